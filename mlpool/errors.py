@@ -1,0 +1,149 @@
+"""The error and warning tree: every sentence a user sees comes from one of these classes.
+
+``MlpoolError`` is a ``ValueError``; leaves also inherit the built-in that fits, so ordinary
+``except KeyError`` and ``except TypeError`` work. Imports nothing from mlpool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+# --- errors ---------------------------------------------------------------------------------
+
+
+class MlpoolError(ValueError):
+    """Base class of all errors that mlpool raises on purpose."""
+
+    def __str__(self) -> str:
+        """Return the plain sentence (``KeyError`` would print its repr)."""
+        return str(self.args[0]) if self.args else ""
+
+
+class FormulaError(MlpoolError):
+    """A formula cannot be read, or asks for something that formulas may not do.
+
+    Parameters
+    ----------
+    message : str
+        One sentence.
+    formula : str, optional
+        The formula text; printed under the sentence with the place marked.
+    start, end : int, optional
+        First and last character (0-based, inclusive) of the offending span in `formula`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        formula: str | None = None,
+        start: int | None = None,
+        end: int | None = None,
+    ) -> None:
+        self.message, self.formula, self.start, self.end = message, formula, start, end
+        super().__init__(message + _marked_span(formula, start, end))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Rebuild from the parts, so that errors survive process boundaries."""
+        return (_rebuild_formula_error, (self.message, self.formula, self.start, self.end))
+
+
+class DataError(MlpoolError):
+    """The data cannot be used as the formula asks."""
+
+
+class ColumnNotFoundError(DataError, KeyError):
+    """A name in the formula or an argument is no column of the data."""
+
+
+class NotSupportedError(MlpoolError, NotImplementedError):
+    """A combination that mlpool does not fit (yet); the sentence says which and what to do."""
+
+
+class OptionError(MlpoolError, TypeError):
+    """An argument has a value or a name that is not among the allowed ones."""
+
+
+class FitError(MlpoolError):
+    """The numbers do not allow a fit (no rows, a constant response, no convergence at all)."""
+
+
+# --- warnings -------------------------------------------------------------------------------
+
+
+class MlpoolWarning(UserWarning):
+    """Base class of all mlpool warnings."""
+
+
+class ConvergenceWarning(MlpoolWarning):
+    """The optimiser stopped before its criterion was met."""
+
+
+class SingularFitWarning(MlpoolWarning):
+    """A variance is zero or a correlation is +-1: a result, but one worth a thought."""
+
+
+class RankDeficiencyWarning(MlpoolWarning):
+    """Columns of the fixed effects were dropped because others determine them."""
+
+
+class MissingDataWarning(MlpoolWarning):
+    """Rows were left out because of missing values."""
+
+
+class FewClustersWarning(MlpoolWarning):
+    """Cluster-robust standard errors rest on fewer than 40 clusters."""
+
+
+class ScalingWarning(MlpoolWarning):
+    """Columns are on very different scales, or a value is suspicious but usable."""
+
+
+# --- sentences shared by several modules ----------------------------------------------------
+
+
+def nearest_names(name: str, known: Iterable[str], *, n: int = 3) -> str:
+    """Return ``" Did you mean 'a' or 'b'?"`` for the nearest spellings, or an empty string.
+
+    Examples
+    --------
+    >>> nearest_names("gendr", ["gender", "ses"])
+    " Did you mean 'gender'?"
+    """
+    names = [str(k) for k in known]
+    by_lower = {k.lower().strip(): k for k in reversed(names)}
+    close = get_close_matches(name.lower().strip(), list(by_lower), n=n, cutoff=0.6)
+    if not close:
+        return ""
+    return " Did you mean " + " or ".join(repr(by_lower[k]) for k in close) + "?"
+
+
+def check_option(value: object, allowed: Iterable[str], *, argument: str) -> str:
+    """Return `value` if it is one of `allowed`, else raise :class:`OptionError` naming them.
+
+    Raises
+    ------
+    OptionError
+        If `value` is not one of the allowed strings.
+    """
+    options = tuple(allowed)
+    if isinstance(value, str) and value in options:
+        return value
+    hint = nearest_names(value, options) if isinstance(value, str) else ""
+    raise OptionError(f"{argument} must be one of {options}; got {value!r}.{hint}")
+
+
+def _marked_span(formula: str | None, start: int | None, end: int | None) -> str:
+    if formula is None:
+        return ""
+    if start is None:
+        return f"\n    {formula}"
+    width = max(1, (end if end is not None else start) - start + 1)
+    return f"\n    {formula}\n    {' ' * start}{'^' * width}"
+
+
+def _rebuild_formula_error(
+    message: str, formula: str | None, start: int | None, end: int | None
+) -> FormulaError:
+    return FormulaError(message, formula=formula, start=start, end=end)

@@ -1,0 +1,158 @@
+"""`parse_formula`: formula text to a checked :class:`ParsedFormula`; the layer's entry point."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+from mlpool.errors import FormulaError
+from mlpool.formula.bars import deparse, expand_bar, split_bars
+from mlpool.formula.expand import Expander
+from mlpool.formula.expression import parse_expression, quote_name
+from mlpool.formula.tokens import Token, read_tokens
+from mlpool.formula.types import BarTerm, Expression, ParsedFormula, Term, Terms
+
+_ARGUMENT_IN_FORMULA = re.compile(r"\b(REML|family|data|weights|cluster)\s*=(?!=)")
+
+
+def parse_formula(
+    text: str,
+    *,
+    columns: Sequence[str] | None = None,
+    context: Mapping[str, object] | Iterable[str] | None = None,
+) -> ParsedFormula:
+    """Read R's and lme4's formula language.
+
+    Parameters
+    ----------
+    text : str
+        ``"math ~ ses * gender + (1 + ses | school)"``. ``~ x`` has no response.
+    columns : sequence of str, optional
+        Columns of the data; needed only for ``.``.
+    context : mapping or iterable of str, optional
+        Names of functions and constants that the formula may use besides the documented ones.
+
+    Returns
+    -------
+    ParsedFormula
+        ``str()`` of it is canonical text that parses back to an equal formula.
+
+    Raises
+    ------
+    FormulaError
+        With one sentence and the place marked. Formula text is data, not code: anything but
+        columns, the documented functions and `context` is refused.
+
+    Examples
+    --------
+    >>> parse_formula("y ~ (a + b)^2 - a").fixed.intercept
+    True
+    >>> [b.group_name for b in parse_formula("y ~ x + (1 | a/b)").bars]
+    ['b:a', 'a']
+    """
+    if isinstance(text, ParsedFormula):
+        return text
+    if not isinstance(text, str):
+        read_tokens(text)
+    names = tuple(columns) if columns is not None and "." in text else None
+    return _parse(text, names, frozenset(context or ()))
+
+
+def without_bars(parsed: ParsedFormula) -> str:
+    """Return the fixed part's canonical text, as easystats prints after ``Model:``."""
+    return _canonical(parsed.response, parsed.fixed, (), parsed.offsets)
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str, columns: tuple[str, ...] | None, context: frozenset[str]) -> ParsedFormula:
+    tokens = read_tokens(text)
+    if match := _ARGUMENT_IN_FORMULA.search(text):
+        raise FormulaError(
+            f"{match.group(1)}= is an argument of the fitting function, not part of the formula.",
+            formula=text, start=match.start(), end=match.end() - 1,
+        )  # fmt: skip
+    left, right = _split_sides(tokens, text)
+    expander = Expander(text, columns, context)
+    response = _read_response(left, expander)
+    expander.response_columns = response.columns if response is not None else ()
+    fixed_tokens, bar_tokens = split_bars(right, expander)
+    fixed, offsets = (
+        expander.terms(fixed_tokens) if fixed_tokens else (Terms(intercept=True), ())
+    )
+    bars = tuple(term for group in bar_tokens for term in expand_bar(group, expander))
+    return ParsedFormula(
+        text=_normalise(left, right, expander, response),
+        response=response,
+        fixed=fixed,
+        bars=bars,
+        offsets=offsets,
+        canonical=_canonical(response, fixed, bars, offsets),
+    )
+
+
+def _split_sides(tokens: list[Token], text: str) -> tuple[list[Token], list[Token]]:
+    at = [i for i, t in enumerate(tokens) if t.text == "~" and t.kind == "operator"]
+    if not at:
+        raise FormulaError(
+            "A formula has a '~' between response and predictors: y ~ x.", formula=text
+        )
+    if len(at) > 1:
+        second = tokens[at[1]]
+        raise FormulaError(
+            "A formula has only one '~'.", formula=text, start=second.start, end=second.end
+        )
+    left, right = tokens[: at[0]], tokens[at[0] + 1 :]
+    if not right:
+        raise FormulaError("There is nothing after '~'; write y ~ 1 for a mean.", formula=text)
+    return left, right
+
+
+def _read_response(tokens: list[Token], expander: Expander) -> Expression | None:
+    """Return the response: any R arithmetic (``log(y)``, ``y / 2``, ``cbind(k, n - k)``)."""
+    if not tokens:
+        return None
+    for token in tokens:
+        if token.text in ("|", "||", ".", "~"):
+            expander.fail(f"{token.text!r} cannot stand in the response.", token)
+    start, end = tokens[0].start, tokens[-1].end
+    return parse_expression(
+        expander.formula[start : end + 1],
+        formula=expander.formula,
+        offset=start,
+        context=expander.context,
+    )
+
+
+def _normalise(
+    left: list[Token], right: list[Token], expander: Expander, response: Expression | None
+) -> str:
+    """Return the user's own text with R's blanks (what ``Formula:`` prints)."""
+    texts = {t.start: expander.expression(t).text for t in right if t.kind == "expression"}
+    side = f"{response.text} " if response is not None else ""
+    return f"{side}~ {deparse(right, texts)}"
+
+
+def _canonical(
+    response: Expression | None,
+    fixed: Terms,
+    bars: Sequence[BarTerm],
+    offsets: Sequence[Expression],
+) -> str:
+    parts = [_terms_text(fixed)]
+    parts += [f"({_terms_text(b.terms)} | {':'.join(e.text for e in b.group)})" for b in bars]
+    parts += [f"offset({e.text})" for e in offsets]
+    side = f"{response.text} " if response is not None else ""
+    return f"{side}~ {' + '.join(parts)}"
+
+
+def _terms_text(terms: Terms) -> str:
+    return " + ".join(["1" if terms.intercept else "0", *(term_text(t) for t in terms.terms)])
+
+
+def term_text(term: Term) -> str:
+    """Return R's label of a term: ``ses:gender``."""
+    return ":".join(e.text for e in term)
+
+
+__all__ = ["parse_formula", "quote_name", "term_text", "without_bars"]

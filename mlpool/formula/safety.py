@@ -1,0 +1,89 @@
+"""What a formula may say: the documented functions, and nothing else.
+
+Formula text is data, not code. It is read into a tree by ``expression.py``, whose grammar has no
+attribute access, subscript, lambda or statement, and evaluated by ``evaluate.py``, which walks
+that tree over columns; nothing is ever handed to ``eval``. This table is the whole list of
+functions; docs, parser and evaluator share it.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+FUNCTIONS = MappingProxyType(
+    {
+        # encodings
+        "factor": "make a factor: factor(x), factor(x, levels = c(...), labels = c(...))",
+        "as.factor": "the same as factor(x)",
+        "as_factor": "the same as factor(x)",
+        "ordered": "make an ordered factor (polynomial contrasts)",
+        "C": "a factor with contrasts: C(x), C(x, contr.sum), C(x, contr.treatment, base = 2)",
+        # keep an expression as it is
+        "I": "arithmetic as written: I(x^2), I(x - 11)",
+        "offset": "a term with coefficient one",
+        "cbind": "successes and failures of a binomial response: cbind(k, n - k)",
+        "c": "a list of constants",
+        # transformations that remember the training data
+        "scale": "centre and divide by the SD (n - 1); scale = FALSE, center = FALSE",
+        "center": "subtract the mean",
+        "poly": "orthogonal polynomial: poly(x, 2); raw powers: poly(x, 2, raw = TRUE)",
+        "bs": "B-spline basis: bs(x, df = 4), bs(x, knots = c(1, 2), degree = 3)",
+        # arithmetic
+        "log": "natural logarithm; log(x, 2) to another base",
+        "log2": "logarithm to base 2",
+        "log10": "logarithm to base 10",
+        "log1p": "log(1 + x)",
+        "exp": "exponential",
+        "expm1": "exp(x) - 1",
+        "sqrt": "square root",
+        "abs": "absolute value",
+        "sin": "sine",
+        "cos": "cosine",
+        "tan": "tangent",
+        "round": "round(x, digits)",
+        "floor": "largest integer below",
+        "ceiling": "smallest integer above",
+        "pmin": "elementwise minimum",
+        "pmax": "elementwise maximum",
+        "ifelse": "ifelse(test, yes, no)",
+        "as.numeric": "the number itself; TRUE is 1; a factor whose levels are numbers gives its codes",
+        "as.integer": "whole part",
+    }
+)
+"""Documented functions and what each does."""
+
+NUMPY_FUNCTIONS = (
+    "abs", "ceil", "clip", "cos", "exp", "expm1", "floor", "log", "log10", "log1p", "log2",
+    "maximum", "minimum", "power", "round", "sign", "sin", "sqrt", "square", "tan", "tanh", "where",
+)  # fmt: skip
+"""Functions that may be called as ``np.<name>``."""
+
+CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly")
+"""Contrast names; also accepted without ``contr.`` in the ``contrasts=`` argument."""
+
+COVARIANCE_STRUCTURES = ("us", "diag", "cs", "ar1", "homcs", "toep", "ou", "exp_cov", "corAR1")
+"""Names that other packages use around a bar; refused with a sentence of their own."""
+
+CONSTANTS = MappingProxyType(
+    {"TRUE": True, "FALSE": False, "T": True, "F": False, "True": True, "False": False, "pi": 3.141592653589793}
+)
+"""Words that stand for a value (``T``, ``F`` and ``pi`` only where no column has that name)."""
+
+MAX_LENGTH = 100_000
+"""Characters a formula may have; a wide data frame's ``.`` is expanded after this check."""
+
+MAX_DEPTH = 60
+"""Parentheses inside each other; deeper text is a mistake or an attack."""
+
+MAX_TERMS = 100_000
+"""Products that an expansion such as ``(a + b + c)^3`` may form."""
+
+
+def is_allowed_function(name: str) -> bool:
+    """Tell whether `name` may be called in a formula without ``context=``."""
+    return name in FUNCTIONS or (name.startswith("np.") and name[3:] in NUMPY_FUNCTIONS)
+
+
+def documented_functions() -> tuple[str, ...]:
+    """Return all names that may be called, ``np.`` ones included."""
+    return (*FUNCTIONS, *(f"np.{name}" for name in NUMPY_FUNCTIONS))

@@ -1,0 +1,142 @@
+"""Records of the formula layer: what a formula says, and what a column of a design is.
+
+Nothing here reads data. ``engine`` may import this module; it imports only rows 1-2.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import Literal
+
+ColumnKind = Literal["intercept", "numeric", "factor", "ordered", "poly", "basis", "boolean"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """One checked expression of a formula (``ses``, ``poly(hp, 2)``, ``I(x^2)``).
+
+    Attributes
+    ----------
+    text : str
+        The expression in R's own deparsed spelling (``poly(hp, 2, raw = TRUE)``); R's coefficient
+        names start with it. A name that needs them is written without backticks here.
+    tree : ast.expr
+        The allow-listed Python expression; columns are ``ast.Name`` nodes whose ``id`` is the
+        column's real name (any string, also ``'female '``). ``^`` has become ``**``.
+    columns : tuple of str
+        Names of the variables it reads, in order of appearance.
+    """
+
+    text: str
+    tree: ast.expr = field(compare=False, repr=False)
+    columns: tuple[str, ...] = ()
+
+
+Term = tuple[Expression, ...]
+"""A product of expressions; ``()`` is never used for the intercept (see ``Terms.intercept``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The terms of a linear predictor in R's order (by degree, then by appearance)."""
+
+    intercept: bool
+    terms: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarTerm:
+    """One plain random-effects term ``(terms | group)`` after expansion of ``/`` and ``||``.
+
+    Attributes
+    ----------
+    terms : Terms
+        The columns of Z.
+    group : tuple of Expression
+        The grouping factor; several expressions are their interaction (``dept:service``), in
+        lme4's order (``(1|a/b)`` gives groups ``b:a`` and ``a``).
+    text : str
+        The term as lme4 prints it, without parentheses: ``1 + Days | Subject``.
+    """
+
+    terms: Terms
+    group: tuple[Expression, ...]
+    text: str = field(compare=False)
+
+    @property
+    def group_name(self) -> str:
+        """The group's name as lme4 prints it: ``school``, ``b:a``."""
+        return ":".join(e.text for e in self.group)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedFormula:
+    """A formula that has been read and checked.
+
+    Attributes
+    ----------
+    text : str
+        The user's text, normalised blanks only (what ``Formula:`` prints).
+    response : Expression or None
+        Left-hand side; for ``cbind(k, n - k)`` an expression whose tree is that call.
+    fixed : Terms
+    bars : tuple of BarTerm
+        In order of appearance (lme4's order by number of levels needs data).
+    offsets : tuple of Expression
+        The arguments of ``offset()`` terms.
+    """
+
+    text: str = field(compare=False)
+    response: Expression | None
+    fixed: Terms
+    bars: tuple[BarTerm, ...] = ()
+    offsets: tuple[Expression, ...] = ()
+    canonical: str = ""
+
+    def __str__(self) -> str:
+        """Return the canonical text, which parses back to an equal formula."""
+        return self.canonical or self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnPart:
+    """One factor of a design column: ``gender`` at level ``F``, ``poly(hp, 2)`` component 1.
+
+    Attributes
+    ----------
+    text : str
+        The expression (``gender``, ``factor(cyl)``, ``poly(hp, 2)``).
+    variable : str
+        The bare variable inside it if there is exactly one (``cyl``, ``hp``), else `text`.
+    function : str
+        Outermost function (``factor``, ``poly``, ``log``, ``I`` ...), or an empty string.
+    kind : ColumnKind
+    label : str
+        What R appends: the level (``F``, ``TRUE``), ``1``, ``.L`` - empty for plain numbers.
+    """
+
+    text: str
+    variable: str
+    function: str
+    kind: ColumnKind
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnInfo:
+    """A column of X or Z: R's own coefficient name and what it is made of.
+
+    Attributes
+    ----------
+    name : str
+        ``(Intercept)``, ``genderF``, ``ses:genderF``, ``poly(x, 2)1``.
+    parts : tuple of ColumnPart
+        Empty for the intercept.
+    term : int
+        Index of the term in ``Terms.terms``; -1 for the intercept.
+    """
+
+    name: str
+    parts: tuple[ColumnPart, ...] = ()
+    term: int = -1

@@ -1,0 +1,223 @@
+"""Random effects as a user reads them: `VarCorr`, `ranef`, `coef`.
+
+Computed from an ``LmmFit`` record and the design that names its rows and columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import DataError, nearest_names
+from mlpool.typing import FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VarCorrBlock:
+    """The covariance of one random-effects term.
+
+    Attributes
+    ----------
+    group : str
+        Grouping factor (``school``, ``b:a``).
+    names : tuple of str
+        Column names of the term.
+    sd : ndarray of shape (k,)
+        Standard deviations, in the response's unit per unit of the column.
+    cor : ndarray of shape (k, k)
+        Correlations; NaN beside a standard deviation of zero.
+    vcov : ndarray of shape (k, k)
+        Covariance matrix.
+    """
+
+    group: str
+    names: tuple[str, ...]
+    sd: FloatArray
+    cor: FloatArray
+    vcov: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VarCorr:
+    """Variances and correlations of the random effects, printed as lme4 prints them.
+
+    Attributes
+    ----------
+    blocks : tuple of VarCorrBlock
+        One per term, in lme4's order.
+    sigma : float or None
+        Residual standard deviation; None for families without one.
+    """
+
+    blocks: tuple[VarCorrBlock, ...]
+    sigma: float | None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Group of each block; a repeated one gets ``.1``, ``.2`` as in ``as.data.frame``."""
+        return unique_labels([block.group for block in self.blocks])
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return ``as.data.frame(VarCorr(m))``: columns grp, var1, var2, vcov, sdcor."""
+        rows: list[tuple[str, str | None, str | None, float, float]] = []
+        for label, block in zip(self.labels, self.blocks, strict=True):
+            rows += _variance_rows(label, block) + _covariance_rows(label, block)
+        if self.sigma is not None:
+            rows.append(("Residual", None, None, self.sigma**2, self.sigma))
+        return pd.DataFrame(rows, columns=["grp", "var1", "var2", "vcov", "sdcor"])
+
+    def __str__(self) -> str:
+        """Return the text of ``print(VarCorr(m))``."""
+        from mlpool.summaries import varcorr_text
+
+        return varcorr_text(self)
+
+    __repr__ = __str__
+
+
+def unique_labels(groups: Sequence[str]) -> tuple[str, ...]:
+    """Return `groups` with ``.1``, ``.2`` after repeated names (R's ``make.unique``)."""
+    seen: dict[str, int] = {}
+    labels = []
+    for group in groups:
+        count = seen.get(group, 0)
+        labels.append(group if count == 0 else f"{group}.{count}")
+        seen[group] = count + 1
+    return tuple(labels)
+
+
+def relative_factors(theta: FloatArray, sizes: Sequence[int]) -> list[FloatArray]:
+    """Return each term's lower-triangular relative factor lambda from the stacked `theta`.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (k,)
+        Lower triangles column by column, term after term (lme4's order).
+    sizes : sequence of int
+        Number of columns of each term.
+    """
+    factors, start = [], 0
+    for size in sizes:
+        lam = np.zeros((size, size))
+        count = size * (size + 1) // 2
+        rows, cols = np.triu_indices(size)
+        lam[cols, rows] = theta[start : start + count]
+        factors.append(lam)
+        start += count
+    return factors
+
+
+def make_varcorr(
+    theta: FloatArray, sigma: float, groups: Sequence[str], names: Sequence[tuple[str, ...]]
+) -> VarCorr:
+    """Return ``sigma^2 lambda lambda'`` of every term (Bates et al. 2015, eq. 4)."""
+    blocks = []
+    for lam, group, columns in zip(
+        relative_factors(theta, [len(c) for c in names]), groups, names, strict=True
+    ):
+        vcov = sigma**2 * (lam @ lam.T)
+        sd = np.sqrt(np.diag(vcov))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cor = vcov / np.outer(sd, sd)
+        np.fill_diagonal(cor, 1.0)
+        blocks.append(VarCorrBlock(group=group, names=columns, sd=sd, cor=cor, vcov=vcov))
+    return VarCorr(blocks=tuple(blocks), sigma=sigma)
+
+
+class GroupFrames(Mapping[str, pd.DataFrame]):
+    """A mapping from grouping factor to a DataFrame of levels x terms.
+
+    Attributes
+    ----------
+    cond_sd : GroupFrames or None
+        Conditional standard deviations in the same shape (``ranef`` only).
+    """
+
+    def __init__(
+        self, frames: dict[str, pd.DataFrame], cond_sd: GroupFrames | None = None
+    ) -> None:
+        self._frames = frames
+        self.cond_sd = cond_sd
+
+    def __getitem__(self, group: str) -> pd.DataFrame:
+        """Return the frame of `group`; a wrong name offers the near ones."""
+        if group not in self._frames:
+            known = ", ".join(self._frames)
+            raise GroupNotFoundError(
+                f"There is no grouping factor {group!r}; this model has: {known}."
+                + nearest_names(str(group), self._frames)
+            )
+        return self._frames[group]
+
+    def __contains__(self, group: object) -> bool:
+        """Tell whether `group` is a grouping factor of the model."""
+        return group in self._frames
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the grouping factors."""
+        return iter(self._frames)
+
+    def __len__(self) -> int:
+        """Return the number of grouping factors."""
+        return len(self._frames)
+
+    def __str__(self) -> str:
+        """Return R's list-like text: ``$school`` and the frame below it."""
+        return "\n".join(f"${name}\n{frame}\n" for name, frame in self._frames.items())
+
+    __repr__ = __str__
+
+
+class GroupNotFoundError(DataError, KeyError):
+    """A name is not among the model's grouping factors."""
+
+
+def gather_by_group(
+    values: Sequence[FloatArray],
+    groups: Sequence[str],
+    levels: Sequence[Sequence[str]],
+    names: Sequence[tuple[str, ...]],
+) -> dict[str, pd.DataFrame]:
+    """Return per-term arrays (n_levels, k) as one frame per grouping factor, terms side by side."""
+    frames: dict[str, pd.DataFrame] = {}
+    for array, group, labels, columns in zip(values, groups, levels, names, strict=True):
+        frame = pd.DataFrame(array, index=pd.Index(labels, name=group), columns=list(columns))
+        frames[group] = frame if group not in frames else frames[group].join(frame, rsuffix=".1")
+    return frames
+
+
+def add_fixed(frames: dict[str, pd.DataFrame], beta: pd.Series) -> dict[str, pd.DataFrame]:
+    """Return ``coef``: random plus fixed effects per level, columns as in lme4's ``coef.merMod``."""
+    result = {}
+    for group, frame in frames.items():
+        columns = list(beta.index) + [c for c in frame.columns if c not in beta.index]
+        total = pd.DataFrame(0.0, index=frame.index, columns=columns)
+        for name in columns:
+            total[name] = float(beta.get(name, 0.0))
+            if name in frame.columns:
+                total[name] += frame[name]
+        result[group] = total
+    return result
+
+
+def _variance_rows(
+    label: str, block: VarCorrBlock
+) -> list[tuple[str, str | None, str | None, float, float]]:
+    return [
+        (label, name, None, float(block.vcov[i, i]), float(block.sd[i]))
+        for i, name in enumerate(block.names)
+    ]
+
+
+def _covariance_rows(
+    label: str, block: VarCorrBlock
+) -> list[tuple[str, str | None, str | None, float, float]]:
+    k = len(block.names)
+    return [
+        (label, block.names[j], block.names[i], float(block.vcov[i, j]), float(block.cor[i, j]))
+        for j in range(k)
+        for i in range(j + 1, k)
+    ]

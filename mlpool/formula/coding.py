@@ -1,0 +1,114 @@
+"""Factors to columns: R's contrasts, R's rule for when to use them, R's column names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mlpool.errors import DataError, OptionError, nearest_names
+from mlpool.formula.safety import CONTRASTS
+from mlpool.formula.types import Expression, Terms
+from mlpool.formula.values import FactorValue
+from mlpool.typing import FloatArray
+
+_POLY_NAMES = (".L", ".Q", ".C")
+
+
+def contrast_name(name: object) -> str:
+    """Return ``contr.<name>`` for a user's spelling.
+
+    Raises
+    ------
+    OptionError
+        For unknown contrasts.
+    """
+    if isinstance(name, str):
+        full = name.replace("_", ".")
+        full = full if full.startswith("contr.") else f"contr.{full}"
+        if full in CONTRASTS:
+            return full
+    hint = nearest_names(str(name), CONTRASTS)
+    raise OptionError(f"contrasts must be one of {CONTRASTS}; got {name!r}.{hint}")
+
+
+def coding_matrix(
+    factor: FactorValue, text: str, *, full: bool, contrasts: Mapping[str, Any]
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Return the matrix (levels x columns) that codes a factor, and R's column suffixes.
+
+    Parameters
+    ----------
+    factor : FactorValue
+    text : str
+        The expression, to look it up in `contrasts`.
+    full : bool
+        One dummy per level instead of contrasts.
+    contrasts : mapping
+        From expression to contrast name; ``C()`` in the formula goes before.
+
+    Raises
+    ------
+    DataError
+        If a factor with fewer than two levels needs contrasts.
+    """
+    levels = factor.levels
+    if full:
+        return np.eye(len(levels)), levels
+    if len(levels) < 2:
+        only = f"only {levels[0]!r}" if levels else "none"
+        raise DataError(f"The factor {text!r} has fewer than two levels in the rows used ({only}); drop it.")
+    default = "contr.poly" if factor.is_ordered else "contr.treatment"
+    name = contrast_name(factor.contrast or contrasts.get(text) or default)
+    return _contrast_matrix(name, levels, factor.base)
+
+
+def _contrast_matrix(
+    name: str, levels: tuple[str, ...], base: int
+) -> tuple[FloatArray, tuple[str, ...]]:
+    k = len(levels)
+    if name == "contr.treatment":
+        if not 1 <= base <= k:
+            raise OptionError(f"base must be between 1 and {k}; got {base}.")
+        others = [i for i in range(k) if i != base - 1]
+        return np.eye(k)[:, others], tuple(levels[i] for i in others)
+    numbers = tuple(str(i + 1) for i in range(k - 1))
+    if name == "contr.sum":
+        return np.vstack([np.eye(k - 1), -np.ones(k - 1)]), numbers
+    if name == "contr.helmert":
+        matrix = np.triu(-np.ones((k, k - 1)))
+        matrix[np.arange(1, k), np.arange(k - 1)] = np.arange(1, k)
+        return matrix, numbers
+    scores = np.arange(k, dtype=np.float64)
+    scores -= scores.mean()
+    q, r = np.linalg.qr(np.vander(scores, k, increasing=True))
+    matrix = (q * np.sign(np.diag(r)))[:, 1:]
+    labels = tuple(_POLY_NAMES[i] if i < 3 else f"^{i + 1}" for i in range(k - 1))
+    return matrix, labels
+
+
+def full_dummies(terms: Terms, is_factor: Mapping[str, bool]) -> list[tuple[bool, ...]]:
+    """Return for each term which of its factors get one dummy per level (R's ``terms.formula``).
+
+    A factor is coded by contrasts where the term without it is also in the model (the empty
+    remainder always counts); without an intercept the first factor met gets all its dummies.
+    """
+    known = {frozenset(e.text for e in term) for term in terms.terms}
+    known.add(frozenset())
+    result = [
+        [is_factor[e.text] and frozenset(f.text for f in term if f is not e) not in known for e in term]
+        for term in terms.terms
+    ]
+    if not terms.intercept:
+        for term, flags in zip(terms.terms, result, strict=True):
+            at = [i for i, e in enumerate(term) if is_factor[e.text]]
+            if at:
+                flags[at[0]] = True
+                break
+    return [tuple(flags) for flags in result]
+
+
+def variable_of(expression: Expression) -> str:
+    """Return the one bare variable inside an expression, else its text."""
+    return expression.columns[0] if len(expression.columns) == 1 else expression.text

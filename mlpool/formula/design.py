@@ -1,0 +1,334 @@
+"""`build_design`: a formula and a frame to the numbers that are fitted, with names and encodings.
+
+One rule for missing values: a row is left out when the response, a predictor, a grouping factor,
+a weight, an offset or a cluster is missing there; rows are counted and said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import DataError, OptionError
+from mlpool.formula.coding import contrast_name
+from mlpool.formula.evaluate import Evaluator
+from mlpool.formula.groups import RandomDesign, make_random
+from mlpool.formula.matrix import DesignMatrix, make_matrix
+from mlpool.formula.newdata import Encoding, NewRows, encode_new_rows
+from mlpool.formula.parse import parse_formula
+from mlpool.formula.response import Response, read_response
+from mlpool.formula.rows import RowFilter, align_codes, read_subset, read_vector
+from mlpool.formula.types import Expression, ParsedFormula, Terms
+from mlpool.formula.values import FactorValue, Value
+from mlpool.frames import Frame, read_frame
+from mlpool.frames.levels import drop_unused
+from mlpool.typing import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """What a model is fitted to, and how it was encoded.
+
+    Attributes
+    ----------
+    formula : ParsedFormula
+    response_name : str
+        R's text of the response (``math``, ``log(Reaction)``).
+    y : ndarray of shape (n,)
+        Response (binomial: proportion of successes).
+    trials : ndarray of shape (n,) or None
+        Rows' denominators for ``cbind(k, n - k)``.
+    response_levels : tuple of str
+        Levels of a factor response, the first being failure.
+    X : DesignMatrix
+        Fixed effects (lazy).
+    random : tuple of RandomDesign
+        Terms in lme4's order: decreasing number of levels, ties in formula order.
+    weights, offset : ndarray of shape (n,) or None
+    cluster : tuple of (codes, levels, name)
+        The clusters given at fit time, one entry per way.
+    index : pandas.Index
+        Labels of the rows used, from the user's data.
+    kept : ndarray of bool of shape (n_read,), or None
+        None when every row is used.
+    n_read, n_missing : int
+    missing_by : dict
+        Rows missing per variable.
+    frame : Frame
+        A reference to the user's data; later look-ups (a cluster named after the fit) use it.
+    encoding : Encoding
+        How new data are encoded.
+    """
+
+    formula: ParsedFormula
+    response_name: str
+    y: FloatArray
+    trials: FloatArray | None
+    response_levels: tuple[str, ...]
+    X: DesignMatrix
+    random: tuple[RandomDesign, ...]
+    weights: FloatArray | None
+    offset: FloatArray | None
+    cluster: tuple[tuple[IntArray, tuple[str, ...], str], ...]
+    index: pd.Index
+    kept: BoolArray | None
+    n_read: int
+    n_missing: int
+    missing_by: dict[str, int]
+    frame: Frame
+    encoding: Encoding
+    values: dict[str, Value] = field(repr=False)
+
+    @property
+    def n(self) -> int:
+        """Rows used."""
+        return int(self.y.shape[0])
+
+    def codes(self, cluster: Any) -> tuple[IntArray, tuple[str, ...]]:
+        """Return codes and levels of a column name, Series or array, aligned to the rows used.
+
+        Raises
+        ------
+        DataError
+            If the length is neither that of the data nor that of the rows used, or a value is
+            missing.
+        """
+        return align_codes(cluster, self.frame, self.kept, self.n)
+
+    def new(self, newdata: Any, *, allow_new_levels: bool = False, random: bool = True) -> NewRows:
+        """Encode new rows as the training data were encoded (see :func:`encode_new_rows`)."""
+        return encode_new_rows(
+            self.encoding, self.X, self.random, newdata, allow_new_levels=allow_new_levels, random=random
+        )
+
+    def column_values(self, name: str) -> tuple[Any, tuple[str, ...]]:
+        """Return a column of the user's data on the rows used: values (or codes) and levels."""
+        column = self.frame.column(name)
+        values = column.values if self.kept is None else column.values[self.kept]
+        return values, column.levels
+
+
+def build_design(
+    formula: str | ParsedFormula,
+    data: Any,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    cluster: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    subset: Any = None,
+    na_action: str = "omit",
+    context: Mapping[str, Any] | None = None,
+    binomial: bool = False,
+) -> Design:
+    """Build the design of `formula` on `data`.
+
+    Parameters
+    ----------
+    formula : str or ParsedFormula
+    data : data frame, dict, path or Frame
+    weights, offset, cluster : str, Series or array, optional
+        A column's name or one value per row; `cluster` may be a list for several ways.
+    contrasts : mapping, optional
+        ``{"f": "sum"}``.
+    subset : str, Series or array of bool, optional
+        Rows to use; a string is an expression such as ``"ses > 0"``.
+    na_action : {"omit", "fail"}
+    context : mapping, optional
+        Functions and constants that the formula may use.
+    binomial : bool
+        Whether a factor, logical or ``cbind`` response is allowed.
+
+    Raises
+    ------
+    DataError, FormulaError
+        One sentence for what does not fit.
+    """
+    frame = read_frame(data)
+    parsed = parse_formula(formula, columns=frame.columns, context=context)  # type: ignore[arg-type]
+    if parsed.response is None:
+        raise DataError("The formula has no response; write y ~ x.")
+    states: dict[str, dict[str, Any]] = {}
+    evaluator = Evaluator(frame, states, context)
+    coding = {str(k): contrast_name(v) for k, v in (contrasts or {}).items()}
+    _check_contrasts(coding, parsed, frame)
+
+    rows = RowFilter(frame.n_rows, read_subset(subset, frame, context))
+    everything = _all_expressions(parsed)
+    raw = {e.text: rows.note(e.text, evaluator.value(e)) for e in everything}
+    given_weights = read_vector(weights, frame, "weights")
+    given_offset = read_vector(offset, frame, "offset")
+    clusters = _read_clusters(cluster, frame)
+    for name, vector in (("weights", given_weights), ("offset", given_offset)):
+        rows.note_array(name, vector)
+    for codes, _, name in clusters:
+        rows.note_codes(name, codes)
+
+    kept = rows.kept(na_action)
+    values = {text: _train(rows.take(value)) for text, value in raw.items()}
+    response = read_response(parsed.response, values[parsed.response.text], binomial=binomial)
+    n = int(response.y.shape[0])
+    return Design(
+        formula=parsed,
+        response_name=parsed.response.text,
+        y=response.y,
+        trials=response.trials,
+        response_levels=response.levels,
+        X=make_matrix(parsed.fixed, values, n, contrasts=coding),
+        random=make_random(parsed.bars, values, n, contrasts=coding),
+        weights=_checked_weights(given_weights, kept),
+        offset=_total_offset(given_offset, parsed, values, kept, n),
+        cluster=tuple((c if kept is None else c[kept], lv, nm) for c, lv, nm in clusters),
+        index=frame.index if kept is None else frame.index[kept],
+        kept=kept,
+        n_read=frame.n_rows,
+        n_missing=rows.n_missing,
+        missing_by=rows.missing_by,
+        frame=frame,
+        encoding=Encoding.from_training(
+            parsed, states, values, coding, context, has_offset=given_offset is not None
+        ),
+        values=_keep_small(values, response),
+    )
+
+
+def model_matrix(formula: str, data: Any, **options: Any) -> pd.DataFrame:
+    """Return R's ``model.matrix``: the fixed-effects columns with R's names.
+
+    Parameters
+    ----------
+    formula : str
+        With or without a response.
+    data : data frame, dict or path
+    **options
+        ``contrasts``, ``subset``, ``na_action``, ``context`` as in :func:`build_design`.
+
+    Returns
+    -------
+    DataFrame of shape (n, p)
+
+    Examples
+    --------
+    >>> list(model_matrix("~ f", {"f": ["a", "b"]}).columns)
+    ['(Intercept)', 'fb']
+    """
+    allowed = {"contrasts", "subset", "na_action", "context"}
+    if unknown := set(options) - allowed:
+        raise OptionError(f"model_matrix() has no argument {sorted(unknown)[0]!r}.")
+    frame = read_frame(data)
+    context = options.get("context")
+    parsed = parse_formula(formula, columns=frame.columns, context=context)
+    evaluator = Evaluator(frame, {}, context)
+    rows = RowFilter(frame.n_rows, read_subset(options.get("subset"), frame, context))
+    expressions = [e for e in _all_expressions(parsed) if e not in _group_expressions(parsed)]
+    raw = {e.text: rows.note(e.text, evaluator.value(e)) for e in expressions}
+    kept = rows.kept(options.get("na_action", "omit"))
+    values = {text: _train(rows.take(value)) for text, value in raw.items()}
+    coding = {str(k): contrast_name(v) for k, v in (options.get("contrasts") or {}).items()}
+    n = frame.n_rows if kept is None else int(kept.sum())
+    matrix = make_matrix(parsed.fixed, values, n, contrasts=coding)
+    index = frame.index if kept is None else frame.index[kept]
+    return pd.DataFrame(matrix.dense(), columns=list(matrix.names), index=index)
+
+
+def _all_expressions(parsed: ParsedFormula) -> list[Expression]:
+    found: dict[str, Expression] = {}
+
+    def add(terms: Terms) -> None:
+        for term in terms.terms:
+            for expression in term:
+                found.setdefault(expression.text, expression)
+
+    if parsed.response is not None:
+        found[parsed.response.text] = parsed.response
+    add(parsed.fixed)
+    for bar in parsed.bars:
+        add(bar.terms)
+        for expression in bar.group:
+            found.setdefault(expression.text, expression)
+    for expression in parsed.offsets:
+        found.setdefault(expression.text, expression)
+    return list(found.values())
+
+
+def _group_expressions(parsed: ParsedFormula) -> list[Expression]:
+    return [e for bar in parsed.bars for e in bar.group]
+
+
+def _train(value: Value) -> Value:
+    """Drop the levels that no row has, as R's ``model.frame(drop.unused.levels = TRUE)``."""
+    if not isinstance(value, FactorValue):
+        return value
+    codes, levels = drop_unused(value.codes, value.levels)
+    return FactorValue(
+        codes=codes,
+        levels=levels,
+        is_ordered=value.is_ordered,
+        contrast=value.contrast,
+        base=value.base,
+    )
+
+
+def _read_clusters(cluster: Any, frame: Frame) -> list[tuple[IntArray, tuple[str, ...], str]]:
+    if cluster is None:
+        return []
+    ways = list(cluster) if isinstance(cluster, (list, tuple)) and _are_ways(cluster) else [cluster]
+    result = []
+    for way in ways:
+        codes, levels = align_codes(way, frame, None, frame.n_rows, allow_missing=True)
+        result.append((codes, levels, way if isinstance(way, str) else "cluster"))
+    return result
+
+
+def _are_ways(cluster: Sequence[Any]) -> bool:
+    return all(isinstance(w, str) or (hasattr(w, "__len__") and np.ndim(w) == 1) for w in cluster)
+
+
+def _checked_weights(weights: FloatArray | None, kept: BoolArray | None) -> FloatArray | None:
+    if weights is None:
+        return None
+    used = np.asarray(weights if kept is None else weights[kept], dtype=np.float64)
+    if (used < 0).any():
+        raise DataError(f"weights must be positive; {int((used < 0).sum())} are negative.")
+    if (used == 0).any():
+        raise DataError(
+            f"weights must be positive; {int((used == 0).sum())} are zero: leave those rows out with subset=."
+        )
+    if np.isinf(used).any():
+        raise DataError("weights must be finite.")
+    return used
+
+
+def _total_offset(
+    given: FloatArray | None,
+    parsed: ParsedFormula,
+    values: Mapping[str, Value],
+    kept: BoolArray | None,
+    n: int,
+) -> FloatArray | None:
+    parts = [] if given is None else [given if kept is None else given[kept]]
+    for expression in parsed.offsets:
+        value = values[expression.text]
+        if isinstance(value, FactorValue) or not hasattr(value, "array"):
+            raise DataError(f"offset({expression.text}) must be one column of numbers.")
+        parts.append(value.array)
+    if not parts:
+        return None
+    return np.sum([np.broadcast_to(np.asarray(p, dtype=np.float64), (n,)) for p in parts], axis=0)
+
+
+def _check_contrasts(coding: Mapping[str, str], parsed: ParsedFormula, frame: Frame) -> None:
+    texts = {e.text for e in _all_expressions(parsed)}
+    for name in coding:
+        if name not in texts:
+            raise DataError(f"contrasts names {name!r}, which is not in the formula {parsed.text!r}.")
+        if name in frame and not frame.column(name).is_factor and frame.column(name).kind != "boolean":
+            raise DataError(f"contrasts names {name!r}, which is numeric; write factor({name}) in the formula.")
+
+
+def _keep_small(values: dict[str, Value], response: Response) -> dict[str, Value]:
+    return values

@@ -1,0 +1,213 @@
+"""Encode new rows exactly as the training data were: levels, polynomial bases, scales."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import DataError, nearest_names
+from mlpool.formula.evaluate import Evaluator
+from mlpool.formula.groups import RandomDesign, group_labels
+from mlpool.formula.matrix import DesignMatrix, as_factor, is_coded, make_matrix
+from mlpool.formula.types import Expression, ParsedFormula, Terms
+from mlpool.formula.values import FactorValue, MatrixValue, Value, missing_rows
+from mlpool.frames import read_frame
+from mlpool.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """What is needed to encode new rows.
+
+    Attributes
+    ----------
+    formula : ParsedFormula
+    states : dict
+        What stateful functions learned.
+    factors : dict
+        Expression text -> the trained factor (levels, contrasts) without its codes.
+    contrasts : dict
+    context : dict
+        Functions and constants handed over by the caller.
+    has_offset : bool
+        Whether an offset came as an argument, which new data cannot supply.
+    """
+
+    formula: ParsedFormula
+    states: dict[str, dict[str, Any]]
+    factors: dict[str, FactorValue]
+    contrasts: dict[str, str]
+    context: Mapping[str, Any] | None = field(default=None, repr=False)
+    has_offset: bool = False
+
+    @classmethod
+    def from_training(
+        cls,
+        formula: ParsedFormula,
+        states: dict[str, dict[str, Any]],
+        values: Mapping[str, Value],
+        contrasts: dict[str, str],
+        context: Mapping[str, Any] | None,
+        *,
+        has_offset: bool,
+    ) -> Encoding:
+        """Remember levels and states, not the rows."""
+        empty = np.empty(0, dtype=np.int32)
+        factors = {}
+        for text, value in values.items():
+            if is_coded(value):
+                trained = as_factor(value)
+                factors[text] = FactorValue(
+                    codes=empty,
+                    levels=trained.levels,
+                    is_ordered=trained.is_ordered,
+                    contrast=trained.contrast,
+                    base=trained.base,
+                )
+        return cls(
+            formula=formula, states=states, factors=factors, contrasts=contrasts,
+            context=context, has_offset=has_offset,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRows:
+    """New rows, encoded.
+
+    Attributes
+    ----------
+    X : ndarray of shape (m, p)
+        NaN in rows with a missing predictor.
+    random : tuple of (z (m, k), codes (m,))
+        Per random term; code -1 marks a level that was not in the data.
+    offset : ndarray of shape (m,) or None
+    index : pandas.Index
+    """
+
+    X: FloatArray
+    random: tuple[tuple[FloatArray, IntArray], ...]
+    offset: FloatArray | None
+    index: pd.Index
+
+
+def encode_new_rows(
+    encoding: Encoding,
+    trained: DesignMatrix,
+    random_designs: tuple[RandomDesign, ...],
+    newdata: Any,
+    *,
+    allow_new_levels: bool = False,
+    random: bool = True,
+) -> NewRows:
+    """Return the rows of `newdata` in the training encoding.
+
+    Raises
+    ------
+    ColumnNotFoundError
+        If a variable of the formula is not in `newdata`.
+    DataError
+        If a factor has a level that the model does not know, or a group has one and
+        `allow_new_levels` is False.
+    """
+    frame = read_frame(newdata)
+    evaluator = Evaluator(frame, copy.deepcopy(encoding.states), encoding.context)
+    formula = encoding.formula
+
+    def matrix(terms: Terms, width: int) -> FloatArray:
+        values: dict[str, Value] = {}
+        gaps = np.zeros(frame.n_rows, dtype=bool)
+        for expression in {e.text: e for term in terms.terms for e in term}.values():
+            value = _encode(expression, evaluator.value(expression), encoding)
+            missing = missing_rows(value)
+            if missing is not None:
+                gaps |= missing
+            values[expression.text] = value
+        X = make_matrix(terms, values, frame.n_rows, contrasts=encoding.contrasts).dense()
+        if X.shape[1] != width:
+            raise DataError("The new data have other columns than the model was fitted with.")
+        X[gaps] = np.nan
+        return X
+
+    X = matrix(formula.fixed, trained.shape[1])
+    blocks = []
+    if random:
+        for design in random_designs:
+            z = matrix(design.bar.terms, design.z.shape[1])
+            codes = _new_codes(design, evaluator, allow_new_levels)
+            blocks.append((z, codes))
+    return NewRows(
+        X=X, random=tuple(blocks), offset=_new_offset(encoding, evaluator, frame.n_rows), index=frame.index
+    )
+
+
+def _encode(expression: Expression, value: Value, encoding: Encoding) -> Value:
+    trained = encoding.factors.get(expression.text)
+    if trained is None:
+        if isinstance(value, FactorValue):
+            raise DataError(f"{expression.text!r} was a number when the model was fitted; the new data hold text.")
+        return value
+    if isinstance(value, MatrixValue):
+        raise DataError(f"{expression.text!r} does not fit the model's data.")
+    codes, levels = (
+        (as_factor(value).codes, as_factor(value).levels)
+        if is_coded(value)
+        else group_labels(expression, value)
+    )
+    table = _level_table(levels, trained.levels)
+    present = np.unique(codes[codes >= 0])
+    unknown = [levels[i] for i in present if table[i] < 0]
+    if unknown:
+        shown = ", ".join(trained.levels[:6]) + (", ..." if len(trained.levels) > 6 else "")
+        hint = nearest_names(unknown[0], trained.levels)
+        raise DataError(
+            f"The new data have {expression.text} = {unknown[0]!r}, a level that the model does not "
+            f"know (it knows {shown}).{hint}"
+        )
+    return FactorValue(
+        codes=table[codes],
+        levels=trained.levels,
+        is_ordered=trained.is_ordered,
+        contrast=trained.contrast,
+        base=trained.base,
+    )
+
+
+def _new_codes(design: RandomDesign, evaluator: Evaluator, allow_new: bool) -> IntArray:
+    labels: list[str] | None = None
+    for expression in design.bar.group:
+        codes, levels = group_labels(expression, evaluator.value(expression))
+        names = ["" if c < 0 else levels[c] for c in codes]
+        labels = names if labels is None else [f"{a}:{b}" for a, b in zip(labels, names, strict=True)]
+    position = {level: i for i, level in enumerate(design.levels)}
+    result = np.array([position.get(label, -1) for label in labels or []], dtype=np.int32)
+    if not allow_new and (result < 0).any():
+        first = (labels or [""])[int(np.argmax(result < 0))]
+        raise DataError(
+            f"The new data have {design.group} = {first!r}, which was not in the data; "
+            "allow_new_levels=True predicts it with a random effect of zero, re_form=False without "
+            "random effects."
+        )
+    return result
+
+
+def _new_offset(encoding: Encoding, evaluator: Evaluator, n: int) -> FloatArray | None:
+    total: FloatArray | None = None
+    for expression in encoding.formula.offsets:
+        value = evaluator.value(expression)
+        array = np.asarray(getattr(value, "array", 0.0), dtype=np.float64)
+        total = array if total is None else total + array
+    if encoding.has_offset:
+        raise DataError(
+            "The model was fitted with offset=, which new data do not carry; write offset(...) in the formula."
+        )
+    return total
+
+
+def _level_table(levels: tuple[str, ...], trained: tuple[str, ...]) -> IntArray:
+    position = {level: i for i, level in enumerate(trained)}
+    return np.array([position.get(level, -1) for level in levels] + [-1], dtype=np.int32)

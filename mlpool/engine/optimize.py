@@ -80,7 +80,9 @@ class _Search:
             return None
         theta = phi * self.scale
         factor = self.template.signs(theta) * self.scale
-        return np.asarray(method(theta * self.template.signs(theta) + 0.0) * np.outer(factor, factor))
+        return np.asarray(
+            method(theta * self.template.signs(theta) + 0.0) * np.outer(factor, factor)
+        )
 
     @property
     def exhausted(self) -> bool:
@@ -213,9 +215,7 @@ def _next_hessian(
     return B
 
 
-def _trust_step(
-    gradient: FloatArray, B: FloatArray, radius: float
-) -> tuple[FloatArray, float]:
+def _trust_step(gradient: FloatArray, B: FloatArray, radius: float) -> tuple[FloatArray, float]:
     """Minimise g's + s'Bs/2 over |s| <= radius by eigenvalues (Nocedal & Wright, section 4.3).
 
     Returns the step and the smallest eigenvalue of B.
@@ -313,7 +313,9 @@ def _record(search: _Search, start: FloatArray, point: _Point, message: str) -> 
         gradient=point.gradient / search.scale * sign,
         evaluations=search.evaluations,
         converged=message.startswith("converged"),
-        method="trust-region Newton" if hasattr(search.objective, "hessian") else "trust-region SR1",
+        method="trust-region Newton"
+        if hasattr(search.objective, "hessian")
+        else "trust-region SR1",
         message=message,
         log=tuple(search.log),
     )

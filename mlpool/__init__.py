@@ -1,1 +1,134 @@
-"""mlpool."""
+"""Multilevel models with R's formulas: complete, no and partial pooling.
+
+Public names in groups; each is imported when it is first used, so that ``import mlpool`` stays
+cheap. Start reading in ``mlpool/models/fit.py``.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mlpool.datasets import datasets as datasets
+from mlpool.datasets import load_data as load_data
+from mlpool.errors import (
+    ColumnNotFoundError,
+    ConvergenceWarning,
+    DataError,
+    FewClustersWarning,
+    FitError,
+    FormulaError,
+    MissingDataWarning,
+    MlpoolError,
+    MlpoolWarning,
+    NotSupportedError,
+    OptionError,
+    RankDeficiencyWarning,
+    ScalingWarning,
+    SingularFitWarning,
+    nearest_names,
+)
+
+if TYPE_CHECKING:
+    from mlpool.engine.types import Control
+    from mlpool.frames import factor
+    from mlpool.models import (
+        VarCorr,
+        coef,
+        fit,
+        fixef,
+        get_parameters,
+        glm,
+        lm,
+        lmer,
+        model_matrix,
+        p_value,
+        ranef,
+        standard_error,
+        vcov,
+    )
+    from mlpool.parameters import compare_parameters, model_parameters
+    from mlpool.summaries import display, summary
+
+__version__ = "0.1.0"
+
+__all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
+    # fit
+    "fit",
+    "lm",
+    "glm",
+    "lmer",
+    "Control",
+    # look inside
+    "fixef",
+    "ranef",
+    "coef",
+    "vcov",
+    "VarCorr",
+    "standard_error",
+    "p_value",
+    "get_parameters",
+    # tables
+    "model_parameters",
+    "compare_parameters",
+    "summary",
+    "display",
+    # data
+    "load_data",
+    "datasets",
+    "factor",
+    "model_matrix",
+    # errors and warnings
+    "MlpoolError",
+    "FormulaError",
+    "DataError",
+    "ColumnNotFoundError",
+    "NotSupportedError",
+    "OptionError",
+    "FitError",
+    "MlpoolWarning",
+    "ConvergenceWarning",
+    "SingularFitWarning",
+    "RankDeficiencyWarning",
+    "MissingDataWarning",
+    "FewClustersWarning",
+    "ScalingWarning",
+    "__version__",
+]
+
+_HOME = {
+    "mlpool.engine.types": ("Control",),
+    "mlpool.frames": ("factor",),
+    "mlpool.models": (
+        "VarCorr",
+        "coef",
+        "fit",
+        "fixef",
+        "get_parameters",
+        "glm",
+        "lm",
+        "lmer",
+        "model_matrix",
+        "p_value",
+        "ranef",
+        "standard_error",
+        "vcov",
+    ),
+    "mlpool.parameters": ("compare_parameters", "model_parameters"),
+    "mlpool.summaries": ("display", "summary"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used (PEP 562)."""
+    module = _MODULE_OF.get(name)
+    if module is None:
+        hint = "" if name.startswith("_") else nearest_names(name, __all__)
+        raise AttributeError(f"module 'mlpool' has no attribute {name!r}.{hint}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, also those not imported yet."""
+    return sorted({*globals(), *__all__})

@@ -55,7 +55,8 @@ class Family:
     Attributes
     ----------
     name : str
-        R's name: ``"binomial"``, ``"poisson"``, ``"gaussian"``, ``"Gamma"``, ``"inverse.gaussian"``.
+        R's name: ``"binomial"``, ``"poisson"``, ``"gaussian"``, ``"Gamma"`` or
+        ``"inverse.gaussian"``.
     link : str
         R's name of the link: ``"logit"``, ``"log"``, ...
 

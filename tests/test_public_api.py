@@ -1,0 +1,92 @@
+"""Names, argument names and their order are a contract: a change here is a change for users."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+
+import pytest
+
+import mlpool
+from mlpool import errors
+
+NAMES = {
+    "fit lm glm lmer Control",
+    "fixef ranef coef vcov VarCorr standard_error p_value get_parameters",
+    "model_parameters compare_parameters summary display",
+    "load_data datasets factor model_matrix",
+    "MlpoolError FormulaError DataError ColumnNotFoundError NotSupportedError OptionError FitError",
+    "MlpoolWarning ConvergenceWarning SingularFitWarning RankDeficiencyWarning",
+    "MissingDataWarning FewClustersWarning ScalingWarning",
+    "__version__",
+}
+
+FIT_ARGUMENTS = {
+    "family", "reml", "cluster", "vcov", "weights", "offset", "contrasts", "subset", "na_action",
+    "engine", "control",
+}  # fmt: skip
+
+
+def test_public_names_are_frozen() -> None:
+    assert set(mlpool.__all__) == {name for line in NAMES for name in line.split()}
+    assert len(mlpool.__all__) == len(set(mlpool.__all__))
+
+
+@pytest.mark.parametrize("verb", ["fit", "lm", "glm", "lmer"])
+def test_fitting_verbs_take_formula_and_data_first(verb: str) -> None:
+    parameters = inspect.signature(getattr(mlpool, verb)).parameters
+    names = list(parameters)
+    assert names[:2] == ["formula", "data"]
+    later = [p.kind for p in parameters.values()][2:]
+    assert inspect.Parameter.VAR_KEYWORD not in later, "an unknown argument must fail"
+
+
+def test_fit_takes_the_documented_arguments() -> None:
+    parameters = inspect.signature(mlpool.fit).parameters
+    assert set(parameters) >= FIT_ARGUMENTS
+    keyword_only = inspect.Parameter.KEYWORD_ONLY
+    assert all(parameters[name].kind is keyword_only for name in FIT_ARGUMENTS)
+
+
+@pytest.mark.parametrize("verb", ["fit", "lm", "lmer", "model_parameters"])
+def test_unknown_argument_fails(verb: str) -> None:
+    with pytest.raises(TypeError, match="no_such_option"):
+        getattr(mlpool, verb)("y ~ x", {"y": [1.0], "x": [2.0]}, no_such_option=1)
+
+
+def test_load_data_takes_a_name_and_a_backend() -> None:
+    parameters = inspect.signature(mlpool.load_data).parameters
+    assert list(parameters) == ["name", "backend"]
+    assert parameters["backend"].default == "pandas"
+
+
+@pytest.mark.parametrize(
+    ("error", "builtin"),
+    [
+        ("FormulaError", ValueError),
+        ("DataError", ValueError),
+        ("ColumnNotFoundError", KeyError),
+        ("NotSupportedError", NotImplementedError),
+        ("OptionError", TypeError),
+        ("FitError", ValueError),
+    ],
+)
+def test_errors_are_caught_by_their_builtin(error: str, builtin: type[Exception]) -> None:
+    kind = getattr(mlpool, error)
+    assert issubclass(kind, builtin)
+    assert issubclass(kind, mlpool.MlpoolError)
+
+
+def test_warnings_can_be_silenced_together() -> None:
+    leaves = [w for w in vars(errors).values() if inspect.isclass(w) and issubclass(w, Warning)]
+    assert all(issubclass(w, mlpool.MlpoolWarning) for w in leaves)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("ignore", mlpool.MlpoolWarning)
+        for leaf in leaves:
+            warnings.warn("silenced", leaf, stacklevel=1)
+    assert not seen
+
+
+@pytest.mark.parametrize("name", [n for n in mlpool.__all__ if n != "__version__"])
+def test_every_public_name_is_documented(name: str) -> None:
+    assert inspect.getdoc(getattr(mlpool, name)), name

@@ -123,7 +123,7 @@ class _ProfilePath:
         self._tangents = self._find_tangents(eta)
 
     def _find_tangents(self, eta: FloatArray) -> tuple[FloatArray, ...]:
-        """Directions in which the others yield: ``-(X'WX)^-1 X'W x_i`` with IRLS weights and with W = I.
+        """Directions in which the others yield: ``-(X'WX)^-1 X'W x_i`` , by IRLS weights or W = I.
 
         The second one serves separated data, where all IRLS weights are zero.
         """

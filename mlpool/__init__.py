@@ -29,6 +29,7 @@ from mlpool.errors import (
 
 if TYPE_CHECKING:
     from mlpool.engine.types import Control
+    from mlpool.formula.design import model_matrix
     from mlpool.frames import factor
     from mlpool.models import (
         VarCorr,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
         glm,
         lm,
         lmer,
-        model_matrix,
         p_value,
         ranef,
         standard_error,
@@ -96,6 +96,7 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
 
 _HOME = {
     "mlpool.engine.types": ("Control",),
+    "mlpool.formula.design": ("model_matrix",),
     "mlpool.frames": ("factor",),
     "mlpool.models": (
         "VarCorr",
@@ -106,7 +107,6 @@ _HOME = {
         "glm",
         "lm",
         "lmer",
-        "model_matrix",
         "p_value",
         "ranef",
         "standard_error",

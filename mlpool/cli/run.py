@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"mlpool: error: {_sentence(error)}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt as interrupt:
-        print(f"mlpool: {interrupt or 'interrupted'}", file=sys.stderr)
+        print(f"mlpool: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return EXIT_INTERRUPT
     return EXIT_OK
 

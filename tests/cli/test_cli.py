@@ -18,13 +18,17 @@ import pytest
 import mlpool
 from mlpool.cli import commands, main
 
+ROOT = Path(__file__).parents[2]
 FORMULA = "math ~ ses + gender + (1 | school)"
 
 
 def run(*arguments: str, stdin: bytes = b"", **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run the command line in a process of its own."""
     command = [sys.executable, "-m", "mlpool", *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, check=False, **options)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | options.pop("env", {})
+    return subprocess.run(
+        command, input=stdin, capture_output=True, check=False, env=environment, **options
+    )
 
 
 def python_table(formula: str, data: str, **options: Any) -> Any:
@@ -339,7 +343,7 @@ def test_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
 
 
 def test_terminal_without_unicode() -> None:
-    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    environment = {"PYTHONIOENCODING": "ascii"}
     done = run("fit", "Yield ~ 1 + (1 | Batch)", "Dyestuff", env=environment)
     assert done.returncode == 0, done.stderr
 

@@ -1,0 +1,129 @@
+"""README and docs say what is true: their code runs and prints what they show."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import mlpool
+from mlpool.cli import main
+from mlpool.formula.safety import FUNCTIONS, NUMPY_FUNCTIONS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """Return (language, body) of every fenced block."""
+    return [(m[1], m[2]) for m in FENCE.finditer(text)]
+
+
+def lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip("\n").splitlines()]
+
+
+def test_readme_python_prints_what_it_shows() -> None:
+    """A ``text`` block right after a ``python`` block is that block's output, character by character."""
+    shown = blocks(README)
+    namespace: dict[str, object] = {}
+    ran = 0
+    for (language, body), (next_language, expected) in zip(
+        shown, [*shown[1:], ("", "")], strict=True
+    ):
+        if language != "python":
+            continue
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(compile(body, "README.md", "exec"), namespace)
+        ran += 1
+        if next_language == "text":
+            assert lines(out.getvalue()) == lines(expected)
+    assert ran >= 2
+
+
+def test_readme_commands_print_what_they_show(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines that begin with ``$ mlpool`` in a ``console`` block, and the text after each."""
+    ran = 0
+    for language, body in blocks(README):
+        if language != "console":
+            continue
+        for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
+            command, _, expected = part.partition("\n")
+            program, *arguments = shlex.split(command)
+            assert program == "mlpool"
+            assert main(arguments) == 0
+            assert lines(capsys.readouterr().out) == lines(expected)
+            ran += 1
+    assert ran
+
+
+def one_line_commands() -> list[str]:
+    return [line for _, body in blocks(README) for line in body.splitlines() if " -m venv " in line]
+
+
+def test_readme_has_one_command_to_run_and_one_to_test() -> None:
+    run, test = one_line_commands()
+    assert "mlpool fit" in run
+    assert "'.[test]'" in test
+    assert "pytest" in test
+    formula, data = shlex.split(run.split("mlpool fit", 1)[1])[:2]
+    assert mlpool.fit(formula, mlpool.load_data(data)).nobs == 7185
+
+
+def test_ci_runs_the_command_of_the_readme() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    pattern = re.search(r"sed -n 's/\^\\\((.*?)\\\)\$/", script)
+    assert pattern, "the line of .ci/run that takes the command out of README.md"
+    found = [line for line in README.splitlines() if re.fullmatch(pattern[1], line)]
+    assert found == [one_line_commands()[1]]
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda p: p.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda p: p.name)
+def test_files_named_in_docs_exist(path: Path) -> None:
+    """Paths such as ``engine/profile.py`` are real (relative to the package or the root)."""
+    for name in re.findall(r"`((?:[\w.]+/)+[\w.]+\.py)`", path.read_text(encoding="utf-8")):
+        assert (ROOT / name).exists() or (ROOT / "mlpool" / name).exists(), name
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda p: p.name)
+def test_names_in_docs_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for name in re.findall(r"\bmlpool\.([A-Za-z_]+)\(", text):
+        assert name in mlpool.__all__, name
+
+
+def function_table() -> str:
+    """Return the list of functions as docs/formulas.md shows it."""
+    rows = [f"| `{name}` | {what} |" for name, what in FUNCTIONS.items()]
+    return "\n".join(["| function | what it does |", "|---|---|", *rows])
+
+
+def between(text: str, mark: str) -> str:
+    return text.split(f"<!-- {mark} -->", 1)[1].split("<!-- end -->", 1)[0].strip()
+
+
+def test_list_of_functions_is_the_one_in_the_code() -> None:
+    text = (ROOT / "docs" / "formulas.md").read_text(encoding="utf-8")
+    assert between(text, "functions") == function_table()
+    assert between(text, "numpy") == ", ".join(f"`np.{name}`" for name in NUMPY_FUNCTIONS)
+
+
+def test_nothing_private_is_published() -> None:
+    refused = re.compile(r"/work/|/root/|/home/|session|TODO|FIXME", re.IGNORECASE)
+    for path in DOCS:
+        assert not refused.search(path.read_text(encoding="utf-8")), path.name

@@ -1,4 +1,6 @@
-"""Numbers only: cross-products, criteria, optimiser, modes. No frames, no text, no warnings.
+"""Numbers only: cross-products, the mixed-model criterion with its gradient, the optimiser.
 
-May import ``errors``, ``typing``, ``families`` and ``formula.types``. Start reading at ``lmm.py``.
+May import errors, typing, families and formula.types; knows no frames and prints nothing.
+Start reading in ``lmm.py``; the mathematics is in ``chain.py`` (one factor, nested) and
+``crossed.py``.
 """

@@ -1,7 +1,7 @@
-"""How theta fills the relative covariance factors lambda_t, one lower triangle per term.
+"""How theta fills the relative factor of one grouping factor.
 
-``Var(b_level) = sigma^2 lambda_t lambda_t'`` for every level of term t. theta stacks the lower
-triangles column by column, terms in lme4's order (Bates et al. 2015, JSS 67(1), section 2.3).
+Several terms on one factor (``||``, repeated bars) share one q x q factor whose template is
+block-diagonal: the correlations between terms are fixed at zero.
 """
 
 from __future__ import annotations
@@ -14,134 +14,90 @@ import numpy as np
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """The map from theta to the factors lambda_t.
+    """Where each theta sits in a q x q lower-triangular factor.
 
     Attributes
     ----------
-    sizes : tuple of int
-        Columns k_t of each term.
-
-    Examples
-    --------
-    >>> t = Template((2, 1))
-    >>> t.k
-    4
-    >>> t.matrices(np.array([1.0, 0.5, 2.0, 3.0]))[0]
-    array([[1. , 0. ],
-           [0.5, 2. ]])
+    q : int
+        Columns of all terms of the factor.
+    rows, cols : ndarray of int, shape (k,)
+        Position of each of the factor's theta.
+    where : ndarray of int, shape (k,)
+        Index of each in the model's theta.
     """
 
-    sizes: tuple[int, ...]
+    q: int
+    rows: IntArray
+    cols: IntArray
+    where: IntArray
 
-    @property
-    def k(self) -> int:
-        """Length of theta."""
-        return sum(k * (k + 1) // 2 for k in self.sizes)
+    @classmethod
+    def of_terms(cls, sizes: Sequence[int], starts: Sequence[int]) -> Template:
+        """Build from the sizes of the factor's terms and where their theta start."""
+        rows, cols, where = [], [], []
+        offset = 0
+        for size, start in zip(sizes, starts, strict=True):
+            c, r = np.triu_indices(size)
+            rows.append(r + offset)
+            cols.append(c + offset)
+            where.append(start + np.arange(len(r)))
+            offset += size
+        return cls(
+            q=offset,
+            rows=np.concatenate(rows),
+            cols=np.concatenate(cols),
+            where=np.concatenate(where),
+        )
 
-    @property
-    def index(self) -> tuple[IntArray, IntArray, IntArray]:
-        """Term, row and column (within the term's lambda) of every entry of theta."""
-        terms, rows, cols = [], [], []
-        for t, k in enumerate(self.sizes):
-            col, row = np.triu_indices(k)
-            terms.append(np.full(row.size, t))
-            rows.append(row)
-            cols.append(col)
-        if not terms:
-            empty = np.empty(0, dtype=np.intp)
-            return empty, empty, empty
-        return np.concatenate(terms), np.concatenate(rows), np.concatenate(cols)
+    def factor(self, theta: FloatArray) -> FloatArray:
+        """Return Lambda (q, q) for the model's theta."""
+        lam = np.zeros((self.q, self.q))
+        lam[self.rows, self.cols] = theta[self.where]
+        return lam
 
-    @property
-    def is_diagonal(self) -> BoolArray:
-        """Which entries of theta are diagonal entries of their lambda."""
-        _, row, col = self.index
-        return np.asarray(row == col)
+    def gather_inplace(self, gradient: FloatArray, d_lam: FloatArray) -> None:
+        """Add d/dLambda (q, q) to the gradient with respect to theta."""
+        gradient[self.where] += d_lam[self.rows, self.cols]
 
-    @property
-    def lower(self) -> FloatArray:
-        """Lower bounds of theta: 0 on diagonals, -inf below them."""
-        return np.where(self.is_diagonal, 0.0, -np.inf)
-
-    def term_slice(self, term: int) -> slice:
-        """Where the entries of one term sit in theta."""
-        lengths = [k * (k + 1) // 2 for k in self.sizes]
-        start = sum(lengths[:term])
-        return slice(start, start + lengths[term])
-
-    def matrices(self, theta: FloatArray) -> tuple[FloatArray, ...]:
-        """Return lambda_t, shape (k_t, k_t), of every term."""
-        found = []
-        for t, k in enumerate(self.sizes):
-            lam = np.zeros((k, k))
-            col, row = np.triu_indices(k)
-            lam[row, col] = theta[self.term_slice(t)]
-            found.append(lam)
-        return tuple(found)
-
-    def pack(self, matrices: Sequence[FloatArray]) -> FloatArray:
-        """Return the lower triangles of matrices (k_t, k_t) as one vector like theta."""
-        parts = []
-        for m in matrices:
-            col, row = np.triu_indices(m.shape[0])
-            parts.append(m[row, col])
-        return np.concatenate(parts) if parts else np.empty(0)
-
-    def block_diagonal(self, theta: FloatArray) -> FloatArray:
-        """Return all lambda_t as one (q, q) block-diagonal matrix, q = sum of sizes."""
-        q = sum(self.sizes)
-        Lam = np.zeros((q, q))
-        first = 0
-        for lam in self.matrices(theta):
-            last = first + lam.shape[0]
-            Lam[first:last, first:last] = lam
-            first = last
-        return Lam
-
-    def positions(self) -> tuple[IntArray, IntArray]:
-        """Row and column of every entry of theta inside :meth:`block_diagonal`."""
-        term, row, col = self.index
-        first = np.concatenate([[0], np.cumsum(self.sizes)])[:-1].astype(np.intp)
-        return first[term] + row, first[term] + col
-
-    def signs(self, theta: FloatArray) -> FloatArray:
-        """Return +-1 per entry that makes every diagonal non-negative (columns flip whole)."""
-        term, row, col = self.index
-        sign = np.ones(theta.size)
-        for i in np.flatnonzero(row == col):
-            if theta[i] < 0:
-                sign[(term == term[i]) & (col == col[i])] = -1.0
-        return sign
-
-    def canonical(self, theta: FloatArray) -> FloatArray:
-        """Return the equivalent theta whose diagonals are >= 0 (same lambda lambda')."""
-        return np.asarray(theta * self.signs(theta) + 0.0)
+    def scaled_inplace(self, theta: FloatArray, row_scale: FloatArray) -> None:
+        """Multiply row r of Lambda by ``row_scale[r]``, in terms of theta."""
+        theta[self.where] *= row_scale[self.rows]
 
 
-def lower_factor(Sigma: FloatArray) -> FloatArray:
-    """Return a lower-triangular factor with non-negative diagonal of a PSD matrix, any rank.
+def theta_starts(sizes: Sequence[int]) -> list[int]:
+    """Return where each term's theta start, for terms of these sizes in order."""
+    counts = [s * (s + 1) // 2 for s in sizes]
+    return [int(v) for v in np.concatenate([[0], np.cumsum(counts)[:-1]])]
 
-    Parameters
-    ----------
-    Sigma : ndarray of shape (k, k)
-        Positive semi-definite.
 
-    Returns
-    -------
-    ndarray of shape (k, k)
-        L with L L' = Sigma. A zero pivot leaves its whole column zero, so a singular
-        covariance gives the factor in which lme4 would report it.
+def diagonal_mask(sizes: Sequence[int]) -> BoolArray:
+    """Return which theta are diagonal elements."""
+    return np.concatenate([np.equal(*np.triu_indices(size)) for size in sizes])
+
+
+def canonical_signs(theta: FloatArray, sizes: Sequence[int]) -> FloatArray:
+    """Return theta with non-negative diagonals: columns of lambda are flipped where needed.
+
+    Lambda and Lambda times a diagonal of signs give the same covariance.
     """
-    k = Sigma.shape[0]
-    scale = np.sqrt(np.maximum(np.diag(Sigma), 0.0))
-    scale[scale == 0.0] = 1.0
-    rest = Sigma / np.outer(scale, scale)
-    L = np.zeros((k, k))
-    for j in range(k):
-        # Below this the pivot is rounding of an exactly singular matrix.
-        if rest[j, j] > 4 * k * np.finfo(float).eps:
-            L[j:, j] = rest[j:, j] / np.sqrt(rest[j, j])
-            rest = rest - np.outer(L[:, j], L[:, j])
-    return np.asarray(L * scale[:, None])
+    result = theta.copy()
+    for size, start in zip(sizes, theta_starts(sizes), strict=True):
+        cols, rows = np.triu_indices(size)
+        block = result[start : start + len(rows)]
+        diagonal = block[rows == cols]
+        block *= np.where(diagonal < 0, -1.0, 1.0)[cols]
+        block[(rows == cols) & (block == 0)] = 0.0
+    return result
+
+
+def canonical_theta(lams: Sequence[FloatArray]) -> FloatArray:
+    """Return theta of covariances lam lam' through their (semi-definite) Cholesky factors."""
+    parts = []
+    for lam in lams:
+        q, r = np.linalg.qr(lam.T)
+        lower = (r * np.where(np.diag(r) < 0, -1.0, 1.0)[:, None]).T
+        cols, rows = np.triu_indices(lam.shape[0])
+        parts.append(lower[rows, cols])
+    return np.concatenate(parts)

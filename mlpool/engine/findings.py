@@ -1,0 +1,96 @@
+"""Findings about a finished fit, as records; ``models`` puts at most one of them into words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlpool.engine.theta import Template
+from mlpool.engine.types import Control, Diagnostic, Optimum
+from mlpool.typing import FloatArray
+
+GRADIENT_TOL = 2e-3
+"""lme4's tolerance for the gradient (``checkConv``), here of the deviance in scaled theta."""
+EIGENVALUE_RATIO = 1e6
+"""Largest ratio of eigenvalues of the scaled Hessian that passes as identified."""
+SCALE_RATIO = 1e3
+"""Ratio of column SDs at which lme4 suggests rescaling (``checkScaleX``)."""
+
+
+def diagnose(
+    optimum: Optimum, template: Template, scale: FloatArray, control: Control
+) -> tuple[Diagnostic, ...]:
+    """Return what should be said about an optimum, most serious first.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    template : Template
+    scale : ndarray of shape (k,)
+        Typical sizes of theta; singularity is judged in units of them, so that it does not
+        depend on the units of a predictor.
+    control : Control
+    """
+    found = []
+    if not optimum.converged:
+        found.append(
+            Diagnostic(
+                code="max_evaluations",
+                severity="warning",
+                value=float(optimum.evaluations),
+                threshold=float(control.max_evaluations),
+                hint=optimum.message,
+            )
+        )
+    inside = ~(template.is_diagonal & (optimum.end <= 0))
+    largest = float(np.abs(optimum.gradient * scale)[inside].max(initial=0.0))
+    relative = largest / max(1.0, abs(optimum.criterion))
+    if relative > GRADIENT_TOL:
+        found.append(
+            Diagnostic(
+                code="gradient", severity="warning", value=relative, threshold=GRADIENT_TOL
+            )
+        )
+    smallest = smallest_diagonal(optimum.end, template, scale)
+    if smallest < control.singular_tol:
+        found.append(
+            Diagnostic(
+                code="singular", severity="info", value=smallest, threshold=control.singular_tol
+            )
+        )
+    return tuple(found)
+
+
+def smallest_diagonal(theta: FloatArray, template: Template, scale: FloatArray) -> float:
+    """Return the smallest diagonal entry of theta in units of `scale` (lme4: ``isSingular``)."""
+    diagonal = (theta / scale)[template.is_diagonal]
+    return float(diagonal.min(initial=np.inf))
+
+
+def scale_diagnostic(sds: FloatArray) -> tuple[Diagnostic, ...]:
+    """Return a finding when columns of X differ hugely in scale.
+
+    Parameters
+    ----------
+    sds : ndarray of shape (m,)
+        SDs of the columns of X that are not the intercept.
+    """
+    positive = sds[sds > 0]
+    if positive.size < 2 or positive.max() < SCALE_RATIO * positive.min():
+        return ()
+    ratio = float(positive.max() / positive.min())
+    return (Diagnostic(code="scale", severity="info", value=ratio, threshold=SCALE_RATIO),)
+
+
+def identification_diagnostic(hessian: FloatArray) -> tuple[Diagnostic, ...]:
+    """Return a finding when the scaled Hessian (k, k) says that theta is nearly unidentified."""
+    if hessian.size == 0:
+        return ()
+    values = np.linalg.eigvalsh(hessian)
+    if values[0] * EIGENVALUE_RATIO > values[-1]:
+        return ()
+    ratio = float(values[-1] / values[0]) if values[0] > 0 else float("inf")
+    return (
+        Diagnostic(
+            code="nearly_unidentified", severity="info", value=ratio, threshold=EIGENVALUE_RATIO
+        ),
+    )

@@ -1,0 +1,217 @@
+"""Fit a linear mixed model whose terms all share one grouping factor.
+
+1. One pass over the rows makes the sums (:mod:`mlpool.engine.clustersums`).
+2. :mod:`one_factor` turns them into the profiled criterion with gradient and Hessian.
+3. :mod:`newton` minimises it over theta.
+4. beta, sigma, conditional modes and covariances follow from the solution at the optimum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mlpool.engine.aliasing import independent_of_sums
+from mlpool.engine.clustersums import CrossProducts
+from mlpool.engine.columns import Rows
+from mlpool.engine.findings import diagnose, identification_diagnostic, scale_diagnostic
+from mlpool.engine.modes import conditional_covariances, conditional_modes
+from mlpool.engine.newton import minimise
+from mlpool.engine.one_factor import OneFactor
+from mlpool.engine.theta import Template
+from mlpool.engine.threads import blas_threads
+from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
+from mlpool.errors import FitError, OptionError
+from mlpool.typing import FloatArray, IntArray, RowSource
+
+
+def fit_one_factor(
+    data: LmmData, *, reml: bool = True, control: Control | None = None
+) -> LmmFit:
+    """Fit by REML or maximum likelihood.
+
+    Parameters
+    ----------
+    data : LmmData
+        All terms have the same ``factor``.
+    reml : bool
+        Restricted (True) or ordinary maximum likelihood.
+    control : Control, optional
+
+    Raises
+    ------
+    FitError
+        If the data cannot identify the model (constant response, as many levels as rows, no
+        residual degrees of freedom) or values are not finite.
+    DataError
+        If a weight is not positive.
+    KeyboardInterrupt
+        Ctrl-C; the message says how to go on.
+    """
+    control = control or Control()
+    check_identified(data)
+    with blas_threads(control.blas_threads):
+        rows = Rows.of_factor(data, data.terms[0].factor)
+        sums = CrossProducts.from_rows(rows, batch_rows=control.batch_rows)
+        sizes = tuple(t.z.shape[1] for t in data.terms)
+        return fit_sums(sums, data.X, sizes, reml=reml, control=control)
+
+
+def fit_sums(
+    sums: CrossProducts,
+    X: RowSource,
+    sizes: tuple[int, ...],
+    *,
+    reml: bool = True,
+    control: Control | None = None,
+) -> LmmFit:
+    """Fit from sums that are already made, whatever the number of rows behind them.
+
+    Parameters
+    ----------
+    sums : CrossProducts
+    X : RowSource
+        Asked only for columns that the sums cannot tell from aliased ones.
+    sizes : tuple of int
+        Columns of each term.
+    reml : bool
+    control : Control, optional
+    """
+    control = control or Control()
+    objective = build_objective(sums, X, sizes, reml=reml)
+    start = objective.start() if control.start is None else user_start(control, objective.template)
+    found = minimise(
+        objective.working(), objective.to_working(start), objective.template, control
+    )
+    optimum = _in_user_theta(objective, found, start)
+    return finish(objective, optimum, _findings(sums, objective, optimum, control))
+
+
+def build_objective(
+    sums: CrossProducts, X: RowSource, sizes: tuple[int, ...], *, reml: bool
+) -> OneFactor:
+    """Return the criterion as a function of theta, for fits, profiles and given theta.
+
+    Raises
+    ------
+    FitError
+        If the response is constant or there are no residual degrees of freedom.
+    """
+    check_response(sums)
+    kept = independent_of_sums(sums, X)
+    if len(kept) >= sums.n:
+        raise FitError(
+            f"The model has {len(kept)} fixed effects for {sums.n} rows: nothing is left to "
+            "estimate variances from."
+        )
+    return OneFactor(sums, Template(sizes), kept, reml=reml)
+
+
+def finish(
+    objective: OneFactor, optimum: Optimum, diagnostics: tuple[Diagnostic, ...] = ()
+) -> LmmFit:
+    """Turn the optimum into estimates (Bates et al. 2015, JSS 67(1), section 3.4)."""
+    theta = optimum.end
+    found = objective.solve(theta)
+    sigma = float(np.sqrt(found.pwrss / objective.m))
+    fixed = objective.fixed
+    return LmmFit(
+        beta=fixed.back @ -found.v[:-1] + fixed.shift,
+        kept=objective.kept,
+        vcov_unscaled=fixed.back @ found.Sxx_inverse @ fixed.back.T,
+        theta=theta,
+        sigma=sigma,
+        criterion=found.value,
+        pwrss=found.pwrss,
+        logdet_L2=found.logdet_L2,
+        logdet_RX2=found.logdet_RX2,
+        reml=objective.reml,
+        n=objective.n,
+        b=conditional_modes(objective, theta, found),
+        cond_cov=conditional_covariances(objective, theta, sigma),
+        optimum=optimum,
+        diagnostics=diagnostics,
+    )
+
+
+def _in_user_theta(objective: OneFactor, found: Optimum, start: FloatArray) -> Optimum:
+    theta = objective.from_working(found.end)
+    value, gradient = objective.evaluate(theta)
+    log = tuple((_plain(objective.from_working(np.array(at))), dev) for at, dev in found.log)
+    return replace(found, start=start, end=theta, gradient=gradient, criterion=value, log=log)
+
+
+def _plain(theta: FloatArray) -> tuple[float, ...]:
+    return tuple(float(t) for t in theta)
+
+
+def check_identified(data: LmmData) -> None:
+    """Refuse models whose random effects cannot be told from the residual (as lme4 does).
+
+    Raises
+    ------
+    FitError
+    """
+    n = data.n
+    if n == 0:
+        raise FitError("There are no rows to fit.")
+    for t in data.terms:
+        k = t.z.shape[1]
+        if t.n_levels < 2:
+            raise FitError("A grouping factor needs at least 2 levels; there is only 1.")
+        if t.n_levels >= n:
+            raise FitError(
+                f"A grouping factor has {t.n_levels} levels for {n} rows: with one row per level "
+                "its effects cannot be told from the residual."
+            )
+        if t.n_levels * k >= n:
+            raise FitError(
+                f"A term has {t.n_levels} levels x {k} columns = {t.n_levels * k} random effects "
+                f"for {n} rows: its variances and the residual variance are not identified."
+            )
+
+
+def check_response(sums: CrossProducts) -> None:
+    """Refuse a response without variation.
+
+    Raises
+    ------
+    FitError
+    """
+    y, T = sums.layout.y, sums.total
+    about_mean = T[y, y] - T[0, y] ** 2 / T[0, 0]
+    rounding = 1e-28 * T[0, 0] * sums.layout.centre[y] ** 2
+    if not about_mean > rounding:
+        raise FitError("The response is constant: there is no variation to explain.")
+
+
+def user_start(control: Control, template: Template) -> FloatArray:
+    """Return the starting theta of ``control.start``.
+
+    Raises
+    ------
+    OptionError
+        If it has the wrong length or holds values that are not finite.
+    """
+    start = np.asarray(control.start, dtype=np.float64)
+    if start.shape != (template.k,) or not np.all(np.isfinite(start)):
+        raise OptionError(
+            f"start must hold {template.k} finite numbers (theta in lme4's order); "
+            f"got {control.start!r}."
+        )
+    return template.canonical(start)
+
+
+def _findings(
+    sums: CrossProducts, objective: OneFactor, optimum: Optimum, control: Control
+) -> tuple[Diagnostic, ...]:
+    found = diagnose(optimum, objective.template, objective.scale, control)
+    if not found:
+        scale = objective.scale
+        hessian = objective.hessian(optimum.end) * np.outer(scale, scale)
+        found = identification_diagnostic(hessian)
+    x: IntArray = sums.layout.x
+    T = sums.total
+    about_mean = np.diag(T) - T[0] ** 2 / T[0, 0]
+    return (*found, *scale_diagnostic(np.sqrt(np.maximum(about_mean[x[x > 0]] / sums.n, 0.0))))

@@ -1,0 +1,66 @@
+"""Starting values for theta from the sums, by a step of Fisher scoring.
+
+From any Sigma_0, E[sum_j E_j v v'E_j'] = sigma^2 sum_j (K_j + K_j (Sigma - Sigma_0) K_j) up to terms
+of the fixed effects. Solving these moment equations for Sigma is Henderson's kind of estimate with
+weights that suit Sigma_0 (Searle, Casella & McCulloch 1992, chapter 11, MINQUE), at the price of one
+evaluation of the criterion.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlpool.engine.theta import lower_factor
+from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.engine.one_factor import OneFactor
+
+FIRST_RATIO = 0.1
+"""Var(b) / Var(e) of unit-scale columns assumed first: the usual size in grouped data."""
+LEAST_RATIO = 1e-4
+"""Smallest variance ratio to start from: the search begins inside the boundary."""
+
+
+def scoring_start(objective: OneFactor) -> FloatArray:
+    """Return theta (k,) from the moment equations at ``Sigma_0 = 0.1 I`` in scaled columns."""
+    template, scale = objective.template, objective.scale
+    theta = np.where(template.is_diagonal, np.sqrt(FIRST_RATIO) * scale, 0.0)
+    found = objective.solve(theta)
+    q = objective.blocks.q
+    flat = _directions(objective).reshape(-1, q * q)
+    slope = flat @ objective.slope(found).ravel()
+    information = flat @ found.parts.KK.transpose(1, 2, 3, 0).reshape(q * q, q * q) @ flat.T
+    traces = flat @ found.parts.K.ravel()
+    # Profiling out sigma costs a rank-one part of the information.
+    information = information - np.outer(traces, traces) / objective.m
+    step = -np.linalg.lstsq(information, slope, rcond=1e-10)[0]
+    matrices = zip(
+        template.matrices(theta), template.matrices(step), template.matrices(scale), strict=True
+    )
+    return template.pack(
+        [
+            _inside(lam @ lam.T + change + np.tril(change, -1).T, np.diag(unit))
+            for lam, change, unit in matrices
+        ]
+    )
+
+
+def _directions(objective: OneFactor) -> FloatArray:
+    """Change of Sigma in the working columns for each entry of Sigma_t's lower triangles."""
+    row, col = objective.template.positions()
+    left, right = objective.T.T[row], objective.T.T[col]
+    outer = left[:, :, None] * right[:, None, :]
+    both = outer + outer.transpose(0, 2, 1)
+    return np.asarray(np.where((row == col)[:, None, None], outer, both))
+
+
+def _inside(Sigma: FloatArray, scale: FloatArray) -> FloatArray:
+    """Return the factor of Sigma after lifting its eigenvalues to the least ratio."""
+    unit = np.outer(scale, scale)
+    values, Q = np.linalg.eigh(Sigma / unit)
+    floor = max(LEAST_RATIO, 0.01 * float(values.max(initial=0.0)))
+    lifted = (Q * np.maximum(values, floor)) @ Q.T
+    return lower_factor(lifted * unit)

@@ -46,9 +46,7 @@ def diagnose(
     relative = largest / max(1.0, abs(optimum.criterion))
     if relative > GRADIENT_TOL:
         found.append(
-            Diagnostic(
-                code="gradient", severity="warning", value=relative, threshold=GRADIENT_TOL
-            )
+            Diagnostic(code="gradient", severity="warning", value=relative, threshold=GRADIENT_TOL)
         )
     smallest = smallest_diagonal(optimum.end, template, scale)
     if smallest < control.singular_tol:

@@ -70,5 +70,3 @@ class _LazyCovariances:
                 out[first : first + PIECE] = self._sigma**2 * (lam @ inverse[:, own, own] @ lam.T)
                 start = own.stop
         return made
-
-

@@ -77,9 +77,7 @@ class FixedColumns:
         return cls(R=R, back=back, shift=shift)
 
 
-def random_columns(
-    sums: CrossProducts, fixed: FixedColumns
-) -> tuple[ClusterBlocks, FloatArray]:
+def random_columns(sums: CrossProducts, fixed: FixedColumns) -> tuple[ClusterBlocks, FloatArray]:
     """Return the clusters' A and D in well-placed columns, and T with z = z_working T.
 
     Working columns are centred (when the factor has an intercept, which makes that exact) and

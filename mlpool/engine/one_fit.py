@@ -26,9 +26,7 @@ from mlpool.errors import FitError, OptionError
 from mlpool.typing import FloatArray, IntArray, RowSource
 
 
-def fit_one_factor(
-    data: LmmData, *, reml: bool = True, control: Control | None = None
-) -> LmmFit:
+def fit_one_factor(data: LmmData, *, reml: bool = True, control: Control | None = None) -> LmmFit:
     """Fit by REML or maximum likelihood.
 
     Parameters
@@ -81,9 +79,7 @@ def fit_sums(
     control = control or Control()
     objective = build_objective(sums, X, sizes, reml=reml)
     start = objective.start() if control.start is None else user_start(control, objective.template)
-    found = minimise(
-        objective.working(), objective.to_working(start), objective.template, control
-    )
+    found = minimise(objective.working(), objective.to_working(start), objective.template, control)
     optimum = _in_user_theta(objective, found, start)
     return finish(objective, optimum, _findings(sums, objective, optimum, control))
 

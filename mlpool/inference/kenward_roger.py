@@ -69,7 +69,7 @@ class KenwardRoger:
 
 
 def kenward_roger(data: LmmData, fit: LmmFit) -> KenwardRoger:
-    """Adjusted covariance and degrees of freedom of a REML fit.
+    """Adjust the covariance and find the degrees of freedom of a REML fit.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def kenward_roger(data: LmmData, fit: LmmFit) -> KenwardRoger:
 
 
 def kenward_roger_of(info: VarianceInformation) -> KenwardRoger:
-    """Adjusted covariance and degrees of freedom from the information of a REML fit."""
+    """Adjust the covariance and find the degrees of freedom from a REML fit's information."""
     Phi, P, Q = info.Phi, info.P, info.Q
     W = _inverse(info.expected_reml)
     PPhiP = np.einsum("iab,bc,jcd->ijad", P, Phi, P)

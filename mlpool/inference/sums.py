@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -82,11 +83,16 @@ def variance_sums(data: LmmData, fit: LmmFit) -> VarianceSums:
     """
     lams = relative_factors(data, fit)
     if len({term.factor for term in data.terms}) == 1:
-        A, D, T = _read_one_factor(data, fit)
-        return _one_factor(A, D, T, scipy.linalg.block_diag(*lams), fit)
+        return _one_factor(*_read_one_factor(data, fit), scipy.linalg.block_diag(*lams), fit)
     _check_size(data)
-    A, D, T = _read_several(data, fit)
-    return _several(A, D, T, data, lams, fit)
+    Sigma = scipy.sparse.block_diag(
+        [
+            scipy.sparse.kron(scipy.sparse.eye_array(term.n_levels), lam @ lam.T)
+            for term, lam in zip(data.terms, lams, strict=True)
+        ],
+        format="csr",
+    )
+    return _several(_read_several(data, fit), Sigma, _places(data), fit)
 
 
 # --- rows ---------------------------------------------------------------------------------------
@@ -193,38 +199,24 @@ def _one_factor(
 
 
 def _several(
-    A: FloatArray,
-    D: FloatArray,
-    T: FloatArray,
-    data: LmmData,
-    lams: tuple[FloatArray, ...],
+    products: tuple[FloatArray, FloatArray, FloatArray],
+    Sigma: Any,
+    places: list[slice],
     fit: LmmFit,
 ) -> VarianceSums:
-    """All products for several grouping factors; A (Q, Q) dense, D (Q, p + 1)."""
+    """All products for several grouping factors; A (Q, Q) dense, D (Q, p + 1), Sigma sparse."""
+    A, D, T = products
     s2 = fit.sigma**2
     Q = A.shape[0]
-    Sigma = scipy.sparse.block_diag(
-        [
-            scipy.sparse.kron(scipy.sparse.eye_array(term.n_levels), lam @ lam.T)
-            for term, lam in zip(data.terms, lams, strict=True)
-        ],
-        format="csr",
-    )
     R = np.asarray(scipy.linalg.inv(np.eye(Q) + Sigma @ A, overwrite_a=True, check_finite=False))
     K = A @ R / s2
     K2 = R.T @ K / s2
     H = R.T @ D / s2
-    ND = Sigma @ (R.T @ D)
-    AND = A @ ND
-    NAND = Sigma @ (R.T @ AND)
     H2 = R.T @ H / s2
+    ND = np.asarray(Sigma @ (R.T @ D))
+    AND = A @ ND
+    NAND = np.asarray(Sigma @ (R.T @ AND))
     S2, S3 = _response_products(T, (D, ND, AND, NAND), s2)
-    places = []
-    start = 0
-    for term in data.terms:
-        k, size = term.z.shape[1], term.n_levels * term.z.shape[1]
-        places += [slice(start + c, start + size, k) for c in range(k)]
-        start += size
     return VarianceSums(
         K=tuple(tuple(K[a, b] for b in places) for a in places),
         K2=tuple(tuple(K2[a, b] for b in places) for a in places),
@@ -235,6 +227,17 @@ def _several(
         tr_V1=(fit.n - Q + float(np.trace(R))) / s2,
         tr_V2=(fit.n - Q + float(np.sum(R * R.T))) / s2**2,
     )
+
+
+def _places(data: LmmData) -> list[slice]:
+    """Where the levels of each slot stand among all random effects (level by level in a term)."""
+    places: list[slice] = []
+    start = 0
+    for term in data.terms:
+        k, size = term.z.shape[1], term.n_levels * term.z.shape[1]
+        places += [slice(start + c, start + size, k) for c in range(k)]
+        start += size
+    return places
 
 
 def _response_products(

@@ -32,11 +32,7 @@ class WaldTable:
 
 
 def wald(
-    estimate: FloatArray,
-    vcov: FloatArray,
-    df: FloatArray | float = np.inf,
-    *,
-    level: float = 0.95,
+    estimate: FloatArray, se: FloatArray, df: FloatArray | float = np.inf, level: float = 0.95
 ) -> WaldTable:
     """Wald table of coefficients.
 
@@ -45,9 +41,7 @@ def wald(
 
     Parameters
     ----------
-    estimate : ndarray of shape (p,)
-    vcov : ndarray of shape (p, p) or (p,)
-        Covariance matrix, or the variances alone.
+    estimate, se : ndarray of shape (p,)
     df : float or ndarray of shape (p,)
     level : float
         Confidence level.
@@ -63,23 +57,26 @@ def wald(
     """
     q = _upper_tail(level)
     b = np.asarray(estimate, dtype=np.float64)
-    V = np.asarray(vcov, dtype=np.float64)
-    variances = np.diagonal(V) if V.ndim == 2 else V
-    # a multi-way sandwich need not be positive: such a standard error is not a number
-    se = np.sqrt(np.where(variances >= 0, variances, np.nan))
+    s = np.asarray(se, dtype=np.float64)
     dof = np.broadcast_to(np.asarray(df, dtype=np.float64), b.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = b / se
-        half = t_quantile(q, dof) * se
+        statistic = b / s
+        half = t_quantile(q, dof) * s
     return WaldTable(
         estimate=b,
-        se=se,
+        se=s,
         statistic=statistic,
         df=np.array(dof),
         p=two_sided_p(statistic, dof),
         low=b - half,
         high=b + half,
     )
+
+
+def standard_errors(vcov: FloatArray) -> FloatArray:
+    """Square roots of the diagonal; NaN where it is negative, as a multi-way sandwich may be."""
+    variances = np.diagonal(vcov)
+    return np.asarray(np.sqrt(np.where(variances >= 0, variances, np.nan)))
 
 
 def two_sided_p(statistic: FloatArray, df: FloatArray | float = np.inf) -> FloatArray:

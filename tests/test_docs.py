@@ -31,7 +31,7 @@ def lines(text: str) -> list[str]:
 
 
 def test_readme_python_prints_what_it_shows() -> None:
-    """A ``text`` block right after a ``python`` block is that block's output, character by character."""
+    """A ``text`` block right after a ``python`` block is that block's output, exactly."""
     shown = blocks(README)
     namespace: dict[str, object] = {}
     ran = 0

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from mlpool.cli.arguments import build_parser
 from mlpool.cli.commands import data_text, fit_text
@@ -79,7 +80,14 @@ def _sentence(error: Exception) -> str:
     return str(error)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_where: object) -> None:
+def _show_warning(  # noqa: PLR0913  # the arguments are Python's own
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """Show our warnings as one line each; other libraries' concern developers, not users."""
     if issubclass(category, MlpoolWarning):
         print(f"mlpool: warning: {' '.join(str(message).split())}", file=sys.stderr)

@@ -3,3 +3,30 @@
 May import everything to its left (formula, frames, engine, inference), never tables or plots.
 Start reading in ``fit.py``.
 """
+
+from mlpool.models.effects import VarCorr as VarCorrTable
+from mlpool.models.extract import (
+    coef,
+    fixef,
+    get_parameters,
+    p_value,
+    ranef,
+    standard_error,
+    varcorr,
+    vcov,
+)
+from mlpool.models.fit import fit, glm, lm, lmer
+from mlpool.models.fitted import (
+    FittedModel,
+    GeneralizedLinearModel,
+    LinearMixedModel,
+    LinearModel,
+)
+
+VarCorr = varcorr
+
+__all__ = [
+    "FittedModel", "GeneralizedLinearModel", "LinearMixedModel", "LinearModel", "VarCorr",
+    "VarCorrTable", "coef", "fit", "fixef", "get_parameters", "glm", "lm", "lmer", "p_value",
+    "ranef", "standard_error", "vcov",
+]  # fmt: skip

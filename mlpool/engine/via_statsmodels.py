@@ -1,0 +1,243 @@
+"""statsmodels as an engine: OLS, WLS, GLM and MixedLM, returned as mlpool's own records."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from mlpool.engine.lmm import fit_at
+from mlpool.engine.rank import independent_columns
+from mlpool.engine.template import canonical_theta
+from mlpool.engine.types import LmmData, LmmFit, OlsFit
+from mlpool.errors import FitError, NotSupportedError
+from mlpool.families import Family
+from mlpool.typing import FloatArray
+
+_GLM_TOL = 1e-10
+_GLM_ITERATIONS = 100
+
+
+def fit_ols(
+    y: FloatArray, X: FloatArray, weights: FloatArray | None = None, offset: FloatArray | None = None
+) -> OlsFit:
+    """Fit ordinary or weighted least squares with ``statsmodels.OLS`` / ``WLS``.
+
+    Parameters
+    ----------
+    y : ndarray (n,)
+    X : ndarray (n, p)
+        Aliased columns are left out as R does.
+    weights, offset : ndarray (n,) or None
+
+    Raises
+    ------
+    FitError
+        If X has no column or there are no rows to spare.
+    """
+    import statsmodels.api as sm
+
+    kept = independent_columns(X if weights is None else X * np.sqrt(weights)[:, None])
+    target = y if offset is None else y - offset
+    Xk = X if len(kept) == X.shape[1] else X[:, kept]
+    if not len(kept):
+        raise FitError("The formula leaves no column to estimate; keep the intercept or a predictor.")
+    model = sm.OLS(target, Xk) if weights is None else sm.WLS(target, Xk, weights=weights)
+    result = model.fit(method="qr")
+    fitted = np.asarray(Xk @ result.params)
+    n, p = len(y), len(kept)
+    w = np.ones(n) if weights is None else weights
+    rss = float(w @ (target - fitted) ** 2)
+    df = n - p
+    # exact fits leave rounding noise, whose logarithm means nothing but must not stop a fit
+    spread = max(rss, np.finfo(float).tiny)
+    loglik = 0.5 * (np.log(w).sum() - n * (np.log(2 * np.pi) + 1 - np.log(n) + np.log(spread)))
+    mean = float(w @ target / w.sum()) if _has_constant(Xk) else 0.0
+    return OlsFit(
+        beta=np.asarray(result.params),
+        kept=kept,
+        vcov_unscaled=np.asarray(result.normalized_cov_params),
+        sigma=float(np.sqrt(rss / df)) if df > 0 else float("nan"),
+        rss=rss,
+        loglik=float(loglik),
+        n=n,
+        df_residual=df,
+        fitted=fitted if offset is None else fitted + offset,
+        null_deviance=float(w @ (target - mean) ** 2),
+        dispersion=rss / df if df > 0 else float("nan"),
+        raw=result,
+    )
+
+
+def fit_glm(
+    y: FloatArray,
+    X: FloatArray,
+    family: Family,
+    *,
+    trials: FloatArray | None = None,
+    weights: FloatArray | None = None,
+    offset: FloatArray | None = None,
+) -> OlsFit:
+    """Fit a generalised linear model with ``statsmodels.GLM``.
+
+    Parameters
+    ----------
+    y : ndarray (n,)
+        Binomial: proportion of successes.
+    X : ndarray (n, p)
+    family : Family
+    trials : ndarray (n,) or None
+        Binomial denominators; `weights` multiply them.
+    weights, offset : ndarray (n,) or None
+
+    Raises
+    ------
+    FitError
+        If the response does not fit the family, or the iterations diverge.
+    """
+    import statsmodels.api as sm
+
+    _check_response(y, family)
+    kept = independent_columns(X)
+    Xk = X[:, kept]
+    prior = np.ones(len(y))
+    prior = prior if trials is None else prior * trials
+    prior = prior if weights is None else prior * weights
+    if family.name == "binomial":
+        endog: Any = np.column_stack([y * prior, (1 - y) * prior])
+        options: dict[str, Any] = {}
+    else:
+        endog, options = y, {"var_weights": prior}
+    model = sm.GLM(endog, Xk, family=family.statsmodels(), offset=offset, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            result = model.fit(tol=_GLM_TOL, maxiter=_GLM_ITERATIONS)
+        except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
+            raise FitError(f"The {family} model cannot be fitted: {str(error).splitlines()[0]}") from None
+    return _glm_record(result, y, Xk, kept, family, prior)
+
+
+def _glm_record(
+    result: Any, y: FloatArray, Xk: FloatArray, kept: Any, family: Family, prior: FloatArray
+) -> OlsFit:
+    mu = np.asarray(result.fittedvalues)
+    link, variance = result.model.family.link, result.model.family.variance
+    slope = np.asarray(link.deriv(mu))
+    base_variance = mu * (1 - mu) if family.name == "binomial" else np.asarray(variance(mu))
+    working = prior / (slope**2 * base_variance)
+    used = prior > 0
+    n = int(used.sum())
+    df = n - len(kept)
+    resid = (y - mu) * slope
+    pearson = float((working * resid**2)[used].sum())
+    dispersion = pearson / df if family.has_dispersion else 1.0
+    R = np.linalg.qr(Xk * np.sqrt(working)[:, None], mode="r")
+    R_inv = np.linalg.solve(R, np.eye(len(kept)))
+    return OlsFit(
+        beta=np.asarray(result.params),
+        kept=kept,
+        vcov_unscaled=R_inv @ R_inv.T,
+        sigma=float(np.sqrt(dispersion)),
+        rss=float(result.deviance),
+        loglik=float(result.llf),
+        n=n,
+        df_residual=df,
+        fitted=mu,
+        null_deviance=float(result.null_deviance),
+        working_weights=working,
+        working_resid=resid,
+        dispersion=dispersion,
+        iterations=int(result.fit_history["iteration"]),
+        converged=bool(result.converged),
+        raw=result,
+    )
+
+
+def _check_response(y: FloatArray, family: Family) -> None:
+    if family.name == "binomial" and ((y < 0) | (y > 1)).any():
+        raise FitError(
+            "A binomial response lies between 0 and 1; for counts write cbind(successes, failures)."
+        )
+    if family.name == "poisson" and (y < 0).any():
+        raise FitError("A poisson response is a count, but some values are negative.")
+    if family.name in ("Gamma", "inverse.gaussian") and (y <= 0).any():
+        raise FitError(f"A {family.name} response is positive, but some values are not.")
+
+
+def fit_mixedlm(data: LmmData, *, reml: bool = True) -> LmmFit:
+    """Fit what ``statsmodels.MixedLM`` can: one grouping factor, one correlated term or scalar ones.
+
+    MixedLM finds theta; modes and the likelihood come from the same formulas as for mlpool's own
+    engine, so both engines fill one record.
+
+    Raises
+    ------
+    NotSupportedError
+        For several grouping factors, several correlated terms, weights.
+    FitError
+        If MixedLM fails.
+    """
+    import statsmodels.api as sm
+
+    _check_mixedlm(data)
+    n = data.n
+    X = data.X.rows(0, n)
+    kept = independent_columns(X)
+    target = data.y if data.offset is None else data.y - data.offset
+    Zs = [t.z.rows(0, n) for t in data.terms]
+    groups = np.asarray(data.terms[0].codes)
+    scale = float(np.std(target)) or 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if len(Zs) == 1:
+                model = sm.MixedLM(target / scale, X[:, kept], groups, exog_re=Zs[0])
+            else:
+                model = sm.MixedLM(
+                    target / scale, X[:, kept], groups,
+                    exog_vc=_components(Zs, groups),
+                )  # fmt: skip
+            result = model.fit(reml=reml, method=["bfgs", "lbfgs"], gtol=1e-9)
+        except (ValueError, np.linalg.LinAlgError) as error:
+            raise FitError(f"statsmodels' MixedLM failed: {str(error).splitlines()[0]}") from None
+    theta = _theta(result, len(Zs))
+    record = fit_at(data, theta, reml=reml)
+    from dataclasses import replace
+
+    return replace(record, engine="statsmodels", raw=result)
+
+
+def _theta(result: Any, n_terms: int) -> FloatArray:
+    if n_terms == 1:
+        relative = np.atleast_2d(np.asarray(result.cov_re)) / result.scale
+        values, vectors = np.linalg.eigh((relative + relative.T) / 2)
+        root = vectors * np.sqrt(np.clip(values, 0.0, None))
+        return canonical_theta([root])
+    return np.sqrt(np.clip(np.asarray(result.vcomp) / result.scale, 0.0, None))
+
+
+def _components(Zs: list[FloatArray], groups: Any) -> Any:
+    from statsmodels.regression.mixed_linear_model import VCSpec
+
+    labels = np.unique(groups)
+    rows = [np.flatnonzero(groups == g) for g in labels]
+    names = [f"c{i:03d}" for i in range(len(Zs))]
+    mats = [[Z[r] for r in rows] for Z in Zs]
+    return VCSpec(names, [[[name] for _ in rows] for name in names], mats)
+
+
+def _check_mixedlm(data: LmmData) -> None:
+    hint = "use mlpool's own engine (engine='auto')."
+    if len({t.factor for t in data.terms}) > 1:
+        raise NotSupportedError(f"statsmodels' MixedLM fits one grouping factor; {hint}")
+    if data.weights is not None:
+        raise NotSupportedError(f"statsmodels' MixedLM takes no weights; {hint}")
+    if len(data.terms) > 1 and any(t.z.shape[1] > 1 for t in data.terms):
+        raise NotSupportedError(f"statsmodels' MixedLM cannot mix correlated and independent terms; {hint}")
+
+
+def _has_constant(X: FloatArray) -> bool:
+    """Tell whether a column of ones is among the columns (R's ``attr(terms, "intercept")``)."""
+    return bool((X == 1.0).all(axis=0).any())

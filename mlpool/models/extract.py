@@ -1,0 +1,74 @@
+"""R's extractor functions, as functions of a fitted model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from mlpool.inference.wald import wald
+from mlpool.models.effects import GroupFrames, VarCorr
+from mlpool.models.fitted import FittedModel, require_kind
+
+
+def fixef(m: FittedModel) -> pd.Series:
+    """Return the (fixed) coefficients by R's names."""
+    return m.fixef()
+
+
+def ranef(m: Any) -> GroupFrames:
+    """Return the conditional modes of the random effects, with `.cond_sd`.
+
+    Raises
+    ------
+    NotSupportedError
+        For models without random effects.
+    """
+    require_kind(m, ("lmer",), "ranef()")
+    result: GroupFrames = m.ranef()
+    return result
+
+
+def coef(m: FittedModel) -> Any:
+    """Return the coefficients: a Series (lm, glm), or per group (lmer)."""
+    return m.coef()
+
+
+def vcov(m: FittedModel, type: str | None = None, cluster: Any = None) -> pd.DataFrame:
+    """Return the covariance of the coefficients; see :meth:`FittedModel.vcov`."""
+    return m.vcov(type, cluster)
+
+
+def varcorr(m: Any) -> VarCorr:
+    """Return the random effects' SDs and correlations (lme4's ``VarCorr``).
+
+    Raises
+    ------
+    NotSupportedError
+        For models without random effects.
+    """
+    require_kind(m, ("lmer",), "VarCorr()")
+    result: VarCorr = m.varcorr()
+    return result
+
+
+def standard_error(m: FittedModel) -> pd.DataFrame:
+    """Return columns Parameter, SE."""
+    return pd.DataFrame({"Parameter": m.names, "SE": m.se.to_numpy()})
+
+
+def p_value(m: FittedModel) -> pd.DataFrame:
+    """Return columns Parameter, p (t with residual df; z for glm)."""
+    table = wald(m.fixef().to_numpy(), m.se.to_numpy(), wald_df(m))
+    return pd.DataFrame({"Parameter": m.names, "p": table.p})
+
+
+def get_parameters(m: FittedModel) -> pd.DataFrame:
+    """Return columns Parameter, Estimate."""
+    return pd.DataFrame({"Parameter": m.names, "Estimate": m.fixef().to_numpy()})
+
+
+def wald_df(m: FittedModel) -> float:
+    """Return the df of Wald tests: residual, or infinite for families without a dispersion."""
+    is_z = m.family is not None and not m.family.has_dispersion
+    return float("inf") if is_z else float(m.df_residual)

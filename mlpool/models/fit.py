@@ -1,0 +1,420 @@
+"""`fit`, `lm`, `glm`, `lmer`: from a formula and data to a fitted model. Orchestration only."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from mlpool.engine.lmm import fit_lmm
+from mlpool.engine.types import Control, LmmData, ReTerm
+from mlpool.engine.via_statsmodels import fit_glm, fit_mixedlm, fit_ols
+from mlpool.errors import (
+    ConvergenceWarning,
+    DataError,
+    FewClustersWarning,
+    FitError,
+    MissingDataWarning,
+    NotSupportedError,
+    OptionError,
+    RankDeficiencyWarning,
+    SingularFitWarning,
+    check_option,
+    nearest_names,
+)
+from mlpool.families import Family, get_family
+from mlpool.formula import parse_formula
+from mlpool.formula.design import Design, build_design
+from mlpool.formula.types import ParsedFormula
+from mlpool.frames import read_frame
+from mlpool.inference.vcov_spec import FEW_CLUSTERS
+from mlpool.models.covariance import choose_vcov
+from mlpool.models.fitted import (
+    FittedModel,
+    GeneralizedLinearModel,
+    LinearMixedModel,
+    LinearModel,
+)
+
+_ENGINES = ("auto", "mlpool", "statsmodels")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """What a user asked for, checked once."""
+
+    formula: ParsedFormula
+    frame: Any
+    family: Family | None
+    reml: bool
+    cluster: Any
+    vcov: Any
+    engine: str
+    control: Control
+    call: str
+    design_options: dict[str, Any]
+
+
+def fit(
+    formula: str,
+    data: Any,
+    *,
+    family: Any = None,
+    reml: bool = True,
+    cluster: Any = None,
+    vcov: Any = None,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    subset: Any = None,
+    na_action: str = "omit",
+    engine: str = "auto",
+    control: Control | Mapping[str, Any] | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> Any:
+    """Fit the model that a formula describes.
+
+    Parameters
+    ----------
+    formula : str
+        R's and lme4's language: ``"math ~ ses + gender + (1 | school)"``. Without a bar: least
+        squares, or a GLM with `family`; with bars: a mixed model.
+    data : data frame, dict of arrays or path
+        pandas, polars, pyarrow, or a CSV or Parquet file. Never changed.
+    family : str, optional
+        ``"binomial"``, ``"poisson"``, ``"binomial(probit)"`` ...
+    reml : bool
+        REML (default) or ML for mixed models.
+    cluster : str, Series, array or list, optional
+        Clusters of robust standard errors (models without bars).
+    vcov : str or matrix, optional
+        Type of robust covariance; ``vcovCL`` when only `cluster` is given.
+    weights, offset : str, Series or array, optional
+        Prior weights (inverse variances), and a part of the predictor with coefficient one.
+    contrasts : mapping, optional
+        ``{"gender": "sum"}``.
+    subset : str, Series or array of bool, optional
+        Rows to use.
+    na_action : {"omit", "fail"}
+        What to do with missing values.
+    engine : {"auto", "mlpool", "statsmodels"}
+    control : Control or dict, optional
+        Tolerances and limits of the optimiser.
+    context : mapping, optional
+        Functions and constants that the formula may use.
+
+    Returns
+    -------
+    LinearModel, GeneralizedLinearModel or LinearMixedModel
+
+    Raises
+    ------
+    FormulaError, DataError, OptionError, FitError, NotSupportedError
+        With one sentence.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.fit("Reaction ~ Days + (Days | Subject)", mlpool.load_data("sleepstudy"))
+    >>> round(m.sigma, 3)
+    25.592
+    """
+    frame = read_frame(data)
+    parsed = parse_formula(formula, columns=frame.columns, context=context)
+    check_option(engine, _ENGINES, argument="engine")
+    request = _Request(
+        formula=parsed,
+        frame=frame,
+        family=get_family(family),
+        reml=_as_bool(reml, "reml"),
+        cluster=cluster,
+        vcov=vcov,
+        engine=engine,
+        control=_as_control(control),
+        call=_call_text(parsed, family, reml, weights, data),
+        design_options={
+            "weights": weights, "offset": offset, "contrasts": contrasts, "subset": subset,
+            "na_action": na_action, "context": context,
+        },
+    )  # fmt: skip
+    if parsed.bars:
+        return _fit_mixed(request)
+    return _fit_linear(request) if request.family is None else _fit_generalized(request)
+
+
+def lm(formula: str, data: Any, **options: Any) -> LinearModel:
+    """Fit a linear model (R's ``lm``): complete pooling, or no pooling with a factor.
+
+    Takes the arguments of :func:`fit` but ``family`` and ``reml``.
+
+    Raises
+    ------
+    OptionError
+        If the formula has a random-effects term.
+    """
+    _check_arguments("lm", options, {"family", "reml", "REML"})
+    parsed = parse_formula(formula, columns=read_frame(data).columns, context=options.get("context"))
+    if parsed.bars:
+        raise OptionError(f"lm() fits no random effects such as ({parsed.bars[0].text}); use lmer() or fit().")
+    result = fit(formula, data, **options)
+    assert isinstance(result, LinearModel)
+    return result
+
+
+def glm(formula: str, data: Any, family: Any = "gaussian", **options: Any) -> GeneralizedLinearModel:
+    """Fit a generalised linear model (R's ``glm``).
+
+    Raises
+    ------
+    OptionError
+        If the formula has a random-effects term.
+    """
+    _check_arguments("glm", options, {"reml", "REML"})
+    parsed = parse_formula(formula, columns=read_frame(data).columns, context=options.get("context"))
+    if parsed.bars:
+        raise OptionError("glm() fits no random effects; generalised mixed models are not available yet.")
+    result = fit(formula, data, family=family, **options)
+    assert isinstance(result, GeneralizedLinearModel)
+    return result
+
+
+def lmer(
+    formula: str, data: Any, REML: bool | None = None, **options: Any  # noqa: N803 - R's own spelling
+) -> LinearMixedModel:
+    """Fit a linear mixed model (lme4's ``lmer``): partial pooling.
+
+    ``REML=`` and ``reml=`` mean the same; the other arguments are those of :func:`fit`.
+
+    Raises
+    ------
+    OptionError
+        If the formula has no random-effects term.
+    """
+    _check_arguments("lmer", options, {"family", "cluster", "vcov"})
+    if REML is not None:
+        options["reml"] = _as_bool(REML, "REML")
+    parsed = parse_formula(formula, columns=read_frame(data).columns, context=options.get("context"))
+    if not parsed.bars:
+        raise OptionError("lmer() needs a random-effects term such as (1 | school); use lm() without one.")
+    result = fit(formula, data, **options)
+    assert isinstance(result, LinearMixedModel)
+    return result
+
+
+def as_lmm_data(design: Design) -> LmmData:
+    """Return a design as the engine takes it."""
+    factors: dict[str, int] = {}
+    terms = tuple(
+        ReTerm(
+            z=r.z, codes=r.codes, n_levels=len(r.levels), factor=factors.setdefault(r.group, len(factors))
+        )
+        for r in design.random
+    )
+    return LmmData(y=design.y, X=design.X, terms=terms, weights=design.weights, offset=design.offset)
+
+
+def _fit_linear(request: _Request) -> LinearModel:
+    design = _design(request)
+    if request.engine == "mlpool":
+        raise NotSupportedError("Linear models without random effects are fitted by statsmodels; use engine='auto'.")
+    record = fit_ols(design.y, design.X.dense(), design.weights, design.offset)
+    return _finish(LinearModel, request, design, record)  # type: ignore[no-any-return]
+
+
+def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
+    design = _design(request, binomial=request.family is not None and request.family.name == "binomial")
+    assert request.family is not None
+    record = fit_glm(
+        design.y, design.X.dense(), request.family,
+        trials=design.trials, weights=design.weights, offset=design.offset,
+    )  # fmt: skip
+    if not record.converged:
+        warnings.warn("The iterations of the GLM did not converge.", ConvergenceWarning, stacklevel=_user_level())
+    return _finish(GeneralizedLinearModel, request, design, record)  # type: ignore[no-any-return]
+
+
+def _fit_mixed(request: _Request) -> LinearMixedModel:
+    if request.family is not None and request.family.name != "gaussian":
+        raise NotSupportedError(
+            f"Mixed models with family {request.family.name!r} are not available yet; without the bar, "
+            "glm() with cluster= gives cluster-robust standard errors."
+        )
+    if request.family is not None and request.family.link != "identity":
+        raise NotSupportedError("Mixed models have the identity link only.")
+    if request.cluster is not None or request.vcov is not None:
+        raise NotSupportedError(
+            "cluster= and vcov= are for models without random effects; drop them or the bar."
+        )
+    design = _design(request)
+    _check_groups(design)
+    data = as_lmm_data(design)
+    if request.engine == "statsmodels":
+        record = fit_mixedlm(data, reml=request.reml)
+    else:
+        record = fit_lmm(data, reml=request.reml, control=request.control)
+    model: LinearMixedModel = _finish(LinearMixedModel, request, design, record)
+    return model
+
+
+def _design(request: _Request, *, binomial: bool = False) -> Design:
+    options = dict(request.design_options)
+    cluster = request.cluster
+    design = build_design(request.formula, request.frame, binomial=binomial, cluster=cluster, **options)
+    if design.n_missing:
+        names = ", ".join(f"{k}: {v}" for k, v in design.missing_by.items() if v)
+        warnings.warn(
+            f"{design.n_missing} of {design.n_read} rows were left out because of missing values ({names}).",
+            MissingDataWarning,
+            stacklevel=_user_level(),
+        )
+    if len(design.y) > 0 and (design.y == design.y[0]).all() and request.family is None:
+        if request.formula.bars:
+            raise FitError(f"The response {design.response_name!r} is constant; there is no variance to explain.")
+        warnings.warn(
+            f"The response {design.response_name!r} is constant.", RankDeficiencyWarning, stacklevel=_user_level()
+        )
+    return design
+
+
+def _check_groups(design: Design) -> None:
+    """Apply lme4's checks of the number of levels.
+
+    Raises
+    ------
+    DataError
+        For one level, as many levels as rows, or as many random effects as rows.
+    """
+    for random in design.random:
+        levels, n = len(random.levels), design.n
+        if levels < 2:
+            raise DataError(
+                f"The grouping factor {random.group!r} has one level only; a variance between groups needs two or more."
+            )
+        if levels >= n:
+            raise DataError(
+                f"The grouping factor {random.group!r} has as many levels ({levels}) as there are rows; "
+                "each group needs more than one row for its variance to be told from the residual."
+            )
+        if levels * random.z.shape[1] >= n and random.z.shape[1] > 1:
+            raise DataError(
+                f"({random.bar.text}) has {levels * random.z.shape[1]} random effects for {n} rows; there must be fewer."
+            )
+
+
+def _finish(kind: Any, request: _Request, design: Design, record: Any) -> Any:
+    """Put the model together and say, at most once each, what the user should know."""
+    names = [design.X.names[i] for i in record.kept]
+    clusters = request.cluster
+    if clusters is not None and design.kept is not None:
+        clusters = [codes for codes, _, _ in design.cluster]
+    choice = choose_vcov(design, request.vcov, clusters, names)
+    messages = _messages(design, record)
+    model = kind(
+        design=design,
+        fit=record,
+        control=request.control,
+        call=request.call,
+        family=request.family if kind is GeneralizedLinearModel else None,
+        vcov_choice=choice,
+        messages=tuple(text for text, _ in messages),
+    )
+    for text, category in messages:
+        warnings.warn(text, category, stacklevel=_user_level())
+    if choice is not None and choice.n_clusters and min(choice.n_clusters) < FEW_CLUSTERS:
+        warnings.warn(
+            f"Cluster-robust standard errors rest on {min(choice.n_clusters)} clusters; below "
+            f"{FEW_CLUSTERS} they tend to be too small (vcov='CR2' helps).",
+            FewClustersWarning,
+            stacklevel=_user_level(),
+        )
+    return model
+
+
+def _messages(design: Design, record: Any) -> list[tuple[str, type[Warning]]]:
+    found: list[tuple[str, type[Warning]]] = []
+    kept = set(int(i) for i in record.kept)
+    dropped = [n for i, n in enumerate(design.X.names) if i not in kept]
+    if dropped:
+        shown = ", ".join(dropped[:5]) + (", ..." if len(dropped) > 5 else "")
+        noun = "column" if len(dropped) == 1 else "columns"
+        found.append(
+            (
+                f"The fixed effects are rank deficient: dropped {len(dropped)} {noun} that others determine ({shown}).",
+                RankDeficiencyWarning,
+            )
+        )
+    diagnostics = getattr(record, "diagnostics", ())
+    for d in diagnostics[:1]:
+        if d.code == "singular":
+            text = (
+                f"boundary (singular) fit: a random-effects variance is zero or a correlation is +-1 "
+                f"(smallest diagonal of theta {d.value:.2g}); a simpler random part may do."
+            )
+            found.append((text, SingularFitWarning))
+        else:
+            found.append(
+                (f"The fit did not converge: {d.hint}; see m.optimum and control=.", ConvergenceWarning)
+            )
+    return found
+
+
+def _as_control(control: Control | Mapping[str, Any] | None) -> Control:
+    if control is None:
+        return Control()
+    if isinstance(control, Control):
+        return control
+    if not isinstance(control, Mapping):
+        raise OptionError("control must be a dict such as {'max_evaluations': 1000} or mlpool.Control(...).")
+    known = [f.name for f in fields(Control)]
+    for name in control:
+        if name not in known:
+            raise OptionError(f"control has no setting {name!r}.{nearest_names(str(name), known)}")
+    return Control(**control)
+
+
+def _as_bool(value: Any, argument: str) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise OptionError(f"{argument} must be True or False; got {value!r}.")
+    return bool(value)
+
+
+def _check_arguments(verb: str, options: Mapping[str, Any], excluded: set[str]) -> None:
+    import inspect
+
+    known = [p for p in inspect.signature(fit).parameters if p not in ("formula", "data")]
+    known = [p for p in known if p not in excluded]
+    for name in options:
+        if name not in known:
+            raise OptionError(f"{verb}() has no argument {name!r}.{nearest_names(name, known)}")
+
+
+def _call_text(parsed: ParsedFormula, family: Any, reml: bool, weights: Any, data: Any) -> str:
+    verb = "lmer" if parsed.bars else ("lm" if family is None else "glm")
+    parts = [f'formula = {parsed.text}']
+    if family is not None:
+        parts.append(f"family = {get_family(family)}")
+    parts.append(f"data = {data}" if isinstance(data, str) else "data = data")
+    if weights is not None:
+        parts.append(f"weights = {weights}" if isinstance(weights, str) else "weights = weights")
+    if parsed.bars and not reml:
+        parts.append("REML = False")
+    return f"{verb}({', '.join(parts)})"
+
+
+def _user_level() -> int:
+    """Return the stack level of the first caller outside mlpool, for warnings."""
+    import sys
+
+    level, frame = 1, sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("mlpool."):
+        level += 1
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return level
+
+
+__all__ = ["FittedModel", "as_lmm_data", "fit", "glm", "lm", "lmer"]

@@ -1,0 +1,409 @@
+"""Fitted models: a design, a fit record, and short methods that call functions below them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from mlpool.engine.types import Control, LmmFit, OlsFit, Optimum
+from mlpool.errors import NotSupportedError
+from mlpool.families import Family
+from mlpool.formula.design import Design
+from mlpool.formula.types import ColumnInfo, ParsedFormula
+from mlpool.models.covariance import VcovChoice, coefficient_vcov
+from mlpool.models.effects import GroupFrames, VarCorr, add_fixed, gather_by_group, make_varcorr
+from mlpool.models.predict import predict_glm, predict_lmm, predict_ols
+from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.summaries import Summary
+
+Kind = Literal["lm", "glm", "lmer"]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class FittedModel:
+    """What every fitted model carries.
+
+    Attributes
+    ----------
+    design : Design
+        The data as they were encoded.
+    fit : OlsFit or LmmFit
+        The engine's record.
+    control : Control
+    call : str
+        The Python call, as printed after ``Call:``.
+    family : Family or None
+    vcov_choice : VcovChoice or None
+        Robust covariance chosen when the model was fitted; it is what `vcov()` and `se` give.
+    messages : tuple of str
+        What was said about the fit.
+    """
+
+    design: Design
+    fit: Any
+    control: Control
+    call: str
+    family: Family | None = None
+    vcov_choice: VcovChoice | None = None
+    messages: tuple[str, ...] = ()
+    kind: ClassVar[Kind]
+
+    # --- what it is -------------------------------------------------------------------------
+
+    @property
+    def formula(self) -> ParsedFormula:
+        """The formula."""
+        return self.design.formula
+
+    @property
+    def columns(self) -> tuple[ColumnInfo, ...]:
+        """The estimated coefficients: names and what they are made of."""
+        return tuple(self.design.X.columns[i] for i in self.fit.kept)
+
+    @property
+    def names(self) -> list[str]:
+        """R's names of the estimated coefficients."""
+        return [c.name for c in self.columns]
+
+    @property
+    def aliased(self) -> tuple[str, ...]:
+        """Coefficients that were dropped because other columns determine them."""
+        kept = {int(i) for i in self.fit.kept}
+        return tuple(n for i, n in enumerate(self.design.X.names) if i not in kept)
+
+    @property
+    def nobs(self) -> int:
+        """Rows used."""
+        return int(self.fit.n)
+
+    @property
+    def n_missing(self) -> int:
+        """Rows left out because of missing values."""
+        return self.design.n_missing
+
+    @property
+    def na_rows(self) -> pd.Index:
+        """Labels of the rows of the data that were not used."""
+        kept = self.design.kept
+        index = self.design.frame.index
+        return index[:0] if kept is None else index[~kept]
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return {r.group: len(r.levels) for r in self.design.random}
+
+    @property
+    def reml(self) -> bool:
+        """Whether REML was used."""
+        return False
+
+    # --- coefficients -----------------------------------------------------------------------
+
+    def fixef(self) -> pd.Series:
+        """Return the coefficients by R's names."""
+        return pd.Series(self.fit.beta, index=self.names, name="Estimate")
+
+    def coef(self) -> Any:
+        """Return the coefficients (lm, glm), or those of every group (lmer)."""
+        return self.fixef()
+
+    def vcov(self, type: str | Any = None, cluster: Any = None) -> pd.DataFrame:
+        """Return the covariance matrix of the coefficients.
+
+        Parameters
+        ----------
+        type : str, optional
+            ``HC0`` .. ``HC5`` (sandwich's vcovHC), with `cluster` ``HC0`` .. ``HC3`` or
+            ``vcovCL`` (sandwich's vcovCL) and ``CR0`` .. ``CR3`` (clubSandwich). None: as fitted.
+        cluster : str, Series, array or a list of them, optional
+
+        Returns
+        -------
+        DataFrame (p, p)
+
+        Raises
+        ------
+        OptionError
+            For unknown types.
+        """
+        return pd.DataFrame(
+            coefficient_vcov(self, type, cluster), index=self.names, columns=self.names
+        )
+
+    @cached_property
+    def se(self) -> pd.Series:
+        """Standard errors by R's names."""
+        return pd.Series(np.sqrt(np.diag(self.vcov())), index=self.names, name="Std. Error")
+
+    @property
+    def vcov_type(self) -> str | None:
+        """Name of the robust covariance chosen at fit time."""
+        return None if self.vcov_choice is None else self.vcov_choice.label
+
+    # --- fit measures -----------------------------------------------------------------------
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return float(self.fit.sigma)
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood (REML for REML fits)."""
+        return float(self.fit.loglik)
+
+    @property
+    def loglik_df(self) -> int:
+        """Number of parameters, as R counts them."""
+        return len(self.fit.beta) + 1
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion, -2 log-likelihood + 2 parameters."""
+        return -2 * self.loglik + 2 * self.loglik_df
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion, with log(nobs) also under REML, as in R."""
+        return -2 * self.loglik + float(np.log(self.nobs)) * self.loglik_df
+
+    @property
+    def deviance(self) -> float:
+        """Residual sum of squares (lm), residual deviance (glm), ML deviance (lmer)."""
+        return float(self.fit.rss)
+
+    @property
+    def df_residual(self) -> int:
+        """Residual degrees of freedom, as R's ``df.residual``."""
+        return int(self.fit.df_residual)
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether a random-effects covariance is singular (never for models without)."""
+        return False
+
+    @property
+    def optimum(self) -> Optimum | None:
+        """The optimiser's record."""
+        return None
+
+    @property
+    def statsmodels(self) -> Any:
+        """The statsmodels results object of the same model."""
+        return self.fit.raw
+
+    # --- rows -------------------------------------------------------------------------------
+
+    @property
+    def fitted(self) -> pd.Series:
+        """Fitted values on the data's own index."""
+        return pd.Series(self._fitted_values, index=self.design.index, name="fitted")
+
+    @property
+    def resid(self) -> pd.Series:
+        """Response residuals, y - fitted, on the data's own index."""
+        return pd.Series(
+            self.design.y - self._fitted_values, index=self.design.index, name="resid"
+        )
+
+    @property
+    def residuals(self) -> pd.Series:
+        """The same as `resid`."""
+        return self.resid
+
+    @property
+    def _fitted_values(self) -> FloatArray:
+        return np.asarray(self.fit.fitted)
+
+    # --- text -------------------------------------------------------------------------------
+
+    def parameters(self, **options: Any) -> Any:
+        """Return :func:`mlpool.model_parameters` of this model."""
+        from mlpool.parameters import model_parameters
+
+        return model_parameters(self, **options)
+
+    def summary(self, **options: Any) -> Summary:
+        """Return R's ``summary()``; printing it gives R's text."""
+        from mlpool.summaries import summarise
+
+        return summarise(self, **options)
+
+    def __repr__(self) -> str:
+        """Return R's ``print()`` text."""
+        from mlpool.summaries import print_text
+
+        return print_text(self)
+
+    def _repr_html_(self) -> str:
+        return str(self.parameters().to_html())
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LinearModel(FittedModel):
+    """A linear model fitted by least squares (R's ``lm``)."""
+
+    fit: OlsFit
+    kind: ClassVar[Kind] = "lm"
+
+    def predict(self, newdata: Any = None) -> pd.Series:
+        """Return fitted values of the data or of `newdata`, encoded as the data were."""
+        return predict_ols(self, newdata)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class GeneralizedLinearModel(FittedModel):
+    """A generalised linear model (R's ``glm``)."""
+
+    fit: OlsFit
+    kind: ClassVar[Kind] = "glm"
+
+    @property
+    def loglik_df(self) -> int:
+        """Coefficients, plus one where a dispersion is estimated."""
+        assert self.family is not None
+        return len(self.fit.beta) + int(self.family.has_dispersion)
+
+    def predict(self, newdata: Any = None, type: str = "link") -> pd.Series:
+        """Return predictions on the link (default, as R) or the response scale."""
+        return predict_glm(self, newdata, type)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LinearMixedModel(FittedModel):
+    """A linear mixed model (lme4's ``lmer``)."""
+
+    fit: LmmFit
+    _cache: dict[str, Any] = field(default_factory=dict, compare=False)
+    kind: ClassVar[Kind] = "lmer"
+
+    @property
+    def reml(self) -> bool:
+        """Whether REML was used."""
+        return self.fit.reml
+
+    @property
+    def theta(self) -> FloatArray:
+        """Relative covariance factors, stacked in lme4's order."""
+        return self.fit.theta
+
+    @property
+    def criterion(self) -> float:
+        """REML criterion or ML deviance at the optimum."""
+        return self.fit.criterion
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood; the restricted one for a REML fit."""
+        return -0.5 * self.fit.criterion
+
+    @property
+    def loglik_df(self) -> int:
+        """Fixed effects, theta and sigma."""
+        return len(self.fit.beta) + len(self.fit.theta) + 1
+
+    @property
+    def deviance(self) -> float:
+        """ML deviance (-2 log-likelihood), at this theta also for REML fits."""
+        if not self.reml:
+            return self.fit.criterion
+        n, weights = self.fit.n, self.design.weights
+        log_w = 0.0 if weights is None else float(np.log(weights).sum())
+        return float(
+            self.fit.logdet_L2 + n * (1 + np.log(2 * np.pi * self.fit.pwrss / n)) - log_w
+        )
+
+    @property
+    def df_residual(self) -> int:
+        """Rows minus all parameters, as lme4 counts."""
+        return self.nobs - self.loglik_df
+
+    @property
+    def is_singular(self) -> bool:
+        """lme4's ``isSingular``: a diagonal of theta below 1e-4."""
+        return any(d.code == "singular" for d in self.fit.diagnostics)
+
+    @property
+    def optimum(self) -> Optimum | None:
+        """The optimiser's record: start, end, criterion, gradient, evaluations, log."""
+        return self.fit.optimum
+
+    def varcorr(self) -> VarCorr:
+        """Return the random effects' standard deviations and correlations."""
+        random = self.design.random
+        return make_varcorr(
+            self.theta, self.sigma, [r.group for r in random], [r.z.names for r in random]
+        )
+
+    def ranef(self) -> GroupFrames:
+        """Return the conditional modes per grouping factor; `.cond_sd` has their conditional SDs."""
+        if "ranef" not in self._cache:
+            covariances = self.fit.cond_cov
+            blocks = covariances() if callable(covariances) else covariances
+            sds = [np.sqrt(np.clip(np.einsum("jkk->jk", V), 0.0, None)) for V in blocks]
+            self._cache["ranef"] = GroupFrames(
+                self._by_group(self.fit.b), GroupFrames(self._by_group(tuple(sds)))
+            )
+        result: GroupFrames = self._cache["ranef"]
+        return result
+
+    def coef(self) -> GroupFrames:
+        """Return fixed plus random effects per level."""
+        return GroupFrames(add_fixed(self._by_group(self.fit.b), self.fixef()))
+
+    def predict(
+        self, newdata: Any = None, re_form: Any = None, allow_new_levels: bool = False
+    ) -> pd.Series:
+        """Return predictions.
+
+        Parameters
+        ----------
+        newdata : data frame, optional
+        re_form : None or False
+            None: with all random effects; False (R's NA): without.
+        allow_new_levels : bool
+            Predict unseen groups with a random effect of zero.
+        """
+        return predict_lmm(self, newdata, re_form, allow_new_levels)
+
+    @property
+    def statsmodels(self) -> Any:
+        """The statsmodels results object of the same model (fitted now if need be)."""
+        if self.fit.raw is not None:
+            return self.fit.raw
+        from mlpool.models.fit import as_lmm_data
+        from mlpool.engine.via_statsmodels import fit_mixedlm
+
+        return fit_mixedlm(as_lmm_data(self.design), reml=self.reml).raw
+
+    @property
+    def _fitted_values(self) -> FloatArray:
+        if "fitted" not in self._cache:
+            self._cache["fitted"] = predict_lmm(self, None, None, False).to_numpy()
+        values: FloatArray = self._cache["fitted"]
+        return values
+
+    def _by_group(self, arrays: tuple[FloatArray, ...]) -> dict[str, pd.DataFrame]:
+        random = self.design.random
+        return gather_by_group(
+            arrays, [r.group for r in random], [r.levels for r in random], [r.z.names for r in random]
+        )
+
+
+def require_kind(model: Any, kinds: tuple[str, ...], what: str) -> None:
+    """Raise a sentence unless `model` is one of these kinds.
+
+    Raises
+    ------
+    NotSupportedError
+    """
+    if getattr(model, "kind", None) not in kinds:
+        got = getattr(model, "kind", type(model).__name__)
+        raise NotSupportedError(f"{what} needs a model of kind {' or '.join(kinds)}; got {got}.")

@@ -1,0 +1,94 @@
+"""Predictions of fitted models, on their own rows or on new ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import NotSupportedError, OptionError, check_option
+from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models.fitted import FittedModel
+
+_BLOCK = 1 << 16
+
+
+def predict_ols(model: FittedModel, newdata: Any) -> pd.Series:
+    """Return X beta (+ offset)."""
+    if newdata is None:
+        return model.fitted.rename("predicted")
+    rows = model.design.new(newdata, random=False)
+    return _series(_linear(model, rows.X, rows.offset), rows.index)
+
+
+def predict_glm(model: FittedModel, newdata: Any, scale: str) -> pd.Series:
+    """Return the linear predictor or the mean."""
+    check_option(scale, ("link", "response"), argument="type")
+    assert model.family is not None
+    link = model.family.statsmodels().link
+    if newdata is None:
+        values = np.asarray(model.fit.fitted)
+        return _series(values if scale == "response" else link(values), model.design.index)
+    rows = model.design.new(newdata, random=False)
+    eta = _linear(model, rows.X, rows.offset)
+    return _series(link.inverse(eta) if scale == "response" else eta, rows.index)
+
+
+def predict_lmm(model: Any, newdata: Any, re_form: Any, allow_new_levels: bool) -> pd.Series:
+    """Return X beta (+ offset) plus, unless ``re_form`` is False, Z b.
+
+    Raises
+    ------
+    NotSupportedError
+        For a formula as `re_form`.
+    DataError
+        For a new level without `allow_new_levels`.
+    """
+    with_random = _wants_random(re_form)
+    if newdata is None:
+        return _series(_own_rows(model, with_random), model.design.index)
+    rows = model.design.new(newdata, allow_new_levels=allow_new_levels, random=with_random)
+    eta = _linear(model, rows.X, rows.offset)
+    for (z, codes), b in zip(rows.random, model.fit.b, strict=False):
+        effects = np.vstack([b, np.zeros(b.shape[1])])[codes]
+        eta = eta + np.einsum("ik,ik->i", z, effects)
+    return _series(eta, rows.index)
+
+
+def _wants_random(re_form: Any) -> bool:
+    if re_form is None:
+        return True
+    if re_form is False or re_form in ("NA", "~0"):
+        return False
+    if isinstance(re_form, float) and np.isnan(re_form):
+        return False
+    if isinstance(re_form, str):
+        raise NotSupportedError("re_form can be None (all random effects) or False (none) for now.")
+    raise OptionError(f"re_form must be None or False; got {re_form!r}.")
+
+
+def _own_rows(model: Any, with_random: bool) -> FloatArray:
+    design, n = model.design, model.design.n
+    out = np.empty(n)
+    for start in range(0, n, _BLOCK):
+        stop = min(start + _BLOCK, n)
+        out[start:stop] = design.X.rows(start, stop)[:, model.fit.kept] @ model.fit.beta
+        if with_random:
+            for random, b in zip(design.random, model.fit.b, strict=True):
+                effects = b[random.codes[start:stop]]
+                out[start:stop] += np.einsum("ik,ik->i", random.z.rows(start, stop), effects)
+    if design.offset is not None:
+        out += design.offset
+    return out
+
+
+def _linear(model: FittedModel, X: FloatArray, offset: FloatArray | None) -> FloatArray:
+    eta = np.asarray(X[:, model.fit.kept] @ model.fit.beta)
+    return eta if offset is None else eta + offset
+
+
+def _series(values: FloatArray, index: pd.Index) -> pd.Series:
+    return pd.Series(np.asarray(values), index=index, name="predicted")

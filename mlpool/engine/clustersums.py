@@ -88,7 +88,7 @@ class CrossProducts:
         """
         if rows.y.shape[0] == 0:
             raise FitError("There are no rows to fit.")
-        if rows.weights is not None and not bool(np.all(rows.weights > 0)):
+        if rows.weights is not None and not _all_positive(rows.weights):
             raise DataError("Weights must be positive and finite numbers.")
         apart: frozenset[int] = frozenset()
         while True:
@@ -251,3 +251,8 @@ def recentre(sums: CrossProducts, centre: tuple[float, ...]) -> CrossProducts:
         sums=np.ascontiguousarray(moved),
         total=R.T @ sums.total @ R,
     )
+
+
+def _all_positive(weights: FloatArray) -> bool:
+    # The comparisons are False for NaN; max() finds infinities without a second array.
+    return bool(weights.min(initial=np.inf) > 0) and bool(weights.max(initial=0.0) < np.inf)

@@ -13,6 +13,7 @@ import numpy as np
 from mlpool.engine.assemble import Objective, build_objective
 from mlpool.engine.diagnose import diagnose
 from mlpool.engine.moments import moment_start
+from mlpool.engine.one_fit import fit_at_theta, fit_one_factor, prepare
 from mlpool.engine.optimize import minimise
 from mlpool.engine.problem import FactorSpec, Problem, read_problem
 from mlpool.engine.template import canonical_signs
@@ -46,6 +47,8 @@ def fit_lmm(data: LmmData, *, reml: bool = True, control: Control | None = None)
     Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), eqs. 34 and 41.
     """
     control = control or Control()
+    if _is_one_factor(data):
+        return fit_one_factor(data, reml=reml, control=control)
     with blas_threads(control.blas_threads):
         problem = read_problem(data, control)
         objective = build_objective(problem, data, reml=reml, control=control)
@@ -59,7 +62,10 @@ def criterion_at(
 ) -> tuple[float, FloatArray]:
     """Return the deviance and its gradient at a given theta (lme4's ``devfun(theta)``)."""
     control = control or Control()
+    theta = np.asarray(theta, dtype=np.float64)
     with blas_threads(control.blas_threads):
+        if _is_one_factor(data):
+            return prepare(data, reml=reml, control=control).evaluate(theta)
         problem = read_problem(data, control)
         objective = build_objective(problem, data, reml=reml, control=control)
         value, gradient = objective.evaluate(problem.to_internal(np.asarray(theta, dtype=float)))
@@ -71,7 +77,10 @@ def fit_at(
 ) -> LmmFit:
     """Return the fit at a given theta without optimising."""
     control = control or Control()
+    theta = np.asarray(theta, dtype=np.float64)
     with blas_threads(control.blas_threads):
+        if _is_one_factor(data):
+            return fit_at_theta(prepare(data, reml=reml, control=control), theta)
         problem = read_problem(data, control)
         objective = build_objective(problem, data, reml=reml, control=control)
         internal = problem.to_internal(np.asarray(theta, dtype=float))
@@ -81,6 +90,11 @@ def fit_at(
             converged=True, method="given theta",
         )  # fmt: skip
         return _assemble(problem, objective, optimum, reml, control)
+
+
+def _is_one_factor(data: LmmData) -> bool:
+    """Tell whether all terms share one grouping factor: then second derivatives are exact too."""
+    return len({t.factor for t in data.terms}) == 1
 
 
 def _start(problem: Problem, objective: Objective, control: Control) -> FloatArray:

@@ -211,3 +211,32 @@ def _findings(
     T = sums.total
     about_mean = np.diag(T) - T[0] ** 2 / T[0, 0]
     return (*found, *scale_diagnostic(np.sqrt(np.maximum(about_mean[x[x > 0]] / sums.n, 0.0))))
+
+
+def prepare(data: LmmData, *, reml: bool, control: Control) -> OneFactor:
+    """Make the sums of `data` and return the criterion as a function of theta.
+
+    Raises
+    ------
+    FitError
+        As :func:`fit_one_factor`.
+    """
+    check_identified(data)
+    rows = Rows.of_factor(data, data.terms[0].factor)
+    sums = CrossProducts.from_rows(rows, batch_rows=control.batch_rows)
+    return build_objective(sums, data.X, tuple(t.z.shape[1] for t in data.terms), reml=reml)
+
+
+def fit_at_theta(objective: OneFactor, theta: FloatArray) -> LmmFit:
+    """Return the estimates at a given theta without optimising."""
+    value, gradient = objective.evaluate(theta)
+    optimum = Optimum(
+        start=theta,
+        end=theta,
+        criterion=value,
+        gradient=gradient,
+        evaluations=1,
+        converged=True,
+        method="given theta",
+    )
+    return finish(objective, optimum)

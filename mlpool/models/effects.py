@@ -185,7 +185,11 @@ def gather_by_group(
     frames: dict[str, pd.DataFrame] = {}
     for array, group, labels, columns in zip(values, groups, levels, names, strict=True):
         frame = pd.DataFrame(array, index=pd.Index(labels, name=group), columns=list(columns))
-        frames[group] = frame if group not in frames else frames[group].join(frame, rsuffix=".1")
+        if group in frames:
+            taken = set(frames[group].columns)
+            frame = frame.rename(columns=lambda c: f"{c}.1" if c in taken else c)  # noqa: B023
+            frame = pd.concat([frames[group], frame], axis=1)
+        frames[group] = frame
     return frames
 
 

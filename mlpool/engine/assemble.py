@@ -9,7 +9,7 @@ import numpy as np
 
 from mlpool.engine.chain import ChainObjective, Level
 from mlpool.engine.crossed import CrossedObjective, Trailing, check_dense_size
-from mlpool.engine.crosssums import CrossBlock, SparseRows, cross_sums
+from mlpool.engine.crosspairs import CrossBlock, SparseRows, cross_sums
 from mlpool.engine.problem import FactorSpec, Problem, read_rows
 from mlpool.engine.profile import Profile
 from mlpool.engine.types import Control, LmmData

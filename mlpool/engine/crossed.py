@@ -22,7 +22,7 @@ from scipy import sparse
 from scipy.linalg import lapack
 
 from mlpool.engine.chain import _add_gradient_inplace, _eliminate, _left_multiply, _State
-from mlpool.engine.crosssums import SparseRows
+from mlpool.engine.crosspairs import SparseRows
 from mlpool.engine.profile import Profile, profile_out
 from mlpool.engine.small import multiply, to_stack
 from mlpool.engine.template import Template

@@ -15,7 +15,8 @@ from mlpool.errors import FitError, NotSupportedError
 from mlpool.families import Family
 from mlpool.typing import FloatArray
 
-_GLM_TOL = 1e-10
+_GLM_TOL = 1e-8
+"""R's relative change of the deviance (``glm.control``)."""
 _GLM_ITERATIONS = 100
 
 
@@ -113,7 +114,7 @@ def fit_glm(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            result = model.fit(tol=_GLM_TOL, maxiter=_GLM_ITERATIONS)
+            result = model.fit(atol=0.1 * _GLM_TOL, rtol=_GLM_TOL, maxiter=_GLM_ITERATIONS)
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
             raise FitError(f"The {family} model cannot be fitted: {str(error).splitlines()[0]}") from None
     return _glm_record(result, y, Xk, kept, family, prior)
@@ -149,7 +150,7 @@ def _glm_record(
         working_weights=working,
         working_resid=resid,
         dispersion=dispersion,
-        iterations=int(result.fit_history["iteration"]),
+        iterations=int(result.fit_history["iteration"]) - 1,  # R does not count the start
         converged=bool(result.converged),
         raw=result,
     )

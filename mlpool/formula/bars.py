@@ -77,7 +77,7 @@ def expand_bar(tokens: Sequence[Token], expander: Expander) -> list[BarTerm]:
 
 
 def deparse(tokens: Sequence[Token], texts: dict[int, str] | None = None) -> str:
-    """Return `tokens` with R's blanks: around ``+ - * / | ~ %in%``, none around ``: ^``.
+    """Return `tokens` with R's blanks: around ``+ - * | ~ %in%``, none around ``/ : ^``.
 
     `texts` maps a token's start to R's spelling of its expression.
     """
@@ -85,7 +85,7 @@ def deparse(tokens: Sequence[Token], texts: dict[int, str] | None = None) -> str
     for i, token in enumerate(tokens):
         text = (texts or {}).get(token.start, token.text)
         unary = token.text in "+-" and (i == 0 or tokens[i - 1].kind in ("operator", "open"))
-        if token.kind == "operator" and token.text not in (":", "^", "**") and not unary:
+        if token.kind == "operator" and token.text not in (":", "^", "**", "/") and not unary:
             out += f" {text} "
         else:
             out += "^" if text == "**" else text

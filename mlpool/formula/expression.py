@@ -305,12 +305,13 @@ class _ExpressionParser:
 def _combine(
     operator: str, left: ast.expr, left_text: str, right: ast.expr, right_text: str
 ) -> tuple[ast.expr, str]:
-    """Join two operands; R writes blanks around all operators but ``^``."""
+    """Join two operands; R writes blanks around all operators but ``^`` and ``/``."""
     tree: ast.expr
     if operator in _COMPARISON:
         tree = ast.Compare(left=left, ops=[_COMPARISON[operator]()], comparators=[right])
     else:
         tree = ast.BinOp(left=left, op=_ARITHMETIC[operator](), right=right)
-    if operator in ("^", "**"):
-        return tree, f"{left_text}^{right_text}"
+    if operator in ("^", "**", "/"):
+        sign = "/" if operator == "/" else "^"
+        return tree, f"{left_text}{sign}{right_text}"
     return tree, f"{left_text} {operator} {right_text}"

@@ -130,7 +130,20 @@ def _normalise(
     """Return the user's own text with R's blanks (what ``Formula:`` prints)."""
     texts = {t.start: expander.expression(t).text for t in right if t.kind == "expression"}
     side = f"{response.text} " if response is not None else ""
-    return f"{side}~ {deparse(right, texts)}"
+    return f"{side}~ {_expand_double_bars(deparse(right, texts), right, expander)}"
+
+
+def _expand_double_bars(text: str, tokens: list[Token], expander: Expander) -> str:
+    """Write ``(x || g)`` as lme4 prints it, ``((1 | g) + (0 + x | g))``."""
+    if "||" not in text:
+        return text
+    _, bars = split_bars(tokens, expander)
+    for inner in bars:
+        if any(t.text == "||" for t in inner):
+            texts = {t.start: expander.expression(t).text for t in inner if t.kind == "expression"}
+            parts = " + ".join(f"({b.text})" for b in expand_bar(inner, expander))
+            text = text.replace(f"({deparse(inner, texts)})", f"({parts})")
+    return text
 
 
 def _canonical(

@@ -1,0 +1,88 @@
+"""Small-sample and profile inference of fitted models: the bridge from models to `inference`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlpool.errors import OptionError, nearest_names
+from mlpool.inference.information import VarianceInformation, variance_information
+from mlpool.inference.kenward_roger import kenward_roger_of
+from mlpool.inference.profile_glm import GlmProblem, profile_confint_glm
+from mlpool.inference.random_wald import RandomWald, random_wald_of
+from mlpool.inference.satterthwaite import satterthwaite_df
+from mlpool.models.fit import as_lmm_data
+from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models.fitted import GeneralizedLinearModel, LinearMixedModel
+
+_METHODS = {
+    "satterthwaite": "Satterthwaite's",
+    "kenward-roger": "Kenward-Roger's",
+    "kenward": "Kenward-Roger's",
+    "kr": "Kenward-Roger's",
+}
+
+
+def denominator_df(m: LinearMixedModel, method: str) -> tuple[FloatArray, FloatArray, str]:
+    """Return denominator df (p,), standard errors (p,) and the method's name in the genitive.
+
+    Parameters
+    ----------
+    m : LinearMixedModel
+    method : {"satterthwaite", "kenward-roger"}
+        Kenward-Roger adjusts the standard errors too.
+
+    Raises
+    ------
+    OptionError
+        For other methods.
+    NotSupportedError
+        For Kenward-Roger with ML.
+    """
+    name = method.lower() if isinstance(method, str) else method
+    if name not in _METHODS:
+        raise OptionError(
+            f"ddf must be one of {tuple(_METHODS)}; got {method!r}.{nearest_names(str(method), _METHODS)}"
+        )
+    if name == "satterthwaite":
+        return satterthwaite_df(information(m)), m.se.to_numpy(), _METHODS[name]
+    if not m.reml:
+        raise OptionError("Kenward-Roger degrees of freedom need a REML fit; use reml=True.")
+    result = kenward_roger_of(information(m))
+    return result.df, np.sqrt(np.diag(result.vcov)), _METHODS[name]
+
+
+def information(m: LinearMixedModel) -> VarianceInformation:
+    """Return the information of the variance parameters, computed once per model."""
+    cache: dict[str, Any] = m._cache
+    if "information" not in cache:
+        cache["information"] = variance_information(as_lmm_data(m.design), m.fit)
+    result: VarianceInformation = cache["information"]
+    return result
+
+
+def random_intervals(m: LinearMixedModel, level: float = 0.95) -> RandomWald:
+    """Return Wald SEs and intervals of the random effects' SDs and correlations."""
+    return random_wald_of(information(m), level)
+
+
+def profile_intervals(m: GeneralizedLinearModel, level: float = 0.95) -> FloatArray:
+    """Return profile-likelihood bounds (p, 2) of a GLM's coefficients (R's ``confint``)."""
+    design = m.design
+    prior = design.trials
+    if design.weights is not None:
+        prior = design.weights if prior is None else prior * design.weights
+    assert m.family is not None
+    problem = GlmProblem(
+        y=design.y,
+        X=design.X.dense()[:, m.fit.kept],
+        family=m.family,
+        weights=prior,
+        offset=design.offset,
+        dispersion=m.fit.dispersion,
+    )
+    se = np.sqrt(np.diag(m.fit.vcov_unscaled) * m.fit.dispersion)
+    return profile_confint_glm(problem, m.fit.beta, se, level)

@@ -1,0 +1,43 @@
+"""R's own printed texts of models: ``print(m)``, ``summary(m)``, ``VarCorr(m)``.
+
+May import everything up to models. Start reading in ``mixed.py`` and ``single.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlpool.errors import OptionError, nearest_names
+from mlpool.summaries.display import display
+from mlpool.summaries.mixed import print_mixed, summarise_mixed, varcorr_text
+from mlpool.summaries.record import Summary
+from mlpool.summaries.single import print_single, summarise_glm, summarise_lm
+
+__all__ = ["Summary", "display", "print_text", "summarise", "summary", "varcorr_text"]
+
+
+def print_text(m: Any) -> str:
+    """Return what R prints for a model's name."""
+    return print_mixed(m) if m.kind == "lmer" else print_single(m)
+
+
+def summarise(m: Any, **options: Any) -> Summary:
+    """Return R's summary of a model.
+
+    Raises
+    ------
+    OptionError
+        For arguments that the model's summary does not have.
+    """
+    known = ("ddf", "correlation") if m.kind == "lmer" else ()
+    for name in options:
+        if name not in known:
+            raise OptionError(f"summary() of {m.kind} has no argument {name!r}.{nearest_names(name, known)}")
+    if m.kind == "lmer":
+        return summarise_mixed(m, **options)
+    return summarise_lm(m) if m.kind == "lm" else summarise_glm(m)
+
+
+def summary(m: Any, **options: Any) -> Summary:
+    """Return R's ``summary(m)``; printing it gives R's text."""
+    return summarise(m, **options)

@@ -1,0 +1,65 @@
+"""arm's ``display()``: estimates and errors with two decimals, and little else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlpool.summaries.grids import matrix_text
+
+
+def display(m: Any, digits: int = 2) -> str:
+    """Return the text of arm's ``display(m)`` (Gelman & Hill 2007).
+
+    Parameters
+    ----------
+    m : FittedModel
+    digits : int
+        Decimals.
+    """
+    cells = [
+        [f"{b:.{digits}f}", f"{s:.{digits}f}"] for b, s in zip(m.fixef(), m.se, strict=True)
+    ]
+    lines = [m.call, matrix_text(cells, ["coef.est", "coef.se"], m.names, right=True)]
+    if m.kind == "lmer":
+        lines += _mixed_lines(m, digits)
+    elif m.kind == "lm":
+        total = m.fit.null_deviance
+        r2 = 1 - m.fit.rss / total if total > 0 else float("nan")
+        lines += [
+            "---",
+            f"n = {m.nobs}, k = {len(m.names)}",
+            f"residual sd = {m.sigma:.{digits}f}, R-Squared = {r2:.2f}",
+        ]
+    else:
+        lines += [
+            "---",
+            f"  n = {m.nobs}, k = {len(m.names)}",
+            f"  residual deviance = {m.deviance:.1f}, null deviance = {m.fit.null_deviance:.1f} "
+            f"(difference = {m.fit.null_deviance - m.deviance:.1f})",
+        ]
+    return "\n".join(lines)
+
+
+def _mixed_lines(m: Any, digits: int) -> list[str]:
+    varcorr = m.varcorr()
+    rows = []
+    for block in varcorr.blocks:
+        for i, name in enumerate(block.names):
+            cor = [f"{block.cor[i, j]:.{digits}f}" for j in range(i)]
+            rows.append([block.group if i == 0 else "", name, f"{block.sd[i]:.{digits}f}", " ".join(cor)])
+    rows.append(["Residual", "", f"{varcorr.sigma:.{digits}f}", ""])
+    has_cor = any(r[3] for r in rows)
+    header = ["Groups", "Name", "Std.Dev."] + (["Corr"] if has_cor else [])
+    cells = [r if has_cor else r[:3] for r in rows]
+    groups = "; ".join(f"{g}, {k}" for g, k in m.ngroups.items())
+    deviance = m.deviance
+    dic = 2 * deviance - m.criterion if m.reml else deviance
+    return [
+        "",
+        "Error terms:",
+        matrix_text(cells, header, [""] * len(cells), right=False),
+        "---",
+        f"number of obs: {m.nobs}, groups: {groups}",
+        f"AIC = {m.aic:.1f}, DIC = {dic:.1f}",
+        f"deviance = {(deviance + dic) / 2 if m.reml else deviance:.1f} ",
+    ]

@@ -1,0 +1,171 @@
+"""``print``, ``summary`` and ``VarCorr`` of ``lmer`` as lme4 (and lmerTest) print them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.inference.wald import wald
+from mlpool.models.uncertainty import denominator_df
+from mlpool.summaries.grids import coefficient_text, matrix_text, quantile_text, vector_text
+from mlpool.summaries.record import Summary
+from mlpool.summaries.rnumbers import abbreviate, five_numbers, format_numbers, format_one, zapsmall
+from mlpool.typing import FloatArray
+
+_DIGITS = 4
+_MOST_CORRELATIONS = 20
+"""lme4 leaves the correlations of more fixed effects than this out."""
+
+
+def print_mixed(m: Any) -> str:
+    """Return lme4's ``print(m)``."""
+    lines = _title(m, "") + [_criterion_line(m, summary=False)]
+    lines += ["Random effects:", varcorr_text(m.varcorr(), digits=_DIGITS), _size_line(m)]
+    lines += [
+        "Fixed Effects:",
+        vector_text(m.names, format_numbers(list(m.fixef()), _DIGITS), gap=2),
+    ]
+    return "\n".join(lines + _warnings(m, summary=False))
+
+
+def summarise_mixed(m: Any, ddf: str | None = None, correlation: bool | None = None) -> Summary:
+    """Return lme4's ``summary(m)``; with `ddf` lmerTest's, with df and p-values.
+
+    Parameters
+    ----------
+    m : LinearMixedModel
+    ddf : {None, "satterthwaite", "kenward-roger"}
+    correlation : bool, optional
+        Whether to print the correlations of the fixed effects; None: up to 20 of them.
+    """
+    table, header, note = _table(m, ddf)
+    scaled = m.resid.to_numpy() / m.sigma
+    if m.design.weights is not None:
+        scaled = scaled * np.sqrt(m.design.weights)
+    lines = [*_title(m, note), "", _criterion_line(m, summary=True), "", "Scaled residuals: "]
+    lines += [quantile_text(zapsmall(five_numbers(scaled), _DIGITS + 1), _DIGITS), "", "Random effects:"]
+    lines += [varcorr_text(m.varcorr(), digits=_DIGITS, variances=True), _size_line(m), ""]
+    lines += [
+        "Fixed effects:",
+        coefficient_text(table, m.names, header, digits=_DIGITS, n_estimates=3 if ddf else 2, has_p=bool(ddf)),
+    ]
+    p = len(m.names)
+    if p > 1 and (correlation or (correlation is None and p <= _MOST_CORRELATIONS)):
+        lines += ["", "Correlation of Fixed Effects:", _correlation_text(m)]
+    said = _warnings(m, summary=True)
+    return Summary(
+        text="\n".join(lines + said) + "\n" * bool(said),
+        coefficients=pd.DataFrame(table, index=m.names, columns=header),
+        sigma=m.sigma,
+    )
+
+
+def varcorr_text(varcorr: Any, digits: int = 5, *, variances: bool = False) -> str:
+    """Return the random-effects block: Groups, Name, [Variance,] Std.Dev., Corr."""
+    blocks = varcorr.blocks
+    sds = np.concatenate([b.sd for b in blocks])
+    all_sds = np.append(sds, varcorr.sigma) if varcorr.sigma is not None else sds
+    groups = list(varcorr.labels)
+    labels = [g if i == 0 else "" for b, g in zip(blocks, groups, strict=True) for i in range(len(b.sd))]
+    names = [n for b in blocks for n in b.names]
+    if varcorr.sigma is not None:
+        labels.append("Residual")
+        names.append("")
+    columns = [labels, names]
+    header = ["Groups", "Name"]
+    if variances:
+        columns.append(format_numbers(list(all_sds**2), digits))
+        header.append("Variance")
+    columns.append(format_numbers(list(all_sds), digits))
+    header.append("Std.Dev.")
+    widest = max(len(b.sd) for b in blocks)
+    if widest > 1:
+        corr = _correlations(blocks, max(2, digits - 2), widest, len(labels))
+        columns += corr
+        header += ["Corr"] + [""] * (widest - 2)
+    cells = [list(row) for row in zip(*columns, strict=True)]
+    return matrix_text(cells, header, [""] * len(cells), right=False)
+
+
+def _correlations(blocks: Any, digits: int, widest: int, rows: int) -> list[list[str]]:
+    columns = [[""] * rows for _ in range(widest - 1)]
+    at = 0
+    for block in blocks:
+        for i in range(len(block.sd)):
+            for j in range(i):
+                value = block.cor[i, j]
+                columns[j][at + i] = "NaN" if np.isnan(value) else f"{value:.{digits}f}"
+        at += len(block.sd)
+    for column in columns:
+        width = max(len(c) for c in column)
+        column[:] = [c.rjust(width) if c else c for c in column]
+    return columns
+
+
+def _title(m: Any, note: str) -> list[str]:
+    how = "REML" if m.reml else "maximum likelihood "
+    kind = "lmerModLmerTest" if note else "lmerMod"
+    lines = [f"Linear mixed model fit by {how}{note} ['{kind}']", f"Formula: {m.formula.text}"]
+    lines.append("   Data: data")
+    if m.design.weights is not None:
+        lines.append("Weights: weights")
+    if m.design.offset is not None and not m.formula.offsets:
+        lines.append(" Offset: offset")
+    if m.design.frame.n_rows != m.design.n and m.n_missing == 0:
+        lines.append(" Subset: subset")
+    return lines
+
+
+def _criterion_line(m: Any, *, summary: bool) -> str:
+    if m.reml:
+        value = format_one(round(m.criterion, 1) if summary else m.criterion, 7)
+        return f"REML criterion at convergence: {value}"
+    values = [m.aic, m.bic, m.loglik, m.criterion]
+    names = ["AIC", "BIC", "logLik", "deviance", "df.resid"]
+    cells = format_numbers([round(v, 1) for v in values] if summary else values, 7)
+    return vector_text(names, [c.strip() for c in cells] + [str(m.df_residual)])
+
+
+def _size_line(m: Any) -> str:
+    groups = "; ".join(f"{g}, {k}" for g, k in m.ngroups.items())
+    return f"Number of obs: {m.nobs}, groups:  {groups}"
+
+
+def _table(m: Any, ddf: str | None) -> tuple[FloatArray, list[str], str]:
+    b, se = m.fixef().to_numpy(), m.se.to_numpy()
+    if ddf is None:
+        return np.column_stack([b, se, b / se]), ["Estimate", "Std. Error", "t value"], ""
+    df, se, note = denominator_df(m, ddf)
+    w = wald(b, se, df)
+    header = ["Estimate", "Std. Error", "df", "t value", "Pr(>|t|)"]
+    return np.column_stack([b, se, df, w.statistic, w.p]), header, f". t-tests use {note} method"
+
+
+def _correlation_text(m: Any) -> str:
+    V = m.vcov().to_numpy()
+    sd = np.sqrt(np.diag(V))
+    R = np.round(V / np.outer(sd, sd), 3)
+    p = len(sd)
+    texts = [f"{v:.3f}" for v in R.ravel()]
+    width = max(map(len, texts))
+    cells = [
+        [texts[i * p + j].rjust(width) if j < i else "" for j in range(p - 1)] for i in range(1, p)
+    ]
+    return matrix_text(cells, abbreviate(m.names, 6)[:-1], abbreviate(m.names, 11)[1:], right=False)
+
+
+def _warnings(m: Any, *, summary: bool) -> list[str]:
+    lines = []
+    if m.aliased:
+        noun = "column / coefficient" if len(m.aliased) == 1 else "columns / coefficients"
+        lines.append(
+            f"fit warnings:\nfixed-effect model matrix is rank deficient so dropping {len(m.aliased)} {noun}"
+        )
+    if m.is_singular:
+        line = "optimizer (nloptwrap) convergence code: 0 (OK)"
+        if not summary:
+            return [*lines, f"{line} ; 0 optimizer warnings; 1 lme4 warnings "]
+        lines += [line, "boundary (singular) fit: see help('isSingular')"]
+    return lines

@@ -1,7 +1,8 @@
 """No pooling without dummy columns: ``y ~ x + g`` and ``y ~ x * g`` for a factor of many levels.
 
 Every level j has its own coefficients delta_j of the absorbed columns z (the constant and what
-interacts with the factor); the other columns share beta. The within estimator (Frisch & Waugh 1933):
+interacts with the factor); the other columns share beta. The within estimator (Frisch & Waugh
+1933):
 
     S = T - sum_j D_j'A_j^-1 D_j         beta = S_xx^-1 S_xy         P_j = A_j^-1 D_jx
     delta_j = A_j^-1 D_jy - P_j beta     Var(delta_i, delta_j) = s2 ([i = j] A_j^-1 + P_i Phi P_j')
@@ -198,7 +199,7 @@ class AbsorbedFit:
         return out
 
 
-def fit_ols_absorbed(
+def fit_ols_absorbed(  # noqa: PLR0913 - one argument per piece of data, as in lm()
     y: FloatArray,
     X: RowSource,
     codes: IntArray,

@@ -7,6 +7,7 @@ the kept ones is shorter than 1e-7 of its own length (LINPACK's ``dqrdc2``).
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import qr as scipy_qr
 from scipy.linalg import solve_triangular
 
 from mlpool.engine.clustersums import BATCH_ROWS, CrossProducts
@@ -91,7 +92,8 @@ def _share_left(X: RowSource, kept: IntArray, column: int) -> float:
     for start in range(0, n, BATCH_ROWS):
         block = X.rows(start, min(start + BATCH_ROWS, n))[:, [*kept.tolist(), column]]
         # QR of the stacked triangles: the R factor of all rows without holding them.
-        upper = np.linalg.qr(np.vstack([upper, block]), mode="r")
+        (triangle,) = scipy_qr(np.vstack([upper, block]), mode="r")
+        upper = np.asarray(triangle[: kept.size + 1])
     if upper.shape[0] <= kept.size:
         return 0.0
     return float(np.abs(upper[kept.size, kept.size]) / np.linalg.norm(upper[:, kept.size]))

@@ -193,7 +193,8 @@ def _add_by_cluster(
     one_per_row = np.arange(codes.size + 1, dtype=np.int32)
     for a, into in zip(outer, sums, strict=True):
         column = np.ascontiguousarray(U[:, a])
-        into += csc_array((column, codes, one_per_row), shape=(into.shape[0], codes.size)) @ U
+        by_cluster = csc_array((column, codes, one_per_row), shape=(into.shape[0], codes.size))
+        into += np.asarray(by_cluster @ U)
 
 
 def _check_finite(sums: CrossProducts) -> None:

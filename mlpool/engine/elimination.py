@@ -8,7 +8,7 @@ and all its derivatives need, summed over clusters,
 Sigma is a sum of rank-one matrices lambda lambda' over the columns of Lambda, and for each
 (Sherman & Morrison 1950)
 
-    d = 1 + lambda'K lambda      K <- K - (K lambda)(K lambda)'/d      E <- E - (K lambda)(lambda'E)/d
+    d = 1 + lambda'K lambda    K <- K - (K lambda)(K lambda)'/d    E <- E - (K lambda)(lambda'E)/d
 
 which needs no factorisation, no bound and no distinction between singular and regular Lambda. All
 arrays have clusters on the last axis and are worked through in pieces that stay in the cache.
@@ -222,7 +222,7 @@ def group_by_size(blocks: ClusterBlocks) -> ClusterBlocks | SizeGroups:
 
 def _distinct(A: FloatArray) -> tuple[FloatArray, IntArray]:
     """Distinct values of A and the position of each; by counting where A holds whole numbers."""
-    if A.size and A.max() < 2**24 and bool(np.all(A == np.floor(A))):
+    if A.size and A.max() < 2**24 and not bool(np.any(A % 1.0)):
         whole = A.astype(np.int64)
         present = np.flatnonzero(np.bincount(whole))
         rank = np.zeros(int(whole.max()) + 1, dtype=np.intp)

@@ -25,7 +25,7 @@ from scipy.linalg import solve_triangular
 
 from mlpool.engine.clustersums import CrossProducts
 from mlpool.engine.elimination import ClusterBlocks, Eliminated, SizeGroups, group_by_size
-from mlpool.engine.theta import Template, lower_factor
+from mlpool.engine.theta import FreeTemplate, Template, lower_form
 from mlpool.typing import FloatArray, IntArray
 
 
@@ -135,7 +135,7 @@ class OneFactor:
         self.total = self.fixed.R.T @ sums.total @ self.fixed.R
         self.sum_log_weights = sums.sum_log_weights
         self.n, self.p, self.reml, self.kept = sums.n, len(kept), reml, kept
-        self.scale = 1.0 / np.abs(T).max(axis=0)[template.positions()[0]]
+        self.scale = _typical(T, template)
         self._last: tuple[FloatArray, Solution] | None = None
 
     @property
@@ -156,34 +156,37 @@ class OneFactor:
     # --- well-placed coordinates ------------------------------------------------------------
 
     def working(self) -> OneFactor:
-        """Return the criterion in coordinates that suit the optimiser.
+        """Return the same criterion in coordinates that suit the search.
 
-        One correlated term means the same model in centred and scaled columns, where intercept
-        and slopes are hardly correlated; several terms keep theta and only know its scale.
+        Full instead of triangular factors (:class:`~mlpool.engine.theta.FreeTemplate`); and for a
+        single term centred and scaled columns, where intercept and slopes are hardly correlated.
         """
-        if not self._has_working_coordinates:
-            return self
         other = object.__new__(OneFactor)
         other.__dict__.update(self.__dict__)
-        other.T, other.scale, other._last = np.eye(self.T.shape[0]), np.ones(self.k), None
+        other.template, other._last = FreeTemplate(self.template.sizes), None
+        if self._is_centred:
+            other.T = np.eye(self.T.shape[0])
+        other.scale = _typical(other.T, other.template)
         return other
 
     @property
-    def _has_working_coordinates(self) -> bool:
+    def _is_centred(self) -> bool:
+        """Whether the search moves in centred columns: one term, no column twice."""
         return len(self.template.sizes) == 1 and self.T.shape[0] == self.T.shape[1]
 
     def from_working(self, theta: FloatArray) -> FloatArray:
-        """Return the user's theta for one of :meth:`working`: lower factor of T^-1 Lambda."""
-        if not self._has_working_coordinates:
-            return theta
-        Lam = self.template.matrices(theta)[0]
-        return self.template.pack([_lower(np.linalg.solve(self.T, Lam))])
+        """Return the user's theta for one of :meth:`working`."""
+        factors = FreeTemplate(self.template.sizes).matrices(theta)
+        if self._is_centred:
+            factors = (np.asarray(np.linalg.solve(self.T, factors[0])),)
+        return self.template.pack([lower_form(lam) for lam in factors])
 
     def to_working(self, theta: FloatArray) -> FloatArray:
         """Return theta of :meth:`working` for the user's."""
-        if not self._has_working_coordinates:
-            return theta
-        return self.template.pack([_lower(self.T @ self.template.matrices(theta)[0])])
+        factors = self.template.matrices(theta)
+        if self._is_centred:
+            factors = (np.asarray(self.T @ factors[0]),)
+        return FreeTemplate(self.template.sizes).pack(factors)
 
     # --- criterion and derivatives ----------------------------------------------------------
 
@@ -244,7 +247,8 @@ class OneFactor:
 
     def slope(self, found: Solution) -> FloatArray:
         """G = d deviance / d Sigma in the working columns, shape (q, q), symmetric."""
-        return found.parts.K - np.einsum("aibl,il->ab", found.parts.EE, self._weights(found))
+        explained = np.einsum("aibl,il->ab", found.parts.EE, self._weights(found))
+        return np.asarray(found.parts.K - explained)
 
     def hessian(self, theta: FloatArray) -> FloatArray:
         """Return the exact second derivatives with respect to theta, shape (k, k)."""
@@ -284,10 +288,6 @@ class OneFactor:
         return scoring_start(self)
 
 
-def _lower(factor: FloatArray) -> FloatArray:
-    """Return the lower-triangular L with L L' = factor factor' by QR (no squaring of digits)."""
-    L = np.linalg.qr(factor.T, mode="r").T
-    L = np.tril(L) * np.where(np.diag(L) < 0, -1.0, 1.0)
-    if np.any(np.abs(np.diag(L)) <= 1e-14 * np.abs(L).max()):
-        return lower_factor(factor @ factor.T)
-    return np.asarray(L)
+def _typical(T: FloatArray, template: Template) -> FloatArray:
+    """Return sizes of theta at which each random-effects column matters."""
+    return np.asarray(1.0 / np.abs(T).max(axis=0)[template.positions()[0]])

@@ -17,13 +17,18 @@ from mlpool.engine.clustersums import CrossProducts
 from mlpool.engine.columns import Rows
 from mlpool.engine.findings import diagnose, identification_diagnostic, scale_diagnostic
 from mlpool.engine.modes import conditional_covariances, conditional_modes
-from mlpool.engine.newton import minimise
+from mlpool.engine.newton import Log, SearchInterrupt, interrupted, minimise
 from mlpool.engine.one_factor import OneFactor
 from mlpool.engine.theta import Template
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
 from mlpool.errors import FitError, OptionError
 from mlpool.typing import FloatArray, IntArray, RowSource
+
+EXACT = 1e-14
+"""Residual share of the response's squared length that is rounding."""
+PERFECT = 1e-11
+"""The same after the clusters' effects, where theta runs off to infinity."""
 
 
 def fit_one_factor(data: LmmData, *, reml: bool = True, control: Control | None = None) -> LmmFit:
@@ -79,8 +84,16 @@ def fit_sums(
     control = control or Control()
     objective = build_objective(sums, X, sizes, reml=reml)
     start = objective.start() if control.start is None else user_start(control, objective.template)
-    found = minimise(objective.working(), objective.to_working(start), objective.template, control)
+    try:
+        found = minimise(objective.working(), objective.to_working(start), control)
+    except SearchInterrupt as stop:
+        raise KeyboardInterrupt(interrupted(_user_log(objective, stop.log))) from None
     optimum = _in_user_theta(objective, found, start)
+    if objective.solve(optimum.end).pwrss <= PERFECT * objective.total[-1, -1]:
+        raise FitError(
+            "The clusters' effects and the fixed effects explain the response exactly: the "
+            "residual variance is zero, so the model has no finite estimate."
+        )
     return finish(objective, optimum, _findings(sums, objective, optimum, control))
 
 
@@ -92,7 +105,8 @@ def build_objective(
     Raises
     ------
     FitError
-        If the response is constant or there are no residual degrees of freedom.
+        If the response is constant or explained exactly, or there are no residual degrees of
+        freedom.
     """
     check_response(sums)
     kept = independent_of_sums(sums, X)
@@ -101,7 +115,9 @@ def build_objective(
             f"The model has {len(kept)} fixed effects for {sums.n} rows: nothing is left to "
             "estimate variances from."
         )
-    return OneFactor(sums, Template(sizes), kept, reml=reml)
+    objective = OneFactor(sums, Template(sizes), kept, reml=reml)
+    check_residual(objective)
+    return objective
 
 
 def finish(
@@ -134,12 +150,15 @@ def finish(
 def _in_user_theta(objective: OneFactor, found: Optimum, start: FloatArray) -> Optimum:
     theta = objective.from_working(found.end)
     value, gradient = objective.evaluate(theta)
-    log = tuple((_plain(objective.from_working(np.array(at))), dev) for at, dev in found.log)
+    log = _user_log(objective, found.log)
     return replace(found, start=start, end=theta, gradient=gradient, criterion=value, log=log)
 
 
-def _plain(theta: FloatArray) -> tuple[float, ...]:
-    return tuple(float(t) for t in theta)
+def _user_log(objective: OneFactor, log: Log) -> Log:
+    def user(theta: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(float(t) for t in objective.from_working(np.array(theta)))
+
+    return tuple((user(theta), value) for theta, value in log)
 
 
 def check_identified(data: LmmData) -> None:
@@ -180,6 +199,24 @@ def check_response(sums: CrossProducts) -> None:
     rounding = 1e-28 * T[0, 0] * sums.layout.centre[y] ** 2
     if not about_mean > rounding:
         raise FitError("The response is constant: there is no variation to explain.")
+
+
+def check_residual(objective: OneFactor) -> None:
+    """Refuse a response that the fixed effects explain exactly.
+
+    Raises
+    ------
+    FitError
+    """
+    try:
+        left = objective.solve(np.zeros(objective.k)).pwrss
+    except np.linalg.LinAlgError:
+        left = 0.0
+    if not left > EXACT * objective.total[-1, -1]:
+        raise FitError(
+            "The fixed effects explain the response exactly: no variation is left for random "
+            "effects and residuals."
+        )
 
 
 def user_start(control: Control, template: Template) -> FloatArray:

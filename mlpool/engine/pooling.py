@@ -171,15 +171,14 @@ def fit_each(sums: CrossProducts, n_per_level: IntArray) -> OwnRegressions:
     """
     layout = sums.layout
     x, y = layout.x, layout.y
-    R = np.eye(layout.k)[:, x] if x.size and x[0] == 0 else sums.uncentre(x)
-    W = np.column_stack([R, np.eye(layout.k)[:, y] if x.size and x[0] == 0 else sums.uncentre([y])])
-    A = np.einsum("ca,cbj,bd->adj", R, sums.sums, R, optimize=True)
-    D = np.einsum("ca,cbj,bd->adj", R, sums.sums, W[:, -1:], optimize=True)
-    solved = sweep(A, D)
-    yy = np.einsum("c,cbj,b->j", W[:, -1], sums.sums, W[:, -1], optimize=True)
+    has_intercept = bool(x.size) and x[0] == 0
+    columns = np.append(x, y)
+    W = np.eye(layout.k)[:, columns] if has_intercept else sums.uncentre(columns)
+    G = np.einsum("ca,cbj,bd->adj", W, sums.sums, W, optimize=True)
+    solved = sweep(G[:-1, :-1], G[:-1, -1:])
     coef = solved.P[:, 0].T.copy()
     back = np.eye(x.size)
-    if x.size and x[0] == 0:
+    if has_intercept:
         centre = np.array(layout.centre)
         back[0] -= centre[x]
         coef = coef @ back.T
@@ -191,7 +190,7 @@ def fit_each(sums: CrossProducts, n_per_level: IntArray) -> OwnRegressions:
     return OwnRegressions(
         coef=coef,
         vcov_unscaled=vcov,
-        rss=np.maximum(yy - solved.explained_last, 0.0),
+        rss=np.maximum(G[-1, -1] - solved.explained_last, 0.0),
         n=n_per_level,
         df_residual=n_per_level - solved.identified.sum(axis=0),
     )

@@ -30,8 +30,12 @@ class ProgressLine:
         if not self._wanted or time.monotonic() - self._began < self._after:
             return
         if self._bar is None:
-            from tqdm import tqdm
-
+            try:
+                from tqdm import tqdm
+            except ImportError:
+                # tqdm is optional; a fit without a progress line is as good.
+                self._wanted = False
+                return
             self._bar = tqdm(desc="fitting", unit=" evaluations", file=sys.stderr, leave=False)
         self._bar.n = evaluations
         self._bar.set_postfix_str(f"criterion {value:.6f}")

@@ -1,9 +1,9 @@
 """Starting values for theta from the sums, by a step of Fisher scoring.
 
-From any Sigma_0, E[sum_j E_j v v'E_j'] = sigma^2 sum_j (K_j + K_j (Sigma - Sigma_0) K_j) up to terms
-of the fixed effects. Solving these moment equations for Sigma is Henderson's kind of estimate with
-weights that suit Sigma_0 (Searle, Casella & McCulloch 1992, chapter 11, MINQUE), at the price of one
-evaluation of the criterion.
+From any Sigma_0, E[sum_j E_j v v'E_j'] = sigma^2 sum_j (K_j + K_j (Sigma - Sigma_0) K_j) up to
+terms of the fixed effects. Solving these moment equations for Sigma is Henderson's kind of estimate
+with weights that suit Sigma_0 (Searle, Casella & McCulloch 1992, chapter 11, MINQUE), at the price
+of one evaluation of the criterion.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LEAST_RATIO = 1e-4
 def scoring_start(objective: OneFactor) -> FloatArray:
     """Return theta (k,) from the moment equations at ``Sigma_0 = 0.1 I`` in scaled columns."""
     template, scale = objective.template, objective.scale
-    theta = np.where(template.is_diagonal, np.sqrt(FIRST_RATIO) * scale, 0.0)
+    theta: FloatArray = np.where(template.is_diagonal, np.sqrt(FIRST_RATIO) * scale, 0.0)
     found = objective.solve(theta)
     q = objective.blocks.q
     flat = _directions(objective).reshape(-1, q * q)
@@ -36,7 +36,7 @@ def scoring_start(objective: OneFactor) -> FloatArray:
     traces = flat @ found.parts.K.ravel()
     # Profiling out sigma costs a rank-one part of the information.
     information = information - np.outer(traces, traces) / objective.m
-    step = -np.linalg.lstsq(information, slope, rcond=1e-10)[0]
+    step = np.asarray(-np.linalg.lstsq(information, slope, rcond=1e-10)[0], dtype=np.float64)
     matrices = zip(
         template.matrices(theta), template.matrices(step), template.matrices(scale), strict=True
     )

@@ -1,8 +1,8 @@
 """Every cluster's own normal equations at once, by the SWEEP operator.
 
 Goodnight (1979), "A tutorial on the SWEEP operator", Amer. Statist. 33: sweeping the rows of
-``[A D]`` turns A into its inverse and D into ``A^-1 D``; a column that earlier ones determine is left
-out, which is R's rule for aliased columns (left to right). Arrays have clusters on the last axis.
+``[A D]`` turns A into its inverse and D into ``A^-1 D``; a column that earlier ones determine is
+left out, which is R's rule for aliased columns (left to right). Clusters are on the last axis.
 """
 
 from __future__ import annotations

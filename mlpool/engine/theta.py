@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import qr
 
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
@@ -120,6 +121,87 @@ class Template:
         return np.asarray(theta * self.signs(theta) + 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class FreeTemplate(Template):
+    """Every term's factor as a full k_t x k_t matrix: the coordinates of the search.
+
+    lambda and lambda Q give the same covariance for every rotation Q, so k_t (k_t - 1) / 2
+    directions change nothing. In exchange covariances move in straight lines: the triangular form
+    bends the way to a singular covariance around (38 evaluations instead of 8 for a singular
+    3 x 3 matrix).
+    """
+
+    @property
+    def k(self) -> int:
+        """Number of entries."""
+        return sum(k * k for k in self.sizes)
+
+    @property
+    def index(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Term, row and column of every entry, column by column."""
+        terms = np.concatenate([np.full(k * k, t) for t, k in enumerate(self.sizes)])
+        rows = np.concatenate([np.tile(np.arange(k), k) for k in self.sizes])
+        cols = np.concatenate([np.repeat(np.arange(k), k) for k in self.sizes])
+        return terms, rows, cols
+
+    def term_slice(self, term: int) -> slice:
+        """Where the entries of one term sit."""
+        start = sum(k * k for k in self.sizes[:term])
+        return slice(start, start + self.sizes[term] ** 2)
+
+    def matrices(self, theta: FloatArray) -> tuple[FloatArray, ...]:
+        """Return lambda_t, shape (k_t, k_t), of every term."""
+        return tuple(
+            np.asarray(theta[self.term_slice(t)].reshape(k, k).T) for t, k in enumerate(self.sizes)
+        )
+
+    def pack(self, matrices: Sequence[FloatArray]) -> FloatArray:
+        """Return full matrices as one vector, column by column."""
+        return np.concatenate([m.T.ravel() for m in matrices])
+
+    def directions(self, theta: FloatArray) -> FloatArray:
+        """Return an orthonormal basis (k, d) of the directions that change the covariance.
+
+        It is the complement of the rotations: lambda A with A antisymmetric.
+        """
+        blocks = []
+        for lam in self.matrices(theta):
+            k = lam.shape[0]
+            first, second = np.triu_indices(k, 1)
+            turns = np.zeros((k * k, first.size))
+            for i, (a, b) in enumerate(zip(first, second, strict=True)):
+                turn = np.zeros((k, k))
+                turn[:, a], turn[:, b] = lam[:, b], -lam[:, a]
+                turns[:, i] = turn.T.ravel()
+            U, size, _ = np.linalg.svd(turns, full_matrices=True)
+            rank = int(np.sum(size > TURN_TOL * max(float(size.max(initial=0.0)), 1e-300)))
+            blocks.append(U[:, rank:])
+        return _block_diagonal(blocks)
+
+    def snapped(self, theta: FloatArray, tolerance: float) -> FloatArray | None:
+        """Return theta with singular values below `tolerance` set to zero; None if there are none."""
+        found, changed = [], False
+        for lam in self.matrices(theta):
+            U, size, Vt = np.linalg.svd(lam)
+            small = size < tolerance
+            changed = changed or bool(small.any())
+            found.append((U * np.where(small, 0.0, size)) @ Vt if small.any() else lam)
+        return self.pack(found) if changed else None
+
+
+TURN_TOL = 1e-8
+"""Rotations of columns this much shorter than the others count as no direction at all."""
+
+
+def _block_diagonal(blocks: Sequence[FloatArray]) -> FloatArray:
+    out = np.zeros((sum(b.shape[0] for b in blocks), sum(b.shape[1] for b in blocks)))
+    row = col = 0
+    for b in blocks:
+        out[row : row + b.shape[0], col : col + b.shape[1]] = b
+        row, col = row + b.shape[0], col + b.shape[1]
+    return out
+
+
 def lower_factor(Sigma: FloatArray) -> FloatArray:
     """Return a lower-triangular factor with non-negative diagonal of a PSD matrix, any rank.
 
@@ -145,3 +227,17 @@ def lower_factor(Sigma: FloatArray) -> FloatArray:
             L[j:, j] = rest[j:, j] / np.sqrt(rest[j, j])
             rest = rest - np.outer(L[:, j], L[:, j])
     return np.asarray(L * scale[:, None])
+
+
+def lower_form(factor: FloatArray) -> FloatArray:
+    """Return the lower-triangular L with L L' = factor factor', by QR (squares lose digits)."""
+    (triangle,) = qr(factor.T, mode="r")
+    L = np.tril(np.asarray(triangle).T)
+    L = L * np.where(np.diag(L) < 0, -1.0, 1.0)
+    if np.any(np.abs(np.diag(L)) <= ZERO * np.abs(L).max(axis=1)):
+        return lower_factor(factor @ factor.T)
+    return np.asarray(L)
+
+
+ZERO = 1e-14
+"""Share of its row's largest entry below which a diagonal entry is rounding of zero."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_pieces_add_up_in_any_order(seed, cuts):
     ends = [0, *sorted(cuts), 200]
     pieces = [
         CrossProducts.from_rows(part(rows, slice(a, b)), layout=whole.layout)
-        for a, b in zip(ends, ends[1:], strict=False)
+        for a, b in pairwise(ends)
     ]
     forward, backward = pieces[0], pieces[-1]
     for piece in pieces[1:]:

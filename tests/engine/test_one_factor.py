@@ -132,4 +132,3 @@ def test_criterion_at_lme4s_theta(shared, case):
     fit = fit_at_theta(objective, np.array(result["theta"]))
     assert fit.beta == pytest.approx(result["fixef"]["estimate"], rel=1e-8)
     assert fit.sigma == pytest.approx(result["sigma"], rel=1e-8)
-

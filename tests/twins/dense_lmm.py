@@ -73,9 +73,7 @@ def dense_fit(data: LmmData, theta: np.ndarray, *, reml: bool) -> DenseFit:
                 step = np.zeros((k, k))
                 step[row, col] = 1
                 dV = (z @ (step @ lam.T + lam @ step.T) @ z.T) * alike
-                gradient.append(
-                    np.sum(middle * dV) - m / pwrss * (r @ Vi @ dV @ Vi @ r)
-                )
+                gradient.append(np.sum(middle * dV) - m / pwrss * (r @ Vi @ dV @ Vi @ r))
     sigma = np.sqrt(pwrss / m)
     b, cond = _modes(data, Z, lams, (Vi, r))
     return DenseFit(

@@ -12,7 +12,6 @@ Venables & Ripley (2002), Modern Applied Statistics with S, 4th ed., section 8.4
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,17 +19,13 @@ from scipy.special import ndtri
 
 from mlpool.errors import FitError, OptionError
 from mlpool.families import Family
+from mlpool.inference.roots import solve_distance
 from mlpool.typing import FloatArray
 
 #: R's ``glm.control(epsilon)`` is 1e-8; bounds need the deviance a little more exactly.
 _DEVIANCE_TOL = 1e-11
 _MAX_IRLS = 60
 _MAX_HALVINGS = 30
-#: Bounds are found to this fraction of a standard error of zeta (1 = one SD).
-_ZETA_TOL = 1e-9
-_MAX_ROOT_STEPS = 80
-#: Doublings of the distance before a bound is called infinite.
-_MAX_DOUBLINGS = 12
 #: MASS's limit: a deviance this much below the estimate's means the fit had not converged.
 _BETTER_FIT = 1e-3
 
@@ -103,7 +98,8 @@ def profile_confint_glm(
     for i in range(beta.shape[0]):
         for side, sign in enumerate((-1.0, 1.0)):
             path = _ProfilePath(problem, beta, i, sign)
-            out[i, side] = beta[i] + sign * _distance(path.zeta, target, float(se[i]))
+            guess = target * float(se[i]) if np.isfinite(se[i]) and se[i] > 0 else 1.0
+            out[i, side] = beta[i] + sign * solve_distance(path.zeta, target, guess)
     return out
 
 
@@ -169,32 +165,6 @@ class _ProfilePath:
         with np.errstate(all="ignore"):
             rows = (self._problem.y - mu) / family.variance(mu) * family.derivative(eta)
         return float(np.nansum((rows if weights is None else weights * rows) * self._column))
-
-
-def _distance(zeta: Callable[[float], tuple[float, float]], target: float, se: float) -> float:
-    """Solve ``zeta(t) = target`` for t > 0 by Newton steps inside a bracket; inf if it is flat."""
-    low, high = 0.0, np.inf
-    t = target * se if np.isfinite(se) and se > 0 else 1.0
-    doublings = 0
-    for _ in range(_MAX_ROOT_STEPS):
-        value, slope = zeta(t)
-        if abs(value - target) < _ZETA_TOL:
-            return t
-        if value < target:
-            low = t
-        else:
-            high = t
-        newton = t + (target - value) / slope if slope and np.isfinite(slope) else np.nan
-        if np.isinf(high):
-            doublings += 1
-            if doublings > _MAX_DOUBLINGS:
-                return np.inf
-            t = min(newton, 2.0 * low) if newton > low else 2.0 * low
-        else:
-            t = newton if low < newton < high else 0.5 * (low + high)
-        if np.isfinite(high) and high - low <= 1e-13 * high:
-            return t
-    return t
 
 
 def _fit_with_offset(

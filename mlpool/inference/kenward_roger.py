@@ -85,15 +85,21 @@ def kenward_roger(data: LmmData, fit: LmmFit) -> KenwardRoger:
     NotSupportedError
         If the fit is by maximum likelihood, or several grouping factors have too many levels.
     """
-    if not fit.reml:
-        raise NotSupportedError(
-            "Kenward-Roger degrees of freedom rest on a REML fit; refit with REML=True."
-        )
     return kenward_roger_of(variance_information(data, fit))
 
 
 def kenward_roger_of(info: VarianceInformation) -> KenwardRoger:
-    """Adjust the covariance and find the degrees of freedom from a REML fit's information."""
+    """Adjust the covariance and find the degrees of freedom from a REML fit's information.
+
+    Raises
+    ------
+    NotSupportedError
+        If the fit is by maximum likelihood.
+    """
+    if not info.reml:
+        raise NotSupportedError(
+            "Kenward-Roger degrees of freedom rest on a REML fit; refit with REML=True."
+        )
     Phi, P, Q = info.Phi, info.P, info.Q
     W = _inverse(info.expected_reml)
     PPhiP = np.einsum("iab,bc,jcd->ijad", P, Phi, P)

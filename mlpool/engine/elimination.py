@@ -22,8 +22,8 @@ import numpy as np
 
 from mlpool.typing import FloatArray, IntArray
 
-CACHE_NUMBERS = 32_768
-"""Numbers of E per piece of clusters: 256 kB, so that a piece and its temporaries stay in L2."""
+CACHE_NUMBERS = 65_536
+"""Numbers of E per piece of clusters: 512 kB, so that a piece and its temporaries stay in L2."""
 FEW_SIZES = 0.25
 """A scalar factor is grouped by cluster size when its sizes are fewer than this share of J."""
 

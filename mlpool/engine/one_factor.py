@@ -155,13 +155,13 @@ class OneFactor:
 
     # --- well-placed coordinates ------------------------------------------------------------
 
-    def working(self) -> OneFactor:
+    def working(self) -> FreeFactor:
         """Return the same criterion in coordinates that suit the search.
 
         Full instead of triangular factors (:class:`~mlpool.engine.theta.FreeTemplate`); and for a
         single term centred and scaled columns, where intercept and slopes are hardly correlated.
         """
-        other = object.__new__(OneFactor)
+        other = object.__new__(FreeFactor)
         other.__dict__.update(self.__dict__)
         other.template, other._last = FreeTemplate(self.template.sizes), None
         if self._is_centred:
@@ -286,6 +286,12 @@ class OneFactor:
         from mlpool.engine.scoring import scoring_start
 
         return scoring_start(self)
+
+
+class FreeFactor(OneFactor):
+    """The criterion in the coordinates of the search: made by :meth:`OneFactor.working`."""
+
+    template: FreeTemplate
 
 
 def _typical(T: FloatArray, template: Template) -> FloatArray:

@@ -208,11 +208,10 @@ def check_residual(objective: OneFactor) -> None:
     ------
     FitError
     """
-    try:
-        left = objective.solve(np.zeros(objective.k)).pwrss
-    except np.linalg.LinAlgError:
-        left = 0.0
-    if not left > EXACT * objective.total[-1, -1]:
+    p, total = objective.p, objective.total
+    half = np.linalg.solve(np.linalg.cholesky(total[:p, :p]), total[:p, p])
+    left = float(total[p, p] - half @ half)
+    if not left > EXACT * total[p, p]:
         raise FitError(
             "The fixed effects explain the response exactly: no variation is left for random "
             "effects and residuals."

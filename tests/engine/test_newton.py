@@ -210,7 +210,7 @@ def test_free_template_knows_the_directions_that_change_nothing():
     assert template.pack(template.matrices(theta)).tolist() == theta.tolist()
     N = template.directions(theta)
     assert N.shape == (10, 7)
-    assert N.T @ N == pytest.approx(np.eye(7))
+    assert pytest.approx(np.eye(7)) == N.T @ N
     lam = template.matrices(theta)[0]
     for turn in ([0, 1, 0], [0, 0, 2], [3, 0, 1]):
         A = np.cross(np.eye(3), turn)
@@ -231,6 +231,6 @@ def test_lower_form_keeps_the_covariance(rank):
     factor = np.random.default_rng(rank).normal(size=(3, 3))
     factor[:, rank:] = 0.0
     L = lower_form(factor)
-    assert L @ L.T == pytest.approx(factor @ factor.T, abs=1e-12)
+    assert pytest.approx(factor @ factor.T, abs=1e-12) == L @ L.T
     assert np.all(np.triu(L, 1) == 0)
     assert np.all(np.diag(L) >= 0)

@@ -114,7 +114,7 @@ def fit_glm(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            result = model.fit(atol=0.1 * _GLM_TOL, rtol=_GLM_TOL, maxiter=_GLM_ITERATIONS)
+            result = model.fit(start_params=_first_step(y, Xk, family, prior, offset), atol=0.1 * _GLM_TOL, rtol=_GLM_TOL, maxiter=_GLM_ITERATIONS)
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
             raise FitError(f"The {family} model cannot be fitted: {str(error).splitlines()[0]}") from None
     return _glm_record(result, y, Xk, kept, family, prior)
@@ -150,10 +150,28 @@ def _glm_record(
         working_weights=working,
         working_resid=resid,
         dispersion=dispersion,
-        iterations=int(result.fit_history["iteration"]) - 1,  # R does not count the start
+        iterations=int(result.fit_history["iteration"]) + 1,
         converged=bool(result.converged),
         raw=result,
     )
+
+
+def _first_step(
+    y: FloatArray, X: FloatArray, family: Family, prior: FloatArray, offset: FloatArray | None
+) -> FloatArray:
+    """Return the coefficients after R's first step from its starting means (``family$initialize``)."""
+    if family.name == "binomial":
+        mu = (prior * y + 0.5) / (prior + 1.0)
+    elif family.name == "poisson":
+        mu = y + 0.1
+    else:
+        mu = y.copy()
+    eta = family.link_of(mu)
+    slope = family.derivative(eta)
+    root = np.sqrt(prior * slope**2 / family.variance(mu))
+    target = eta + (y - mu) / slope - (0.0 if offset is None else offset)
+    beta = np.linalg.lstsq(X * root[:, None], target * root, rcond=None)[0]
+    return np.asarray(beta)
 
 
 def _check_response(y: FloatArray, family: Family) -> None:

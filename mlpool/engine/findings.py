@@ -70,13 +70,19 @@ def scale_diagnostic(sds: FloatArray) -> tuple[Diagnostic, ...]:
     Parameters
     ----------
     sds : ndarray of shape (m,)
-        SDs of the columns of X that are not the intercept.
+        SDs of the columns of X that are neither the intercept nor dummies.
     """
     positive = sds[sds > 0]
     if positive.size < 2 or positive.max() < SCALE_RATIO * positive.min():
         return ()
     ratio = float(positive.max() / positive.min())
-    return (Diagnostic(code="scale", severity="info", value=ratio, threshold=SCALE_RATIO),)
+    hint = (
+        f"Predictors differ in scale by a factor of {ratio:.2g}: consider rescaling them "
+        "(the estimates here do not depend on it, but they are easier to read)."
+    )
+    return (
+        Diagnostic(code="scale", severity="info", value=ratio, threshold=SCALE_RATIO, hint=hint),
+    )
 
 
 def identification_diagnostic(hessian: FloatArray) -> tuple[Diagnostic, ...]:
@@ -87,8 +93,16 @@ def identification_diagnostic(hessian: FloatArray) -> tuple[Diagnostic, ...]:
     if values[0] * EIGENVALUE_RATIO > values[-1]:
         return ()
     ratio = float(values[-1] / values[0]) if values[0] > 0 else float("inf")
+    hint = (
+        "The model is nearly unidentified: the data hardly tell some of the random-effects "
+        f"variances and covariances apart (ratio of curvatures {ratio:.2g})."
+    )
     return (
         Diagnostic(
-            code="nearly_unidentified", severity="info", value=ratio, threshold=EIGENVALUE_RATIO
+            code="nearly_unidentified",
+            severity="info",
+            value=ratio,
+            threshold=EIGENVALUE_RATIO,
+            hint=hint,
         ),
     )

@@ -12,13 +12,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlpool.engine.aliasing import independent_of_sums
 from mlpool.engine.clustersums import CrossProducts
 from mlpool.engine.columns import Rows
 from mlpool.engine.findings import diagnose, identification_diagnostic, scale_diagnostic
 from mlpool.engine.modes import conditional_covariances, conditional_modes
 from mlpool.engine.newton import Log, SearchInterrupt, interrupted, minimise
 from mlpool.engine.one_factor import OneFactor
+from mlpool.engine.rank import independent_of_sums
 from mlpool.engine.theta import Template
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
@@ -243,10 +243,19 @@ def _findings(
         scale = objective.scale
         hessian = objective.hessian(optimum.end) * np.outer(scale, scale)
         found = identification_diagnostic(hessian)
-    x: IntArray = sums.layout.x
-    T = sums.total
-    about_mean = np.diag(T) - T[0] ** 2 / T[0, 0]
-    return (*found, *scale_diagnostic(np.sqrt(np.maximum(about_mean[x[x > 0]] / sums.n, 0.0))))
+    return (*found, *scale_diagnostic(_continuous_sds(sums)))
+
+
+def _continuous_sds(sums: CrossProducts) -> FloatArray:
+    """SDs of the columns of X that are neither the intercept nor 0/1 dummies."""
+    x: IntArray = np.unique(sums.layout.x[sums.layout.x > 0])
+    T, centre = sums.total, np.array(sums.layout.centre)[x]
+    weight, first, second = T[0, 0], T[0, x], np.diag(T)[x]
+    raw_first = first + weight * centre
+    raw_second = second + 2 * centre * first + weight * centre**2
+    is_dummy = np.isclose(raw_first, raw_second, rtol=1e-12, atol=0.0)
+    sds = np.sqrt(np.maximum(second / weight - (first / weight) ** 2, 0.0))
+    return np.asarray(sds[~is_dummy])
 
 
 def prepare(data: LmmData, *, reml: bool, control: Control) -> OneFactor:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from mlpool.engine.aliasing import independent_of_sums
 from mlpool.engine.clustersums import CrossProducts
 from mlpool.engine.one_factor import FixedColumns
+from mlpool.engine.rank import independent_of_sums
 from mlpool.engine.sweep import sweep
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray, IntArray, RowSource

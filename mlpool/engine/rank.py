@@ -7,7 +7,9 @@ whose part not explained by the kept ones is below 1e-7 of its own length is mov
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import qr, solve_triangular
 
+from mlpool.engine.clustersums import BATCH_ROWS, CrossProducts
 from mlpool.typing import FloatArray, IntArray, RowSource
 
 TOLERANCE = 1e-7
@@ -63,19 +65,55 @@ def independent_from_products(XtX: FloatArray, X: RowSource) -> IntArray:
     XtX : ndarray (p, p)
     X : RowSource (n, p)
     """
-    p = XtX.shape[0]
-    size = np.sqrt(np.diag(XtX))
-    if (size > 0).all():
-        scaled = XtX / np.outer(size, size)
-        left = _left_over(scaled)
-        if left is not None and (left > _DOUBTFUL).all():
-            return np.arange(p)
-    return independent_columns(X.rows(0, X.shape[0]))
+    return _left_to_right(XtX, np.sqrt(np.diag(XtX)), X)
 
 
-def _left_over(scaled: FloatArray) -> FloatArray | None:
-    """Return the length left of each column after those before it."""
-    try:
-        return np.diag(np.linalg.cholesky(scaled))
-    except np.linalg.LinAlgError:
-        return None
+def independent_of_sums(sums: CrossProducts, X: RowSource) -> IntArray:
+    """Return the kept columns from the totals of per-cluster sums; rows are read only in doubt.
+
+    Parameters
+    ----------
+    sums : CrossProducts
+    X : RowSource (n, p)
+        The columns the sums were made of.
+    """
+    x = sums.layout.x
+    raw = sums.uncentre(x)
+    # Centred columns have the same remainders once the intercept is among the kept ones.
+    R = np.eye(sums.layout.k)[:, x] if x.size and x[0] == 0 else raw
+    lengths = np.sqrt(np.maximum(np.einsum("ac,ab,bc->c", raw, sums.total, raw), 0.0))
+    return _left_to_right(R.T @ sums.total @ R, lengths, X)
+
+
+def _left_to_right(G: FloatArray, lengths: FloatArray, X: RowSource) -> IntArray:
+    """Grow a Cholesky factor of G (p, p) column by column, leaving out what R leaves out."""
+    p, n = G.shape[0], X.shape[0]
+    kept: list[int] = []
+    L = np.zeros((p, p))
+    for c in range(p):
+        m = len(kept)
+        if m == n or lengths[c] == 0:
+            continue
+        side = solve_triangular(L[:m, :m], G[kept, c], lower=True) if m else np.empty(0)
+        length = float(np.sqrt(max(G[c, c] - side @ side, 0.0)))
+        # The difference of squares itself is only known to rounding of its larger part.
+        if length < _DOUBTFUL * max(lengths[c], np.sqrt(G[c, c])):
+            length = lengths[c] * _share_left(X, np.array(kept, dtype=np.intp), c)
+        if length >= TOLERANCE * lengths[c] and length > 0:
+            L[m, :m], L[m, m] = side, length
+            kept.append(c)
+    return np.array(kept, dtype=np.int64)
+
+
+def _share_left(X: RowSource, kept: IntArray, column: int) -> float:
+    """Share of a column's length that is left after the kept ones, from the rows themselves."""
+    n = X.shape[0]
+    upper = np.zeros((0, kept.size + 1))
+    for start in range(0, n, BATCH_ROWS):
+        block = X.rows(start, min(start + BATCH_ROWS, n))[:, [*kept.tolist(), column]]
+        # QR of the stacked triangles: the R factor of all rows without holding them.
+        (triangle,) = qr(np.vstack([upper, block]), mode="r")
+        upper = np.asarray(triangle[: kept.size + 1])
+    if upper.shape[0] <= kept.size:
+        return 0.0
+    return float(np.abs(upper[kept.size, kept.size]) / np.linalg.norm(upper[:, kept.size]))

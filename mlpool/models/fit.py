@@ -21,6 +21,7 @@ from mlpool.errors import (
     NotSupportedError,
     OptionError,
     RankDeficiencyWarning,
+    ScalingWarning,
     SingularFitWarning,
     check_option,
     nearest_names,
@@ -156,15 +157,21 @@ def lm(formula: str, data: Any, **options: Any) -> LinearModel:
         If the formula has a random-effects term.
     """
     _check_arguments("lm", options, {"family", "reml", "REML"})
-    parsed = parse_formula(formula, columns=read_frame(data).columns, context=options.get("context"))
+    parsed = parse_formula(
+        formula, columns=read_frame(data).columns, context=options.get("context")
+    )
     if parsed.bars:
-        raise OptionError(f"lm() fits no random effects such as ({parsed.bars[0].text}); use lmer() or fit().")
+        raise OptionError(
+            f"lm() fits no random effects such as ({parsed.bars[0].text}); use lmer() or fit()."
+        )
     result = fit(formula, data, **options)
     assert isinstance(result, LinearModel)
     return result
 
 
-def glm(formula: str, data: Any, family: Any = "gaussian", **options: Any) -> GeneralizedLinearModel:
+def glm(
+    formula: str, data: Any, family: Any = "gaussian", **options: Any
+) -> GeneralizedLinearModel:
     """Fit a generalised linear model (R's ``glm``).
 
     Raises
@@ -173,16 +180,23 @@ def glm(formula: str, data: Any, family: Any = "gaussian", **options: Any) -> Ge
         If the formula has a random-effects term.
     """
     _check_arguments("glm", options, {"reml", "REML"})
-    parsed = parse_formula(formula, columns=read_frame(data).columns, context=options.get("context"))
+    parsed = parse_formula(
+        formula, columns=read_frame(data).columns, context=options.get("context")
+    )
     if parsed.bars:
-        raise OptionError("glm() fits no random effects; generalised mixed models are not available yet.")
+        raise OptionError(
+            "glm() fits no random effects; generalised mixed models are not available yet."
+        )
     result = fit(formula, data, family=family, **options)
     assert isinstance(result, GeneralizedLinearModel)
     return result
 
 
 def lmer(
-    formula: str, data: Any, REML: bool | None = None, **options: Any  # noqa: N803 - R's own spelling
+    formula: str,
+    data: Any,
+    REML: bool | None = None,
+    **options: Any,  # noqa: N803 - R's own spelling
 ) -> LinearMixedModel:
     """Fit a linear mixed model (lme4's ``lmer``): partial pooling.
 
@@ -196,9 +210,13 @@ def lmer(
     _check_arguments("lmer", options, {"family", "cluster", "vcov"})
     if REML is not None:
         options["reml"] = _as_bool(REML, "REML")
-    parsed = parse_formula(formula, columns=read_frame(data).columns, context=options.get("context"))
+    parsed = parse_formula(
+        formula, columns=read_frame(data).columns, context=options.get("context")
+    )
     if not parsed.bars:
-        raise OptionError("lmer() needs a random-effects term such as (1 | school); use lm() without one.")
+        raise OptionError(
+            "lmer() needs a random-effects term such as (1 | school); use lm() without one."
+        )
     result = fit(formula, data, **options)
     assert isinstance(result, LinearMixedModel)
     return result
@@ -209,30 +227,43 @@ def as_lmm_data(design: Design) -> LmmData:
     factors: dict[str, int] = {}
     terms = tuple(
         ReTerm(
-            z=r.z, codes=r.codes, n_levels=len(r.levels), factor=factors.setdefault(r.group, len(factors))
+            z=r.z,
+            codes=r.codes,
+            n_levels=len(r.levels),
+            factor=factors.setdefault(r.group, len(factors)),
         )
         for r in design.random
     )
-    return LmmData(y=design.y, X=design.X, terms=terms, weights=design.weights, offset=design.offset)
+    return LmmData(
+        y=design.y, X=design.X, terms=terms, weights=design.weights, offset=design.offset
+    )
 
 
 def _fit_linear(request: _Request) -> LinearModel:
     design = _design(request)
     if request.engine == "mlpool":
-        raise NotSupportedError("Linear models without random effects are fitted by statsmodels; use engine='auto'.")
+        raise NotSupportedError(
+            "Linear models without random effects are fitted by statsmodels; use engine='auto'."
+        )
     record = fit_ols(design.y, design.X.dense(), design.weights, design.offset)
     return _finish(LinearModel, request, design, record)  # type: ignore[no-any-return]
 
 
 def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
-    design = _design(request, binomial=request.family is not None and request.family.name == "binomial")
+    design = _design(
+        request, binomial=request.family is not None and request.family.name == "binomial"
+    )
     assert request.family is not None
     record = fit_glm(
         design.y, design.X.dense(), request.family,
         trials=design.trials, weights=design.weights, offset=design.offset,
     )  # fmt: skip
     if not record.converged:
-        warnings.warn("The iterations of the GLM did not converge.", ConvergenceWarning, stacklevel=_user_level())
+        warnings.warn(
+            "The iterations of the GLM did not converge.",
+            ConvergenceWarning,
+            stacklevel=_user_level(),
+        )
     return _finish(GeneralizedLinearModel, request, design, record)  # type: ignore[no-any-return]
 
 
@@ -262,7 +293,9 @@ def _fit_mixed(request: _Request) -> LinearMixedModel:
 def _design(request: _Request, *, binomial: bool = False) -> Design:
     options = dict(request.design_options)
     cluster = request.cluster
-    design = build_design(request.formula, request.frame, binomial=binomial, cluster=cluster, **options)
+    design = build_design(
+        request.formula, request.frame, binomial=binomial, cluster=cluster, **options
+    )
     if design.n_missing:
         names = ", ".join(f"{k}: {v}" for k, v in design.missing_by.items() if v)
         warnings.warn(
@@ -272,9 +305,13 @@ def _design(request: _Request, *, binomial: bool = False) -> Design:
         )
     if len(design.y) > 0 and (design.y == design.y[0]).all() and request.family is None:
         if request.formula.bars:
-            raise FitError(f"The response {design.response_name!r} is constant; there is no variance to explain.")
+            raise FitError(
+                f"The response {design.response_name!r} is constant; there is no variance to explain."
+            )
         warnings.warn(
-            f"The response {design.response_name!r} is constant.", RankDeficiencyWarning, stacklevel=_user_level()
+            f"The response {design.response_name!r} is constant.",
+            RankDeficiencyWarning,
+            stacklevel=_user_level(),
         )
     return design
 
@@ -354,9 +391,14 @@ def _messages(design: Design, record: Any) -> list[tuple[str, type[Warning]]]:
                 f"(smallest diagonal of theta {d.value:.2g}); a simpler random part may do."
             )
             found.append((text, SingularFitWarning))
+        elif d.code in ("scale", "nearly_unidentified"):
+            found.append((d.hint, ScalingWarning))
         else:
             found.append(
-                (f"The fit did not converge: {d.hint}; see m.optimum and control=.", ConvergenceWarning)
+                (
+                    f"The fit did not converge: {d.hint}; see m.optimum and control=.",
+                    ConvergenceWarning,
+                )
             )
     return found
 
@@ -367,7 +409,9 @@ def _as_control(control: Control | Mapping[str, Any] | None) -> Control:
     if isinstance(control, Control):
         return control
     if not isinstance(control, Mapping):
-        raise OptionError("control must be a dict such as {'max_evaluations': 1000} or mlpool.Control(...).")
+        raise OptionError(
+            "control must be a dict such as {'max_evaluations': 1000} or mlpool.Control(...)."
+        )
     known = [f.name for f in fields(Control)]
     for name in control:
         if name not in known:
@@ -393,7 +437,7 @@ def _check_arguments(verb: str, options: Mapping[str, Any], excluded: set[str]) 
 
 def _call_text(parsed: ParsedFormula, family: Any, reml: bool, weights: Any, data: Any) -> str:
     verb = "lmer" if parsed.bars else ("lm" if family is None else "glm")
-    parts = [f'formula = {parsed.text}']
+    parts = [f"formula = {parsed.text}"]
     if family is not None:
         parts.append(f"family = {get_family(family)}")
     parts.append(f"data = {data}" if isinstance(data, str) else "data = data")

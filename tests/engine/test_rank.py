@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpool.engine.aliasing import independent_columns, independent_of_sums
 from mlpool.engine.clustersums import CrossProducts
 from mlpool.engine.columns import Rows
+from mlpool.engine.rank import (
+    independent_columns,
+    independent_from_products,
+    independent_of_sums,
+)
 from mlpool.engine.types import ArrayRows
 
 
@@ -62,6 +66,13 @@ def test_sums_and_columns_agree_on_random_ranks(seed, rank, p):
     kept = independent_columns(X)
     assert from_sums(X).tolist() == kept.tolist()
     assert len(kept) == np.linalg.matrix_rank(X)
+
+
+@pytest.mark.parametrize("name", ["full rank", "multiple", "all dummies and intercept", "sum"])
+def test_plain_products_agree(name):
+    columns, kept = DESIGNS[name]
+    X = np.column_stack(columns)
+    assert independent_from_products(X.T @ X, ArrayRows(X)).tolist() == kept
 
 
 def test_more_columns_than_rows():

@@ -27,14 +27,26 @@ def split_bars(
         if token.kind != "open":
             if token.text in ("|", "||"):
                 expander.fail(
-                    "A random-effects term needs parentheses: (x | g), as in y ~ x + (x | g).", token
+                    "A random-effects term needs parentheses: (x | g), as in y ~ x + (x | g).",
+                    token,
                 )
             fixed.append(token)
             position += 1
             continue
         close = _closing(tokens, position)
         inner = list(tokens[position + 1 : close])
-        if any(t.text in ("|", "||") for t in inner):
+        while len(inner) > 2 and inner[0].kind == "open" and _closing(inner, 0) == len(inner) - 1:
+            inner = inner[1:-1]  # ((1 | g)) means (1 | g)
+        if _has_inner_bars(inner):
+            # what lme4 prints for (x || g): ((1 | g) + (0 + x | g))
+            _check_added(tokens, position, close, expander)
+            inner_fixed, inner_bars = split_bars(inner, expander)
+            bars.extend(inner_bars)
+            if inner_fixed:
+                fixed.extend([token, *inner_fixed, tokens[close]])
+            elif fixed and fixed[-1].text == "+":
+                fixed.pop()
+        elif any(t.text in ("|", "||") for t in inner):
             _check_added(tokens, position, close, expander)
             bars.append(inner)
             if fixed and fixed[-1].text == "+":
@@ -156,6 +168,16 @@ def _check_added(tokens: Sequence[Token], start: int, close: int, expander: Expa
         expander.fail(
             "A random-effects term can only be added with '+': y ~ x + (x | g).", tokens[start]
         )
+
+
+def _has_inner_bars(tokens: Sequence[Token]) -> bool:
+    """Tell whether a bar stands inside further parentheses."""
+    depth = 0
+    for token in tokens:
+        depth += (token.kind == "open") - (token.kind == "close")
+        if depth > 0 and token.text in ("|", "||"):
+            return True
+    return False
 
 
 def _closing(tokens: Sequence[Token], start: int) -> int:

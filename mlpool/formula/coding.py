@@ -58,7 +58,9 @@ def coding_matrix(
         return np.eye(len(levels)), levels
     if len(levels) < 2:
         only = f"only {levels[0]!r}" if levels else "none"
-        raise DataError(f"The factor {text!r} has fewer than two levels in the rows used ({only}); drop it.")
+        raise DataError(
+            f"The factor {text!r} has fewer than two levels in the rows used ({only}); drop it."
+        )
     default = "contr.poly" if factor.is_ordered else "contr.treatment"
     name = contrast_name(factor.contrast or contrasts.get(text) or default)
     return _contrast_matrix(name, levels, factor.base)
@@ -97,7 +99,10 @@ def full_dummies(terms: Terms, is_factor: Mapping[str, bool]) -> list[tuple[bool
     known = {frozenset(e.text for e in term) for term in terms.terms}
     known.add(frozenset())
     result = [
-        [is_factor[e.text] and frozenset(f.text for f in term if f is not e) not in known for e in term]
+        [
+            is_factor[e.text] and frozenset(f.text for f in term if f is not e) not in known
+            for e in term
+        ]
         for term in terms.terms
     ]
     if not terms.intercept:

@@ -102,7 +102,12 @@ class Design:
     def new(self, newdata: Any, *, allow_new_levels: bool = False, random: bool = True) -> NewRows:
         """Encode new rows as the training data were encoded (see :func:`encode_new_rows`)."""
         return encode_new_rows(
-            self.encoding, self.X, self.random, newdata, allow_new_levels=allow_new_levels, random=random
+            self.encoding,
+            self.X,
+            self.random,
+            newdata,
+            allow_new_levels=allow_new_levels,
+            random=random,
         )
 
     def column_values(self, name: str) -> tuple[Any, tuple[str, ...]]:
@@ -325,9 +330,17 @@ def _check_contrasts(coding: Mapping[str, str], parsed: ParsedFormula, frame: Fr
     texts = {e.text for e in _all_expressions(parsed)}
     for name in coding:
         if name not in texts:
-            raise DataError(f"contrasts names {name!r}, which is not in the formula {parsed.text!r}.")
-        if name in frame and not frame.column(name).is_factor and frame.column(name).kind != "boolean":
-            raise DataError(f"contrasts names {name!r}, which is numeric; write factor({name}) in the formula.")
+            raise DataError(
+                f"contrasts names {name!r}, which is not in the formula {parsed.text!r}."
+            )
+        if (
+            name in frame
+            and not frame.column(name).is_factor
+            and frame.column(name).kind != "boolean"
+        ):
+            raise DataError(
+                f"contrasts names {name!r}, which is numeric; write factor({name}) in the formula."
+            )
 
 
 def _keep_small(values: dict[str, Value], response: Response) -> dict[str, Value]:

@@ -70,7 +70,9 @@ class Evaluator:
                 filled = np.full(self.frame.n_rows, float(result.array))
                 return NumberValue(array=filled, is_logical=result.is_logical)
             if result.array.shape[0] != self.frame.n_rows:
-                raise DataError(f"{expression.text} gives {len(result.array)} values for {self.frame.n_rows} rows.")
+                raise DataError(
+                    f"{expression.text} gives {len(result.array)} values for {self.frame.n_rows} rows."
+                )
             return result
         raise FormulaError(f"{expression.text} is not a column of numbers or a factor.")
 
@@ -130,7 +132,9 @@ class Evaluator:
         operand = self._visit(node.operand)
         number = self._number(operand)
         if isinstance(node.op, ast.Not):
-            return NumberValue(array=np.where(np.isnan(number), np.nan, number == 0), is_logical=True)
+            return NumberValue(
+                array=np.where(np.isnan(number), np.nan, number == 0), is_logical=True
+            )
         sign = -1.0 if isinstance(node.op, ast.USub) else 1.0
         return sign * float(number) if _is_plain(operand) else NumberValue(array=sign * number)
 
@@ -156,7 +160,9 @@ class Evaluator:
         if isinstance(value, (NumberValue, MatrixValue)):
             return number_array(value, self._text)
         if isinstance(value, FactorValue):
-            raise DataError(f"{self._text} does arithmetic on a factor (text); only numbers can be computed with.")
+            raise DataError(
+                f"{self._text} does arithmetic on a factor (text); only numbers can be computed with."
+            )
         if isinstance(value, str):
             raise FormulaError(f"{self._text} compares a number with text.")
         return np.asarray(float(value))

@@ -55,18 +55,18 @@ class Expander:
         offsets = tuple(_offset_argument(e) for e in symbols.values() if _is_offset(e))
         order = {name: i for i, name in enumerate(symbols)}
         terms: list[Term] = []
-        intercept = False
         for names in parsed:
-            if not names:
-                intercept = True
-                continue
             term = tuple(symbols[name] for name in sorted(names, key=order.__getitem__))
             if any(_is_offset(e) for e in term):
                 if len(term) > 1:
                     self.fail("offset() cannot be part of an interaction.", tokens[0])
-                continue
-            terms.append(term)
-        return Terms(intercept=intercept, terms=tuple(sorted(terms, key=len))), offsets
+            elif term:
+                terms.append(term)
+        intercept = () in parsed
+        spelled = [":".join(e.text for e in t) for t in _readable_order(terms, symbols)]
+        text = " + ".join(["1" if intercept else "0", *spelled])
+        ordered = tuple(sorted(terms, key=len))
+        return Terms(intercept=intercept, terms=ordered, text=text), offsets
 
     def _piece(
         self, token: Token, index: int, tokens: Sequence[Token], symbols: dict[str, Expression]
@@ -78,7 +78,9 @@ class Expander:
         if token.kind == "number":
             is_power = index > 0 and tokens[index - 1].text in ("^", "**")
             if not is_power and token.text not in ("0", "1"):
-                self.fail("Only 0 and 1 may stand alone in a formula (no intercept, intercept).", token)
+                self.fail(
+                    "Only 0 and 1 may stand alone in a formula (no intercept, intercept).", token
+                )
             if is_power and int(token.text) < 1:
                 self.fail("A power in a formula must be 1 or more.", token)
             return token.text
@@ -100,9 +102,7 @@ class Expander:
         if self.columns is None:
             self.fail("'.' means all other columns, so it needs data.", token)
         used = set(self.response_columns)
-        names = [
-            self._symbol(_column(c), symbols) for c in self.columns if c not in used
-        ]
+        names = [self._symbol(_column(c), symbols) for c in self.columns if c not in used]
         if not names:
             self.fail("'.' stands for no column: the data has none but the response.", token)
         return "(" + " + ".join(names) + ")"
@@ -122,7 +122,9 @@ class Expander:
         except Exception as error:  # formulaic raises many kinds; all mean unreadable algebra
             sentence = str(error).splitlines()[0] if str(error) else "the operators do not fit."
             sentence = re.sub(r"\bv\d+\b", "a term", sentence)
-            raise FormulaError(f"The formula cannot be read: {sentence}", formula=self.formula) from None
+            raise FormulaError(
+                f"The formula cannot be read: {sentence}", formula=self.formula
+            ) from None
         if not hasattr(parsed, "__iter__"):
             self.fail("The formula cannot be read.", tokens[0])
         result: list[tuple[str, ...]] = []
@@ -136,8 +138,24 @@ class Expander:
         raise FormulaError(message, formula=self.formula, start=token.start, end=token.end)
 
 
+def _readable_order(terms: list[Term], symbols: dict[str, Expression]) -> list[Term]:
+    """Return the terms in an order that reads back to the same terms.
+
+    R names a product in the order in which its variables first appear in the formula (``b:a`` in
+    ``y ~ b:a + a``), so the printed text must let them appear in the same order.
+    """
+    wanted = [e.text for e in symbols.values()]
+    for candidate in (sorted(terms, key=len), terms, sorted(terms, key=len, reverse=True)):
+        seen = list(dict.fromkeys(e.text for term in candidate for e in term))
+        if seen == [text for text in wanted if text in seen]:
+            return list(candidate)
+    return sorted(terms, key=len)
+
+
 def _column(name: str) -> Expression:
-    return parse_expression(f"`{name}`", formula=quote_name(name)) if "`" not in name else _odd(name)
+    return (
+        parse_expression(f"`{name}`", formula=quote_name(name)) if "`" not in name else _odd(name)
+    )
 
 
 def _odd(name: str) -> Expression:
@@ -146,7 +164,9 @@ def _odd(name: str) -> Expression:
 
 def _is_offset(expression: Expression) -> bool:
     tree = expression.tree
-    return isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "offset"
+    return (
+        isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "offset"
+    )
 
 
 def _offset_argument(expression: Expression) -> Expression:

@@ -35,7 +35,21 @@ _TOKEN = re.compile(
 )
 
 _SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?![\d]))[\w.]*\Z")
-_RESERVED = {"if", "else", "for", "while", "function", "in", "next", "break", "repeat", "NULL", "NA", "Inf", "NaN"}
+_RESERVED = {
+    "if",
+    "else",
+    "for",
+    "while",
+    "function",
+    "in",
+    "next",
+    "break",
+    "repeat",
+    "NULL",
+    "NA",
+    "Inf",
+    "NaN",
+}
 
 # operator -> (binding power of the left side, of the right side); R's table, low to high
 _BINARY = {
@@ -211,9 +225,13 @@ class _ExpressionParser:
 
     def _check_name(self, name: str, token: _Token) -> str:
         if unicodedata.normalize("NFKC", name) != name:
-            self._fail(f"{name!r} has look-alike characters; write plain letters.", token.start, token)
+            self._fail(
+                f"{name!r} has look-alike characters; write plain letters.", token.start, token
+            )
         if re.search(r"(?:^|\.)__", name):
-            self._fail(f"{name!r} is not allowed: formulas cannot reach inside Python.", token.start, token)
+            self._fail(
+                f"{name!r} is not allowed: formulas cannot reach inside Python.", token.start, token
+            )
         if name in ("NULL", "NA", "Inf", "NaN", "None"):
             self._fail(f"{name} cannot stand in a formula.", token.start, token)
         if name in ("lambda", "import", "function", "for", "while", "if"):
@@ -277,7 +295,9 @@ class _ExpressionParser:
     def _refuse_rest(self, token: _Token) -> None:
         text = token.text
         if text == "$":
-            column = self.tokens[self.position + 1].text if self.position + 1 < len(self.tokens) else ""
+            column = (
+                self.tokens[self.position + 1].text if self.position + 1 < len(self.tokens) else ""
+            )
             column = column or "column"
             self._fail(
                 f"'$' is R's way to reach into a data frame; write the column's name alone, "
@@ -286,7 +306,9 @@ class _ExpressionParser:
                 token,
             )
         if text == "[":
-            self._fail("Square brackets (subscripts, lists) are not allowed in a formula.", token.start)
+            self._fail(
+                "Square brackets (subscripts, lists) are not allowed in a formula.", token.start
+            )
         if text in ("|", "||"):
             self._fail("A bar needs parentheses around the term: (x | g).", token.start, token)
         if text == "=":

@@ -86,7 +86,8 @@ def _group_codes(
         combined = codes.astype(np.int64) * len(other_levels) + other
         present, compact = np.unique(combined, return_inverse=True)
         levels = tuple(
-            f"{levels[c // len(other_levels)]}:{other_levels[c % len(other_levels)]}" for c in present
+            f"{levels[c // len(other_levels)]}:{other_levels[c % len(other_levels)]}"
+            for c in present
         )
         codes = compact.astype(np.int32)
     return codes, levels

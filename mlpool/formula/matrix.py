@@ -148,9 +148,7 @@ def make_matrix(
             infos.append(info)
         built.append(tuple(parts))
         columns += _name_columns(infos, number)
-    return DesignMatrix(
-        n=n, intercept=terms.intercept, terms=tuple(built), columns=tuple(columns)
-    )
+    return DesignMatrix(n=n, intercept=terms.intercept, terms=tuple(built), columns=tuple(columns))
 
 
 def is_coded(value: Value) -> bool:

@@ -141,7 +141,10 @@ def encode_new_rows(
             codes = _new_codes(design, evaluator, allow_new_levels)
             blocks.append((z, codes))
     return NewRows(
-        X=X, random=tuple(blocks), offset=_new_offset(encoding, evaluator, frame.n_rows), index=frame.index
+        X=X,
+        random=tuple(blocks),
+        offset=_new_offset(encoding, evaluator, frame.n_rows),
+        index=frame.index,
     )
 
 
@@ -149,7 +152,9 @@ def _encode(expression: Expression, value: Value, encoding: Encoding) -> Value:
     trained = encoding.factors.get(expression.text)
     if trained is None:
         if isinstance(value, FactorValue):
-            raise DataError(f"{expression.text!r} was a number when the model was fitted; the new data hold text.")
+            raise DataError(
+                f"{expression.text!r} was a number when the model was fitted; the new data hold text."
+            )
         return value
     if isinstance(value, MatrixValue):
         raise DataError(f"{expression.text!r} does not fit the model's data.")
@@ -182,7 +187,9 @@ def _new_codes(design: RandomDesign, evaluator: Evaluator, allow_new: bool) -> I
     for expression in design.bar.group:
         codes, levels = group_labels(expression, evaluator.value(expression))
         names = ["" if c < 0 else levels[c] for c in codes]
-        labels = names if labels is None else [f"{a}:{b}" for a, b in zip(labels, names, strict=True)]
+        labels = (
+            names if labels is None else [f"{a}:{b}" for a, b in zip(labels, names, strict=True)]
+        )
     position = {level: i for i, level in enumerate(design.levels)}
     result = np.array([position.get(label, -1) for label in labels or []], dtype=np.int32)
     if not allow_new and (result < 0).any():

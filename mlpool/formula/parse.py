@@ -66,20 +66,17 @@ def without_bars(parsed: ParsedFormula) -> str:
 
 @lru_cache(maxsize=256)
 def _parse(text: str, columns: tuple[str, ...] | None, context: frozenset[str]) -> ParsedFormula:
-    tokens = read_tokens(text)
     if match := _ARGUMENT_IN_FORMULA.search(text):
         raise FormulaError(
             f"{match.group(1)}= is an argument of the fitting function, not part of the formula.",
             formula=text, start=match.start(), end=match.end() - 1,
         )  # fmt: skip
-    left, right = _split_sides(tokens, text)
+    left, right = _split_sides(read_tokens(text), text)
     expander = Expander(text, columns, context)
     response = _read_response(left, expander)
     expander.response_columns = response.columns if response is not None else ()
     fixed_tokens, bar_tokens = split_bars(right, expander)
-    fixed, offsets = (
-        expander.terms(fixed_tokens) if fixed_tokens else (Terms(intercept=True), ())
-    )
+    fixed, offsets = expander.terms(fixed_tokens) if fixed_tokens else (Terms(intercept=True), ())
     bars = tuple(term for group in bar_tokens for term in expand_bar(group, expander))
     return ParsedFormula(
         text=_normalise(left, right, expander, response),
@@ -160,6 +157,8 @@ def _canonical(
 
 
 def _terms_text(terms: Terms) -> str:
+    if terms.text:
+        return terms.text
     return " + ".join(["1" if terms.intercept else "0", *(term_text(t) for t in terms.terms)])
 
 

@@ -61,7 +61,9 @@ class RowFilter:
         check_option(na_action, ("omit", "fail"), argument="na_action")
         if self.n_missing and na_action == "fail":
             names = ", ".join(f"{k} ({v})" for k, v in self.missing_by.items() if v)
-            raise DataError(f"{self.n_missing} rows have missing values ({names}) and na_action is 'fail'.")
+            raise DataError(
+                f"{self.n_missing} rows have missing values ({names}) and na_action is 'fail'."
+            )
         mask = self.subset
         if self._missing is not None:
             mask = ~self._missing if mask is None else mask & ~self._missing
@@ -100,7 +102,9 @@ class RowFilter:
             if np.isinf(low) or np.isinf(high):
                 rows = np.isinf(array) if self.subset is None else np.isinf(array) & self.subset
                 if rows.any():
-                    raise DataError(f"{name!r} is infinite in {int(rows.sum())} rows; set them missing or drop them.")
+                    raise DataError(
+                        f"{name!r} is infinite in {int(rows.sum())} rows; set them missing or drop them."
+                    )
 
 
 def read_vector(given: Any, frame: Frame, argument: str) -> FloatArray | None:
@@ -122,7 +126,9 @@ def read_vector(given: Any, frame: Frame, argument: str) -> FloatArray | None:
     if array.ndim != 1 or array.dtype.kind not in "fiub":
         raise DataError(f"{argument} must be a column's name or one number per row.")
     if len(array) != frame.n_rows:
-        raise DataError(f"{argument} has {len(array)} values, but the data have {frame.n_rows} rows.")
+        raise DataError(
+            f"{argument} has {len(array)} values, but the data have {frame.n_rows} rows."
+        )
     return array.astype(np.float64)
 
 
@@ -142,7 +148,9 @@ def read_subset(
         expression = parse_expression(subset, formula=subset, context=frozenset(context or ()))
         value = Evaluator(frame, {}, context).value(expression)
         if not isinstance(value, NumberValue) or not value.is_logical:
-            raise DataError(f"subset {subset!r} is not true or false for each row; compare: \"ses > 0\".")
+            raise DataError(
+                f'subset {subset!r} is not true or false for each row; compare: "ses > 0".'
+            )
         return np.asarray(np.nan_to_num(value.array, nan=0.0) != 0)
     array = np.asarray(subset)
     if len(array) != frame.n_rows:
@@ -176,7 +184,9 @@ def align_codes(
         if values.ndim != 1:
             raise DataError("cluster must be a column's name or one value per row.")
         if len(values) not in (frame.n_rows, n):
-            raise DataError(f"cluster has {len(values)} values, but the data have {frame.n_rows} rows.")
+            raise DataError(
+                f"cluster has {len(values)} values, but the data have {frame.n_rows} rows."
+            )
         codes, levels = code_values(values)
         if len(values) == n != frame.n_rows:
             kept = None

@@ -65,7 +65,15 @@ COVARIANCE_STRUCTURES = ("us", "diag", "cs", "ar1", "homcs", "toep", "ou", "exp_
 """Names that other packages use around a bar; refused with a sentence of their own."""
 
 CONSTANTS = MappingProxyType(
-    {"TRUE": True, "FALSE": False, "T": True, "F": False, "True": True, "False": False, "pi": 3.141592653589793}
+    {
+        "TRUE": True,
+        "FALSE": False,
+        "T": True,
+        "F": False,
+        "True": True,
+        "False": False,
+        "pi": 3.141592653589793,
+    }
 )
 """Words that stand for a value (``T``, ``F`` and ``pi`` only where no column has that name)."""
 

@@ -42,7 +42,9 @@ def read_tokens(formula: str) -> list[Token]:
     if not formula.strip():
         raise FormulaError('The formula is empty; write for example "math ~ ses + (1 | school)".')
     if len(formula) > MAX_LENGTH:
-        raise FormulaError(f"The formula has {len(formula):,} characters; {MAX_LENGTH:,} are allowed.")
+        raise FormulaError(
+            f"The formula has {len(formula):,} characters; {MAX_LENGTH:,} are allowed."
+        )
     _check_balance(formula)
     try:
         raw = [(t.token, t.source_start, t.source_end) for t in tokenize(formula)]

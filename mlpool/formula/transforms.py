@@ -69,7 +69,11 @@ def _plain(value: Any) -> Any:
 
 
 def _identity(state: State, x: Any) -> Value:
-    return x if isinstance(x, (NumberValue, FactorValue, MatrixValue)) else NumberValue(array=np.asarray(x))
+    return (
+        x
+        if isinstance(x, (NumberValue, FactorValue, MatrixValue))
+        else NumberValue(array=np.asarray(x))
+    )
 
 
 def _log(state: State, x: Any, base: float | None = None) -> Value:
@@ -83,11 +87,15 @@ def _round(state: State, x: Any, digits: float = 0) -> Value:
 
 
 def _pmin(state: State, *values: Any) -> Value:
-    return NumberValue(array=np.minimum.reduce(np.broadcast_arrays(*(number_array(v, "pmin") for v in values))))
+    return NumberValue(
+        array=np.minimum.reduce(np.broadcast_arrays(*(number_array(v, "pmin") for v in values)))
+    )
 
 
 def _pmax(state: State, *values: Any) -> Value:
-    return NumberValue(array=np.maximum.reduce(np.broadcast_arrays(*(number_array(v, "pmax") for v in values))))
+    return NumberValue(
+        array=np.maximum.reduce(np.broadcast_arrays(*(number_array(v, "pmax") for v in values)))
+    )
 
 
 def _ifelse(state: State, test: Any, yes: Any, no: Any) -> Value:
@@ -189,7 +197,9 @@ def _bs(
     return MatrixValue(arrays=arrays, labels=labels, kind="basis")
 
 
-def _factor(state: State, x: Any, levels: Any = None, labels: Any = None, ordered: bool = False) -> Value:
+def _factor(
+    state: State, x: Any, levels: Any = None, labels: Any = None, ordered: bool = False
+) -> Value:
     if isinstance(x, FactorValue):
         codes, known = x.codes, x.levels
         is_ordered = x.is_ordered or bool(ordered)
@@ -205,7 +215,9 @@ def _factor(state: State, x: Any, levels: Any = None, labels: Any = None, ordere
     if "levels" not in state:
         present = {int(c) for c in np.unique(codes) if c >= 0}
         default = tuple(v for i, v in enumerate(known) if i in present)
-        state["levels"] = default if levels is None else tuple(level_label(v) for v in _list(levels))
+        state["levels"] = (
+            default if levels is None else tuple(level_label(v) for v in _list(levels))
+        )
         names = state["levels"] if labels is None else tuple(level_label(v) for v in _list(labels))
         if len(names) != len(state["levels"]):
             raise FormulaError(f"factor(): {len(names)} labels for {len(state['levels'])} levels.")
@@ -221,7 +233,9 @@ def _check_new_levels(codes: Any, known: tuple[str, ...], trained: tuple[str, ..
     present = [known[int(c)] for c in np.unique(codes) if c >= 0]
     unknown = [v for v in present if v not in trained]
     if unknown:
-        raise DataError(f"factor() meets the level {unknown[0]!r}, which the model was not fitted with.")
+        raise DataError(
+            f"factor() meets the level {unknown[0]!r}, which the model was not fitted with."
+        )
 
 
 def _ordered(state: State, x: Any, levels: Any = None, labels: Any = None) -> Value:
@@ -244,7 +258,9 @@ def _contrasts(state: State, x: Any, contrast: Any = None, base: float = 1) -> V
 
 def _cbind(state: State, *columns: Any) -> Value:
     arrays = tuple(number_array(c, "cbind").astype(np.float64) for c in columns)
-    return MatrixValue(arrays=arrays, labels=tuple(str(i + 1) for i in range(len(arrays))), kind="numeric")
+    return MatrixValue(
+        arrays=arrays, labels=tuple(str(i + 1) for i in range(len(arrays))), kind="numeric"
+    )
 
 
 def _list(value: Any) -> list[Any]:

@@ -39,10 +39,14 @@ Term = tuple[Expression, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The terms of a linear predictor in R's order (by degree, then by appearance)."""
+    """The terms of a linear predictor in R's order (by degree, then by appearance).
+
+    `text` spells them in the order of appearance, so that it reads back to the same terms.
+    """
 
     intercept: bool
     terms: tuple[Term, ...] = ()
+    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

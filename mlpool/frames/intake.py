@@ -134,10 +134,10 @@ def _from_mapping(data: Mapping[Any, Any]) -> pd.DataFrame:
     if any(np.ndim(v) != 1 for v in data.values()) or len(set(lengths.values())) > 1:
         shown = ", ".join(f"{k}: {n}" for k, n in lengths.items())
         raise DataError(f"The dict's values must be arrays of one length; got lengths {shown}.")
-    series = {str(k): v if isinstance(v, pd.Series) else pd.Series(v, copy=False) for k, v in data.items()}
-    return pd.DataFrame(
-        {k: s.reset_index(drop=True) for k, s in series.items()}, copy=False
-    )
+    series = {
+        str(k): v if isinstance(v, pd.Series) else pd.Series(v, copy=False) for k, v in data.items()
+    }
+    return pd.DataFrame({k: s.reset_index(drop=True) for k, s in series.items()}, copy=False)
 
 
 def _read_path(path: Path) -> pd.DataFrame:
@@ -207,7 +207,11 @@ def _numeric(name: str, series: nw.Series[Any]) -> Column:
 def _categorical(name: str, series: nw.Series[Any]) -> Column:
     native = nw.to_native(series)
     if not isinstance(native, pd.Series):
-        native = pd.Series(pd.Categorical(series.to_list(), categories=_categories(series, native)))
+        is_ordered = bool(getattr(getattr(native, "type", None), "ordered", False))
+        levels_known = _categories(series, native)
+        native = pd.Series(
+            pd.Categorical(series.to_list(), categories=levels_known, ordered=is_ordered)
+        )
     kind: Kind = "ordered" if native.cat.ordered else "factor"
     levels = tuple(level_label(c) for c in native.cat.categories)
     codes = native.cat.codes.to_numpy().astype(np.int32, copy=False)
@@ -239,11 +243,15 @@ def _object(name: str, series: pd.Series) -> Column:
     if inferred in ("integer", "floating", "mixed-integer-float", "decimal"):
         values = pd.to_numeric(series).to_numpy(dtype=np.float64)
         mask = np.isnan(values)
-        return Column(name=name, kind="numeric", values=values, is_missing=mask if mask.any() else None)
+        return Column(
+            name=name, kind="numeric", values=values, is_missing=mask if mask.any() else None
+        )
     if inferred == "boolean":
         mask = series.isna().to_numpy()
         values = np.where(mask, np.nan, series.eq(True).to_numpy())  # noqa: FBT003
-        return Column(name=name, kind="boolean", values=values, is_missing=mask if mask.any() else None)
+        return Column(
+            name=name, kind="boolean", values=values, is_missing=mask if mask.any() else None
+        )
     if inferred not in ("string", "empty", "mixed", "mixed-integer", "categorical"):
         raise DataError(
             f"Column {name!r} holds {inferred} values, which a model cannot use; turn it into "

@@ -147,6 +147,6 @@ def factor(
     names = list(labels) if labels is not None else known
     if len(names) != len(known):
         raise DataError(f"labels has {len(names)} names for {len(known)} levels.")
-    codes = pd.Categorical(series, categories=known).codes
+    codes = pd.Index(known).get_indexer(pd.Index(series))
     values = pd.Categorical.from_codes(codes, categories=names, ordered=ordered)
     return pd.Series(values, index=series.index, name=series.name)

@@ -45,7 +45,7 @@ def test_lecture_on_its_own_data(
         "gender [F]  |       -1.06 | 0.20 | [-1.45, -0.68] |   -5.42 | < .001",
         "(Intercept) |       58.13 | 0.17 | [57.81, 58.46] |  351.72 | < .001",
         "gender [F]  |       -1.06 | 0.21 | [-1.48, -0.65] |   -5.04 | < .001",
-        "SE of gender [F]: 0.20 -> 0.21",
+        "SE of genderF: 0.20 -> 0.21",
         "SE of ses: 0.13 -> 0.15",
         "3.19, SE 0.16, 95% CI [2.88, 3.50], t(6451) = 20.22",
         "419 tests: about 21 fall below .05 by chance alone; 68 do here.",

@@ -179,7 +179,7 @@ class FreeTemplate(Template):
         return _block_diagonal(blocks)
 
     def snapped(self, theta: FloatArray, tolerance: float) -> FloatArray | None:
-        """Return theta with singular values below `tolerance` set to zero; None if all are above."""
+        """Return theta with singular values below `tolerance` set to zero, or None if all pass."""
         found, changed = [], False
         for lam in self.matrices(theta):
             U, size, Vt = np.linalg.svd(lam)

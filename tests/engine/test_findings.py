@@ -70,4 +70,4 @@ def test_dummies_do_not_count_as_another_scale(dummy):
     x = (data.X.array[:, 2] > 0).astype(float) if dummy else data.X.array[:, 2]
     X = np.column_stack([np.ones(data.n), x, 1e5 * data.X.array[:, 3]])
     fit = fit_one_factor(make_data(data.y, X, data.terms[0].codes, ([0],)))
-    assert [d.code for d in fit.diagnostics] == ([] if dummy else ["scale"])
+    assert ("scale" in [d.code for d in fit.diagnostics]) != dummy

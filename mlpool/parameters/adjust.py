@@ -1,0 +1,87 @@
+"""p-values adjusted for the number of tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlpool.errors import OptionError, nearest_names
+from mlpool.typing import FloatArray
+
+_LABELS = {
+    "none": "",
+    "bonferroni": "Bonferroni",
+    "holm": "Holm (1979)",
+    "hochberg": "Hochberg (1988)",
+    "fdr": "Benjamini & Hochberg (1995)",
+    "by": "Benjamini & Yekutieli (2001)",
+}
+"""Methods and how a footer names them."""
+
+_SYNONYMS = {"bh": "fdr"}
+
+
+def read_adjustment(method: object) -> str:
+    """Return the method's canonical name; ``"none"`` for None.
+
+    Raises
+    ------
+    OptionError
+        For an unknown method.
+    """
+    if method is None:
+        return "none"
+    name = method.lower() if isinstance(method, str) else ""
+    name = _SYNONYMS.get(name, name)
+    if name not in _LABELS:
+        known = (*_LABELS, *_SYNONYMS)
+        hint = nearest_names(method, known) if isinstance(method, str) else ""
+        raise OptionError(f"p_adjust must be one of {known}; got {method!r}.{hint}")
+    return name
+
+
+def adjustment_note(method: str) -> str:
+    """Return the footer: ``p-value adjustment method: Holm (1979)``."""
+    return f"p-value adjustment method: {_LABELS[method]}" if _LABELS[method] else ""
+
+
+def adjust_p(p: FloatArray, method: str) -> FloatArray:
+    """Return adjusted p-values; missing ones are not counted.
+
+    With p sorted upwards, p_(1) <= ... <= p_(m), and c the harmonic number of m:
+
+        holm        max_{j <= i} (m - j + 1) p_(j)
+        hochberg    min_{j >= i} (m - j + 1) p_(j)
+        fdr         min_{j >= i} m / j p_(j)
+        by          c times fdr
+        bonferroni  m p
+
+    Parameters
+    ----------
+    p : ndarray of shape (m,)
+    method : str
+        A canonical name of :func:`read_adjustment`.
+
+    References
+    ----------
+    Wright (1992), Biometrics 48; R's ``p.adjust``.
+    """
+    adjusted = np.array(p, dtype=np.float64)
+    known = ~np.isnan(adjusted)
+    values = adjusted[known]
+    m = len(values)
+    if method == "none" or m == 0:
+        return adjusted
+    order = np.argsort(values, kind="stable")
+    rank = np.arange(1, m + 1)
+    ordered = values[order]
+    if method == "bonferroni":
+        result = m * ordered
+    elif method == "holm":
+        result = np.maximum.accumulate((m - rank + 1) * ordered)
+    else:
+        scale = float(np.sum(1.0 / rank)) if method == "by" else 1.0
+        factor = m - rank + 1 if method == "hochberg" else scale * m / rank
+        result = np.minimum.accumulate((factor * ordered)[::-1])[::-1]
+    values[order] = np.minimum(result, 1.0)
+    adjusted[known] = values
+    return adjusted

@@ -1,0 +1,298 @@
+"""`compare_parameters`: the coefficients of several models side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import pandas as pd
+
+from mlpool.errors import OptionError, check_option, nearest_names
+from mlpool.parameters.layout import FIXED, RANDOM, ParametersLayout, elements
+from mlpool.parameters.parameters import KINDS, MIXED, check_level, model_parameters
+from mlpool.parameters.rows import keep_rows
+from mlpool.results import ResultFrame
+from mlpool.tables import Column, RowGroup, TableOptions, TableSpec, glue, is_style
+from mlpool.tables.cells import in_parentheses
+from mlpool.tables.glue import STYLES
+from mlpool.typing import Effects
+
+_DEFAULT_STYLE = "ci"
+_SHORTHANDS = {"minimal": "ci_p2", "short": "se_p"}
+_SHOWN = ("Coefficient", "SE", "CI_low", "CI_high", "p")
+_KEYS = ("Parameter", "Effects", "Group")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareLayout:
+    """How a comparison is printed.
+
+    Attributes
+    ----------
+    models : tuple of str
+        Names, in order.
+    labels : tuple of str
+        Printed name of each row.
+    headers : tuple of str
+        What each model's estimates are called.
+    nobs : tuple of int
+        Rows used by each model.
+    effects : {"all", "fixed", "random"}
+    """
+
+    models: tuple[str, ...]
+    labels: tuple[str, ...]
+    headers: tuple[str, ...]
+    nobs: tuple[int, ...]
+    effects: str
+
+    def describe(self, data: pd.DataFrame, options: TableOptions) -> TableSpec:
+        """Return the table: fixed effects with the number of observations, or one per effect."""
+        style = _style(options.select)
+        if self.effects == "fixed":
+            groups: tuple[RowGroup, ...] = (self._with_observations(data, options, style),)
+        else:
+            shown = [e for e in ("fixed", "random") if (data["Effects"] == e).any()]
+            groups = tuple(self._group(data, options, style, effect) for effect in shown)
+        return TableSpec(groups=groups)
+
+    def _group(
+        self, data: pd.DataFrame, options: TableOptions, style: str, effect: str
+    ) -> RowGroup:
+        rows = [i for i, e in enumerate(data["Effects"]) if e == effect]
+        part = data.iloc[rows]
+        labels = tuple(in_parentheses(self.labels[i]) for i in rows)
+        columns = [Column(name="Parameter", header="Parameter", cells=labels, kind="label")]
+        for name, header in zip(self.models, self.headers, strict=True):
+            columns += _model_columns(part, options, style, name, header)
+        return RowGroup(columns=tuple(columns), heading=FIXED if effect == "fixed" else RANDOM)
+
+    def _with_observations(self, data: pd.DataFrame, options: TableOptions, style: str) -> RowGroup:
+        """Return the coefficients, a line, and each model's number of rows."""
+        grid = self._group(data, options, style, "fixed")
+        first, *rest = grid.columns
+        per_model = len(rest) // len(self.models)
+        counts = [str(n) for n in self.nobs]
+        below = [counts[i // per_model] if i % per_model == 0 else "" for i in range(len(rest))]
+        columns = [_extended(first, "Observations")]
+        columns += [_extended(column, cell) for column, cell in zip(rest, below, strict=True)]
+        return RowGroup(columns=tuple(columns), rules=(grid.n_rows,))
+
+
+def compare_parameters(
+    *models: Any,
+    names: list[str] | tuple[str, ...] | None = None,
+    ci: float | None = 0.95,
+    effects: str = "fixed",
+    vcov: Any = None,
+    vcov_args: Any = None,
+    cluster: Any = None,
+    exponentiate: bool | str = False,
+    digits: int = 2,
+    ci_digits: int | None = None,
+    p_digits: int | str = 3,
+    select: str | None = None,
+    zap_small: bool = False,
+    keep: str | list[str] | None = None,
+    drop: str | list[str] | None = None,
+    table_width: int | None = None,
+    **named_models: Any,
+) -> ResultFrame:
+    """Return the coefficients of several models side by side, as R's easystats prints them.
+
+    Intervals are Wald intervals for every kind of model.
+
+    Parameters
+    ----------
+    *models : FittedModel or dict
+        Models called ``Model 1``, ``Model 2`` ..., or one dict from names to models.
+    names : list of str, optional
+        Names of all models, in order.
+    ci : float or None
+    effects : {"fixed", "all", "random"}
+        ``"all"``: a second table with the random effects.
+    vcov, vcov_args, cluster
+        Robust standard errors of every model; see :func:`model_parameters`. Mixed models have
+        none: give such models their own at fit time instead.
+    exponentiate : bool or "nongaussian"
+    digits, ci_digits, p_digits, select, zap_small, table_width
+        How to print. `select` is a style: ``"ci"`` (default), ``"se"``, ``"se_p"``, ``"ci_p"``,
+        ``"se_p2"``, ``"ci_p2"``, ``"est"``, or a pattern of ``{estimate} {stars} {se} {ci} {ci_low}
+        {ci_high} {p}``, a bar beginning a new column.
+    keep, drop : str or list of str, optional
+        Regular expressions on raw names.
+    **named_models : FittedModel
+        ``compare_parameters(ols=a, null=b)``.
+
+    Returns
+    -------
+    ResultFrame
+        Columns Parameter, Effects, Group, then ``Coefficient.<name>``, ``SE.<name>`` ... per model.
+
+    Raises
+    ------
+    OptionError
+        For something that is no model, names that do not fit, or an unknown option.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> data = mlpool.load_data("sleepstudy")
+    >>> ols = mlpool.lm("Reaction ~ Days", data)
+    >>> mixed = mlpool.lmer("Reaction ~ Days + (Days | Subject)", data)
+    >>> print(mlpool.compare_parameters(ols=ols, mixed=mixed, select="se"))
+    Parameter    |           ols |         mixed
+    --------------------------------------------
+    (Intercept)  | 251.41 (6.61) | 251.41 (6.82)
+    Days         |  10.47 (1.24) |  10.47 (1.55)
+    --------------------------------------------
+    Observations |           180 |           180
+    """
+    check_option(effects, get_args(Effects), argument="effects")
+    fits = _read_models(models, names, named_models)
+    options = TableOptions().updated(
+        digits=digits, ci_digits=ci_digits, p_digits=p_digits, select=select,
+        zap_small=zap_small, table_width=table_width,
+    )  # fmt: skip
+    _style(options.select)
+    tables = {
+        name: model_parameters(
+            m, ci=check_level(ci), ci_method="wald",
+            effects="fixed" if m.kind not in MIXED else effects,
+            vcov=vcov, vcov_args=vcov_args, cluster=cluster, exponentiate=exponentiate,
+        )
+        for name, m in fits.items()
+        if effects != "random" or m.kind in MIXED
+    }  # fmt: skip
+    if not tables:
+        raise OptionError("effects='random' needs at least one mixed model.")
+    frame, labels = _side_by_side(tables)
+    frame, kept = keep_rows(frame, keep, drop)
+    shown = {name: fits[name] for name in tables}
+    layout = CompareLayout(
+        models=tuple(shown),
+        labels=tuple(labels[i] for i in kept),
+        headers=tuple(_header_of(tables[name]) for name in shown),
+        nobs=tuple(m.nobs for m in shown.values()),
+        effects=effects,
+    )
+    layout.describe(frame, options)  # a wrong style is told here, not when it is printed
+    metadata = {"models": tuple(shown), "nobs": layout.nobs, "ci": ci, "effects": effects}
+    return ResultFrame(data=frame, layout=layout, options=options, metadata=metadata)
+
+
+def _read_models(
+    models: tuple[Any, ...], names: Any, named_models: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return name -> model.
+
+    Raises
+    ------
+    OptionError
+    """
+    if len(models) == 1 and isinstance(models[0], Mapping):
+        pairs = [(str(name), m) for name, m in models[0].items()]
+    elif len(models) == 1 and isinstance(models[0], (list, tuple)):
+        pairs = [(f"Model {i}", m) for i, m in enumerate(models[0], 1)]
+    else:
+        pairs = [(f"Model {i}", m) for i, m in enumerate(models, 1)]
+    for name, m in named_models.items():
+        if getattr(m, "kind", None) not in KINDS:
+            raise _no_model(name, m)
+        pairs.append((name, m))
+    if names is not None:
+        pairs = [(str(name), m) for name, (_, m) in zip(_names(names, pairs), pairs, strict=True)]
+    for name, m in pairs:
+        if getattr(m, "kind", None) not in KINDS:
+            raise OptionError(
+                f"compare_parameters() needs fitted models; {name} is a {type(m).__name__}."
+            )
+    if not pairs:
+        raise OptionError("compare_parameters() needs at least one model.")
+    if len(dict(pairs)) < len(pairs):
+        raise OptionError("the names of the models must differ.")
+    return dict(pairs)
+
+
+def _names(names: Any, pairs: list[tuple[str, Any]]) -> list[Any]:
+    if isinstance(names, str) or len(names) != len(pairs):
+        raise OptionError(
+            f"names must be a list with one name for each of the {len(pairs)} models; "
+            f"got {names!r}."
+        )
+    return list(names)
+
+
+def _no_model(name: str, value: Any) -> OptionError:
+    options = list(compare_parameters.__kwdefaults__ or {})
+    hint = nearest_names(name, options)
+    if hint:
+        return OptionError(f"compare_parameters() has no argument {name!r}.{hint}")
+    return OptionError(
+        f"compare_parameters() takes fitted models by name; {name}= is a {type(value).__name__}."
+    )
+
+
+def _style(select: Any) -> str:
+    """Return the style that `select` means.
+
+    Raises
+    ------
+    OptionError
+    """
+    if select is None:
+        return _DEFAULT_STYLE
+    if isinstance(select, str) and (is_style(select) or select in _SHORTHANDS):
+        return _SHORTHANDS.get(select, select)
+    known = (*STYLES, *_SHORTHANDS)
+    hint = nearest_names(select, known) if isinstance(select, str) else ""
+    raise OptionError(
+        f"select must be one of {known} or a pattern such as '{{estimate}} ({{se}})'; "
+        f"got {select!r}.{hint}"
+    )
+
+
+def _side_by_side(tables: Mapping[str, ResultFrame]) -> tuple[pd.DataFrame, list[str]]:
+    """Return one row per parameter, in order of first appearance, and the rows' printed names."""
+    printed: dict[tuple[str, ...], str] = {}
+    wide: dict[tuple[str, ...], dict[str, Any]] = {}
+    columns: list[str] = []
+    for name, table in tables.items():
+        assert isinstance(table.layout, ParametersLayout)
+        numbers = [c for c in table.columns if c not in _KEYS]
+        columns += [f"{c}.{name}" for c in numbers]
+        for record, label in zip(table.data.to_dict("records"), table.layout.labels, strict=True):
+            key = (record["Parameter"], record.get("Effects", "fixed"), record.get("Group", ""))
+            printed.setdefault(key, label)
+            wide.setdefault(key, {}).update({f"{c}.{name}": record[c] for c in numbers})
+    # Python's sort is stable: within an effect, rows stay in order of first appearance.
+    order = sorted(wide, key=lambda key: key[1])
+    rows = [dict(zip(_KEYS, key, strict=True)) | wide[key] for key in order]
+    return pd.DataFrame(rows, columns=[*_KEYS, *columns]), [printed[key] for key in order]
+
+
+def _model_columns(
+    part: pd.DataFrame, options: TableOptions, style: str, name: str, header: str
+) -> list[Column]:
+    """Return one model's columns; several of them carry the model's name in brackets."""
+    shown = [c for c in _SHOWN if f"{c}.{name}" in part.columns]
+    own = pd.DataFrame({c: part[f"{c}.{name}"] for c in shown})
+    columns = glue(elements(own, options, header), style)
+    if len(columns) == 1:
+        return [Column(name=name, header=name, cells=columns[0].cells)]
+    return [
+        Column(name=f"{c.header} ({name})", header=f"{c.header} ({name})", cells=c.cells)
+        for c in columns
+    ]
+
+
+def _extended(column: Column, cell: str) -> Column:
+    return Column(
+        name=column.name, header=column.header, cells=(*column.cells, cell), kind=column.kind
+    )
+
+
+def _header_of(table: ResultFrame) -> str:
+    assert isinstance(table.layout, ParametersLayout)
+    return table.layout.coefficient

@@ -1,0 +1,51 @@
+"""What the estimates are called, and notes on how standard errors and p-values were found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_HEADERS: dict[tuple[str, str], tuple[str, str]] = {
+    ("binomial", "logit"): ("Log-Odds", "Odds Ratio"),
+    ("binomial", "log"): ("Log-Risk", "Risk Ratio"),
+    ("binomial", "probit"): ("Z-Score", "Z-Score"),
+    ("poisson", "log"): ("Log-Mean", "IRR"),
+}
+"""(family, link) -> header on the link scale, header of exponentiated coefficients."""
+
+_APPROXIMATIONS = {
+    "satterthwaite": " with Satterthwaite degrees of freedom",
+    "kenward": " with Kenward-Roger degrees of freedom and standard errors",
+}
+
+
+def coefficient_header(m: Any, exponentiate: bool) -> str:
+    """Return the header of the estimates: ``Coefficient``, ``Log-Odds``, ``Odds Ratio`` ..."""
+    if m.family is None:
+        return "Coefficient"
+    plain, ratio = _HEADERS.get((m.family.name, m.family.link), ("Coefficient",) * 2)
+    return ratio if exponentiate else plain
+
+
+def method_notes(m: Any, method: str, exponentiate: bool) -> tuple[str, ...]:
+    """Return sentences on intervals and p-values, and on log and logit scales."""
+    notes = []
+    if method == "bootstrap":
+        notes.append("Intervals are percentiles and p-values two-tailed, both from resampled rows.")
+    elif method != "none":
+        notes.append(_wald_note(m, method))
+    if m.family is not None and not exponentiate and m.family.link in ("log", "logit"):
+        notes.append(
+            f"The coefficients are on the {m.family.link} scale; exponentiate=True gives ratios."
+        )
+    return tuple(notes)
+
+
+def _wald_note(m: Any, method: str) -> str:
+    if method == "profile":
+        return "Intervals are from the profile likelihood, p-values two-tailed from a Wald z-test."
+    is_z = method == "normal" or (m.family is not None and not m.family.has_dispersion)
+    distribution = "normal" if is_z else "t"
+    return (
+        f"Intervals are equal-tailed and p-values two-tailed, by a Wald {distribution} "
+        f"approximation{_APPROXIMATIONS.get(method, '')}."
+    )

@@ -1,0 +1,391 @@
+"""`model_parameters`: the table of a model's coefficients and random effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import NotSupportedError, OptionError, check_option
+from mlpool.parameters.adjust import adjust_p, adjustment_note, read_adjustment
+from mlpool.parameters.bootstrap import bootstrap_table
+from mlpool.parameters.fixed import (
+    Covariance,
+    FixedEffects,
+    fixed_effects,
+    read_covariance,
+    warn_few_clusters,
+)
+from mlpool.parameters.grouplevel import group_level_frame, group_level_layout
+from mlpool.parameters.headers import coefficient_header, method_notes
+from mlpool.parameters.info import info_lines
+from mlpool.parameters.layout import FIXED, RANDOM, ParametersLayout
+from mlpool.parameters.names import pretty_names
+from mlpool.parameters.random import random_rows
+from mlpool.parameters.reference import with_references
+from mlpool.parameters.rows import keep_rows, split_within_between
+from mlpool.results import ResultFrame
+from mlpool.tables import TableOptions
+from mlpool.typing import Effects
+
+MIXED = ("lmer", "glmer")
+"""Kinds of models with random effects."""
+
+KINDS = ("lm", "glm", *MIXED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """What was asked for, checked once."""
+
+    level: float | None
+    ci_method: str | None
+    covariance: Covariance
+    effects: str
+    exponentiate: bool
+    p_adjust: str
+    ci_random: bool
+    bootstrap: bool
+    iterations: int
+    seed: Any
+    include_reference: bool
+    wb_component: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """Rows of the table with their printed names and headings."""
+
+    frame: pd.DataFrame
+    labels: tuple[str, ...]
+    headings: tuple[str, ...]
+
+
+def model_parameters(
+    m: Any,
+    *,
+    ci: float | None = 0.95,
+    ci_method: str | None = None,
+    vcov: Any = None,
+    vcov_args: Any = None,
+    cluster: Any = None,
+    effects: str = "all",
+    exponentiate: bool | str = False,
+    bootstrap: bool = False,
+    iterations: int = 1000,
+    seed: Any = None,
+    digits: int = 2,
+    ci_digits: int | None = None,
+    p_digits: int | str = 3,
+    select: str | list[str] | tuple[str, ...] | None = None,
+    zap_small: bool = False,
+    ci_random: bool | None = None,
+    group_level: bool = False,
+    include_reference: bool = False,
+    include_info: bool = False,
+    summary: bool = False,
+    wb_component: bool = False,
+    p_adjust: str | None = None,
+    verbose: bool = False,
+    keep: str | list[str] | None = None,
+    drop: str | list[str] | None = None,
+    table_width: int | None = None,
+) -> ResultFrame:
+    """Return the table of a model's parameters, as R's easystats prints it.
+
+    Parameters
+    ----------
+    m : FittedModel
+        From ``lm``, ``glm``, ``lmer`` or ``fit``.
+    ci : float or None
+        Confidence level; None for no intervals.
+    ci_method : str, optional
+        Degrees of freedom and intervals. ``lm``: ``"residual"`` (default) or ``"normal"``. ``glm``:
+        ``"profile"`` (default) or ``"wald"``. ``lmer``: ``"residual"`` (default, as easystats
+        without lmerTest), ``"normal"``, ``"satterthwaite"``, ``"kenward"`` (also adjusts the SEs).
+    vcov : str or matrix, optional
+        Robust standard errors: ``"HC3"``, ``"vcovCL"``, ``"CR2"`` ... The df stay as they are.
+    vcov_args : dict, optional
+        R's spelling of `cluster`: ``{"cluster": "school"}``.
+    cluster : str, Series, array or list, optional
+        Clusters of robust standard errors.
+    effects : {"all", "fixed", "random"}
+    exponentiate : bool or "nongaussian"
+        Odds ratios, rate ratios. Standard errors by the delta method; never the random effects.
+    bootstrap : bool
+        ``lm``: medians, percentile intervals and p-values from resampled rows.
+    iterations, seed : int
+        Number of resamples; seed of ``numpy.random.default_rng``.
+    digits, ci_digits, p_digits, select, zap_small, table_width
+        How to print; see :class:`mlpool.tables.TableOptions`.
+    ci_random : bool, optional
+        Wald standard errors and intervals of the random effects' SDs and correlations.
+    group_level : bool
+        With ``effects="random"``: the random effects of every level instead.
+    include_reference : bool
+        Show reference levels of factors.
+    include_info : bool
+        Lines about the whole model below the table (`summary` is an alias).
+    wb_component : bool
+        Tables of their own for terms called ``*_within`` and ``*_between``.
+    p_adjust : str, optional
+        ``"holm"``, ``"bonferroni"``, ``"fdr"``, ``"hochberg"``, ``"by"``.
+    verbose : bool
+        Print the notes on the method, too.
+    keep, drop : str or list of str, optional
+        Regular expressions: rows whose raw name matches are kept, or left out.
+
+    Returns
+    -------
+    ResultFrame
+        Columns Parameter, Coefficient, SE, CI, CI_low, CI_high, t or z, df_error, p; for mixed
+        models also Effects and Group.
+
+    Raises
+    ------
+    OptionError
+        For an unknown or impossible option.
+    NotSupportedError
+        For a method that this kind of model does not have.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lmer("Reaction ~ Days + (Days | Subject)", mlpool.load_data("sleepstudy"))
+    >>> print(mlpool.model_parameters(m, effects="fixed"))
+    # Fixed Effects
+    <BLANKLINE>
+    Parameter   | Coefficient |   SE |           95% CI | t(174) |      p
+    ---------------------------------------------------------------------
+    (Intercept) |      251.41 | 6.82 | [237.94, 264.87] |  36.84 | < .001
+    Days        |       10.47 | 1.55 | [  7.42,  13.52] |   6.77 | < .001
+    """
+    check_model(m, "model_parameters()")
+    options = TableOptions().updated(
+        digits=digits, ci_digits=ci_digits, p_digits=p_digits, select=select,
+        zap_small=zap_small, table_width=table_width,
+    )  # fmt: skip
+    _check_flags(bootstrap=bootstrap, group_level=group_level, include_info=include_info,
+                 summary=summary, include_reference=include_reference, verbose=verbose,
+                 wb_component=wb_component)  # fmt: skip
+    request = _Request(
+        level=check_level(ci),
+        ci_method=ci_method,
+        covariance=read_covariance(m, vcov, cluster, vcov_args),
+        effects=check_option(effects, get_args(Effects), argument="effects"),
+        exponentiate=_wants_ratio(m, exponentiate),
+        p_adjust=read_adjustment(p_adjust),
+        ci_random=_wants_ci_random(ci_random),
+        bootstrap=bootstrap,
+        iterations=iterations,
+        seed=seed,
+        include_reference=include_reference,
+        wb_component=wb_component,
+    )
+    warn_few_clusters(m, request.covariance)
+    if group_level:
+        return _group_level(m, request, options)
+    table = _table(m, request, options, keep, drop)
+    return _with_footers(table, m, request, include_info or summary, verbose)
+
+
+def check_model(m: Any, verb: str) -> None:
+    """Raise a sentence unless `m` is a fitted model.
+
+    Raises
+    ------
+    OptionError
+    """
+    if getattr(m, "kind", None) not in KINDS:
+        raise OptionError(
+            f"{verb} needs a fitted model, as lm(), glm(), lmer() or fit() return it; "
+            f"got {type(m).__name__}."
+        )
+
+
+def check_level(ci: object) -> float | None:
+    """Return a confidence level, or None.
+
+    Raises
+    ------
+    OptionError
+        If it does not lie between 0 and 1.
+    """
+    if ci is None:
+        return None
+    is_number = isinstance(ci, (int, float, np.number)) and not isinstance(ci, bool)
+    if not is_number or not 0.0 < float(ci) < 1.0:  # type: ignore[arg-type]
+        raise OptionError(f"ci must be a level between 0 and 1 such as 0.95, or None; got {ci!r}.")
+    return float(ci)  # type: ignore[arg-type]
+
+
+def _check_flags(**flags: object) -> None:
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise OptionError(f"{name} must be True or False; got {value!r}.")
+
+
+def _wants_ratio(m: Any, exponentiate: object) -> bool:
+    if exponentiate == "nongaussian":
+        return m.family is not None and m.family.name != "gaussian"
+    if not isinstance(exponentiate, bool):
+        raise OptionError(
+            f"exponentiate must be True, False or 'nongaussian'; got {exponentiate!r}."
+        )
+    return exponentiate
+
+
+def _wants_ci_random(ci_random: object) -> bool:
+    if ci_random is not None and not isinstance(ci_random, bool):
+        raise OptionError(f"ci_random must be True, False or None; got {ci_random!r}.")
+    return bool(ci_random)
+
+
+def _table(m: Any, request: _Request, options: TableOptions, keep: Any, drop: Any) -> ResultFrame:
+    """Return the table of fixed and random parts, without footers."""
+    is_mixed = m.kind in MIXED
+    if request.effects == "random" and not is_mixed:
+        raise NotSupportedError(f"effects='random' needs a mixed model; {m.kind} models have none.")
+    parts, statistic, method = [], "", "none"
+    if request.effects != "random":
+        part, statistic, method = _fixed_part(m, request)
+        parts.append(part)
+    if is_mixed and request.effects != "fixed":
+        parts.append(_random_part(m, request))
+    frame = pd.concat([p.frame for p in parts], ignore_index=True) if parts[1:] else parts[0].frame
+    labels = tuple(label for part in parts for label in part.labels)
+    headings = tuple(heading for part in parts for heading in part.headings)
+    frame, kept = keep_rows(frame, keep, drop)
+    layout = ParametersLayout(
+        labels=tuple(labels[i] for i in kept),
+        headings=tuple(headings[i] for i in kept),
+        coefficient=coefficient_header(m, request.exponentiate),
+        statistic=statistic,
+        level=request.level,
+        shows_empty_interval=request.effects == "random",
+    )
+    return ResultFrame(
+        data=frame,
+        layout=layout,
+        options=options,
+        notes=method_notes(m, method, request.exponentiate),
+        metadata=_metadata(m, request, method),
+        backend=type(m.design.frame.native).__module__.partition(".")[0],
+    )
+
+
+def _fixed_part(m: Any, request: _Request) -> tuple[_Part, str, str]:
+    """Return the coefficients' rows, the statistic's name, and the method used."""
+    names = [column.name for column in m.columns]
+    labels = pretty_names(m.columns)
+    if request.bootstrap:
+        frame, statistic, method = _bootstrap_frame(m, names, request), "", "bootstrap"
+    else:
+        result = fixed_effects(m, request.level or 0.95, request.ci_method, request.covariance)
+        statistic, method = result.statistic, result.ci_method
+        frame = _wald_frame(names, result, request)
+    if m.kind in MIXED:
+        frame["Effects"] = "fixed"
+        if request.effects == "all":
+            frame["Group"] = ""
+    if request.include_reference:
+        frame, labels = with_references(m, frame, labels, float(request.exponentiate))
+    heading = FIXED if m.kind in MIXED else ""
+    headings = (heading,) * len(frame)
+    if request.wb_component:
+        frame, labels, headings = split_within_between(frame, labels, heading)
+    return _Part(frame=frame, labels=labels, headings=headings), statistic, method
+
+
+def _wald_frame(names: list[str], result: FixedEffects, request: _Request) -> pd.DataFrame:
+    table = result.table
+    b, se, low, high = table.estimate, table.se, table.low, table.high
+    if request.exponentiate:
+        with np.errstate(over="ignore"):  # exp of a huge coefficient is infinite, as in R
+            b, low, high = np.exp(b), np.exp(low), np.exp(high)
+            se = b * se
+    columns: dict[str, Any] = {"Parameter": names, "Coefficient": b, "SE": se}
+    if request.level is not None:
+        columns |= {"CI": request.level, "CI_low": low, "CI_high": high}
+    columns |= {
+        result.statistic: table.statistic,
+        "df_error": table.df,
+        "p": adjust_p(table.p, request.p_adjust),
+    }
+    return pd.DataFrame(columns)
+
+
+def _bootstrap_frame(m: Any, names: list[str], request: _Request) -> pd.DataFrame:
+    if request.covariance.is_given or request.ci_method is not None:
+        raise OptionError("bootstrap=True takes neither vcov=, cluster= nor ci_method=.")
+    draws = bootstrap_table(m, request.iterations, request.seed, request.level or 0.95)
+    b, low, high = draws.estimate, draws.low, draws.high
+    if request.exponentiate:
+        b, low, high = np.exp(b), np.exp(low), np.exp(high)
+    columns: dict[str, Any] = {"Parameter": names, "Coefficient": b}
+    if request.level is not None:
+        columns |= {"CI": request.level, "CI_low": low, "CI_high": high}
+    return pd.DataFrame({**columns, "p": adjust_p(draws.p, request.p_adjust)})
+
+
+def _random_part(m: Any, request: _Request) -> _Part:
+    level = request.level if request.ci_random else None
+    rows = random_rows(m, level)
+    columns: dict[str, Any] = {
+        "Parameter": [row.name for row in rows],
+        "Coefficient": [row.estimate for row in rows],
+        "SE": [row.se for row in rows],
+    }
+    if request.level is not None:
+        columns |= {
+            "CI": request.level,
+            "CI_low": [row.low for row in rows],
+            "CI_high": [row.high for row in rows],
+        }
+    frame = pd.DataFrame({**columns, "Effects": "random", "Group": [row.group for row in rows]})
+    return _Part(
+        frame=frame, labels=tuple(row.printed for row in rows), headings=(RANDOM,) * len(rows)
+    )
+
+
+def _group_level(m: Any, request: _Request, options: TableOptions) -> ResultFrame:
+    if request.effects != "random" or m.kind not in MIXED:
+        raise OptionError("group_level=True needs a mixed model and effects='random'.")
+    frame = group_level_frame(m, request.level)
+    return ResultFrame(
+        data=frame,
+        layout=group_level_layout(frame, request.level),
+        options=options,
+        metadata=_metadata(m, request, "normal"),
+    )
+
+
+def _with_footers(
+    table: ResultFrame, m: Any, request: _Request, include_info: bool, verbose: bool
+) -> ResultFrame:
+    """Return the table with the lines asked for below it."""
+    footers = [adjustment_note(request.p_adjust)] if request.effects != "random" else []
+    footers += info_lines(m) if include_info else ()
+    footers += table.notes if verbose else ()
+    lines = tuple(line for line in footers if line)
+    assert isinstance(table.layout, ParametersLayout)
+    return replace(table, layout=replace(table.layout, footers=lines))
+
+
+def _metadata(m: Any, request: _Request, method: str) -> dict[str, Any]:
+    return {
+        "kind": m.kind,
+        "formula": m.formula.text,
+        "response": m.design.response_name,
+        "family": None if m.family is None else str(m.family),
+        "nobs": m.nobs,
+        "ngroups": dict(m.ngroups),
+        "reml": m.reml,
+        "ci": request.level,
+        "ci_method": method,
+        "vcov": request.covariance.label,
+        "exponentiate": request.exponentiate,
+        "p_adjust": request.p_adjust,
+    }

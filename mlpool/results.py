@@ -1,0 +1,247 @@
+"""`ResultFrame`: a table with its raw numbers, printed as easystats prints and shown in notebooks.
+
+Formatting lives in ``tables``; what a table looks like is told by its layout object.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import pandas as pd
+
+from mlpool.errors import ColumnNotFoundError, nearest_names
+from mlpool.tables import (
+    TableOptions,
+    TableSpec,
+    render_html,
+    render_latex,
+    render_markdown,
+    render_text,
+)
+
+
+class TableLayout(Protocol):
+    """What makes a table description of raw numbers."""
+
+    def describe(self, data: pd.DataFrame, options: TableOptions) -> TableSpec:
+        """Return the table of `data` printed with `options`."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class ResultFrame:
+    """Results of a function such as :func:`mlpool.model_parameters`.
+
+    Printing it gives R's text; columns are those of R's data frame, unrounded:
+    ``table["p"]``, ``table.to_pandas()``.
+
+    Attributes
+    ----------
+    data : DataFrame
+        The raw, unrounded numbers.
+    layout : TableLayout
+        How they are printed.
+    options : TableOptions
+        Digits and the like, which :meth:`print` and the ``to_*`` methods can change.
+    notes : tuple of str
+        How the numbers came about (printed on request only).
+    metadata : mapping
+        Level of confidence, kind of covariance, degrees of freedom, model ...
+    backend : {"pandas", "polars", "pyarrow"}
+        The kind of frame that :meth:`to_native` returns.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("Reaction ~ Days", mlpool.load_data("sleepstudy"))
+    >>> table = mlpool.model_parameters(m)
+    >>> round(float(table["Coefficient"].iloc[1]), 3)
+    10.467
+    >>> print(table.select("minimal"))
+    Parameter   | Coefficient |           95% CI |      p
+    -----------------------------------------------------
+    (Intercept) |      251.41 | [238.36, 264.45] | < .001
+    Days        |       10.47 | [  8.02,  12.91] | < .001
+    """
+
+    data: pd.DataFrame
+    layout: TableLayout
+    options: TableOptions = field(default_factory=TableOptions)
+    notes: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    backend: str = "pandas"
+
+    # --- as a data frame --------------------------------------------------------------------
+
+    @property
+    def columns(self) -> pd.Index:
+        """Names of the raw columns."""
+        return self.data.columns
+
+    @property
+    def index(self) -> pd.Index:
+        """Row labels (0, 1, ...)."""
+        return self.data.index
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.data.shape
+
+    @property
+    def loc(self) -> Any:
+        """Rows and columns of the raw frame by label."""
+        return self.data.loc
+
+    @property
+    def iloc(self) -> Any:
+        """Rows and columns of the raw frame by position."""
+        return self.data.iloc
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a column, several columns, or the rows of a mask.
+
+        Raises
+        ------
+        ColumnNotFoundError
+            If there is no such column.
+        """
+        names = key if isinstance(key, list) else [key] if isinstance(key, str) else []
+        for name in names:
+            if isinstance(name, str) and name not in self.data.columns:
+                known = [str(c) for c in self.data.columns]
+                raise ColumnNotFoundError(
+                    f"The table has no column {name!r}; it has {', '.join(known)}."
+                    + nearest_names(name, known)
+                )
+        return self.data[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.data.columns
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.data.columns)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a copy of the raw, unrounded frame."""
+        return self.data.copy()
+
+    def to_native(self) -> Any:
+        """Return the raw frame in the kind the model's data came in (pandas, polars, pyarrow)."""
+        columns = {str(name): self.data[name].to_list() for name in self.data.columns}
+        if self.backend == "polars":
+            import polars as pl
+
+            return pl.DataFrame(columns)
+        if self.backend == "pyarrow":
+            import pyarrow as pa
+
+            return pa.table(columns)
+        return self.to_pandas()
+
+    # --- as text ----------------------------------------------------------------------------
+
+    def table(self, **options: Any) -> TableSpec:
+        """Return the description that the renderers lay out; options as in :meth:`print`."""
+        return self.layout.describe(self.data, self._updated(**options))
+
+    def select(self, select: str | list[str] | tuple[str, ...]) -> ResultFrame:
+        """Return the same results printed with other columns; the raw frame keeps them all.
+
+        Parameters
+        ----------
+        select : str or list of str
+            ``"minimal"``, ``"short"``, column names, or a style: ``"se_p"``,
+            ``"{estimate}{stars} ({se})"``, ``|`` between columns.
+
+        Raises
+        ------
+        OptionError
+            For an unknown column, shorthand or placeholder.
+        """
+        selected = replace(self, options=self.options.updated(select=select))
+        selected.table()  # an unknown column is told here, not when it is printed
+        return selected
+
+    def print(  # noqa: PLR0913 - R's arguments, all by keyword
+        self,
+        *,
+        digits: int | None = None,
+        ci_digits: int | None = None,
+        p_digits: int | str | None = None,
+        select: str | list[str] | tuple[str, ...] | None = None,
+        zap_small: bool | None = None,
+        table_width: int | None = None,
+    ) -> None:
+        """Print the table; an option that is not given stays as it was.
+
+        Parameters
+        ----------
+        digits, ci_digits, p_digits, select, zap_small, table_width
+            See :class:`mlpool.tables.TableOptions`. A table is split to the terminal's width when
+            it is printed on one.
+        """
+        options = self._updated(
+            digits=digits, ci_digits=ci_digits, p_digits=p_digits, select=select,
+            zap_small=zap_small, table_width=table_width,
+        )  # fmt: skip
+        width = options.table_width
+        if width is None and sys.stdout.isatty():
+            width = shutil.get_terminal_size().columns
+        text = render_text(self.layout.describe(self.data, options), width)
+        sys.stdout.write(text + "\n")
+
+    def __str__(self) -> str:
+        """Return R's text."""
+        return render_text(self.table(), self.options.table_width)
+
+    __repr__ = __str__
+
+    def to_markdown(self, **options: Any) -> str:
+        """Return Markdown as R's ``print_md()``; options as in :meth:`print`."""
+        return render_markdown(self.table(**options))
+
+    def to_html(self, *, engine: str = "inline", **options: Any) -> str:
+        """Return one self-contained HTML table.
+
+        Parameters
+        ----------
+        engine : {"inline", "great_tables"}
+        **options
+            As in :meth:`print`.
+        """
+        return render_html(self.table(**options), engine)
+
+    def to_latex(self, **options: Any) -> str:
+        """Return LaTeX with booktabs rules; options as in :meth:`print`."""
+        return render_latex(self.table(**options))
+
+    def to_csv(self) -> str:
+        """Return the raw frame as CSV, numbers in full precision."""
+        return self.data.to_csv(index=False, lineterminator="\n")
+
+    def to_json(self) -> str:
+        """Return the raw frame as a JSON list of records, numbers in full precision."""
+        return self.data.to_json(orient="records", indent=1, double_precision=15)
+
+    def _updated(self, **options: Any) -> TableOptions:
+        given = {name: value for name, value in options.items() if value is not None}
+        return self.options.updated(**given)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle with the metadata as a plain dict: a read-only view cannot be pickled."""
+        return {**self.__dict__, "metadata": dict(self.metadata)}
+
+    def __post_init__(self) -> None:
+        """Make the metadata read-only."""
+        object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))

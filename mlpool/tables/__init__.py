@@ -1,0 +1,29 @@
+"""Descriptions of tables, their cells, and one renderer per medium; knows nothing of models.
+
+May import errors and typing only. Start reading in ``spec.py``; ``cells.py`` makes the strings,
+``text.py``, ``markdown.py``, ``html.py`` and ``latex.py`` lay them out.
+"""
+
+from mlpool.tables.glue import Elements, glue, is_style
+from mlpool.tables.html import render_html
+from mlpool.tables.latex import render_latex
+from mlpool.tables.markdown import render_markdown
+from mlpool.tables.select import select_columns
+from mlpool.tables.spec import Column, Note, RowGroup, TableOptions, TableSpec
+from mlpool.tables.text import render_text
+
+__all__ = [
+    "Column",
+    "Elements",
+    "Note",
+    "RowGroup",
+    "TableOptions",
+    "TableSpec",
+    "glue",
+    "is_style",
+    "render_html",
+    "render_latex",
+    "render_markdown",
+    "render_text",
+    "select_columns",
+]

@@ -1,0 +1,171 @@
+"""HTML: one self-contained ``<table>`` with inline styles, which notebooks and mail keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+from mlpool.errors import NotSupportedError, check_option
+from mlpool.tables.cells import in_parentheses
+from mlpool.tables.spec import Column, RowGroup, TableSpec, merge_columns
+
+_LINE = "1px solid currentColor"
+_FAINT = "1px solid rgba(128,128,128,0.35)"
+_TABLE = (
+    "border-collapse:collapse;border:none;width:auto;margin:0.5em 0;font-size:0.95em;"
+    "border-top:2px solid currentColor;border-bottom:2px solid currentColor"
+)
+_CELL = "padding:0.25em 0.75em;border:none;background:transparent;vertical-align:top"
+_NUMBER = f"{_CELL};text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
+_LABEL = f"{_CELL};text-align:left;font-weight:normal"
+
+
+def render_html(spec: TableSpec, engine: str = "inline") -> str:
+    """Return the table as HTML.
+
+    Parameters
+    ----------
+    spec : TableSpec
+    engine : {"inline", "great_tables"}
+        ``"great_tables"`` lays it out with that package, which must be installed.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    OptionError
+        For another engine.
+    NotSupportedError
+        If great_tables is asked for and not installed.
+    """
+    check_option(engine, ("inline", "great_tables"), argument="engine")
+    if engine == "great_tables":
+        return _great_tables(spec)
+    columns = merge_columns(spec.groups)
+    lines = [f'<table class="mlpool" style="{_TABLE}">']
+    if spec.title:
+        style = "caption-side:top;text-align:left;font-weight:bold;padding:0.25em 0"
+        lines.append(f'<caption style="{style}">{escape(spec.title)}</caption>')
+    lines.append(_head(spec.groups[0], columns))
+    for i, group in enumerate(spec.groups):
+        lines += _body(group, columns, spec.groups[0] if i else None)
+    lines += _foot(spec, len(columns))
+    return "\n".join([*lines, "</table>"])
+
+
+def _head(group: RowGroup, columns: list[Column]) -> str:
+    shown = {c.name: c.header for c in group.columns}
+    cells = [
+        _th(shown.get(c.name, c.header), _style(i, c) + f";font-weight:bold;border-bottom:{_LINE}")
+        for i, c in enumerate(columns)
+    ]
+    return f'<thead><tr style="background:transparent">{"".join(cells)}</tr></thead>'
+
+
+def _body(group: RowGroup, columns: list[Column], first: RowGroup | None) -> Iterator[str]:
+    """Yield a ``<tbody>``: its heading row, with headers that differ from the first, and rows."""
+    by_name = {c.name: c for c in group.columns}
+    yield "<tbody>"
+    if group.heading:
+        yield _heading_row(group, columns, first)
+    for row in range(group.n_rows):
+        edge = f";border-top:{_LINE}" if row in group.rules else ""
+        cells = [
+            _cell(by_name.get(c.name), row, _style(i, c) + edge, is_label=i == 0)
+            for i, c in enumerate(columns)
+        ]
+        yield f'<tr style="background:transparent">{"".join(cells)}</tr>'
+    yield "</tbody>"
+
+
+def _heading_row(group: RowGroup, columns: list[Column], first: RowGroup | None) -> str:
+    above = {c.name: c.header for c in first.columns} if first else {}
+    own = {c.name: c.header for c in group.columns}
+    changed = [
+        own[c.name]
+        if above and own.get(c.name, "") != above.get(c.name, "") and c.name in own
+        else ""
+        for c in columns
+    ]
+    edge = f"border-top:{_LINE};border-bottom:{_FAINT}" if first else f"border-bottom:{_FAINT}"
+    style = f"{_LABEL};font-style:italic;{edge}"
+    if not any(changed[1:]):
+        return (
+            f'<tr style="background:transparent"><th colspan="{len(columns)}" scope="rowgroup" '
+            f'style="{style}">{escape(group.heading)}</th></tr>'
+        )
+    cells = [f'<th scope="rowgroup" style="{style}">{escape(group.heading)}</th>']
+    cells += [_th(h, f"{_NUMBER};font-weight:bold;{edge}") for h in changed[1:]]
+    return f'<tr style="background:transparent">{"".join(cells)}</tr>'
+
+
+def _cell(column: Column | None, row: int, style: str, *, is_label: bool) -> str:
+    text = "" if column is None else _shown(column, column.cells[row])
+    if is_label:
+        return f'<th scope="row" style="{style}">{escape(text)}</th>'
+    return f'<td style="{style}">{escape(text)}</td>'
+
+
+def _foot(spec: TableSpec, n_columns: int) -> Iterator[str]:
+    if not spec.notes:
+        return
+    yield "<tfoot>"
+    for i, note in enumerate(spec.notes):
+        style = f"{_LABEL};font-size:0.9em" + (f";border-top:{_LINE}" if i == 0 else "")
+        yield f'<tr><td colspan="{n_columns}" style="{style}">{escape(note.text)}</td></tr>'
+    yield "</tfoot>"
+
+
+def _th(text: str, style: str) -> str:
+    return f'<th scope="col" style="{style}">{escape(text)}</th>'
+
+
+def _style(position: int, column: Column) -> str:
+    return _LABEL if position == 0 or column.kind == "label" else _NUMBER
+
+
+def _shown(column: Column, cell: str) -> str:
+    """Return a cell for proportional type: no padding, brackets as parentheses."""
+    return in_parentheses(cell) if column.kind in ("interval", "label") else cell.strip()
+
+
+def _great_tables(spec: TableSpec) -> str:
+    """Return the same table laid out by great_tables."""
+    try:
+        from great_tables import GT
+    except ImportError as error:
+        raise NotSupportedError(
+            "engine='great_tables' needs that package: pip install 'mlpool[html]'."
+        ) from error
+    import pandas as pd
+
+    columns = merge_columns(spec.groups)
+    rows: list[dict[str, Any]] = []
+    for group in spec.groups:
+        by_name = {c.name: c for c in group.columns}
+        for row in range(group.n_rows):
+            cells = {
+                c.name: _shown(c, by_name[c.name].cells[row]) if c.name in by_name else ""
+                for c in columns
+            }
+            rows.append({**cells, "_group": group.heading})
+    frame = pd.DataFrame(rows)
+    first, *rest = [c.name for c in columns]
+    with_groups = any(group.heading for group in spec.groups)
+    table = GT(
+        frame if with_groups else frame.drop(columns="_group"),
+        rowname_col=first,
+        groupname_col="_group" if with_groups else None,
+    )
+    table = table.cols_label({c.name: c.header for c in columns[1:]}).tab_stubhead(
+        columns[0].header
+    )
+    table = table.cols_align("right", columns=rest)
+    if spec.title:
+        table = table.tab_header(title=spec.title)
+    for note in spec.notes:
+        table = table.tab_source_note(note.text)
+    return str(table.as_raw_html())

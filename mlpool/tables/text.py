@@ -1,0 +1,75 @@
+"""Fixed-width text in easystats' grid: cells joined by bars, a rule below the header."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mlpool.tables.spec import Column, Layout, RowGroup, TableSpec
+
+_SEPARATOR = " | "
+
+
+def render_text(spec: TableSpec, width: int | None = None) -> str:
+    """Return the table as text without colours or a final line end.
+
+    Parameters
+    ----------
+    spec : TableSpec
+    width : int, optional
+        Wider grids are split by columns into blocks that repeat the first column.
+
+    Returns
+    -------
+    str
+    """
+    parts = [spec.title] if spec.title else []
+    for group in spec.groups:
+        if group.heading:
+            parts.append(f"# {group.heading}")
+        parts.append(_grid(group, spec.layout, width))
+    if spec.notes:
+        parts.append("\n".join(note.text for note in spec.notes))
+    return "\n\n".join(parts)
+
+
+def _grid(group: RowGroup, layout: Layout, width: int | None) -> str:
+    columns = [_lines(c, i == 0, layout) for i, c in enumerate(group.columns)]
+    blocks = _blocks(columns, width)
+    return "\n\n".join("\n".join(_block_lines(block, group.rules)) for block in blocks)
+
+
+def _lines(column: Column, is_first: bool, layout: Layout) -> list[str]:
+    """Return header and cells of one column, all equally wide."""
+    estimates = layout == "estimates"
+    cells = [cell.strip() for cell in column.cells] if estimates else list(column.cells)
+    lines = [column.header, *cells]
+    size = max(map(len, lines))
+    if is_first or (estimates and column.kind == "label"):
+        return [line.ljust(size) for line in lines]
+    return [line.rjust(size) for line in lines]
+
+
+def _blocks(columns: list[list[str]], width: int | None) -> list[list[list[str]]]:
+    """Return the columns of each block; a block has the first column and at least one more."""
+    if width is None or len(columns) < 3:
+        return [columns]
+    first, *rest = columns
+    blocks, block, used = [], [first], len(first[0])
+    for column in rest:
+        needed = len(_SEPARATOR) + len(column[0])
+        if len(block) > 1 and used + needed > width:
+            blocks.append(block)
+            block, used = [first], len(first[0])
+        block.append(column)
+        used += needed
+    return [*blocks, block]
+
+
+def _block_lines(columns: Sequence[Sequence[str]], rules: Sequence[int]) -> Iterator[str]:
+    for i, line in enumerate(zip(*columns, strict=True)):
+        text = _SEPARATOR.join(line)
+        if i == 1 or (i > 1 and i - 1 in rules):
+            yield "-" * len(text)
+        yield text
+    if len(columns[0]) == 1:
+        yield "-" * len(_SEPARATOR.join(c[0] for c in columns))

@@ -94,7 +94,9 @@ class CrossProducts:
         while True:
             chosen = layout or find_layout(rows, apart)
             try:
-                result = _accumulate(rows, chosen, batch_rows, every_column)
+                # NaN and overflow are found at the end and named; NumPy need not warn as well.
+                with np.errstate(invalid="ignore", over="ignore"):
+                    result = _accumulate(rows, chosen, batch_rows, every_column)
                 break
             except ColumnsDifferError as difference:
                 if layout is not None:

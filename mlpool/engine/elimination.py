@@ -24,6 +24,8 @@ from mlpool.typing import FloatArray, IntArray
 
 CACHE_NUMBERS = 65_536
 """Numbers of E per piece of clusters: 512 kB, so that a piece and its temporaries stay in L2."""
+WIDE = 64
+"""Entries of E above which second derivatives are worth a second pass: see ``weighted``."""
 FEW_SIZES = 0.25
 """A scalar factor is grouped by cluster size when its sizes are fewer than this share of J."""
 
@@ -44,8 +46,8 @@ class Eliminated:
         sum E[a, i] E[b, l].
     KK : ndarray of shape (q, q, q, q)
         sum K[a, b] K[c, d].
-    EKE : ndarray of shape (q, k, q, k, q, q)
-        sum E[a, i] E[b, l] K[c, d].
+    EKE : ndarray of shape (q, k, q, k, q, q) or None
+        sum E[a, i] E[b, l] K[c, d]; None when there are many columns.
     """
 
     logdet: float
@@ -53,7 +55,7 @@ class Eliminated:
     K: FloatArray
     EE: FloatArray
     KK: FloatArray
-    EKE: FloatArray
+    EKE: FloatArray | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ class ClusterBlocks:
         logdet, S = 0.0, total.copy()
         K_sum, EE = np.zeros((q, q)), np.zeros((q * k, q * k))
         KK = np.zeros((rows.size, rows.size))
-        EKE = np.zeros((rows.size, q * k, q * k))
+        pairs = rows.size if q * k <= WIDE else 0
+        EKE = np.zeros((pairs, q * k, q * k))
         for first in range(0, J, step):
             part = slice(first, first + step)
             part_logdet, part_S, K, E = _sweep(self.A[..., part], self.D[..., part], Lam)
@@ -98,9 +101,25 @@ class ClusterBlocks:
             K_sum += K.sum(axis=2)
             EE += flat @ flat.T
             KK += upper @ upper.T
-            for pair, weight in enumerate(upper):
-                EKE[pair] += (flat * weight) @ flat.T
+            for pair in range(pairs):
+                EKE[pair] += (flat * upper[pair]) @ flat.T
         return _unfold(logdet, S, (K_sum, EE, KK, EKE), (q, k))
+
+    def weighted(self, Lam: FloatArray, W: FloatArray) -> FloatArray:
+        """Return sum (E W E')[a, b] K[c, d], shape (q, q, q, q), for symmetric W (k, k).
+
+        With many columns a second pass over the clusters is cheaper than carrying every pair of
+        columns through the first one.
+        """
+        q, k, J = self.D.shape
+        step = max(256, CACHE_NUMBERS // (q * k))
+        total = np.zeros((q * q, q * q))
+        for first in range(0, J, step):
+            part = slice(first, first + step)
+            _, _, K, E = _sweep(self.A[..., part], self.D[..., part], Lam)
+            F = np.einsum("aij,bij->abj", E, np.matmul(W, E))
+            total += F.reshape(q * q, -1) @ K.reshape(q * q, -1).T
+        return total.reshape(q, q, q, q)
 
 
 def _sweep(
@@ -149,7 +168,7 @@ def _unfold(
         K=(K_sum + K_sum.T) / 2,
         EE=EE.reshape(q, k, q, k),
         KK=KK[pair][:, :, pair],
-        EKE=np.moveaxis(EKE[pair], (0, 1), (2, 3)).reshape(q, k, q, k, q, q),
+        EKE=np.moveaxis(EKE[pair], (0, 1), (2, 3)).reshape(q, k, q, k, q, q) if len(EKE) else None,
     )
 
 
@@ -183,6 +202,10 @@ class SizeGroups:
     def apply(self, Lam: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return K (1, 1, J) and E (1, k, J) of every cluster."""
         return self.blocks.apply(Lam)
+
+    def weighted(self, Lam: FloatArray, W: FloatArray) -> FloatArray:
+        """Return sum (E W E') K, shape (1, 1, 1, 1), for symmetric W (k, k)."""
+        return self.blocks.weighted(Lam, W)
 
     def eliminate(self, Lam: FloatArray, total: FloatArray) -> Eliminated:
         """Eliminate with Lambda (1, any) and sum over clusters."""

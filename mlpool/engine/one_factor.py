@@ -258,15 +258,18 @@ class OneFactor:
         steps = np.zeros((self.k, *Lam.shape))
         steps[np.arange(self.k), :, col] = self.T.T[row]
         half = steps @ Lam.T
-        H = self.curvature(found, half + half.transpose(0, 2, 1))
+        H = self.curvature(found, half + half.transpose(0, 2, 1), Lam)
         bend = 2.0 * self.T.T[row] @ self.slope(found) @ self.T.T[row].T
         return np.asarray(H + np.where(col[:, None] == col[None, :], bend, 0.0))
 
-    def curvature(self, found: Solution, dSigma: FloatArray) -> FloatArray:
+    def curvature(self, found: Solution, dSigma: FloatArray, Lam: FloatArray) -> FloatArray:
         """Return second derivatives of the deviance along linear changes dSigma (d, q, q)."""
-        p, parts, q = self.p, found.parts, self.blocks.q
+        p, parts, q, W = self.p, found.parts, self.blocks.q, self._weights(found)
         flat = dSigma.reshape(-1, q * q)
-        EKE = np.einsum("aiblcd,il->acdb", parts.EKE, self._weights(found))
+        if parts.EKE is None:
+            EKE = self.blocks.weighted(Lam, W).transpose(0, 2, 3, 1)
+        else:
+            EKE = np.einsum("aiblcd,il->acdb", parts.EKE, W)
         KK = parts.KK.transpose(1, 2, 3, 0)
         H = flat @ (2.0 * EKE - KK).reshape(q * q, q * q) @ flat.T
         S = -np.tensordot(dSigma, parts.EE, axes=((1, 2), (0, 2)))

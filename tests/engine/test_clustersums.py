@@ -165,7 +165,6 @@ def test_no_rows_are_refused():
         CrossProducts.from_batches([])
 
 
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @pytest.mark.parametrize(
     ("column", "name"), [("y", "the response"), (1, "column 2 of the fixed effects")]
 )

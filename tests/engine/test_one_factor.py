@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from mlpool.engine import elimination
 from mlpool.engine.elimination import ClusterBlocks, SizeGroups
 from mlpool.engine.one_fit import fit_at_theta, fit_one_factor, prepare
 from mlpool.engine.types import Control, LmmData
@@ -91,6 +92,17 @@ def test_a_random_intercept_is_grouped_by_cluster_size():
     one_by_one = blocks.blocks.eliminate(Lam, objective.total)
     for name in ("logdet", "S", "K", "EE", "KK", "EKE"):
         assert getattr(grouped, name) == pytest.approx(getattr(one_by_one, name), rel=1e-10), name
+
+
+@pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS.keys())
+def test_many_columns_take_a_second_pass_to_the_same_hessian(terms, monkeypatch):
+    theta = np.random.default_rng(1).uniform(0.1, 0.8, n_theta(terms))
+    data = random_data(5, terms, weights=True)
+    narrow = prepare(data, reml=True, control=CONTROL).hessian(theta)
+    monkeypatch.setattr(elimination, "WIDE", 0)
+    objective = prepare(data, reml=True, control=CONTROL)
+    assert objective.hessian(theta) == pytest.approx(narrow, rel=1e-9, abs=1e-9)
+    assert objective.solve(theta).parts.EKE is None
 
 
 def test_no_fixed_effects_at_all(shared):

@@ -7,7 +7,7 @@ a weight, an offset or a cluster is missing there; rows are counted and said.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from mlpool.formula.groups import RandomDesign, make_random
 from mlpool.formula.matrix import DesignMatrix, make_matrix
 from mlpool.formula.newdata import Encoding, NewRows, encode_new_rows
 from mlpool.formula.parse import parse_formula
-from mlpool.formula.response import Response, read_response
+from mlpool.formula.response import read_response
 from mlpool.formula.rows import RowFilter, align_codes, read_subset, read_vector
 from mlpool.formula.types import Expression, ParsedFormula, Terms
 from mlpool.formula.values import FactorValue, Value
@@ -81,7 +81,6 @@ class Design:
     missing_by: dict[str, int]
     frame: Frame
     encoding: Encoding
-    values: dict[str, Value] = field(repr=False)
 
     @property
     def n(self) -> int:
@@ -197,7 +196,6 @@ def build_design(
         encoding=Encoding.from_training(
             parsed, states, values, coding, context, has_offset=given_offset is not None
         ),
-        values=_keep_small(values, response),
     )
 
 
@@ -342,6 +340,3 @@ def _check_contrasts(coding: Mapping[str, str], parsed: ParsedFormula, frame: Fr
                 f"contrasts names {name!r}, which is numeric; write factor({name}) in the formula."
             )
 
-
-def _keep_small(values: dict[str, Value], response: Response) -> dict[str, Value]:
-    return values

@@ -66,7 +66,7 @@ def choose_vcov(design: Any, vcov: Any, cluster: Any, names: list[str]) -> VcovC
 
 def coefficient_vcov(model: FittedModel, vcov: Any = None, cluster: Any = None) -> FloatArray:
     """Return the covariance (p, p) asked for; the one chosen at fit time by default."""
-    if vcov in ("model", "const") and cluster is None:
+    if isinstance(vcov, str) and vcov in ("model", "const") and cluster is None:
         return model_vcov(model)
     choice = choose_vcov(model.design, vcov, cluster, model.names) or model.vcov_choice
     if choice is None:

@@ -136,9 +136,7 @@ class GroupFrames(Mapping[str, pd.DataFrame]):
         Conditional standard deviations in the same shape (``ranef`` only).
     """
 
-    def __init__(
-        self, frames: dict[str, pd.DataFrame], cond_sd: GroupFrames | None = None
-    ) -> None:
+    def __init__(self, frames: dict[str, pd.DataFrame], cond_sd: GroupFrames | None = None) -> None:
         self._frames = frames
         self.cond_sd = cond_sd
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from mlpool.errors import NotSupportedError
 from mlpool.inference.wald import wald
 from mlpool.models.effects import GroupFrames, VarCorr
-from mlpool.models.fitted import FittedModel, require_kind
+from mlpool.models.fitted import FittedModel
 
 
 def fixef(m: FittedModel) -> pd.Series:
@@ -72,3 +73,15 @@ def wald_df(m: FittedModel) -> float:
     """Return the df of Wald tests: residual, or infinite for families without a dispersion."""
     is_z = m.family is not None and not m.family.has_dispersion
     return float("inf") if is_z else float(m.df_residual)
+
+
+def require_kind(model: Any, kinds: tuple[str, ...], what: str) -> None:
+    """Raise a sentence unless `model` is one of these kinds.
+
+    Raises
+    ------
+    NotSupportedError
+    """
+    if getattr(model, "kind", None) not in kinds:
+        got = getattr(model, "kind", type(model).__name__)
+        raise NotSupportedError(f"{what} needs a model of kind {' or '.join(kinds)}; got {got}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -13,16 +12,10 @@ from mlpool.engine.lmm import fit_lmm
 from mlpool.engine.types import Control, LmmData, ReTerm
 from mlpool.engine.via_statsmodels import fit_glm, fit_mixedlm, fit_ols
 from mlpool.errors import (
-    ConvergenceWarning,
     DataError,
-    FewClustersWarning,
-    FitError,
-    MissingDataWarning,
     NotSupportedError,
     OptionError,
-    RankDeficiencyWarning,
     ScalingWarning,
-    SingularFitWarning,
     check_option,
     nearest_names,
 )
@@ -31,13 +24,18 @@ from mlpool.formula import parse_formula
 from mlpool.formula.design import Design, build_design
 from mlpool.formula.types import ParsedFormula
 from mlpool.frames import read_frame
-from mlpool.inference.vcov_spec import FEW_CLUSTERS
 from mlpool.models.covariance import choose_vcov
 from mlpool.models.fitted import (
     FittedModel,
     GeneralizedLinearModel,
     LinearMixedModel,
     LinearModel,
+)
+from mlpool.models.messages import (
+    fit_messages,
+    say_not_converged,
+    say_what_was_found,
+    say_what_was_left_out,
 )
 
 _ENGINES = ("auto", "mlpool", "statsmodels")
@@ -258,12 +256,7 @@ def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
         design.y, design.X.dense(), request.family,
         trials=design.trials, weights=design.weights, offset=design.offset,
     )  # fmt: skip
-    if not record.converged:
-        warnings.warn(
-            "The iterations of the GLM did not converge.",
-            ConvergenceWarning,
-            stacklevel=_user_level(),
-        )
+    say_not_converged(record)
     return _finish(GeneralizedLinearModel, request, design, record)  # type: ignore[no-any-return]
 
 
@@ -296,23 +289,7 @@ def _design(request: _Request, *, binomial: bool = False) -> Design:
     design = build_design(
         request.formula, request.frame, binomial=binomial, cluster=cluster, **options
     )
-    if design.n_missing:
-        names = ", ".join(f"{k}: {v}" for k, v in design.missing_by.items() if v)
-        warnings.warn(
-            f"{design.n_missing} of {design.n_read} rows were left out because of missing values ({names}).",
-            MissingDataWarning,
-            stacklevel=_user_level(),
-        )
-    if len(design.y) > 0 and (design.y == design.y[0]).all() and request.family is None:
-        if request.formula.bars:
-            raise FitError(
-                f"The response {design.response_name!r} is constant; there is no variance to explain."
-            )
-        warnings.warn(
-            f"The response {design.response_name!r} is constant.",
-            RankDeficiencyWarning,
-            stacklevel=_user_level(),
-        )
+    say_what_was_left_out(design, is_mixed=bool(request.formula.bars), is_linear=request.family is None)
     return design
 
 
@@ -348,7 +325,7 @@ def _finish(kind: Any, request: _Request, design: Design, record: Any) -> Any:
     if clusters is not None and design.kept is not None:
         clusters = [codes for codes, _, _ in design.cluster]
     choice = choose_vcov(design, request.vcov, clusters, names)
-    messages = _messages(design, record)
+    messages = fit_messages(design, record)
     model = kind(
         design=design,
         fit=record,
@@ -358,49 +335,8 @@ def _finish(kind: Any, request: _Request, design: Design, record: Any) -> Any:
         vcov_choice=choice,
         messages=tuple(text for text, _ in messages),
     )
-    for text, category in messages:
-        warnings.warn(text, category, stacklevel=_user_level())
-    if choice is not None and choice.n_clusters and min(choice.n_clusters) < FEW_CLUSTERS:
-        warnings.warn(
-            f"Cluster-robust standard errors rest on {min(choice.n_clusters)} clusters; below "
-            f"{FEW_CLUSTERS} they tend to be too small (vcov='CR2' helps).",
-            FewClustersWarning,
-            stacklevel=_user_level(),
-        )
+    say_what_was_found(messages, choice)
     return model
-
-
-def _messages(design: Design, record: Any) -> list[tuple[str, type[Warning]]]:
-    found: list[tuple[str, type[Warning]]] = []
-    kept = set(int(i) for i in record.kept)
-    dropped = [n for i, n in enumerate(design.X.names) if i not in kept]
-    if dropped:
-        shown = ", ".join(dropped[:5]) + (", ..." if len(dropped) > 5 else "")
-        noun = "column" if len(dropped) == 1 else "columns"
-        found.append(
-            (
-                f"The fixed effects are rank deficient: dropped {len(dropped)} {noun} that others determine ({shown}).",
-                RankDeficiencyWarning,
-            )
-        )
-    diagnostics = getattr(record, "diagnostics", ())
-    for d in diagnostics[:1]:
-        if d.code == "singular":
-            text = (
-                f"boundary (singular) fit: a random-effects variance is zero or a correlation is +-1 "
-                f"(smallest diagonal of theta {d.value:.2g}); a simpler random part may do."
-            )
-            found.append((text, SingularFitWarning))
-        elif d.code in ("scale", "nearly_unidentified"):
-            found.append((d.hint, ScalingWarning))
-        else:
-            found.append(
-                (
-                    f"The fit did not converge: {d.hint}; see m.optimum and control=.",
-                    ConvergenceWarning,
-                )
-            )
-    return found
 
 
 def _as_control(control: Control | Mapping[str, Any] | None) -> Control:
@@ -446,19 +382,6 @@ def _call_text(parsed: ParsedFormula, family: Any, reml: bool, weights: Any, dat
     if parsed.bars and not reml:
         parts.append("REML = False")
     return f"{verb}({', '.join(parts)})"
-
-
-def _user_level() -> int:
-    """Return the stack level of the first caller outside mlpool, for warnings."""
-    import sys
-
-    level, frame = 1, sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("mlpool."):
-        level += 1
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-    return level
 
 
 __all__ = ["FittedModel", "as_lmm_data", "fit", "glm", "lm", "lmer"]

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from mlpool.engine.types import Control, LmmFit, OlsFit, Optimum
-from mlpool.errors import NotSupportedError
 from mlpool.families import Family
 from mlpool.formula.design import Design
 from mlpool.formula.types import ColumnInfo, ParsedFormula
@@ -209,9 +208,7 @@ class FittedModel:
     @property
     def resid(self) -> pd.Series:
         """Response residuals, y - fitted, on the data's own index."""
-        return pd.Series(
-            self.design.y - self._fitted_values, index=self.design.index, name="resid"
-        )
+        return pd.Series(self.design.y - self._fitted_values, index=self.design.index, name="resid")
 
     @property
     def residuals(self) -> pd.Series:
@@ -316,9 +313,7 @@ class LinearMixedModel(FittedModel):
             return self.fit.criterion
         n, weights = self.fit.n, self.design.weights
         log_w = 0.0 if weights is None else float(np.log(weights).sum())
-        return float(
-            self.fit.logdet_L2 + n * (1 + np.log(2 * np.pi * self.fit.pwrss / n)) - log_w
-        )
+        return float(self.fit.logdet_L2 + n * (1 + np.log(2 * np.pi * self.fit.pwrss / n)) - log_w)
 
     @property
     def df_residual(self) -> int:
@@ -393,17 +388,8 @@ class LinearMixedModel(FittedModel):
     def _by_group(self, arrays: tuple[FloatArray, ...]) -> dict[str, pd.DataFrame]:
         random = self.design.random
         return gather_by_group(
-            arrays, [r.group for r in random], [r.levels for r in random], [r.z.names for r in random]
+            arrays,
+            [r.group for r in random],
+            [r.levels for r in random],
+            [r.z.names for r in random],
         )
-
-
-def require_kind(model: Any, kinds: tuple[str, ...], what: str) -> None:
-    """Raise a sentence unless `model` is one of these kinds.
-
-    Raises
-    ------
-    NotSupportedError
-    """
-    if getattr(model, "kind", None) not in kinds:
-        got = getattr(model, "kind", type(model).__name__)
-        raise NotSupportedError(f"{what} needs a model of kind {' or '.join(kinds)}; got {got}.")

@@ -208,6 +208,10 @@ class OneFactor:
         """Return T Lambda (q_working, q): the relative factor of the working columns."""
         return np.asarray(self.T @ self.template.block_diagonal(theta))
 
+    def adopt(self, theta: FloatArray, found: Solution) -> None:
+        """Take over the solution at theta that was found in other coordinates."""
+        self._last = (np.array(theta), found)
+
     def solve(self, theta: FloatArray) -> Solution:
         """Return the profiled solution at theta."""
         if self._last is not None and np.array_equal(self._last[0], theta):
@@ -288,7 +292,7 @@ class OneFactor:
         """Return starting values by the method of moments: see :mod:`mlpool.engine.scoring`."""
         from mlpool.engine.scoring import scoring_start
 
-        return scoring_start(self)
+        return scoring_start(self)[0]
 
 
 class FreeFactor(OneFactor):

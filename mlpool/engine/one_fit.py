@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from mlpool.engine.modes import conditional_covariances, conditional_modes
 from mlpool.engine.newton import Log, SearchInterrupt, interrupted, minimise
 from mlpool.engine.one_factor import OneFactor
 from mlpool.engine.rank import independent_of_sums
+from mlpool.engine.scoring import scoring_start
 from mlpool.engine.theta import Template
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
@@ -29,6 +31,24 @@ EXACT = 1e-14
 """Residual share of the response's squared length that is rounding."""
 PERFECT = 1e-11
 """The same after the clusters' effects, where theta runs off to infinity."""
+
+
+class Criterion(Protocol):
+    """What the steps that are the same for one and for several factors need to know."""
+
+    template: Template
+    scale: FloatArray
+    total: FloatArray
+    p: int
+
+    def evaluate(self, theta: FloatArray) -> tuple[float, FloatArray]:
+        """Deviance and gradient."""
+
+    def hessian(self, theta: FloatArray) -> FloatArray:
+        """Second derivatives."""
+
+    def from_working(self, theta: FloatArray) -> FloatArray:
+        """The user's theta for one of the search."""
 
 
 def fit_one_factor(data: LmmData, *, reml: bool = True, control: Control | None = None) -> LmmFit:
@@ -83,18 +103,23 @@ def fit_sums(
     """
     control = control or Control()
     objective = build_objective(sums, X, sizes, reml=reml)
-    start = objective.start() if control.start is None else user_start(control, objective.template)
+    if control.start is None:
+        start, before = scoring_start(objective)
+    else:
+        start, before = user_start(control, objective.template), ()
+    working = objective.working()
     try:
-        found = minimise(objective.working(), objective.to_working(start), control)
+        found = minimise(working, objective.to_working(start), control)
     except SearchInterrupt as stop:
-        raise KeyboardInterrupt(interrupted(_user_log(objective, stop.log))) from None
-    optimum = _in_user_theta(objective, found, start)
+        raise KeyboardInterrupt(interrupted(user_log(objective, stop.log))) from None
+    objective.adopt(objective.from_working(found.end), working.solve(found.end))
+    optimum = in_user_theta(objective, found, start, before)
     if objective.solve(optimum.end).pwrss <= PERFECT * objective.total[-1, -1]:
         raise FitError(
             "The clusters' effects and the fixed effects explain the response exactly: the "
             "residual variance is zero, so the model has no finite estimate."
         )
-    return finish(objective, optimum, _findings(sums, objective, optimum, control))
+    return finish(objective, optimum, findings_of(sums, objective, optimum, control))
 
 
 def build_objective(
@@ -147,14 +172,26 @@ def finish(
     )
 
 
-def _in_user_theta(objective: OneFactor, found: Optimum, start: FloatArray) -> Optimum:
+def in_user_theta(
+    objective: Criterion, found: Optimum, start: FloatArray, before: Log = ()
+) -> Optimum:
+    """Translate the search's record; `before` are the evaluations that made the start."""
     theta = objective.from_working(found.end)
     value, gradient = objective.evaluate(theta)
-    log = _user_log(objective, found.log)
-    return replace(found, start=start, end=theta, gradient=gradient, criterion=value, log=log)
+    return replace(
+        found,
+        start=start,
+        end=theta,
+        gradient=gradient,
+        criterion=value,
+        evaluations=len(before) + found.evaluations,
+        log=(*before, *user_log(objective, found.log)),
+    )
 
 
-def _user_log(objective: OneFactor, log: Log) -> Log:
+def user_log(objective: Criterion, log: Log) -> Log:
+    """Translate a log of the search to the user's theta."""
+
     def user(theta: tuple[float, ...]) -> tuple[float, ...]:
         return tuple(float(t) for t in objective.from_working(np.array(theta)))
 
@@ -201,7 +238,7 @@ def check_response(sums: CrossProducts) -> None:
         raise FitError("The response is constant: there is no variation to explain.")
 
 
-def check_residual(objective: OneFactor) -> None:
+def check_residual(objective: Criterion) -> None:
     """Refuse a response that the fixed effects explain exactly.
 
     Raises
@@ -235,9 +272,10 @@ def user_start(control: Control, template: Template) -> FloatArray:
     return template.canonical(start)
 
 
-def _findings(
-    sums: CrossProducts, objective: OneFactor, optimum: Optimum, control: Control
+def findings_of(
+    sums: CrossProducts, objective: Criterion, optimum: Optimum, control: Control
 ) -> tuple[Diagnostic, ...]:
+    """Return what should be said about a fit, most serious first."""
     found = diagnose(optimum, objective.template, objective.scale, control)
     if not found:
         scale = objective.scale

@@ -1,9 +1,9 @@
-"""Starting values for theta from the sums, by a step of Fisher scoring.
+"""Starting values for theta from the sums, by two steps of Fisher scoring.
 
 From any Sigma_0, E[sum_j E_j v v'E_j'] = sigma^2 sum_j (K_j + K_j (Sigma - Sigma_0) K_j) up to
 terms of the fixed effects. Solving these moment equations for Sigma is Henderson's kind of estimate
 with weights that suit Sigma_0 (Searle, Casella & McCulloch 1992, chapter 11, MINQUE), at the price
-of one evaluation of the criterion.
+of one evaluation of the criterion each.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpool.engine.theta import lower_factor
+from mlpool.engine.newton import Log
+from mlpool.engine.theta import Template, lower_factor
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -20,23 +21,44 @@ if TYPE_CHECKING:
 
 FIRST_RATIO = 0.1
 """Var(b) / Var(e) of unit-scale columns assumed first: the usual size in grouped data."""
-LEAST_RATIO = 1e-4
-"""Smallest variance ratio to start from: the search begins inside the boundary."""
+STEPS = 2
+"""Scoring steps: the second repairs what a poor first guess of Sigma did to the first."""
+LEAST_RATIO, LEAST_SHARE = 1e-8, 1e-6
+"""Smallest variance ratio to start from, absolute and as a share of the largest: just inside the
+boundary, where the deviance already is the parabola in theta that Newton steps like."""
 
 
-def scoring_start(objective: OneFactor) -> FloatArray:
-    """Return theta (k,) from the moment equations at ``Sigma_0 = 0.1 I`` in scaled columns."""
-    template, scale = objective.template, objective.scale
-    theta: FloatArray = np.where(template.is_diagonal, np.sqrt(FIRST_RATIO) * scale, 0.0)
-    found = objective.solve(theta)
-    q = objective.blocks.q
+def scoring_start(objective: OneFactor) -> tuple[FloatArray, Log]:
+    """Return starting values of theta (k,) and the (theta, criterion) evaluated on the way.
+
+    The steps begin at ``Sigma_0 = 0.1 I`` in scaled columns.
+    """
+    template = objective.template
+    theta: FloatArray = np.where(template.is_diagonal, np.sqrt(FIRST_RATIO) * objective.scale, 0.0)
+    log = []
+    for _ in range(STEPS):
+        step = _scoring_step(objective, theta)
+        log.append((tuple(float(t) for t in theta), objective.solve(theta).value))
+        theta = _moved(template, theta, step, objective.scale)
+    return theta, tuple(log)
+
+
+def _scoring_step(objective: OneFactor, theta: FloatArray) -> FloatArray:
+    """Change of the lower triangles of Sigma_t (k,) that solves the moment equations."""
+    found, q = objective.solve(theta), objective.blocks.q
     flat = _directions(objective).reshape(-1, q * q)
     slope = flat @ objective.slope(found).ravel()
     information = flat @ found.parts.KK.transpose(1, 2, 3, 0).reshape(q * q, q * q) @ flat.T
     traces = flat @ found.parts.K.ravel()
     # Profiling out sigma costs a rank-one part of the information.
     information = information - np.outer(traces, traces) / objective.m
-    step = np.asarray(-np.linalg.lstsq(information, slope, rcond=1e-10)[0], dtype=np.float64)
+    return np.asarray(-np.linalg.lstsq(information, slope, rcond=1e-10)[0], dtype=np.float64)
+
+
+def _moved(
+    template: Template, theta: FloatArray, step: FloatArray, scale: FloatArray
+) -> FloatArray:
+    """Return theta of Sigma + step, just inside the positive definite matrices."""
     matrices = zip(
         template.matrices(theta), template.matrices(step), template.matrices(scale), strict=True
     )
@@ -61,6 +83,6 @@ def _inside(Sigma: FloatArray, scale: FloatArray) -> FloatArray:
     """Return the factor of Sigma after lifting its eigenvalues to the least ratio."""
     unit = np.outer(scale, scale)
     values, Q = np.linalg.eigh(Sigma / unit)
-    floor = max(LEAST_RATIO, 0.01 * float(values.max(initial=0.0)))
+    floor = max(LEAST_RATIO, LEAST_SHARE * float(values.max(initial=0.0)))
     lifted = (Q * np.maximum(values, floor)) @ Q.T
     return lower_factor(lifted * unit)

@@ -233,6 +233,7 @@ def test_a_fit_pickles_with_its_lazy_covariances():
 
 def test_the_log_is_in_the_users_theta():
     fit = fit_lmm(random_data(41, ([0, 1],)))
+    assert fit.optimum.evaluations == len(fit.optimum.log)
     assert fit.optimum.log[-1][0] == pytest.approx(tuple(fit.theta), rel=1e-6)
     assert fit.optimum.end == pytest.approx(fit.theta)
 

@@ -28,6 +28,8 @@ WIDE = 64
 """Entries of E above which second derivatives are worth a second pass: see ``weighted``."""
 FEW_SIZES = 0.25
 """A scalar factor is grouped by cluster size when its sizes are fewer than this share of J."""
+PROBE = 1024
+"""Clusters looked at before all are sorted: with weights nearly every A is another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,8 @@ def group_by_size(blocks: ClusterBlocks) -> ClusterBlocks | SizeGroups:
     if blocks.q != 1:
         return blocks
     A = blocks.A[0, 0]
+    if A.size > PROBE and np.unique(A[:PROBE]).size > PROBE // 2:
+        return blocks
     sizes, which = _distinct(A)
     if sizes.size > max(FEW_SIZES * A.size, 1):
         return blocks

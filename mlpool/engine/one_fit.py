@@ -42,13 +42,13 @@ class Criterion(Protocol):
     p: int
 
     def evaluate(self, theta: FloatArray) -> tuple[float, FloatArray]:
-        """Deviance and gradient."""
+        """Return deviance and gradient."""
 
     def hessian(self, theta: FloatArray) -> FloatArray:
-        """Second derivatives."""
+        """Return second derivatives."""
 
     def from_working(self, theta: FloatArray) -> FloatArray:
-        """The user's theta for one of the search."""
+        """Return the user's theta for one of the search."""
 
 
 def fit_one_factor(data: LmmData, *, reml: bool = True, control: Control | None = None) -> LmmFit:

@@ -144,3 +144,13 @@ def test_criterion_at_lme4s_theta(shared, case):
     fit = fit_at_theta(objective, np.array(result["theta"]))
     assert fit.beta == pytest.approx(result["fixef"]["estimate"], rel=1e-8)
     assert fit.sigma == pytest.approx(result["sigma"], rel=1e-8)
+
+
+def test_weighted_clusters_are_not_grouped():
+    rng = np.random.default_rng(0)
+    codes = np.concatenate([np.arange(2000), rng.integers(0, 2000, 4000)])
+    w = rng.uniform(0.5, 2, 6000)
+    data = make_data(rng.normal(size=6000), np.ones((6000, 1)), codes, ([0],), weights=w)
+    objective = prepare(data, reml=True, control=CONTROL)
+    assert isinstance(objective.blocks, ClusterBlocks)
+    assert fit_one_factor(data).optimum.converged

@@ -1,4 +1,4 @@
-"""Array aliases, option sets and the protocols that let layers meet without importing each other."""
+"""Array aliases, option sets and the protocols through which layers meet."""
 
 from __future__ import annotations
 

@@ -28,9 +28,7 @@ class Objective(Protocol):
         """Return the profile, log|L|^2, modes and conditional covariances per factor."""
 
 
-def build_objective(
-    problem: Problem, data: LmmData, *, reml: bool, control: Control
-) -> Objective:
+def build_objective(problem: Problem, data: LmmData, *, reml: bool, control: Control) -> Objective:
     """Return the objective of a model.
 
     Raises
@@ -55,9 +53,7 @@ def _chain(problem: Problem, reml: bool) -> ChainObjective:
                 widths=tuple(f.template.q for f in problem.factors[i + 1 :]),
             )
         )
-    return ChainObjective(
-        tuple(levels), problem.sums.total, problem.n, reml=reml, k=problem.k
-    )
+    return ChainObjective(tuple(levels), problem.sums.total, problem.n, reml=reml, k=problem.k)
 
 
 def _crossed(problem: Problem, data: LmmData, reml: bool, control: Control) -> CrossedObjective:
@@ -66,7 +62,11 @@ def _crossed(problem: Problem, data: LmmData, reml: bool, control: Control) -> C
     for factor in others:
         trailing.append(Trailing(template=factor.template, start=at, n_levels=factor.n_levels))
         at += factor.n_levels * factor.template.q
-    check_dense_size(at, control.max_dense_bytes, " + ".join(f"{t.n_levels:,} x {t.template.q}" for t in trailing))
+    check_dense_size(
+        at,
+        control.max_dense_bytes,
+        " + ".join(f"{t.n_levels:,} x {t.template.q}" for t in trailing),
+    )
     codes = [data.terms[f.terms[0]].codes for f in problem.factors]
     lead_blocks = []
     for i, (factor, place) in enumerate(zip(others, trailing, strict=True), start=1):
@@ -90,7 +90,7 @@ def _crossed(problem: Problem, data: LmmData, reml: bool, control: Control) -> C
     )
 
 
-def _cross(
+def _cross(  # noqa: PLR0913 - one argument per symbol of the formula
     problem: Problem,
     data: LmmData,
     f: FactorSpec,
@@ -103,7 +103,7 @@ def _cross(
     return cross_sums(codes_f, codes_g, g.n_levels, read, data.weights, control.batch_rows)
 
 
-def _read_pair(
+def _read_pair(  # noqa: PLR0913 - one argument per symbol of the formula
     data: LmmData, problem: Problem, f: slice, g: slice, start: int, stop: int
 ) -> tuple[FloatArray, FloatArray]:
     Z, _ = read_rows(data, problem.factors, problem.standard, start, stop)
@@ -124,7 +124,7 @@ def _join_rows(blocks: list[tuple[CrossBlock, Trailing]], J: int) -> SparseRows:
     return SparseRows(indptr=indptr, cols=col[order], data=np.ascontiguousarray(values[order]))
 
 
-def _trailing_products(
+def _trailing_products(  # noqa: PLR0913 - one argument per symbol of the formula
     problem: Problem,
     data: LmmData,
     trailing: tuple[Trailing, ...],

@@ -113,7 +113,9 @@ class ChainObjective:
             adjoints.insert(0, (state.N + N_H_N, -NDG))
         return logdet + profile.deviance, gradient
 
-    def finish(self, theta: FloatArray) -> tuple[Profile, float, list[FloatArray], list[FloatArray]]:
+    def finish(
+        self, theta: FloatArray
+    ) -> tuple[Profile, float, list[FloatArray], list[FloatArray]]:
         """Return the profile, log|L|^2, and per level b (J, q) and N (J, q, q) in internal units.
 
         b_j = N_j (Z_j'(y - X beta) - Z_j'Z_coarser b_coarser), coarsest level first; the
@@ -128,7 +130,9 @@ class ChainObjective:
             right = state.D[:, :, -(self.p + 1) :] @ v
             start = 0
             for width, ancestor, b in zip(level.widths, level.ancestors, modes, strict=True):
-                right = right - np.einsum("ajk,jk->aj", state.D[:, :, start : start + width], b[ancestor])
+                right = right - np.einsum(
+                    "ajk,jk->aj", state.D[:, :, start : start + width], b[ancestor]
+                )
                 start += width
             b_level = np.einsum("abj,bj->ja", state.N, right)
             covariances.insert(0, self._conditional(level, state, states, covariances))
@@ -230,7 +234,7 @@ def _add_gradient_inplace(
     template.gather_inplace(gradient, 2.0 * product.sum(axis=2))
 
 
-def _update_ancestor(
+def _update_ancestor(  # noqa: PLR0913 - one argument per symbol of the formula
     levels: tuple[Level, ...],
     i: int,
     m: int,
@@ -269,7 +273,9 @@ def _times_remainder(
     out[:, :, first_w:] = D[:, :, first_w:] @ G
     out[:, :, :first_w] = 0.0
     start = 0
-    for width, ancestor, (A_bar, D_half) in zip(level.widths, level.ancestors, adjoints, strict=True):
+    for width, ancestor, (A_bar, D_half) in zip(
+        level.widths, level.ancestors, adjoints, strict=True
+    ):
         stop = start + width
         for s in range(width):
             column = D[:, :, start + s]

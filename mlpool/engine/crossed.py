@@ -86,7 +86,7 @@ class CrossedObjective:
         Length of theta.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument per symbol of the formula
         self,
         A: FloatArray,
         D: FloatArray,
@@ -121,7 +121,9 @@ class CrossedObjective:
         _add_gradient_inplace(gradient, self.template, state, H)
         return logdet + profile.deviance, gradient
 
-    def finish(self, theta: FloatArray) -> tuple[Profile, float, list[FloatArray], list[FloatArray]]:
+    def finish(
+        self, theta: FloatArray
+    ) -> tuple[Profile, float, list[FloatArray], list[FloatArray]]:
         """Return the profile, log|L|^2, and per factor b (J, q) and conditional covariances (J, q, q).
 
         The leading factor comes first; units are internal.
@@ -181,7 +183,9 @@ class CrossedObjective:
         M[np.diag_indices(self.n2)] += 1.0
         L, info = lapack.dpotrf(M, lower=1, overwrite_a=1)
         if info != 0:
-            raise FitError("The random effects' matrix is not positive definite; rescale the columns.")
+            raise FitError(
+                "The random effects' matrix is not positive definite; rescale the columns."
+            )
         logdet = 2.0 * float(np.log(np.diag(L)).sum())
         inverse, _ = lapack.dpotri(L, lower=1, overwrite_c=1)
         M_inv = np.tril(inverse, -1)
@@ -230,9 +234,7 @@ class CrossedObjective:
             for a in range(q):
                 for b in range(q):
                     d_lam[a, b] = np.einsum("jk,kj->", left[:, a], right[:, :, b])
-            d_lam -= np.einsum(
-                "jar,jbr->ab", EG[span].reshape(J, q, -1), C[span].reshape(J, q, -1)
-            )
+            d_lam -= np.einsum("jar,jbr->ab", EG[span].reshape(J, q, -1), C[span].reshape(J, q, -1))
             factor.template.gather_inplace(gradient, 2.0 * d_lam)
 
     def _leading_inner(
@@ -261,7 +263,9 @@ class CrossedObjective:
                 for b in range(a + 1):
                     product = data[one, a] * data[two, b]
                     if q > 1:
-                        product = np.where(one == two, product, product + data[two, a] * data[one, b])
+                        product = np.where(
+                            one == two, product, product + data[two, a] * data[one, b]
+                        )
                     H[a, b] += np.bincount(row, values * product, J)
         for a in range(q):
             for b in range(a):

@@ -29,7 +29,7 @@ class CrossBlock:
     values: FloatArray
 
 
-def cross_sums(
+def cross_sums(  # noqa: PLR0913 - one argument per symbol of the formula
     codes_f: IntArray,
     codes_g: IntArray,
     n_levels_g: int,

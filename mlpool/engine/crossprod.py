@@ -106,7 +106,7 @@ class FactorColumns:
     after: tuple[int, ...] = ()
 
 
-def make_crossproducts(
+def make_crossproducts(  # noqa: PLR0913 - one argument per symbol of the formula
     factors: tuple[FactorColumns, ...],
     read: Callable[[int, int], Block],
     n: int,
@@ -167,7 +167,7 @@ def _empty_sums(factor: FactorColumns, r: int) -> GroupSums:
     return GroupSums(A=np.zeros((q, q, J)), D=np.zeros((q, J, len(factor.after) + r)))
 
 
-def _add_block_inplace(
+def _add_block_inplace(  # noqa: PLR0913 - one argument per symbol of the formula
     group: GroupSums,
     factor: FactorColumns,
     codes: IntArray,

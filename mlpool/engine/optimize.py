@@ -113,7 +113,9 @@ def minimise(
         theta = np.asarray(start, dtype=np.float64).copy()
         value, gradient = recorder(theta)
         if not np.isfinite(value) or not np.isfinite(gradient).all():
-            raise FitError("The deviance is not finite at the start; check the scale of the columns.")
+            raise FitError(
+                "The deviance is not finite at the start; check the scale of the columns."
+            )
         recorder.start_progress(time.perf_counter() - before)
         theta, value, gradient, message = _descend(recorder, theta, value, gradient, control)
         for _ in range(_MAX_RESTARTS):
@@ -159,7 +161,12 @@ def _descend(
             stalled += 1
             if -slope < _LOOSE_DECREASE or stalled > 1:
                 is_flat = -slope < 1e-4
-                return theta, value, gradient, "" if is_flat else "the line search found no decrease"
+                return (
+                    theta,
+                    value,
+                    gradient,
+                    "" if is_flat else "the line search found no decrease",
+                )
             H = _curvature(f, theta, gradient)
             continue
         new_theta, new_value, new_gradient = found
@@ -196,10 +203,10 @@ def _solve_positive(H: FloatArray, gradient: FloatArray) -> FloatArray:
     values, vectors = np.linalg.eigh(H)
     largest = float(np.abs(values).max()) or 1.0
     floored = np.maximum(np.abs(values), 1e-9 * largest)
-    return vectors @ ((vectors.T @ gradient) / floored)
+    return np.asarray(vectors @ ((vectors.T @ gradient) / floored))
 
 
-def _line_search(
+def _line_search(  # noqa: PLR0913 - one argument per symbol of the formula
     f: _Recorder, theta: FloatArray, value: float, step: FloatArray, slope: float, control: Control
 ) -> tuple[FloatArray, float, FloatArray] | None:
     """Halve the step until the deviance falls (Armijo), by interpolation; None if it never does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -132,7 +133,9 @@ def read_problem(data: LmmData, control: Control) -> Problem:
             codes=codes[i],
             n_levels=f.n_levels,
             z=f.z,
-            after=tuple(c for w in widths[i + 1 :] for c in range(w.start, w.stop)) if ancestors else (),
+            after=tuple(c for w in widths[i + 1 :] for c in range(w.start, w.stop))
+            if ancestors
+            else (),
         )
         for i, f in enumerate(factors)
     )
@@ -196,7 +199,7 @@ def _group_factors(
         factors.append(
             FactorSpec(
                 terms=tuple(terms),
-                columns=tuple(slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)),
+                columns=tuple(slice(int(a), int(b)) for a, b in pairwise(edges)),
                 template=Template.of_terms(widths, [starts[t] for t in terms]),
                 n_levels=data.terms[terms[0]].n_levels,
                 z=slice(at, at + int(edges[-1])),
@@ -206,9 +209,10 @@ def _group_factors(
         codes.append(data.terms[terms[0]].codes)
         at += int(edges[-1])
         q = int(edges[-1])
-        if factors[-1].n_levels * q > data.n and q > 1 or factors[-1].n_levels >= data.n:
+        if (factors[-1].n_levels * q > data.n and q > 1) or factors[-1].n_levels >= data.n:
             raise FitError(
-                f"A grouping factor has {factors[-1].n_levels} levels with {q} random effects each for "
+                f"A grouping factor has {factors[-1].n_levels} levels with {q} random "
+                "effects each for "
                 f"{data.n} rows; there must be fewer random effects than rows."
             )
     return tuple(factors), codes

@@ -61,7 +61,8 @@ def profile_out(S: FloatArray, n: int, *, reml: bool) -> Profile:
     m = n - p if reml else n
     if not np.isfinite(r2) or r2 <= 0.0 or m <= 0:
         raise FitError(
-            "The residual variance is zero: the model fits the response exactly, so there is nothing to estimate."
+            "The residual variance is zero: the model fits the response exactly, so there "
+            "is nothing to estimate."
         )
     logdet_RX2 = 2.0 * float(np.log(np.diag(R)).sum())
     deviance = m * (1.0 + np.log(2.0 * np.pi * r2 / m)) + (logdet_RX2 if reml else 0.0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpool.typing import FloatArray, RowSource
+from mlpool.typing import FloatArray, IntArray, RowSource
 
 _SAMPLE_BLOCKS = 16
 _SAMPLE_ROWS = 2048
@@ -46,7 +46,7 @@ class Standard:
             block = block - self.shift
         return block if (self.scale == 1.0).all() else block / self.scale
 
-    def beta(self, internal: FloatArray, kept: np.ndarray[tuple[int], np.dtype[np.int64]]) -> FloatArray:
+    def beta(self, internal: FloatArray, kept: IntArray) -> FloatArray:
         """Return coefficients in the user's units from internal ones of the kept columns."""
         x_scale, x_shift = self.scale[:-1][kept], self.shift[:-1][kept]
         beta: FloatArray = internal * self.y_scale / x_scale
@@ -55,7 +55,7 @@ class Standard:
             beta[at] += self.shift[-1] - x_shift @ beta
         return beta
 
-    def back_transform(self, kept: np.ndarray[tuple[int], np.dtype[np.int64]]) -> FloatArray:
+    def back_transform(self, kept: IntArray) -> FloatArray:
         """Return K with ``beta - constant = y_scale K beta_internal`` for covariances (p, p)."""
         x_scale, x_shift = self.scale[:-1][kept], self.shift[:-1][kept]
         K = np.diag(1.0 / x_scale)

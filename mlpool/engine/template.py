@@ -96,7 +96,7 @@ def canonical_theta(lams: Sequence[FloatArray]) -> FloatArray:
     """Return theta of covariances lam lam' through their (semi-definite) Cholesky factors."""
     parts = []
     for lam in lams:
-        q, r = np.linalg.qr(lam.T)
+        r = np.asarray(np.linalg.qr(lam.T, mode="r"))
         lower = (r * np.where(np.diag(r) < 0, -1.0, 1.0)[:, None]).T
         cols, rows = np.triu_indices(lam.shape[0])
         parts.append(lower[rows, cols])

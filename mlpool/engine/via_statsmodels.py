@@ -21,7 +21,10 @@ _GLM_ITERATIONS = 100
 
 
 def fit_ols(
-    y: FloatArray, X: FloatArray, weights: FloatArray | None = None, offset: FloatArray | None = None
+    y: FloatArray,
+    X: FloatArray,
+    weights: FloatArray | None = None,
+    offset: FloatArray | None = None,
 ) -> OlsFit:
     """Fit ordinary or weighted least squares with ``statsmodels.OLS`` / ``WLS``.
 
@@ -43,7 +46,9 @@ def fit_ols(
     target = y if offset is None else y - offset
     Xk = X if len(kept) == X.shape[1] else X[:, kept]
     if not len(kept):
-        raise FitError("The formula leaves no column to estimate; keep the intercept or a predictor.")
+        raise FitError(
+            "The formula leaves no column to estimate; keep the intercept or a predictor."
+        )
     model = sm.OLS(target, Xk) if weights is None else sm.WLS(target, Xk, weights=weights)
     result = model.fit(method="qr")
     fitted = np.asarray(Xk @ result.params)
@@ -71,7 +76,7 @@ def fit_ols(
     )
 
 
-def fit_glm(
+def fit_glm(  # noqa: PLR0913 - one argument per symbol of the formula
     y: FloatArray,
     X: FloatArray,
     family: Family,
@@ -114,13 +119,20 @@ def fit_glm(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            result = model.fit(start_params=_first_step(y, Xk, family, prior, offset), atol=0.1 * _GLM_TOL, rtol=_GLM_TOL, maxiter=_GLM_ITERATIONS)
+            result = model.fit(
+                start_params=_first_step(y, Xk, family, prior, offset),
+                atol=0.1 * _GLM_TOL,
+                rtol=_GLM_TOL,
+                maxiter=_GLM_ITERATIONS,
+            )
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
-            raise FitError(f"The {family} model cannot be fitted: {str(error).splitlines()[0]}") from None
+            raise FitError(
+                f"The {family} model cannot be fitted: {str(error).splitlines()[0]}"
+            ) from None
     return _glm_record(result, y, Xk, kept, family, prior)
 
 
-def _glm_record(
+def _glm_record(  # noqa: PLR0913 - one argument per symbol of the formula
     result: Any, y: FloatArray, Xk: FloatArray, kept: Any, family: Family, prior: FloatArray
 ) -> OlsFit:
     mu = np.asarray(result.fittedvalues)
@@ -159,7 +171,7 @@ def _glm_record(
 def _first_step(
     y: FloatArray, X: FloatArray, family: Family, prior: FloatArray, offset: FloatArray | None
 ) -> FloatArray:
-    """Return the coefficients after R's first step from its starting means (``family$initialize``)."""
+    """Return the coefficients after R's first step from its starting means."""
     if family.name == "binomial":
         mu = (prior * y + 0.5) / (prior + 1.0)
     elif family.name == "poisson":
@@ -186,7 +198,7 @@ def _check_response(y: FloatArray, family: Family) -> None:
 
 
 def fit_mixedlm(data: LmmData, *, reml: bool = True) -> LmmFit:
-    """Fit what ``statsmodels.MixedLM`` can: one grouping factor, one correlated term or scalar ones.
+    """Fit what ``MixedLM`` can: one grouping factor, one correlated term or scalar ones.
 
     MixedLM finds theta; modes and the likelihood come from the same formulas as for mlpool's own
     engine, so both engines fill one record.
@@ -234,7 +246,7 @@ def _theta(result: Any, n_terms: int) -> FloatArray:
         values, vectors = np.linalg.eigh((relative + relative.T) / 2)
         root = vectors * np.sqrt(np.clip(values, 0.0, None))
         return canonical_theta([root])
-    return np.sqrt(np.clip(np.asarray(result.vcomp) / result.scale, 0.0, None))
+    return np.asarray(np.sqrt(np.clip(np.asarray(result.vcomp) / result.scale, 0.0, None)))
 
 
 def _components(Zs: list[FloatArray], groups: Any) -> Any:
@@ -254,7 +266,9 @@ def _check_mixedlm(data: LmmData) -> None:
     if data.weights is not None:
         raise NotSupportedError(f"statsmodels' MixedLM takes no weights; {hint}")
     if len(data.terms) > 1 and any(t.z.shape[1] > 1 for t in data.terms):
-        raise NotSupportedError(f"statsmodels' MixedLM cannot mix correlated and independent terms; {hint}")
+        raise NotSupportedError(
+            f"statsmodels' MixedLM cannot mix correlated and independent terms; {hint}"
+        )
 
 
 def _has_constant(X: FloatArray) -> bool:

@@ -9,7 +9,7 @@ from mlpool.formula.tokens import Token
 from mlpool.formula.types import BarTerm, Expression, Terms
 
 
-def split_bars(
+def split_bars(  # noqa: C901 - one branch per kind of token
     tokens: Sequence[Token], expander: Expander
 ) -> tuple[list[Token], list[list[Token]]]:
     """Return the tokens of the fixed part and those inside each ``( | )``.

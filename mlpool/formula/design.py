@@ -153,7 +153,7 @@ def build_design(
         One sentence for what does not fit.
     """
     frame = read_frame(data)
-    parsed = parse_formula(formula, columns=frame.columns, context=context)  # type: ignore[arg-type]
+    parsed = parse_formula(formula, columns=frame.columns, context=context)
     if parsed.response is None:
         raise DataError("The formula has no response; write y ~ x.")
     states: dict[str, dict[str, Any]] = {}
@@ -299,7 +299,8 @@ def _checked_weights(weights: FloatArray | None, kept: BoolArray | None) -> Floa
         raise DataError(f"weights must be positive; {int((used < 0).sum())} are negative.")
     if (used == 0).any():
         raise DataError(
-            f"weights must be positive; {int((used == 0).sum())} are zero: leave those rows out with subset=."
+            f"weights must be positive; {int((used == 0).sum())} are zero: leave those rows "
+            "out with subset=."
         )
     if np.isinf(used).any():
         raise DataError("weights must be finite.")
@@ -321,7 +322,8 @@ def _total_offset(
         parts.append(value.array)
     if not parts:
         return None
-    return np.sum([np.broadcast_to(np.asarray(p, dtype=np.float64), (n,)) for p in parts], axis=0)
+    wide = [np.broadcast_to(np.asarray(p, dtype=np.float64), (n,)) for p in parts]
+    return np.asarray(np.sum(wide, axis=0))
 
 
 def _check_contrasts(coding: Mapping[str, str], parsed: ParsedFormula, frame: Frame) -> None:
@@ -339,4 +341,3 @@ def _check_contrasts(coding: Mapping[str, str], parsed: ParsedFormula, frame: Fr
             raise DataError(
                 f"contrasts names {name!r}, which is numeric; write factor({name}) in the formula."
             )
-

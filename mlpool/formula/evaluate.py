@@ -71,7 +71,8 @@ class Evaluator:
                 return NumberValue(array=filled, is_logical=result.is_logical)
             if result.array.shape[0] != self.frame.n_rows:
                 raise DataError(
-                    f"{expression.text} gives {len(result.array)} values for {self.frame.n_rows} rows."
+                    f"{expression.text} gives {len(result.array)} values for "
+                    f"{self.frame.n_rows} rows."
                 )
             return result
         raise FormulaError(f"{expression.text} is not a column of numbers or a factor.")
@@ -161,7 +162,8 @@ class Evaluator:
             return number_array(value, self._text)
         if isinstance(value, FactorValue):
             raise DataError(
-                f"{self._text} does arithmetic on a factor (text); only numbers can be computed with."
+                f"{self._text} does arithmetic on a factor (text); only numbers can be "
+                "computed with."
             )
         if isinstance(value, str):
             raise FormulaError(f"{self._text} compares a number with text.")

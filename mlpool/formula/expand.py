@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import NoReturn
 
 from formulaic.parser import DefaultFormulaParser
@@ -110,7 +111,7 @@ class Expander:
     def _check_size(self, tokens: Sequence[Token], n_symbols: int) -> None:
         stars = sum(t.text in ("*", "/") for t in tokens)
         size = 2.0 ** min(stars, 60)
-        for power, token in zip(tokens, tokens[1:], strict=False):
+        for power, token in pairwise(tokens):
             if power.text in ("^", "**") and token.kind == "number":
                 size *= float(max(n_symbols, 1)) ** min(int(token.text), 50)
         if size > MAX_TERMS:

@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import NoReturn
 
 from mlpool.errors import FormulaError, nearest_names
 from mlpool.formula.safety import (
@@ -276,7 +277,7 @@ class _ExpressionParser:
 
     # --- refusals ---------------------------------------------------------------------------
 
-    def _refuse_function(self, name: str, token: _Token) -> None:
+    def _refuse_function(self, name: str, token: _Token) -> NoReturn:
         if name in COVARIANCE_STRUCTURES:
             self._fail(
                 f"The covariance structure {name}() is not available; write (x | g) for a full "
@@ -292,7 +293,7 @@ class _ExpressionParser:
             token,
         )
 
-    def _refuse_rest(self, token: _Token) -> None:
+    def _refuse_rest(self, token: _Token) -> NoReturn:
         text = token.text
         if text == "$":
             column = (
@@ -317,7 +318,7 @@ class _ExpressionParser:
             self._fail(f"{text!r} is not expected here.", token.start, token)
         self._fail(f"{text!r} is not allowed in a formula.", token.start, token)
 
-    def _fail(self, message: str, start: int, token: _Token | None = None) -> None:
+    def _fail(self, message: str, start: int, token: _Token | None = None) -> NoReturn:
         end = start + max(len(token.text), 1) - 1 if token is not None else start
         raise FormulaError(
             message, formula=self.formula, start=self.offset + start, end=self.offset + end

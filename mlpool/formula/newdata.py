@@ -46,7 +46,7 @@ class Encoding:
     has_offset: bool = False
 
     @classmethod
-    def from_training(
+    def from_training(  # noqa: PLR0913 - one argument per symbol of the formula
         cls,
         formula: ParsedFormula,
         states: dict[str, dict[str, Any]],
@@ -95,7 +95,7 @@ class NewRows:
     index: pd.Index
 
 
-def encode_new_rows(
+def encode_new_rows(  # noqa: PLR0913 - one argument per symbol of the formula
     encoding: Encoding,
     trained: DesignMatrix,
     random_designs: tuple[RandomDesign, ...],
@@ -127,13 +127,13 @@ def encode_new_rows(
             if missing is not None:
                 gaps |= missing
             values[expression.text] = value
-        X = make_matrix(terms, values, frame.n_rows, contrasts=encoding.contrasts).dense()
-        if X.shape[1] != width:
+        made = make_matrix(terms, values, frame.n_rows, contrasts=encoding.contrasts).dense()
+        if made.shape[1] != width:
             raise DataError("The new data have other columns than the model was fitted with.")
-        X[gaps] = np.nan
-        return X
+        made[gaps] = np.nan
+        return made
 
-    X = matrix(formula.fixed, trained.shape[1])
+    fixed = matrix(formula.fixed, trained.shape[1])
     blocks = []
     if random:
         for design in random_designs:
@@ -141,7 +141,7 @@ def encode_new_rows(
             codes = _new_codes(design, evaluator, allow_new_levels)
             blocks.append((z, codes))
     return NewRows(
-        X=X,
+        X=fixed,
         random=tuple(blocks),
         offset=_new_offset(encoding, evaluator, frame.n_rows),
         index=frame.index,
@@ -153,7 +153,8 @@ def _encode(expression: Expression, value: Value, encoding: Encoding) -> Value:
     if trained is None:
         if isinstance(value, FactorValue):
             raise DataError(
-                f"{expression.text!r} was a number when the model was fitted; the new data hold text."
+                f"{expression.text!r} was a number when the model was fitted; the new data "
+                "hold text."
             )
         return value
     if isinstance(value, MatrixValue):
@@ -170,7 +171,8 @@ def _encode(expression: Expression, value: Value, encoding: Encoding) -> Value:
         shown = ", ".join(trained.levels[:6]) + (", ..." if len(trained.levels) > 6 else "")
         hint = nearest_names(unknown[0], trained.levels)
         raise DataError(
-            f"The new data have {expression.text} = {unknown[0]!r}, a level that the model does not "
+            f"The new data have {expression.text} = {unknown[0]!r}, a level that the model "
+            "does not "
             f"know (it knows {shown}).{hint}"
         )
     return FactorValue(
@@ -210,7 +212,8 @@ def _new_offset(encoding: Encoding, evaluator: Evaluator, n: int) -> FloatArray 
         total = array if total is None else total + array
     if encoding.has_offset:
         raise DataError(
-            "The model was fitted with offset=, which new data do not carry; write offset(...) in the formula."
+            "The model was fitted with offset=, which new data do not carry; write "
+            "offset(...) in the formula."
         )
     return total
 

@@ -17,7 +17,7 @@ _ARGUMENT_IN_FORMULA = re.compile(r"\b(REML|family|data|weights|cluster)\s*=(?!=
 
 
 def parse_formula(
-    text: str,
+    text: str | ParsedFormula,
     *,
     columns: Sequence[str] | None = None,
     context: Mapping[str, object] | Iterable[str] | None = None,
@@ -53,9 +53,8 @@ def parse_formula(
     """
     if isinstance(text, ParsedFormula):
         return text
-    if not isinstance(text, str):
-        read_tokens(text)
-    names = tuple(columns) if columns is not None and "." in text else None
+    is_text = isinstance(text, str)
+    names = tuple(columns) if columns is not None and is_text and "." in text else None
     return _parse(text, names, frozenset(context or ()))
 
 
@@ -66,7 +65,7 @@ def without_bars(parsed: ParsedFormula) -> str:
 
 @lru_cache(maxsize=256)
 def _parse(text: str, columns: tuple[str, ...] | None, context: frozenset[str]) -> ParsedFormula:
-    if match := _ARGUMENT_IN_FORMULA.search(text):
+    if isinstance(text, str) and (match := _ARGUMENT_IN_FORMULA.search(text)):
         raise FormulaError(
             f"{match.group(1)}= is an argument of the fitting function, not part of the formula.",
             formula=text, start=match.start(), end=match.end() - 1,

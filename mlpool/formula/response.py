@@ -48,7 +48,8 @@ def _factor_response(expression: Expression, value: FactorValue, binomial: bool)
     shown = ", ".join(repr(v) for v in value.levels[:3])
     if not binomial:
         raise DataError(
-            f"The response {expression.text!r} is text or a factor (levels {shown}); a linear model "
+            f"The response {expression.text!r} is text or a factor (levels {shown}); a "
+            "linear model "
             "needs numbers. For two outcomes use family='binomial'."
         )
     if len(value.levels) < 2:

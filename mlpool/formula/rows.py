@@ -103,7 +103,8 @@ class RowFilter:
                 rows = np.isinf(array) if self.subset is None else np.isinf(array) & self.subset
                 if rows.any():
                     raise DataError(
-                        f"{name!r} is infinite in {int(rows.sum())} rows; set them missing or drop them."
+                        f"{name!r} is infinite in {int(rows.sum())} rows; set them missing "
+                        "or drop them."
                     )
 
 

@@ -46,7 +46,8 @@ FUNCTIONS = MappingProxyType(
         "pmin": "elementwise minimum",
         "pmax": "elementwise maximum",
         "ifelse": "ifelse(test, yes, no)",
-        "as.numeric": "the number itself; TRUE is 1; a factor whose levels are numbers gives its codes",
+        "as.numeric": "the number itself; TRUE is 1; a factor whose levels are numbers "
+        "gives its codes",
         "as.integer": "whole part",
     }
 )

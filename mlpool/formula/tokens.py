@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from formulaic.errors import FormulaSyntaxError
@@ -37,7 +38,8 @@ def read_tokens(formula: str) -> list[Token]:
     """
     if not isinstance(formula, str):
         raise FormulaError(
-            f'A formula is a string such as "math ~ ses + (1 | school)"; got {type(formula).__name__}.'
+            'A formula is a string such as "math ~ ses + (1 | school)"; got '
+            f"{type(formula).__name__}."
         )
     if not formula.strip():
         raise FormulaError('The formula is empty; write for example "math ~ ses + (1 | school)".')
@@ -112,7 +114,7 @@ def _split_operators(start: int, end: int, formula: str) -> list[Token]:
 
 def _join_calls(tokens: list[Token], formula: str) -> list[Token]:
     """Refuse two things side by side (``a b``, ``x (z)``), which R does not allow either."""
-    for left, right in zip(tokens, tokens[1:], strict=False):
+    for left, right in pairwise(tokens):
         ends = left.kind in ("expression", "number", "dot", "close")
         begins = right.kind in ("expression", "number", "dot", "open")
         if ends and begins:
@@ -147,7 +149,7 @@ def _refuse_operator(position: int, formula: str) -> None:
     raise FormulaError(message, formula=formula, start=position)
 
 
-def _check_balance(formula: str) -> None:
+def _check_balance(formula: str) -> None:  # noqa: C901 - one branch per bracket or quote
     """Check parentheses and quotes before anything else reads the text, and mark the place."""
     stack: list[tuple[str, int]] = []
     quote: tuple[str, int] | None = None

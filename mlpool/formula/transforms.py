@@ -49,9 +49,10 @@ def apply_function(name: str, args: list[Any], kwargs: dict[str, Any], state: St
     """
     if name in _SPECIAL:
         try:
-            return _SPECIAL[name](state, *args, **kwargs)
+            result: Value = _SPECIAL[name](state, *args, **kwargs)
         except TypeError:
             raise FormulaError(f"{name}() was given arguments that it does not have.") from None
+        return result
     function = _NUMPY.get(name) or getattr(np, name.removeprefix("np."))
     values = [number_array(a, name) for a in args]
     options = {k: _plain(v) for k, v in kwargs.items()}
@@ -169,7 +170,7 @@ def _poly_columns(array: np.ndarray[Any, Any], state: State) -> tuple[np.ndarray
     return tuple(columns)
 
 
-def _bs(
+def _bs(  # noqa: PLR0913 - one argument per symbol of the formula
     state: State,
     x: Any,
     df: float | None = None,

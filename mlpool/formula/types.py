@@ -37,16 +37,28 @@ Term = tuple[Expression, ...]
 """A product of expressions; ``()`` is never used for the intercept (see ``Terms.intercept``)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Terms:
     """The terms of a linear predictor in R's order (by degree, then by appearance).
 
-    `text` spells them in the order of appearance, so that it reads back to the same terms.
+    `text` spells them in the order of appearance, so that it reads back to the same terms. Terms
+    are equal if they are the same products: ``a:b`` and ``b:a`` differ in name, not in meaning.
     """
 
     intercept: bool
     terms: tuple[Term, ...] = ()
-    text: str = field(default="", compare=False)
+    text: str = ""
+
+    def _key(self) -> tuple[bool, tuple[frozenset[Expression], ...]]:
+        return self.intercept, tuple(frozenset(term) for term in self.terms)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether both have the same products in the same order."""
+        return isinstance(other, Terms) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        """Hash what equality compares."""
+        return hash(self._key())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +108,7 @@ class ParsedFormula:
     fixed: Terms
     bars: tuple[BarTerm, ...] = ()
     offsets: tuple[Expression, ...] = ()
-    canonical: str = ""
+    canonical: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         """Return the canonical text, which parses back to an equal formula."""

@@ -112,11 +112,12 @@ def _to_narwhals(data: Any) -> nw.DataFrame[Any]:
     if type(data).__name__ == "LazyFrame" and hasattr(data, "collect"):
         data = data.collect()
     try:
-        frame = nw.from_native(data, eager_only=True)
+        frame: nw.DataFrame[Any] = nw.from_native(data, eager_only=True)
     except TypeError:
         kind = type(data).__name__
         raise DataError(
-            f"data must be a data frame (pandas, polars, pyarrow), a dict of arrays or a path; got {kind}."
+            "data must be a data frame (pandas, polars, pyarrow), a dict of arrays or a "
+            f"path; got {kind}."
         ) from None
     return frame
 
@@ -182,7 +183,8 @@ def _read_column(name: str, series: nw.Series[Any]) -> Column:
     if dtype in (nw.String, nw.Object, nw.Unknown):
         return _text(name, series)
     raise DataError(
-        f"Column {name!r} has type {dtype}, which a model cannot use; turn it into numbers or text first."
+        f"Column {name!r} has type {dtype}, which a model cannot use; turn it into numbers "
+        "or text first."
     )
 
 
@@ -219,7 +221,7 @@ def _categorical(name: str, series: nw.Series[Any]) -> Column:
 
 
 def _categories(series: nw.Series[Any], native: Any) -> list[Any]:
-    """Return levels in the user's order; a polars Categorical has none, so its levels are sorted."""
+    """Return levels in the user's order; a polars Categorical has none: they are sorted."""
     if hasattr(native, "combine_chunks"):  # a pyarrow dictionary keeps its order
         chunk = native.combine_chunks()
         chunk = chunk.chunk(0) if hasattr(chunk, "chunk") else chunk
@@ -248,7 +250,7 @@ def _object(name: str, series: pd.Series) -> Column:
         )
     if inferred == "boolean":
         mask = series.isna().to_numpy()
-        values = np.where(mask, np.nan, series.eq(True).to_numpy())  # noqa: FBT003
+        values = np.where(mask, np.nan, series.eq(True).to_numpy())
         return Column(
             name=name, kind="boolean", values=values, is_missing=mask if mask.any() else None
         )

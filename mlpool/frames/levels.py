@@ -105,7 +105,7 @@ def drop_unused(codes: IntArray, levels: Sequence[str]) -> tuple[IntArray, tuple
         return codes, tuple(levels)
     table = np.full(len(levels) + 1, -1, dtype=np.int32)
     table[used] = np.arange(len(used), dtype=np.int32)
-    return table[codes], tuple(levels[i] for i in used)
+    return table[codes], tuple(levels[int(i)] for i in used)
 
 
 def factor(
@@ -148,5 +148,7 @@ def factor(
     if len(names) != len(known):
         raise DataError(f"labels has {len(names)} names for {len(known)} levels.")
     codes = pd.Index(known).get_indexer(pd.Index(series))
-    values = pd.Categorical.from_codes(codes, categories=names, ordered=ordered)
+    values = pd.Categorical.from_codes(
+        codes.tolist(), dtype=pd.CategoricalDtype(pd.Index(names), ordered=ordered)
+    )
     return pd.Series(values, index=series.index, name=series.name)

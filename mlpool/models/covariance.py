@@ -96,19 +96,20 @@ def score_rows(model: FittedModel) -> ScoreRows:
             "Robust covariances are for lm and glm; a mixed model's standard errors already "
             "account for its clusters."
         )
-    X = model.design.X.dense()
-    X = X if X.shape[1] == len(fit.kept) else X[:, fit.kept]
+    columns = model.design.X.dense()
+    if columns.shape[1] > len(fit.kept):
+        columns = columns[:, fit.kept]
     if model.family is not None:
         eta = model.family.link_of(fit.fitted)
         return ScoreRows(
-            X=X,
+            X=columns,
             resid=fit.working_resid,
             bread=fit.vcov_unscaled,
             weights=fit.working_weights,
             mu_eta=model.family.derivative(eta),
         )
     return ScoreRows(
-        X=X,
+        X=columns,
         resid=model.design.y - fit.fitted,
         bread=fit.vcov_unscaled,
         weights=model.design.weights,

@@ -192,7 +192,7 @@ def gather_by_group(
 
 
 def add_fixed(frames: dict[str, pd.DataFrame], beta: pd.Series) -> dict[str, pd.DataFrame]:
-    """Return ``coef``: random plus fixed effects per level, columns as in lme4's ``coef.merMod``."""
+    """Return ``coef``: random plus fixed effects per level, columns as in lme4."""
     result = {}
     for group, frame in frames.items():
         columns = list(beta.index) + [c for c in frame.columns if c not in beta.index]

@@ -15,7 +15,6 @@ from mlpool.errors import (
     DataError,
     NotSupportedError,
     OptionError,
-    ScalingWarning,
     check_option,
     nearest_names,
 )
@@ -194,7 +193,7 @@ def lmer(
     formula: str,
     data: Any,
     REML: bool | None = None,
-    **options: Any,  # noqa: N803 - R's own spelling
+    **options: Any,
 ) -> LinearMixedModel:
     """Fit a linear mixed model (lme4's ``lmer``): partial pooling.
 
@@ -263,7 +262,8 @@ def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
 def _fit_mixed(request: _Request) -> LinearMixedModel:
     if request.family is not None and request.family.name != "gaussian":
         raise NotSupportedError(
-            f"Mixed models with family {request.family.name!r} are not available yet; without the bar, "
+            f"Mixed models with family {request.family.name!r} are not available yet; "
+            "without the bar, "
             "glm() with cluster= gives cluster-robust standard errors."
         )
     if request.family is not None and request.family.link != "identity":
@@ -289,7 +289,9 @@ def _design(request: _Request, *, binomial: bool = False) -> Design:
     design = build_design(
         request.formula, request.frame, binomial=binomial, cluster=cluster, **options
     )
-    say_what_was_left_out(design, is_mixed=bool(request.formula.bars), is_linear=request.family is None)
+    say_what_was_left_out(
+        design, is_mixed=bool(request.formula.bars), is_linear=request.family is None
+    )
     return design
 
 
@@ -305,16 +307,19 @@ def _check_groups(design: Design) -> None:
         levels, n = len(random.levels), design.n
         if levels < 2:
             raise DataError(
-                f"The grouping factor {random.group!r} has one level only; a variance between groups needs two or more."
+                f"The grouping factor {random.group!r} has one level only; a variance "
+                "between groups needs two or more."
             )
         if levels >= n:
             raise DataError(
-                f"The grouping factor {random.group!r} has as many levels ({levels}) as there are rows; "
+                f"The grouping factor {random.group!r} has as many levels ({levels}) as "
+                "there are rows; "
                 "each group needs more than one row for its variance to be told from the residual."
             )
         if levels * random.z.shape[1] >= n and random.z.shape[1] > 1:
             raise DataError(
-                f"({random.bar.text}) has {levels * random.z.shape[1]} random effects for {n} rows; there must be fewer."
+                f"({random.bar.text}) has {levels * random.z.shape[1]} random effects for "
+                f"{n} rows; there must be fewer."
             )
 
 

@@ -338,7 +338,7 @@ class LinearMixedModel(FittedModel):
         )
 
     def ranef(self) -> GroupFrames:
-        """Return the conditional modes per grouping factor; `.cond_sd` has their conditional SDs."""
+        """Return the conditional modes per group; `.cond_sd` has their conditional SDs."""
         if "ranef" not in self._cache:
             covariances = self.fit.cond_cov
             blocks = covariances() if callable(covariances) else covariances
@@ -373,8 +373,8 @@ class LinearMixedModel(FittedModel):
         """The statsmodels results object of the same model (fitted now if need be)."""
         if self.fit.raw is not None:
             return self.fit.raw
-        from mlpool.models.fit import as_lmm_data
         from mlpool.engine.via_statsmodels import fit_mixedlm
+        from mlpool.models.fit import as_lmm_data
 
         return fit_mixedlm(as_lmm_data(self.design), reml=self.reml).raw
 

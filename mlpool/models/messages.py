@@ -11,6 +11,7 @@ from mlpool.errors import (
     FitError,
     MissingDataWarning,
     RankDeficiencyWarning,
+    ScalingWarning,
     SingularFitWarning,
 )
 from mlpool.formula.design import Design
@@ -83,7 +84,8 @@ def fit_messages(design: Design, record: Any) -> list[tuple[str, type[Warning]]]
         noun = "column" if len(dropped) == 1 else "columns"
         found.append(
             (
-                f"The fixed effects are rank deficient: dropped {len(dropped)} {noun} that others determine ({shown}).",
+                f"The fixed effects are rank deficient: dropped {len(dropped)} {noun} that "
+                f"others determine ({shown}).",
                 RankDeficiencyWarning,
             )
         )
@@ -91,7 +93,8 @@ def fit_messages(design: Design, record: Any) -> list[tuple[str, type[Warning]]]
     for d in diagnostics[:1]:
         if d.code == "singular":
             text = (
-                f"boundary (singular) fit: a random-effects variance is zero or a correlation is +-1 "
+                "boundary (singular) fit: a random-effects variance is zero or a "
+                "correlation is +-1 "
                 f"(smallest diagonal of theta {d.value:.2g}); a simpler random part may do."
             )
             found.append((text, SingularFitWarning))
@@ -105,7 +108,6 @@ def fit_messages(design: Design, record: Any) -> list[tuple[str, type[Warning]]]
                 )
             )
     return found
-
 
 
 def user_level() -> int:

@@ -85,8 +85,8 @@ def _own_rows(model: Any, with_random: bool) -> FloatArray:
     return out
 
 
-def _linear(model: FittedModel, X: FloatArray, offset: FloatArray | None) -> FloatArray:
-    eta = np.asarray(X[:, model.fit.kept] @ model.fit.beta)
+def _linear(model: FittedModel, columns: FloatArray, offset: FloatArray | None) -> FloatArray:
+    eta = np.asarray(columns[:, model.fit.kept] @ model.fit.beta)
     return eta if offset is None else eta + offset
 
 

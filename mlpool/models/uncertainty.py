@@ -45,7 +45,8 @@ def denominator_df(m: LinearMixedModel, method: str) -> tuple[FloatArray, FloatA
     name = method.lower() if isinstance(method, str) else method
     if name not in _METHODS:
         raise OptionError(
-            f"ddf must be one of {tuple(_METHODS)}; got {method!r}.{nearest_names(str(method), _METHODS)}"
+            f"ddf must be one of {tuple(_METHODS)}; got "
+            f"{method!r}.{nearest_names(str(method), _METHODS)}"
         )
     if name == "satterthwaite":
         return satterthwaite_df(information(m)), m.se.to_numpy(), _METHODS[name]

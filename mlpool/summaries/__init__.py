@@ -32,7 +32,9 @@ def summarise(m: Any, **options: Any) -> Summary:
     known = ("ddf", "correlation") if m.kind == "lmer" else ()
     for name in options:
         if name not in known:
-            raise OptionError(f"summary() of {m.kind} has no argument {name!r}.{nearest_names(name, known)}")
+            raise OptionError(
+                f"summary() of {m.kind} has no argument {name!r}.{nearest_names(name, known)}"
+            )
     if m.kind == "lmer":
         return summarise_mixed(m, **options)
     return summarise_lm(m) if m.kind == "lm" else summarise_glm(m)

@@ -16,9 +16,7 @@ def display(m: Any, digits: int = 2) -> str:
     digits : int
         Decimals.
     """
-    cells = [
-        [f"{b:.{digits}f}", f"{s:.{digits}f}"] for b, s in zip(m.fixef(), m.se, strict=True)
-    ]
+    cells = [[f"{b:.{digits}f}", f"{s:.{digits}f}"] for b, s in zip(m.fixef(), m.se, strict=True)]
     lines = [m.call, matrix_text(cells, ["coef.est", "coef.se"], m.names, right=True)]
     if m.kind == "lmer":
         lines += _mixed_lines(m, digits)
@@ -46,7 +44,9 @@ def _mixed_lines(m: Any, digits: int) -> list[str]:
     for block in varcorr.blocks:
         for i, name in enumerate(block.names):
             cor = [f"{block.cor[i, j]:.{digits}f}" for j in range(i)]
-            rows.append([block.group if i == 0 else "", name, f"{block.sd[i]:.{digits}f}", " ".join(cor)])
+            rows.append(
+                [block.group if i == 0 else "", name, f"{block.sd[i]:.{digits}f}", " ".join(cor)]
+            )
     rows.append(["Residual", "", f"{varcorr.sigma:.{digits}f}", ""])
     has_cor = any(r[3] for r in rows)
     header = ["Groups", "Name", "Std.Dev."] + (["Corr"] if has_cor else [])

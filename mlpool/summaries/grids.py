@@ -30,12 +30,12 @@ def matrix_text(
     first = max((len(r) for r in rows), default=0)
 
     def line(name: str, values: Sequence[str]) -> str:
-        justified = [v.rjust(w) if right else v.ljust(w) for v, w in zip(values, widths, strict=True)]
+        justified = [
+            v.rjust(w) if right else v.ljust(w) for v, w in zip(values, widths, strict=True)
+        ]
         return " ".join([name.ljust(first), *justified])
 
-    return "\n".join(
-        [line("", header), *(line(r, c) for r, c in zip(rows, cells, strict=True))]
-    )
+    return "\n".join([line("", header), *(line(r, c) for r, c in zip(rows, cells, strict=True))])
 
 
 def vector_text(names: Sequence[str], cells: Sequence[str], *, gap: int = 1) -> str:
@@ -54,7 +54,7 @@ def quantile_text(values: FloatArray, digits: int) -> str:
     return vector_text(["Min", "1Q", "Median", "3Q", "Max"], format_numbers(list(values), digits))
 
 
-def coefficient_text(
+def coefficient_text(  # noqa: PLR0913 - one argument per symbol of the formula
     table: FloatArray,
     names: Sequence[str],
     header: Sequence[str],
@@ -144,4 +144,3 @@ def _show_small(
     texts = format_numbers([float(table[i, j]) for i, j in wrong], max(1, digits - 1))
     for (i, j), text in zip(wrong, texts, strict=True):
         cells[i][j] = text
-

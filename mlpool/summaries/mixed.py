@@ -21,7 +21,7 @@ _MOST_CORRELATIONS = 20
 
 def print_mixed(m: Any) -> str:
     """Return lme4's ``print(m)``."""
-    lines = _title(m, "") + [_criterion_line(m, summary=False)]
+    lines = [*_title(m, ""), _criterion_line(m, summary=False)]
     lines += ["Random effects:", varcorr_text(m.varcorr(), digits=_DIGITS), _size_line(m)]
     lines += [
         "Fixed Effects:",
@@ -45,11 +45,17 @@ def summarise_mixed(m: Any, ddf: str | None = None, correlation: bool | None = N
     if m.design.weights is not None:
         scaled = scaled * np.sqrt(m.design.weights)
     lines = [*_title(m, note), "", _criterion_line(m, summary=True), "", "Scaled residuals: "]
-    lines += [quantile_text(zapsmall(five_numbers(scaled), _DIGITS + 1), _DIGITS), "", "Random effects:"]
+    lines += [
+        quantile_text(zapsmall(five_numbers(scaled), _DIGITS + 1), _DIGITS),
+        "",
+        "Random effects:",
+    ]
     lines += [varcorr_text(m.varcorr(), digits=_DIGITS, variances=True), _size_line(m), ""]
     lines += [
         "Fixed effects:",
-        coefficient_text(table, m.names, header, digits=_DIGITS, n_estimates=3 if ddf else 2, has_p=bool(ddf)),
+        coefficient_text(
+            table, m.names, header, digits=_DIGITS, n_estimates=3 if ddf else 2, has_p=bool(ddf)
+        ),
     ]
     p = len(m.names)
     if p > 1 and (correlation or (correlation is None and p <= _MOST_CORRELATIONS)):
@@ -68,7 +74,9 @@ def varcorr_text(varcorr: Any, digits: int = 5, *, variances: bool = False) -> s
     sds = np.concatenate([b.sd for b in blocks])
     all_sds = np.append(sds, varcorr.sigma) if varcorr.sigma is not None else sds
     groups = list(varcorr.labels)
-    labels = [g if i == 0 else "" for b, g in zip(blocks, groups, strict=True) for i in range(len(b.sd))]
+    labels = [
+        g if i == 0 else "" for b, g in zip(blocks, groups, strict=True) for i in range(len(b.sd))
+    ]
     names = [n for b in blocks for n in b.names]
     if varcorr.sigma is not None:
         labels.append("Residual")
@@ -144,11 +152,11 @@ def _table(m: Any, ddf: str | None) -> tuple[FloatArray, list[str], str]:
 
 
 def _correlation_text(m: Any) -> str:
-    V = m.vcov().to_numpy()
-    sd = np.sqrt(np.diag(V))
-    R = np.round(V / np.outer(sd, sd), 3)
+    vcov = m.vcov().to_numpy()
+    sd = np.sqrt(np.diag(vcov))
+    cor = np.round(vcov / np.outer(sd, sd), 3)
     p = len(sd)
-    texts = [f"{v:.3f}" for v in R.ravel()]
+    texts = [f"{v:.3f}" for v in cor.ravel()]
     width = max(map(len, texts))
     cells = [
         [texts[i * p + j].rjust(width) if j < i else "" for j in range(p - 1)] for i in range(1, p)
@@ -161,7 +169,8 @@ def _warnings(m: Any, *, summary: bool) -> list[str]:
     if m.aliased:
         noun = "column / coefficient" if len(m.aliased) == 1 else "columns / coefficients"
         lines.append(
-            f"fit warnings:\nfixed-effect model matrix is rank deficient so dropping {len(m.aliased)} {noun}"
+            "fit warnings:\nfixed-effect model matrix is rank deficient so dropping "
+            f"{len(m.aliased)} {noun}"
         )
     if m.is_singular:
         line = "optimizer (nloptwrap) convergence code: 0 (OK)"

@@ -1,4 +1,4 @@
-"""R's number formatting: ``format()``, ``format.pval()``, ``zapsmall()``, ``quantile()``, ``abbreviate()``.
+"""R's number formatting: ``format``, ``format.pval``, ``zapsmall``, ``abbreviate``.
 
 R chooses one number of decimals for a whole vector: as many as the element needs that shows
 `digits` significant digits, without trailing zeros; scientific notation where that is shorter.
@@ -7,7 +7,7 @@ R chooses one number of decimals for a whole vector: as many as the element need
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -111,7 +111,7 @@ def abbreviate(names: Sequence[str], minlength: int) -> list[str]:
 
 
 def _abbreviate_one(name: str, minlength: int) -> str:
-    """Drop lower-case vowels from the end, then lower-case letters, then anything but first letters."""
+    """Drop vowels from the end, then lower-case letters, then all but first letters."""
     text = list(name.strip())
 
     def is_first(i: int) -> bool:
@@ -120,7 +120,7 @@ def _abbreviate_one(name: str, minlength: int) -> str:
     def is_last(i: int) -> bool:
         return not text[i - 1].isspace() and (i + 1 == len(text) or text[i + 1].isspace())
 
-    rules = (
+    rules: tuple[Callable[[int], bool], ...] = (
         lambda i: text[i] in "aeiou" and is_last(i),
         lambda i: text[i] in "aeiou" and not is_first(i),
         lambda i: text[i].islower() and is_last(i),

@@ -41,7 +41,8 @@ def print_single(m: Any) -> str:
         n = m.nobs
         has_intercept = "(Intercept)" in m.names
         lines += [
-            f"Degrees of Freedom: {n - int(has_intercept)} Total (i.e. Null);  {m.df_residual} Residual",
+            f"Degrees of Freedom: {n - int(has_intercept)} Total (i.e. Null);  "
+            f"{m.df_residual} Residual",
             f"Null Deviance:\t    {format_one(signif(m.fit.null_deviance, _DIGITS))} ",
             f"Residual Deviance: {format_one(signif(m.deviance, _DIGITS))} \t"
             f"AIC: {format_one(signif(m.aic, _DIGITS))}",
@@ -55,7 +56,13 @@ def summarise_lm(m: Any) -> Summary:
     weights = m.design.weights
     resid = m.resid.to_numpy() * (1.0 if weights is None else np.sqrt(weights))
     r2, adjusted, f, dfs = _fit_measures(m)
-    lines = ["", "Call:", m.call, "", "Weighted Residuals:" if weights is not None else "Residuals:"]
+    lines = [
+        "",
+        "Call:",
+        m.call,
+        "",
+        "Weighted Residuals:" if weights is not None else "Residuals:",
+    ]
     lines += [_residual_block(m, resid), "", _coefficient_heading(m)]
     lines += [_table_text(m, table, "t"), ""]
     lines += [*_robust_line(m), _sigma_line(m)]
@@ -101,7 +108,12 @@ def summarise_glm(m: Any) -> Summary:
     ]
     if m.n_missing:
         lines.append(f"  ({m.n_missing} observations deleted due to missingness)")
-    lines += [f"AIC: {format_one(m.aic, 5)}", "", f"Number of Fisher Scoring iterations: {m.fit.iterations}", ""]
+    lines += [
+        f"AIC: {format_one(m.aic, 5)}",
+        "",
+        f"Number of Fisher Scoring iterations: {m.fit.iterations}",
+        "",
+    ]
     return Summary(text="\n".join(lines), coefficients=frame, sigma=m.sigma)
 
 
@@ -114,9 +126,13 @@ def _deviance_block(m: Any) -> str:
     if len(residuals) > 5:
         shown = five_numbers(residuals)
         return vector_text(
-            ["Min", "1Q", "Median", "3Q", "Max"], format_numbers(list(zapsmall(shown, 5)), _DIGITS), gap=2
+            ["Min", "1Q", "Median", "3Q", "Max"],
+            format_numbers(list(zapsmall(shown, 5)), _DIGITS),
+            gap=2,
         )
-    return vector_text([str(i) for i in m.design.index], format_numbers(list(residuals), _DIGITS), gap=2)
+    return vector_text(
+        [str(i) for i in m.design.index], format_numbers(list(residuals), _DIGITS), gap=2
+    )
 
 
 def _residual_block(m: Any, resid: FloatArray) -> str:
@@ -163,8 +179,8 @@ def _fit_measures(m: Any) -> tuple[float, float, float | None, tuple[int, int]]:
         return r2, adjusted, (total - rss) / slopes / (rss / df), (slopes, df)
     keep = [i for i, name in enumerate(m.names) if name != "(Intercept)"]
     b = m.fixef().to_numpy()[keep]
-    V = m.vcov().to_numpy()[np.ix_(keep, keep)]
-    return r2, adjusted, float(b @ np.linalg.lstsq(V, b, rcond=None)[0]) / slopes, (slopes, df)
+    vcov = m.vcov().to_numpy()[np.ix_(keep, keep)]
+    return r2, adjusted, float(b @ np.linalg.lstsq(vcov, b, rcond=None)[0]) / slopes, (slopes, df)
 
 
 def _coefficients(m: Any, letter: str) -> tuple[FloatArray, pd.DataFrame]:

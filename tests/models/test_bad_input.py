@@ -1,4 +1,4 @@
-"""A user's mistakes, from the outside: one clear sentence each, or the right answer and a warning."""
+"""A user's mistakes: one clear sentence each, or the right answer and a warning."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_one_sentence(formula, options, error, match, df):
 
 def test_unknown_arguments(df):
     for verb, formula in (("lm", "y ~ x"), ("glm", "y ~ x"), ("lmer", "y ~ (1 | g)")):
-        with pytest.raises(mlpool.OptionError, match="has no argument 'weight'. Did you mean"):
+        with pytest.raises(mlpool.OptionError, match=r"has no argument 'weight'. Did you mean"):
             getattr(mlpool, verb)(formula, df, weight="x")
     with pytest.raises(TypeError):
         mlpool.fit("y ~ x", df, weight="x")

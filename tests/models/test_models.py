@@ -45,7 +45,9 @@ def test_both_engines_give_the_same_answer(formula, reml):
 
 def test_statsmodels_results_underneath():
     d = mlpool.load_data("sleepstudy")
-    assert mlpool.lm("Reaction ~ Days", d).statsmodels.rsquared == pytest.approx(0.2864714, abs=1e-6)
+    assert mlpool.lm("Reaction ~ Days", d).statsmodels.rsquared == pytest.approx(
+        0.2864714, abs=1e-6
+    )
     assert mlpool.lmer("Reaction ~ Days + (1 | Subject)", d).statsmodels.scale > 0
 
 
@@ -116,9 +118,7 @@ def test_dispatch_and_optimum():
     m = mlpool.fit("Reaction ~ Days + (1 | Subject)", d)
     assert m.kind == "lmer"
     assert m.optimum.evaluations == len(m.optimum.log) <= 20
-    restarted = mlpool.fit(
-        "Reaction ~ Days + (1 | Subject)", d, control={"start": tuple(m.theta)}
-    )
+    restarted = mlpool.fit("Reaction ~ Days + (1 | Subject)", d, control={"start": tuple(m.theta)})
     assert restarted.criterion == pytest.approx(m.criterion, rel=1e-12)
 
 

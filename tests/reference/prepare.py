@@ -1,4 +1,4 @@
-"""Reference cases to data frames and model calls: the steps that the R scripts applied to the CSVs."""
+"""Reference cases to data frames: the steps that the R scripts applied to the CSVs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R's printed texts, character by character: bundled data from tests, course data from ``shared``."""
+"""R's printed texts, character by character, of bundled and of course data."""
 
 from __future__ import annotations
 

@@ -1,27 +1,63 @@
-"""Sums between two grouping factors: Z_f'W Z_g, one small block per pair of levels that meet."""
+"""Sums for several grouping factors: per factor as for one, and between the factors.
+
+Per factor they are those of :mod:`mlpool.engine.clustersums`, all in the same distinct columns U of
+[1 Z X y] about their centres. Between two factors f and g
+
+    V[l, m] = sum over rows in level l of f and level m of g of  w U_a U_b
+
+is kept only where the two levels meet. Nothing of length n is kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlpool.engine.clustersums import CrossProducts
+from mlpool.engine.columns import Layout, Rows
+from mlpool.engine.types import LmmData
 from mlpool.typing import FloatArray, IntArray
 
-_PAIR_CHUNK = 4_000_000
-"""Pairs handled at a time; fewer are kept between evaluations."""
+DENSE_PAIRS = 4
+"""Pairs of levels per row of a batch up to which sums go to a table instead of a sort."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CrossBlock:
-    """Where levels of two factors meet.
+class GroupingFactor:
+    """One grouping factor with all its terms.
+
+    Attributes
+    ----------
+    terms : tuple of int
+        Which terms of the model share it.
+    sizes : tuple of int
+        Columns of each of these terms.
+    codes : ndarray of int (n,)
+    n_levels : int
+    """
+
+    terms: tuple[int, ...]
+    sizes: tuple[int, ...]
+    codes: IntArray
+    n_levels: int
+
+    @property
+    def n_effects(self) -> int:
+        """Random effects on this factor."""
+        return self.n_levels * sum(self.sizes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairSums:
+    """Sums over the rows in which a level of one factor meets a level of another.
 
     Attributes
     ----------
     rows, cols : ndarray of int (m,)
-        Levels of the first and the second factor, sorted by row.
-    values : ndarray (m, q_f, q_g)
+        The two levels, sorted by row and then column.
+    values : ndarray (a, b, m)
+        For the outer columns of both factors.
     """
 
     rows: IntArray
@@ -29,122 +65,170 @@ class CrossBlock:
     values: FloatArray
 
 
-def cross_sums(
-    codes_f: IntArray,
-    codes_g: IntArray,
-    n_levels_g: int,
-    read: Callable[[int, int], tuple[FloatArray, FloatArray]],
-    weights: FloatArray | None,
+def grouping_factors(data: LmmData) -> tuple[GroupingFactor, ...]:
+    """Gather the terms of each grouping factor, in order of their first term."""
+    by_factor: dict[int, list[int]] = {}
+    for i, term in enumerate(data.terms):
+        by_factor.setdefault(term.factor, []).append(i)
+    return tuple(
+        GroupingFactor(
+            terms=tuple(terms),
+            sizes=tuple(data.terms[t].z.shape[1] for t in terms),
+            codes=data.terms[terms[0]].codes,
+            n_levels=data.terms[terms[0]].n_levels,
+        )
+        for terms in by_factor.values()
+    )
+
+
+def parent_levels(fine: GroupingFactor, coarse: GroupingFactor, batch_rows: int) -> IntArray | None:
+    """Return the coarse level that each fine level lies in, or None where one lies in several."""
+    if coarse.n_levels > fine.n_levels:
+        return None
+    parent = np.full(fine.n_levels, -1, dtype=np.int64)
+    for start in range(0, len(fine.codes), batch_rows):
+        f = fine.codes[start : start + batch_rows]
+        c = coarse.codes[start : start + batch_rows]
+        is_new = parent[f] < 0
+        parent[f[is_new]] = c[is_new]
+        if not np.array_equal(parent[f], c):
+            return None
+    return parent
+
+
+def factor_sums(
+    data: LmmData, factors: tuple[GroupingFactor, ...], batch_rows: int
+) -> tuple[CrossProducts, ...]:
+    """Make the sums of every factor, all in the same distinct columns.
+
+    Raises
+    ------
+    DataError
+        If a weight is not positive and finite or a code is out of range.
+    FitError
+        If there are no rows or values are not finite.
+    """
+    made: list[CrossProducts] = []
+    layout = None
+    for factor in factors:
+        rows = _rows(data, factors, factor)
+        sums = CrossProducts.from_rows(rows, batch_rows=batch_rows, layout=layout)
+        layout = sums.layout
+        made.append(sums)
+    assert layout is not None
+    return tuple(
+        _own_columns(sums, _first_column(factors, i), sum(factor.sizes))
+        for i, (sums, factor) in enumerate(zip(made, factors, strict=True))
+    )
+
+
+def _rows(data: LmmData, factors: tuple[GroupingFactor, ...], factor: GroupingFactor) -> Rows:
+    return Rows(
+        y=data.y,
+        X=data.X,
+        Z=tuple(data.terms[t].z for f in factors for t in f.terms),
+        codes=factor.codes,
+        n_levels=factor.n_levels,
+        weights=data.weights,
+        offset=data.offset,
+    )
+
+
+def _first_column(factors: tuple[GroupingFactor, ...], i: int) -> int:
+    return sum(sum(f.sizes) for f in factors[:i])
+
+
+def _own_columns(sums: CrossProducts, first: int, q: int) -> CrossProducts:
+    """Leave only one factor's own columns in the layout's Z, and their sums."""
+    whole = sums.layout
+    z = whole.index[whole.p + first : whole.p + first + q]
+    outer = tuple(sorted({0, *z}))
+    where = [sums.outer.index(a) for a in outer]
+    layout = Layout((*whole.index[: whole.p], *z, whole.index[-1]), whole.centre, whole.p, q)
+    return replace(sums, layout=layout, outer=outer, sums=sums.sums[where])
+
+
+def pair_sums(
+    data: LmmData,
+    factors: tuple[GroupingFactor, GroupingFactor],
+    sums: tuple[CrossProducts, CrossProducts],
     batch_rows: int,
-) -> CrossBlock:
-    """Return the sums of products of Z_f and Z_g over the rows of each pair of levels.
+) -> PairSums:
+    """Return the sums between two factors, for the outer columns of both.
 
     Parameters
     ----------
-    codes_f, codes_g : ndarray of int (n,)
-    n_levels_g : int
-    read : callable
-        ``read(start, stop)`` gives (Z_f (b, q_f), Z_g (b, q_g)).
-    weights : ndarray (n,) or None
+    data : LmmData
+    factors : pair of GroupingFactor
+    sums : pair of CrossProducts
+        The factors' own sums: they say which columns, about which centres.
     batch_rows : int
     """
-    keys_all, values_all = [], []
-    for start in range(0, len(codes_f), batch_rows):
-        stop = min(start + batch_rows, len(codes_f))
-        key = codes_f[start:stop].astype(np.int64) * n_levels_g + codes_g[start:stop]
-        unique, inverse = np.unique(key, return_inverse=True)
-        Zf, Zg = read(start, stop)
-        if weights is not None:
-            Zf = Zf * weights[start:stop, None]
-        keys_all.append(unique)
-        values_all.append(_sum_pairs(inverse, Zf, Zg, len(unique)))
-    keys, values = np.concatenate(keys_all), np.concatenate(values_all)
-    unique, inverse = np.unique(keys, return_inverse=True)
-    if len(unique) < len(keys):
-        merged = np.zeros((len(unique), *values.shape[1:]))
-        np.add.at(merged, inverse, values)
-    else:
-        merged = values[np.argsort(keys, kind="stable")]
-    return CrossBlock(rows=unique // n_levels_g, cols=unique % n_levels_g, values=merged)
+    f, g = factors
+    table = np.int64(f.n_levels) * g.n_levels
+    keys: list[IntArray] = []
+    values: list[FloatArray] = []
+    is_dense = table <= DENSE_PAIRS * len(f.codes)
+    step = max(batch_rows, int(table) // DENSE_PAIRS) if is_dense else batch_rows
+    for start in range(0, len(f.codes), step):
+        stop = min(start + step, len(f.codes))
+        key = f.codes[start:stop].astype(np.int64) * g.n_levels + g.codes[start:stop]
+        U = _outer_columns(data, f, sums[0], start, stop)
+        V = _outer_columns(data, g, sums[1], start, stop)
+        found, inverse = _present(key, int(table)) if is_dense else _sorted(key)
+        keys.append(found)
+        values.append(_sum_products(U, V, inverse, found.size))
+    return _merge(keys, values, g.n_levels)
 
 
-def _sum_pairs(inverse: IntArray, Zf: FloatArray, Zg: FloatArray, m: int) -> FloatArray:
-    out = np.empty((m, Zf.shape[1], Zg.shape[1]))
-    for a in range(Zf.shape[1]):
-        for b in range(Zg.shape[1]):
-            out[:, a, b] = np.bincount(inverse, Zf[:, a] * Zg[:, b], m)
+def _present(key: IntArray, table: int) -> tuple[IntArray, IntArray]:
+    """Distinct keys and each row's place among them, by a table of all possible keys."""
+    is_there = np.zeros(table, dtype=np.bool_)
+    is_there[key] = True
+    found = np.flatnonzero(is_there)
+    place = np.empty(table, dtype=np.int32)
+    place[found] = np.arange(found.size, dtype=np.int32)
+    return found, place[key]
+
+
+def _sorted(key: IntArray) -> tuple[IntArray, IntArray]:
+    found, inverse = np.unique(key, return_inverse=True)
+    return found, inverse
+
+
+def _outer_columns(
+    data: LmmData, factor: GroupingFactor, sums: CrossProducts, start: int, stop: int
+) -> list[FloatArray | None]:
+    """Outer columns of some rows times sqrt(weight); None stands for an unweighted constant."""
+    root = None if data.weights is None else np.sqrt(data.weights[start:stop])
+    columns: list[FloatArray | None] = [root]
+    z = sums.layout.z
+    blocks = [data.terms[t].z.rows(start, stop) for t in factor.terms]
+    sources = [block[:, c] for block in blocks for c in range(block.shape[1])]
+    for distinct in sums.outer[1:]:
+        column = sources[int(np.flatnonzero(z == distinct)[0])] - sums.layout.centre[distinct]
+        columns.append(column if root is None else column * root)
+    return columns
+
+
+def _sum_products(
+    U: list[FloatArray | None], V: list[FloatArray | None], inverse: IntArray, m: int
+) -> FloatArray:
+    out = np.empty((len(U), len(V), m))
+    for a, u in enumerate(U):
+        for b, v in enumerate(V):
+            product = v if u is None else u if v is None else u * v
+            out[a, b] = np.bincount(inverse, product, m)
     return out
 
 
-@dataclass(slots=True)
-class SparseRows:
-    """C = Z_1'Z_2 as rows of the leading factor: a shared pattern with q_1 values per entry.
-
-    Attributes
-    ----------
-    indptr : ndarray of int (J + 1,)
-    cols : ndarray of int (nnz,)
-        Positions among the trailing random effects, increasing within a row.
-    data : ndarray (nnz, q_1)
-    """
-
-    indptr: IntArray
-    cols: IntArray
-    data: FloatArray
-    _cached: list[tuple[IntArray, IntArray, IntArray, IntArray]] | None = None
-
-    @property
-    def rows(self) -> IntArray:
-        """Row of each entry."""
-        return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
-
-    @property
-    def n_pairs(self) -> int:
-        """Pairs of entries that share a row, each counted once."""
-        counts = np.diff(self.indptr).astype(np.int64)
-        return int((counts * (counts + 1) // 2).sum())
-
-    def pairs(self, n2: int) -> Iterator[tuple[IntArray, IntArray, IntArray, IntArray]]:
-        """Yield (row, first entry, second entry, flat index) of pairs with first >= second column.
-
-        The flat index points into the lower triangle of an n2 x n2 matrix in Fortran order.
-        """
-        if self._cached is not None:
-            yield from self._cached
-            return
-        keep: list[tuple[IntArray, IntArray, IntArray, IntArray]] = []
-        is_small = self.n_pairs <= _PAIR_CHUNK * 4
-        for first, last in self._row_chunks():
-            chunk = self._pairs_of(first, last, n2)
-            if is_small:
-                keep.append(chunk)
-            yield chunk
-        if is_small:
-            self._cached = keep
-
-    def _row_chunks(self) -> list[tuple[int, int]]:
-        counts = np.diff(self.indptr).astype(np.int64)
-        total = np.cumsum(counts * (counts + 1) // 2)
-        chunks, first, base = [], 0, 0
-        while first < len(counts):
-            last = int(np.searchsorted(total, base + _PAIR_CHUNK, side="right"))
-            last = max(last, first + 1)
-            chunks.append((first, last))
-            base = int(total[last - 1])
-            first = last
-        return chunks
-
-    def _pairs_of(
-        self, first: int, last: int, n2: int
-    ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-        starts, stops = self.indptr[first:last], self.indptr[first + 1 : last + 1]
-        counts = stops - starts
-        entry = np.arange(starts[0], stops[-1])
-        within = entry - np.repeat(starts, counts)
-        repeats = within + 1
-        one = np.repeat(entry, repeats)
-        offset = np.arange(len(one)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-        two = np.repeat(entry - within, repeats) + offset
-        row = np.repeat(np.repeat(np.arange(first, last), counts), repeats)
-        index = self.cols[two].astype(np.int64) * n2 + self.cols[one]
-        return row.astype(np.int32), one.astype(np.int32), two.astype(np.int32), index
+def _merge(keys: list[IntArray], values: list[FloatArray], n_levels: int) -> PairSums:
+    """Add up the batches and sort by row and column."""
+    found, sums = keys[0], values[0]
+    if len(keys) > 1:
+        found, inverse = np.unique(np.concatenate(keys), return_inverse=True)
+        joined = np.concatenate(values, axis=2)
+        sums = np.empty((*joined.shape[:2], found.size))
+        for a, b in np.ndindex(*joined.shape[:2]):
+            sums[a, b] = np.bincount(inverse, joined[a, b], found.size)
+    return PairSums(rows=found // n_levels, cols=found % n_levels, values=sums)

@@ -1,0 +1,312 @@
+"""Block elimination of V = I + Z Sigma Z' for a nested chain and a dense core of random effects.
+
+With Sigma = Lambda Lambda' block-diagonal and the blocks of Z'Z from :mod:`mlpool.engine.blocks`, per
+level j of a chain factor (what finer factors left of A, of the cross-products U with coarser factors,
+C with the core and D with any other columns)
+
+    R = (I + A Sigma)^-1        K = R A        N = Sigma R = Lambda M^-1 Lambda'
+    A_up -= U'N U      U_up -= U'N U_next      C_up -= U'N C      D_up -= U'N D       (its parents)
+    S    -= C'N C      D_core -= C'N D                                              (the core)
+
+and the core itself is S = what is left of Z'Z there, M = Lambda'S Lambda + I = L L' (dpotrf). Then
+log|V| = sum log|I + A Sigma| + log|M| (Bates et al. 2015, JSS 67(1), eqs. 17-18). Sigma may be singular
+everywhere: nothing is divided by it.
+
+Backwards, the blocks of N = Lambda M^-1 Lambda' over *all* factors that derivatives and conditional
+variances need follow from the core outwards (Takahashi, Fagan & Chin 1973): with B = [U C] and X the
+blocks of N for what B touches,
+
+    N_j,later = -N_j B X        N_jj = N_j + N_j (B X B') N_j        Z_j'V^-1 Z_j = K_j - R_j (B X B') R_j'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlpool.engine.blocks import Blocks, ChainLevel
+from mlpool.engine.dense_core import DenseCore
+from mlpool.engine.small import multiply, transpose
+from mlpool.typing import FloatArray, IntArray
+
+
+@dataclass(slots=True, kw_only=True)
+class Level:
+    """One eliminated factor: what finer factors left of its blocks, and what eliminates it.
+
+    Attributes
+    ----------
+    R, K, N : ndarray (q, q, J)
+    up : list of ndarray (q, J, q_coarse)
+    C : ndarray (q, nnz) or None
+        Values on the pattern of the level's core rows; None where there is no core.
+    """
+
+    R: FloatArray
+    K: FloatArray
+    N: FloatArray
+    up: list[FloatArray]
+    C: FloatArray | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Reduced:
+    """Columns after the forward pass: Z'x of every factor without what finer ones explain.
+
+    Attributes
+    ----------
+    levels : list of ndarray (q, J, k)
+    core : ndarray (n2, k) or None
+    """
+
+    levels: list[FloatArray]
+    core: FloatArray | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected:
+    """Blocks of the inverse: the quadratic forms and N of every level of the chain.
+
+    Attributes
+    ----------
+    quadratic : tuple of ndarray (q, q, J)
+        B X B'.
+    N : tuple of ndarray (q, q, J)
+        Diagonal blocks of Lambda M^-1 Lambda' (conditional covariances over sigma^2).
+    """
+
+    quadratic: tuple[FloatArray, ...]
+    N: tuple[FloatArray, ...]
+
+
+class Elimination:
+    """The factorisation of V at one Sigma.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    factors : tuple of ndarray
+        Lambda of the chain's factors (q, any number of columns), then of the core's (q, q).
+
+    Attributes
+    ----------
+    logdet : float
+        log|V|.
+    """
+
+    def __init__(self, blocks: Blocks, factors: tuple[FloatArray, ...]) -> None:
+        self.blocks = blocks
+        self.levels: list[Level] = []
+        self.logdet = 0.0
+        A = [level.A for level in blocks.levels]
+        up = [list(level.up) for level in blocks.levels]
+        C = [None if level.C is None else level.C.values for level in blocks.levels]
+        gram: FloatArray | None = None
+        for i, level in enumerate(blocks.levels):
+            R, K, N, logdet = sweep(A[i], factors[i])
+            self.logdet += logdet
+            self.levels.append(Level(R=R, K=K, N=N, up=up[i], C=C[i]))
+            if level.C is not None:
+                taken = level.C.gram(N, None if i == 0 else C[i])
+                gram = taken if gram is None else gram + taken
+            _update_parents_inplace(level, self.levels[i], i, A, up, C)
+        self.core: DenseCore | None = None
+        if blocks.core is not None and gram is not None:
+            self.core = DenseCore(blocks.core, gram, factors[len(blocks.levels) :])
+            self.logdet += self.core.logdet
+
+    # --- columns ----------------------------------------------------------------------------
+
+    def reduce(self, levels: list[FloatArray], core: FloatArray | None) -> Reduced:
+        """Run the forward pass over columns Z'x, one (q, J, k) per level and (n2, k)."""
+        levels, core = list(levels), core
+        for i, (level, done) in enumerate(zip(self.blocks.levels, self.levels, strict=True)):
+            Nx = _apply(done.N, levels[i])
+            for m, (parent, U) in enumerate(zip(level.parents, done.up, strict=True), start=i + 1):
+                levels[m] = levels[m] - _to_parents(parent, U, Nx, levels[m].shape[1])
+            if level.C is not None and core is not None and done.C is not None:
+                C = level.C.matrix(done.C)
+                core = core - C.T @ Nx.reshape(-1, Nx.shape[2])
+        return Reduced(levels=levels, core=core)
+
+    def inner(self, a: Reduced, b: Reduced) -> FloatArray:
+        """Return what the random effects explain of the products of two sets of columns."""
+        out = np.zeros((a.levels[0].shape[2], b.levels[0].shape[2]))
+        for left, right, done in zip(a.levels, b.levels, self.levels, strict=True):
+            out += np.tensordot(left, _apply(done.N, right), axes=((0, 1), (0, 1)))
+        if self.core is not None and a.core is not None and b.core is not None:
+            out += a.core.T @ self.core.solve(b.core)
+        return out
+
+    def residuals(self, x: Reduced) -> tuple[Reduced, Reduced]:
+        """Return (Lambda M^-1 Lambda'Z'x, Z'V^-1 x) of every factor, the backward pass."""
+        modes, rest = list(x.levels), list(x.levels)
+        core_modes = core_rest = None
+        if self.core is not None and x.core is not None:
+            core_modes = self.core.solve(x.core)
+            core_rest = x.core - self.core.multiply(core_modes)
+        for i in reversed(range(len(self.levels))):
+            level, done = self.blocks.levels[i], self.levels[i]
+            right = x.levels[i]
+            for m, (parent, U) in enumerate(zip(level.parents, done.up, strict=True), start=i + 1):
+                right = right - _from_parents(parent, U, modes[m])
+            if level.C is not None and core_modes is not None and done.C is not None:
+                right = right - (level.C.matrix(done.C) @ core_modes).reshape(right.shape)
+            modes[i], rest[i] = _apply(done.N, right), _apply(done.R, right)
+        return Reduced(levels=modes, core=core_modes), Reduced(levels=rest, core=core_rest)
+
+    # --- blocks of the inverse --------------------------------------------------------------
+
+    def select(self) -> Selected:
+        """Return the blocks of the inverse that the chain's factors need."""
+        count = len(self.levels)
+        quadratic: list[FloatArray] = [np.empty(0)] * count
+        N: list[FloatArray] = [np.empty(0)] * count
+        across: dict[tuple[int, int], FloatArray] = {}
+        core: list[FloatArray | None] = [None] * count
+        for i in reversed(range(count)):
+            level, done = self.blocks.levels[i], self.levels[i]
+            T = self._touched(i, N, across, core)
+            q_form = np.zeros_like(done.N)
+            for U, t in zip(done.up, T, strict=True):
+                q_form += np.einsum("ajk,bjk->abj", t, U)
+            if level.C is not None and self.core is not None and done.C is not None:
+                q_form += self._core_form(i, core)
+            quadratic[i] = (q_form + transpose(q_form)) / 2
+            N[i] = done.N + multiply(multiply(done.N, quadratic[i]), done.N)
+            for m, t in enumerate(T, start=i + 1):
+                across[i, m] = -_apply(done.N, t)
+        return Selected(quadratic=tuple(quadratic), N=tuple(N))
+
+    def _touched(
+        self,
+        i: int,
+        N: list[FloatArray],
+        across: dict[tuple[int, int], FloatArray],
+        core: list[FloatArray | None],
+    ) -> list[FloatArray]:
+        """B X for the columns of each coarser factor, (q, J, q_coarse)."""
+        level, done = self.blocks.levels[i], self.levels[i]
+        out = []
+        later = range(i + 1, len(self.levels))
+        for m in later:
+            t = np.zeros_like(done.up[m - i - 1])
+            for other in later:
+                parent, U = level.parents[other - i - 1], done.up[other - i - 1]
+                t += np.einsum("ajs,sjk->ajk", U, _between(other, m, i, parent, self, N, across))
+            X = core[m]
+            if level.C is not None and X is not None and done.C is not None:
+                t += level.C.row_products(done.C, X[:, level.C.lift[m - i - 1]]).transpose(0, 2, 1)
+            out.append(t)
+        return out
+
+    def _core_form(self, i: int, core: list[FloatArray | None]) -> FloatArray:
+        """The part of B X B' that ends in the core; keeps N_j,core for finer factors."""
+        level, done = self.blocks.levels[i], self.levels[i]
+        rows, C = level.C, done.C
+        assert rows is not None and C is not None and self.core is not None
+        X = self.core.inverse()
+        if i == 0 and not level.up:
+            return rows.quadratic(X)
+        T = np.zeros_like(C)
+        for m, U in enumerate(done.up, start=i + 1):
+            later = core[m]
+            assert later is not None
+            T += np.einsum("aes,se->ae", U[:, rows.rows], later[:, rows.lift[m - i - 1]])
+        if i == 0:
+            return rows.quadratic(X) + rows.row_products(T, C)
+        T += rows.times(X, C)
+        core[i] = -rows.left_multiply(done.N, T)
+        return rows.row_products(T, C)
+
+
+def sweep(A: FloatArray, Lam: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+    """Return R, K, N (q, q, J) and sum log|I + A Sigma|, one column of Lambda at a time.
+
+    Each column is a rank-one change (Sherman & Morrison 1950), so singular Sigma is no special case.
+    """
+    q, _, J = A.shape
+    K = A.copy()
+    R = np.zeros_like(A)
+    R[np.arange(q), np.arange(q)] = 1.0
+    logdet = 0.0
+    for lam in Lam.T:
+        if not lam.any():
+            continue
+        u = (lam @ K.reshape(q, q * J)).reshape(q, J)
+        s = (lam @ R.reshape(q, q * J)).reshape(q, J)
+        d = 1.0 + lam @ u
+        logdet += float(np.log(d).sum())
+        if q == 1:
+            # The same numbers without the cancellation of 1 - lambda^2 A / d.
+            K, R = K / d, R / d
+            continue
+        R -= u[:, None] * (s / d)
+        K -= u[:, None] * (u / d)
+    N = ((Lam @ Lam.T) @ R.reshape(q, q * J)).reshape(q, q, J)
+    return R, K, (N + transpose(N)) / 2, logdet
+
+
+def _update_parents_inplace(
+    level: ChainLevel,
+    done: Level,
+    i: int,
+    A: list[FloatArray],
+    up: list[list[FloatArray]],
+    C: list[FloatArray | None],
+) -> None:
+    """Take what the eliminated factor i explains off its parents' A, up and C."""
+    for m, (parent, U) in enumerate(zip(level.parents, done.up, strict=True), start=i + 1):
+        NU = _apply(done.N, U)
+        J = A[m].shape[2]
+        A[m] = A[m] - _to_parents(parent, U, NU, J).transpose(0, 2, 1)
+        for further in range(m + 1, len(A)):
+            change = _to_parents(parent, U, _apply(done.N, done.up[further - i - 1]), J)
+            up[m][further - m - 1] = up[m][further - m - 1] - change
+        current = C[m]
+        if current is not None and level.C is not None and done.C is not None:
+            change = np.einsum("aes,ae->se", NU[:, level.C.rows], done.C)
+            lift = level.C.lift[m - i - 1]
+            C[m] = current - np.stack([np.bincount(lift, c, current.shape[1]) for c in change])
+
+
+def _between(
+    a: int,
+    b: int,
+    i: int,
+    parent: IntArray,
+    elimination: Elimination,
+    N: list[FloatArray],
+    across: dict[tuple[int, int], FloatArray],
+) -> FloatArray:
+    """Block of N between the ancestors at levels a and b of every level of factor i."""
+    if a == b:
+        return N[a][:, :, parent].transpose(0, 2, 1)
+    if a < b:
+        return across[a, b][:, parent]
+    own = elimination.blocks.levels[i].parents[b - i - 1]
+    return across[b, a][:, own].transpose(2, 1, 0)
+
+
+def _apply(N: FloatArray, x: FloatArray) -> FloatArray:
+    """Return N_j x_j; (q, q, J) x (q, J, k) -> (q, J, k)."""
+    out = N[:, 0, :, None] * x[0]
+    for b in range(1, len(x)):
+        out += N[:, b, :, None] * x[b]
+    return np.asarray(out)
+
+
+def _to_parents(parent: IntArray, U: FloatArray, x: FloatArray, J: int) -> FloatArray:
+    """Sum U'x over the levels within each coarse level: (q_coarse, J_coarse, k)."""
+    out = np.empty((U.shape[2], J, x.shape[2]))
+    for s in range(U.shape[2]):
+        product = np.einsum("aj,ajk->jk", U[:, :, s], x)
+        for k in range(x.shape[2]):
+            out[s, :, k] = np.bincount(parent, product[:, k], J)
+    return out
+
+
+def _from_parents(parent: IntArray, U: FloatArray, x: FloatArray) -> FloatArray:
+    """Return U x of the coarse level that each level lies in: (q, J, k)."""
+    return np.einsum("ajs,sjk->ajk", U, x[:, parent])

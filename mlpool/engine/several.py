@@ -1,0 +1,540 @@
+"""Profiled ML and REML criterion of a mixed model with several grouping factors, with derivatives.
+
+With V = I + Z Sigma Z' eliminated block by block (:mod:`mlpool.engine.cholesky`),
+S = [X y]'V^-1 [X y], beta = S_xx^-1 S_xy, v = [-beta; 1], r^2 = v'S v, m = n (ML) or n - p (REML)
+(Bates et al. 2015, JSS 67(1), eqs. 34 and 41):
+
+    deviance = log|V| + m (1 + log(2 pi r^2 / m)) [+ log|S_xx|] - sum log w
+
+For the Sigma of one factor, summed over its levels j, with E_j = Z_j'V^-1 [X y],
+
+    G = d deviance / d Sigma = sum_j Z_j'V^-1 Z_j - E_jx S_xx^-1 E_jx' [REML] - (m / r^2) E_j v v'E_j'
+
+so that d deviance / d Lambda = 2 G Lambda: exact at singular Lambda too. The curvature in theta puts the
+average information (Gilmour, Thompson & Cullis 1995, Biometrics 51) in place of the traces: with
+V_i = dV / d theta_i, P = V^-1 - V^-1 X S_xx^-1 X'V^-1 and a_ij = y'P V_i P V_j P y,
+
+    H_ij = (m / r^2) (a_ij - a_i a_j / r^2) + 2 tr(G dLambda_i dLambda_j')       a_i = y'P V_i P y
+
+which needs one more pass over k columns instead of products of inverses, and whose second part is
+exact: at theta = 0, where the first vanishes, it tells true boundaries from false ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import cho_solve
+
+from mlpool.engine.blocks import (
+    Blocks,
+    Columns,
+    Structure,
+    check_core_size,
+    find_structure,
+    lay_out,
+)
+from mlpool.engine.cholesky import Elimination, Reduced
+from mlpool.engine.clustersums import CrossProducts
+from mlpool.engine.crosssums import (
+    GroupingFactor,
+    factor_sums,
+    grouping_factors,
+    pair_sums,
+    parent_levels,
+)
+from mlpool.engine.one_factor import FixedColumns
+from mlpool.engine.rank import independent_of_sums
+from mlpool.engine.several_start import moment_deviations
+from mlpool.engine.theta import FreeTemplate, Template, lower_factor, lower_form
+from mlpool.engine.types import Control, LmmData
+from mlpool.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """The profiled quantities at one theta, in working columns.
+
+    Attributes
+    ----------
+    value : float
+        Deviance or REML criterion.
+    v : ndarray (p + 1,)
+    pwrss, logdet_L2, logdet_RX2 : float
+    Sxx_inverse : ndarray (p, p)
+    elimination : Elimination
+    reduced : Reduced
+        [X y] after the forward pass.
+    """
+
+    value: float
+    v: FloatArray
+    pwrss: float
+    logdet_L2: float
+    logdet_RX2: float
+    Sxx_inverse: FloatArray
+    elimination: Elimination
+    reduced: Reduced
+
+
+class SeveralFactors:
+    """The criterion of several grouping factors as a function of theta.
+
+    Parameters
+    ----------
+    factors : sequence of GroupingFactor
+    structure : Structure
+    sums : sequence of CrossProducts
+        One per factor.
+    blocks : Blocks
+    columns : sequence of Columns
+        Each factor's working columns.
+    fixed : FixedColumns
+    template : Template
+        Of all terms, in lme4's order.
+    kept : ndarray of int
+    reml : bool
+    """
+
+    def __init__(
+        self,
+        parts: SeveralParts,
+        template: Template,
+        kept: IntArray,
+        *,
+        reml: bool,
+    ) -> None:
+        self.parts, self.template, self.kept, self.reml = parts, template, kept, reml
+        self.fixed = parts.fixed
+        self.blocks, self.total = parts.blocks, parts.blocks.total
+        self.order = (*parts.structure.chain, *parts.structure.core)
+        self.n, self.p = parts.totals.n, len(kept)
+        self.scale = parts.theta_scale(template)
+        self._last: tuple[FloatArray, Solution] | None = None
+        self._last_slopes: tuple[Solution, list[FloatArray], Reduced] | None = None
+
+    @classmethod
+    def from_data(
+        cls, data: LmmData, *, reml: bool, control: Control, kept: IntArray | None = None
+    ) -> SeveralFactors:
+        """Make all sums of `data`: the only step that touches n rows.
+
+        Raises
+        ------
+        FitError
+            If the crossed factors need a dense block beyond ``control.max_dense_bytes``, or the
+            data hold values that are not finite.
+        DataError
+            If a weight is not positive.
+        """
+        parts, kept = SeveralParts.from_data(data, control, kept)
+        return cls(parts, Template(tuple(t.z.shape[1] for t in data.terms)), kept, reml=reml)
+
+    @property
+    def k(self) -> int:
+        """Length of theta."""
+        return self.template.k
+
+    @property
+    def lower(self) -> FloatArray:
+        """Lower bounds of theta."""
+        return self.template.lower
+
+    @property
+    def m(self) -> int:
+        """Denominator of sigma^2: n (ML) or n - p (REML)."""
+        return self.n - self.p if self.reml else self.n
+
+    # --- criterion and derivatives ----------------------------------------------------------
+
+    def value(self, theta: FloatArray) -> float:
+        """Return the deviance alone: no inverse of the core is formed."""
+        return self.solve(theta).value
+
+    def evaluate(self, theta: FloatArray) -> tuple[float, FloatArray]:
+        """Return the deviance (REML criterion) and its exact gradient with respect to theta.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If the criterion does not exist (no residual left, X'V^-1 X not positive definite).
+        """
+        found = self.solve(theta)
+        slopes, _ = self.slopes(found)
+        gradient = np.empty(self.k)
+        for f, G in zip(self.order, slopes, strict=True):
+            where, row, col = self.parts.entries(self.template, f)
+            T, Lam = self.parts.columns[f].T, self._lambda(theta, f)
+            gradient[where] = 2.0 * (T.T @ G @ T @ Lam)[row, col]
+        return found.value, gradient
+
+    def solve(self, theta: FloatArray) -> Solution:
+        """Return the profiled solution at theta."""
+        if self._last is not None and np.array_equal(self._last[0], theta):
+            return self._last[1]
+        self._last = self._last_slopes = None  # give the memory of the core back first
+        found = self._profile(Elimination(self.blocks, self._factors(theta)))
+        self._last = (np.array(theta), found)
+        return found
+
+    def slopes(self, found: Solution) -> tuple[list[FloatArray], Reduced]:
+        """Return G of every factor (in ``order``) and E = Z'V^-1 [X y]."""
+        if self._last_slopes is not None and self._last_slopes[0] is found:
+            return self._last_slopes[1:]
+        elimination = found.elimination
+        selected = elimination.select()
+        _, E = elimination.residuals(found.reduced)
+        slopes = []
+        for done, q_form, e in zip(elimination.levels, selected.quadratic, E.levels, strict=True):
+            R = done.R
+            K = done.K.sum(axis=2) - np.einsum("acj,cdj,bdj->ab", R, q_form, R, optimize=True)
+            slopes.append(K - self._explained(found, e))
+        if elimination.core is not None:
+            for i, e in enumerate(self._by_factor(E)[len(slopes) :]):
+                slopes.append(elimination.core.information(i) - self._explained(found, e))
+        self._last_slopes = (found, slopes, E)
+        return slopes, E
+
+    def hessian(self, theta: FloatArray) -> FloatArray:
+        """Return the curvature in theta (k, k) with average information for the traces."""
+        found = self.solve(theta)
+        slopes, E = self.slopes(found)
+        steps = self._steps(theta, found, E)
+        gram, W = self._products(steps)
+        reduced = found.elimination.reduce(gram.levels, gram.core)
+        inner = found.elimination.inner
+        S = self._inner_products(steps, gram) - inner(reduced, reduced)
+        Sw = W - inner(reduced, found.reduced)
+        along = Sw @ found.v
+        a = S - Sw[:, : self.p] @ found.Sxx_inverse @ Sw[:, : self.p].T
+        H = (self.m / found.pwrss) * (a - np.outer(along, along) / found.pwrss)
+        for f, G in zip(self.order, slopes, strict=True):
+            where, row, col = self.parts.entries(self.template, f)
+            T = self.parts.columns[f].T
+            bend = 2.0 * (T.T @ G @ T)[np.ix_(row, row)]
+            H[np.ix_(where, where)] += np.where(col[:, None] == col[None, :], bend, 0.0)
+        return np.asarray((H + H.T) / 2)
+
+    # --- random effects ---------------------------------------------------------------------
+
+    def modes(self, theta: FloatArray) -> tuple[FloatArray, ...]:
+        """Return b = Sigma Z'V^-1 (y - X beta) of every term, (n_levels, k_t)."""
+        found = self.solve(theta)
+        _, E = found.elimination.residuals(found.reduced)
+        effects = []
+        for f, h in zip(self.order, self._by_factor(E), strict=True):
+            T, Lam = self.parts.columns[f].T, self._lambda(theta, f)
+            effects.append((Lam @ (Lam.T @ (T.T @ (h @ found.v)))).T)
+        return self._by_term(effects)
+
+    def conditional_covariances(self, theta: FloatArray) -> tuple[FloatArray, ...]:
+        """Return Var(b | y) / sigma^2 of every term, (n_levels, k_t, k_t)."""
+        elimination = Elimination(self.blocks, self._factors(theta))
+        blocks = list(elimination.select().N)
+        if elimination.core is not None:
+            core = elimination.core
+            blocks += [core.diagonal_blocks(i) for i in range(len(core.places))]
+        effects = []
+        for f, N in zip(self.order, blocks, strict=True):
+            stack = np.moveaxis(N, 2, 0)
+            effects.append(_user_blocks(stack, self.parts.columns[f].T, self._lambda(theta, f)))
+        out = self._by_term(effects)
+        return tuple(V[..., self._own_columns(t)] for t, V in enumerate(out))
+
+    def fresh(self) -> SeveralFactors:
+        """Return the same criterion without what it remembers of earlier evaluations."""
+        return SeveralFactors(self.parts, self.template, self.kept, reml=self.reml)
+
+    def _by_factor(self, x: Reduced) -> list[FloatArray]:
+        """Columns of every factor, chain first, as (q, J, k)."""
+        out = list(x.levels)
+        if self.blocks.core is not None and x.core is not None:
+            for place in self.blocks.core.places:
+                part = x.core[place.span].reshape(place.n_levels, place.q, -1)
+                out.append(part.transpose(1, 0, 2))
+        return out
+
+    def _by_term(self, effects: list[FloatArray]) -> tuple[FloatArray, ...]:
+        """Each term's rows (axis 1) of per-factor arrays (J, q, ...)."""
+        out: dict[int, FloatArray] = {}
+        for f, b in zip(self.order, effects, strict=True):
+            for term in self.parts.factors[f].terms:
+                out[term] = np.ascontiguousarray(b[:, self._own_columns(term)])
+        return tuple(out[t] for t in range(len(self.template.sizes)))
+
+    def _own_columns(self, term: int) -> slice:
+        """A term's columns among those of its factor."""
+        factor = next(f for f in self.parts.factors if term in f.terms)
+        first = sum(factor.sizes[: factor.terms.index(term)])
+        return slice(first, first + factor.sizes[factor.terms.index(term)])
+
+    # --- coordinates ------------------------------------------------------------------------
+
+    def start(self) -> FloatArray:
+        """Return starting values by moments: see :mod:`mlpool.engine.several_start`."""
+        found = moment_deviations(self.blocks, self.n)
+        matrices: dict[int, FloatArray] = {}
+        for f, deviations in zip(self.order, found, strict=True):
+            T, factor = self.parts.columns[f].T, self.parts.factors[f]
+            if len(factor.terms) == 1 and T.shape[0] == T.shape[1]:
+                matrices[factor.terms[0]] = lower_form(np.linalg.solve(T, np.diag(deviations)))
+                continue
+            working = np.abs(T).argmax(axis=0)
+            each = deviations[working] / np.abs(T).max(axis=0)
+            for term, part in zip(factor.terms, _split(each, factor.sizes), strict=True):
+                matrices[term] = np.diag(part)
+        return self.template.pack([matrices[t] for t in range(len(self.template.sizes))])
+
+    def working(self) -> SeveralFactors:
+        """Return the same criterion in coordinates that suit the search.
+
+        Full instead of triangular factors (:class:`~mlpool.engine.theta.FreeTemplate`), and
+        centred and scaled columns for every factor with a single term.
+        """
+        columns = tuple(
+            Columns(c.P, np.eye(len(c.T))) if is_centred else c
+            for c, is_centred in zip(self.parts.columns, self._centred, strict=True)
+        )
+        parts = replace(self.parts, columns=columns)
+        return SeveralFactors(parts, FreeTemplate(self.template.sizes), self.kept, reml=self.reml)
+
+    def from_working(self, theta: FloatArray) -> FloatArray:
+        """Return the user's theta for one of :meth:`working`."""
+        found = list(FreeTemplate(self.template.sizes).matrices(theta))
+        for term, T in self._centred_terms():
+            found[term] = np.asarray(np.linalg.solve(T, found[term]))
+        return self.template.pack([lower_form(lam) for lam in found])
+
+    def to_working(self, theta: FloatArray) -> FloatArray:
+        """Return theta of :meth:`working` for the user's."""
+        found = list(self.template.matrices(theta))
+        for term, T in self._centred_terms():
+            found[term] = T @ found[term]
+        return FreeTemplate(self.template.sizes).pack(found)
+
+    @property
+    def _centred(self) -> tuple[bool, ...]:
+        """Which factors the search moves in centred columns: one term, no column twice."""
+        return tuple(
+            len(f.terms) == 1 and c.T.shape[0] == c.T.shape[1]
+            for f, c in zip(self.parts.factors, self.parts.columns, strict=True)
+        )
+
+    def _centred_terms(self) -> list[tuple[int, FloatArray]]:
+        return [
+            (f.terms[0], c.T)
+            for f, c, is_centred in zip(
+                self.parts.factors, self.parts.columns, self._centred, strict=True
+            )
+            if is_centred
+        ]
+
+    # --- pieces -----------------------------------------------------------------------------
+
+    def _lambda(self, theta: FloatArray, f: int) -> FloatArray:
+        return self.parts.block_diagonal(self.template, theta, f)
+
+    def _factors(self, theta: FloatArray) -> tuple[FloatArray, ...]:
+        """Lambda of every factor in its working columns; square for the core."""
+        out = []
+        for f in self.order:
+            Lam = self.parts.columns[f].T @ self._lambda(theta, f)
+            if f in self.parts.structure.core and not _is_lower(Lam):
+                is_square = Lam.shape[0] == Lam.shape[1]
+                Lam = lower_form(Lam) if is_square else lower_factor(Lam @ Lam.T)
+            out.append(Lam)
+        return tuple(out)
+
+    def _profile(self, elimination: Elimination) -> Solution:
+        p, m = self.p, self.m
+        core = self.blocks.core
+        reduced = elimination.reduce(
+            [level.W for level in self.blocks.levels], None if core is None else core.W
+        )
+        S = self.blocks.total - elimination.inner(reduced, reduced)
+        RX = np.linalg.cholesky(S[:p, :p])
+        beta = cho_solve((RX, True), S[:p, p]) if p else np.empty(0)
+        pwrss = float(S[p, p] - S[p, :p] @ beta)
+        if not pwrss > 0.0 or m <= 0:
+            raise np.linalg.LinAlgError("no residual variation")
+        logdet_RX2 = 2.0 * float(np.log(np.diag(RX)).sum())
+        value = elimination.logdet + m * (1.0 + np.log(2.0 * np.pi * pwrss / m))
+        return Solution(
+            value=float(value + (logdet_RX2 if self.reml else 0.0) - self.parts.sum_log_weights),
+            v=np.append(-beta, 1.0),
+            pwrss=pwrss,
+            logdet_L2=elimination.logdet,
+            logdet_RX2=logdet_RX2,
+            Sxx_inverse=cho_solve((RX, True), np.eye(p)) if p else np.empty((0, 0)),
+            elimination=elimination,
+            reduced=reduced,
+        )
+
+    def _explained(self, found: Solution, E: FloatArray) -> FloatArray:
+        """What E (q, J, p + 1) takes off G: sum_j E W E' with W = (m / r^2) v v' [+ S_xx^-1]."""
+        along = E @ found.v
+        out: FloatArray = (self.m / found.pwrss) * (along @ along.T)
+        if self.reml and self.p:
+            x = E[:, :, : self.p]
+            out = out + np.tensordot(x @ found.Sxx_inverse, x, axes=((1, 2), (1, 2)))
+        return out
+
+    def _steps(self, theta: FloatArray, found: Solution, E: Reduced) -> Reduced:
+        """t_i = dSigma_i Z'P y of every theta: V_i P y = Z t_i; one column per theta."""
+        core = self.blocks.core
+        levels = [np.zeros((*level.A.shape[1:], self.k)) for level in self.blocks.levels]
+        rest = None if core is None else np.zeros((core.n2, self.k))
+        for i, (f, e) in enumerate(zip(self.order, self._by_factor(E), strict=True)):
+            h = e @ found.v
+            where, row, col = self.parts.entries(self.template, f)
+            T, Lam = self.parts.columns[f].T, self._lambda(theta, f)
+            for at, r, c in zip(where, row, col, strict=True):
+                half = np.outer(T[:, r], T @ Lam[:, c])
+                t = (half + half.T) @ h
+                if i < len(levels):
+                    levels[i][:, :, at] = t
+                elif core is not None and rest is not None:
+                    rest[core.places[i - len(levels)].span, at] = t.T.ravel()
+        return Reduced(levels=levels, core=rest)
+
+    def _products(self, t: Reduced) -> tuple[Reduced, FloatArray]:
+        """Return Z'Z t of every factor and (Z t)'[X y] (k, p + 1)."""
+        levels, core = self.blocks.levels, self.blocks.core
+        out = [
+            np.einsum("abj,bjk->ajk", level.A, x) for level, x in zip(levels, t.levels, strict=True)
+        ]
+        W = np.zeros((self.k, self.p + 1))
+        for i, level in enumerate(levels):
+            W += np.tensordot(t.levels[i], level.W, axes=((0, 1), (0, 1)))
+            for m, (parent, U) in enumerate(zip(level.parents, level.up, strict=True), start=i + 1):
+                out[i] += np.einsum("ajs,sjk->ajk", U, t.levels[m][:, parent])
+                out[m] += _sum_by(
+                    parent, np.einsum("ajs,ajk->sjk", U, t.levels[i]), out[m].shape[1]
+                )
+        if core is None or t.core is None:
+            return Reduced(levels=out, core=None), W
+        rest = core.A @ t.core
+        W += t.core.T @ core.W
+        for i, level in enumerate(levels):
+            assert level.C is not None
+            C = level.C.matrix(level.C.values)
+            out[i] += (C @ t.core).reshape(out[i].shape)
+            rest += C.T @ t.levels[i].reshape(-1, self.k)
+        return Reduced(levels=out, core=rest), W
+
+    def _inner_products(self, t: Reduced, x: Reduced) -> FloatArray:
+        out = np.zeros((self.k, self.k))
+        for a, b in zip(t.levels, x.levels, strict=True):
+            out += np.tensordot(a, b, axes=((0, 1), (0, 1)))
+        if t.core is not None and x.core is not None:
+            out += t.core.T @ x.core
+        return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeveralParts:
+    """Everything that does not depend on theta, REML or ML."""
+
+    factors: tuple[GroupingFactor, ...]
+    structure: Structure
+    totals: CrossProducts
+    columns: tuple[Columns, ...]
+    blocks: Blocks
+    fixed: FixedColumns
+
+    @classmethod
+    def from_data(
+        cls, data: LmmData, control: Control, kept: IntArray | None
+    ) -> tuple[SeveralParts, IntArray]:
+        """Make the sums and lay them out; returns the kept columns of X too."""
+        factors = grouping_factors(data)
+        step = control.batch_rows
+        nested = {}
+        for f, fine in enumerate(factors):
+            for c, coarse in enumerate(factors):
+                is_first = fine.n_levels > coarse.n_levels or f < c
+                if f != c and is_first:
+                    parent = parent_levels(fine, coarse, step)
+                    if parent is not None:
+                        nested[f, c] = parent
+        structure = find_structure(factors, nested)
+        check_core_size(factors, structure.core, control.max_dense_bytes)
+        sums = factor_sums(data, factors, step)
+        if kept is None:
+            kept = independent_of_sums(sums[0], data.X)
+        columns = tuple(Columns.of(s) for s in sums)
+        pairs = {
+            (f, g): pair_sums(data, (factors[f], factors[g]), (sums[f], sums[g]), step)
+            for f, g in structure.crossed_pairs
+        }
+        fixed = FixedColumns.of(sums[0], kept)
+        blocks = lay_out(structure, sums, pairs, columns, fixed.R)
+        parts = cls(
+            factors=tuple(replace(f, codes=f.codes[:0]) for f in factors),
+            structure=structure,
+            totals=replace(sums[0], sums=sums[0].sums[..., :0]),
+            columns=columns,
+            blocks=blocks,
+            fixed=fixed,
+        )
+        return parts, kept
+
+    @property
+    def sum_log_weights(self) -> float:
+        """Sum of the logarithms of the prior weights."""
+        return self.totals.sum_log_weights
+
+    def entries(self, template: Template, f: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Where a factor's entries stand in theta, and their rows and columns in its Lambda."""
+        term, row, col = template.index
+        where, rows, cols, first = [], [], [], 0
+        for own, size in zip(self.factors[f].terms, self.factors[f].sizes, strict=True):
+            at = np.flatnonzero(term == own)
+            where.append(at)
+            rows.append(row[at] + first)
+            cols.append(col[at] + first)
+            first += size
+        return np.concatenate(where), np.concatenate(rows), np.concatenate(cols)
+
+    def block_diagonal(self, template: Template, theta: FloatArray, f: int) -> FloatArray:
+        """Return Lambda (q, q) of one factor."""
+        where, row, col = self.entries(template, f)
+        q = sum(self.factors[f].sizes)
+        Lam = np.zeros((q, q))
+        Lam[row, col] = theta[where]
+        return Lam
+
+    def theta_scale(self, template: Template) -> FloatArray:
+        """Return typical sizes of the entries of theta."""
+        scale = np.ones(template.k)
+        for f in range(len(self.factors)):
+            where, row, _ = self.entries(template, f)
+            scale[where] = 1.0 / np.abs(self.columns[f].T).max(axis=0)[row]
+        return scale
+
+
+def _sum_by(parent: IntArray, x: FloatArray, J: int) -> FloatArray:
+    out = np.empty((x.shape[0], J, x.shape[2]))
+    for s, k in np.ndindex(x.shape[0], x.shape[2]):
+        out[s, :, k] = np.bincount(parent, x[s, :, k], J)
+    return out
+
+
+def _is_lower(Lam: FloatArray) -> bool:
+    return Lam.shape[0] == Lam.shape[1] and not np.triu(Lam, 1).any()
+
+
+def _split(values: FloatArray, sizes: tuple[int, ...]) -> list[FloatArray]:
+    return np.split(values, np.cumsum(sizes)[:-1])
+
+
+def _user_blocks(N: FloatArray, T: FloatArray, Lam: FloatArray) -> FloatArray:
+    """Lambda M^-1 Lambda' (J, q, q) of the user's columns from that of the working columns."""
+    if T.shape[0] == T.shape[1]:
+        back = np.linalg.inv(T)
+        return np.asarray(back @ N @ back.T)
+    # A column that occurs twice: what the working columns do not see keeps its prior variance.
+    seen = np.linalg.pinv(T @ Lam)
+    hidden = np.eye(len(Lam)) - seen @ (T @ Lam)
+    return np.asarray(Lam @ (hidden + seen @ N @ seen.T) @ Lam.T)

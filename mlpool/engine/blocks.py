@@ -1,10 +1,10 @@
 """Z'[Z X y] of several grouping factors, laid out for elimination: a nested chain and a dense core.
 
 Every factor of the chain is nested in the next one. Its levels then never meet each other, and
-eliminating them changes only the one level of each coarser factor that they lie in: all of the chain
-stays block-diagonal. What is crossed forms the core: one dense block. The chain is chosen so that
-the core is as small as possible; a model of nested factors has no core, two crossed factors have a
-chain of one, ``(1 | school/class) + (1 | teacher)`` a chain of two and a core.
+eliminating them changes only the one level of each coarser factor that they lie in: all of the
+chain stays block-diagonal. What is crossed forms the core: one dense block. The chain is chosen so
+that the core is as small as possible; a model of nested factors has no core, two crossed factors
+have a chain of one, ``(1 | school/class) + (1 | teacher)`` a chain of two and a core.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 
 from mlpool.engine.clustersums import CrossProducts
 from mlpool.engine.corerows import CoreRows
@@ -88,8 +88,8 @@ def check_core_size(
     need = DENSE_COPIES * 8 * n2 * n2
     if need > max_bytes:
         raise FitError(
-            f"The crossed factors need a dense block of {n2:,} x {n2:,} ({need / 2**30:,.1f} GiB of "
-            f"working memory), above the limit of {max_bytes / 2**30:,.1f} GiB; raise it with "
+            f"The crossed factors need a dense block of {n2:,} x {n2:,} ({need / 2**30:,.1f} GiB "
+            f"of working memory), above the limit of {max_bytes / 2**30:,.1f} GiB; raise it with "
             "control={'max_dense_bytes': ...} where the machine has the memory."
         )
 
@@ -225,116 +225,111 @@ def lay_out(
     R : ndarray (k, r)
         [X y] = U R.
     """
-    core, places = None, {}
-    if structure.core:
-        places = _places(structure, sums, columns)
-        core = _core(structure, sums, pairs, columns, R, places)
-    levels: list[ChainLevel] = []
-    for i, f in enumerate(structure.chain):
-        coarser = structure.chain[i + 1 :]
-        G = np.tensordot(columns[f].P, sums[f].sums, axes=(0, 0))
-        level = ChainLevel(
-            A=_inner(G, sums[f], columns[f]),
-            W=np.ascontiguousarray(np.tensordot(G, R, axes=(1, 0))),
-            up=tuple(
-                np.ascontiguousarray(
-                    np.tensordot(G[:, list(sums[c].outer)], columns[c].P, axes=(1, 0))
-                )
-                for c in coarser
-            ),
-            parents=tuple(structure.parents[f, c] for c in coarser),
-            C=None if core is None else _core_rows(f, structure.core, pairs, columns, places),
-        )
-        levels.append(level)
+    layout = _Layout(structure, sums, pairs, columns, R)
+    levels = [layout.level(i) for i in range(len(structure.chain))]
+    core = layout.core() if structure.core else None
     return Blocks(levels=_lifted(levels), core=core, total=R.T @ sums[0].total @ R)
 
 
-def _inner(G: FloatArray, sums: CrossProducts, columns: Columns) -> FloatArray:
-    """P'(U'U) P per level, (q, q, J)."""
-    A = np.tensordot(G[:, list(sums.outer)], columns.P, axes=(1, 0))
-    A = A.transpose(0, 2, 1)
-    return np.ascontiguousarray((A + A.transpose(1, 0, 2)) / 2)
+class _Layout:
+    """Sums, pairs and columns of all factors while they are put into blocks."""
 
+    def __init__(
+        self,
+        structure: Structure,
+        sums: Sequence[CrossProducts],
+        pairs: dict[tuple[int, int], PairSums],
+        columns: Sequence[Columns],
+        R: FloatArray,
+    ) -> None:
+        self.structure, self.sums, self.pairs = structure, sums, pairs
+        self.columns, self.R = columns, R
+        self.places: dict[int, Place] = {}
+        start = 0
+        for g in structure.core:
+            self.places[g] = Place(start, sums[g].n_levels, int(columns[g].P.shape[1]))
+            start = self.places[g].span.stop
+        self.n2 = start
 
-def _places(
-    structure: Structure, sums: Sequence[CrossProducts], columns: Sequence[Columns]
-) -> dict[int, Place]:
-    places, start = {}, 0
-    for g in structure.core:
-        places[g] = Place(start, sums[g].n_levels, int(columns[g].P.shape[1]))
-        start = places[g].span.stop
-    return places
+    def level(self, i: int) -> ChainLevel:
+        """Return the blocks of the chain's i-th factor."""
+        chain = self.structure.chain
+        f, coarser = chain[i], chain[i + 1 :]
+        G = self._outer(f)
+        return ChainLevel(
+            A=self._inner(f, G),
+            W=np.ascontiguousarray(np.tensordot(G, self.R, axes=(1, 0))),
+            up=tuple(self._between(G, c) for c in coarser),
+            parents=tuple(self.structure.parents[f, c] for c in coarser),
+            C=self._core_rows(f) if self.places else None,
+        )
 
+    def core(self) -> Core:
+        """Return the blocks of the crossed factors."""
+        rows, cols, values, W = [], [], [], []
+        for g, place in self.places.items():
+            G, q = self._outer(g), place.q
+            A = self._inner(g, G)
+            base = place.start + np.arange(place.n_levels) * q
+            for a, b in np.ndindex(q, q):
+                rows.append(base + a)
+                cols.append(base + b)
+                values.append(A[a, b])
+            D = np.tensordot(G, self.R, axes=(1, 0))
+            W.append(D.transpose(1, 0, 2).reshape(-1, D.shape[2]))
+        for f, g in self.structure.crossed_pairs:
+            if f in self.places:
+                level, col, value = self._entries(f, g)
+                for a in range(self.places[f].q):
+                    row = self.places[f].start + level * self.places[f].q + a
+                    rows += [row, col]
+                    cols += [col, row]
+                    values += [value[a], value[a]]
+        entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(cols)))
+        sparse = coo_array(entries, shape=(self.n2, self.n2))
+        is_lower = sparse.row >= sparse.col
+        position = sparse.col.astype(np.int64) * self.n2 + sparse.row
+        return Core(
+            places=tuple(self.places.values()),
+            A=csr_array(sparse),
+            W=np.concatenate(W),
+            lower=(position[is_lower], sparse.data[is_lower]),
+        )
 
-def _entries(
-    pair: PairSums, left: Columns, right: Columns, place: Place
-) -> tuple[IntArray, IntArray, FloatArray]:
-    """Rows (levels), core columns and values (q_left, m q) of one pair, sorted by row, column."""
-    values = np.einsum("ac,abm,bd->cmd", left.P, pair.values, right.P, optimize=True)
-    q = place.q
-    cols = place.start + pair.cols[:, None] * q + np.arange(q)
-    return np.repeat(pair.rows, q), cols.ravel(), values.reshape(values.shape[0], -1)
+    def _outer(self, f: int) -> FloatArray:
+        """Z'U of every level, (q, k, J)."""
+        return np.tensordot(self.columns[f].P, self.sums[f].sums, axes=(0, 0))
 
+    def _inner(self, f: int, G: FloatArray) -> FloatArray:
+        """Z'Z of every level, (q, q, J), symmetric to the last digit."""
+        A = np.tensordot(G[:, list(self.sums[f].outer)], self.columns[f].P, axes=(1, 0))
+        A = A.transpose(0, 2, 1)
+        return np.ascontiguousarray((A + A.transpose(1, 0, 2)) / 2)
 
-def _core_rows(
-    f: int,
-    core: tuple[int, ...],
-    pairs: dict[tuple[int, int], PairSums],
-    columns: Sequence[Columns],
-    places: dict[int, Place],
-) -> CoreRows:
-    parts = [_entries(pairs[f, g], columns[f], columns[g], places[g]) for g in core]
-    rows = np.concatenate([p[0] for p in parts])
-    order = np.argsort(rows, kind="stable")
-    J = int(rows.max()) + 1
-    last = places[core[-1]]
-    return CoreRows(
-        n2=last.span.stop,
-        indptr=np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=J))]).astype(np.int32),
-        cols=np.concatenate([p[1] for p in parts])[order].astype(np.int32),
-        values=np.ascontiguousarray(np.concatenate([p[2] for p in parts], axis=1)[:, order]),
-    )
+    def _between(self, G: FloatArray, coarse: int) -> FloatArray:
+        """Z'Z_coarse of every level, (q, J, q_coarse)."""
+        own = G[:, list(self.sums[coarse].outer)]
+        return np.ascontiguousarray(np.tensordot(own, self.columns[coarse].P, axes=(1, 0)))
 
+    def _entries(self, f: int, g: int) -> tuple[IntArray, IntArray, FloatArray]:
+        """Rows (levels of f), core columns and values (q_f, m q_g), sorted by row and column."""
+        pair, place = self.pairs[f, g], self.places[g]
+        P, Q = self.columns[f].P, self.columns[g].P
+        values = np.einsum("ac,abm,bd->cmd", P, pair.values, Q, optimize=True)
+        cols = place.start + pair.cols[:, None] * place.q + np.arange(place.q)
+        return np.repeat(pair.rows, place.q), cols.ravel(), values.reshape(len(values), -1)
 
-def _core(
-    structure: Structure,
-    sums: Sequence[CrossProducts],
-    pairs: dict[tuple[int, int], PairSums],
-    columns: Sequence[Columns],
-    R: FloatArray,
-    places: dict[int, Place],
-) -> Core:
-    rows, cols, values, W = [], [], [], []
-    for g in structure.core:
-        place, q = places[g], places[g].q
-        G = np.tensordot(columns[g].P, sums[g].sums, axes=(0, 0))
-        A = _inner(G, sums[g], columns[g])
-        base = place.start + np.arange(place.n_levels) * q
-        for a, b in np.ndindex(q, q):
-            rows.append(base + a)
-            cols.append(base + b)
-            values.append(A[a, b])
-        W.append(np.tensordot(G, R, axes=(1, 0)).transpose(1, 0, 2).reshape(-1, R.shape[1]))
-    for f, g in structure.crossed_pairs:
-        if f in places:
-            level, col, value = _entries(pairs[f, g], columns[f], columns[g], places[g])
-            for a in range(places[f].q):
-                row = places[f].start + level * places[f].q + a
-                rows.extend((row, col))
-                cols.extend((col, row))
-                values.extend((value[a], value[a]))
-    n2 = places[structure.core[-1]].span.stop
-    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(cols)))
-    A = csr_array(entries, shape=(n2, n2))
-    entry = A.tocoo()
-    is_lower = entry.row >= entry.col
-    position = entry.col.astype(np.int64) * n2 + entry.row
-    return Core(
-        places=tuple(places[g] for g in structure.core),
-        A=A,
-        W=np.concatenate(W),
-        lower=(position[is_lower], entry.data[is_lower]),
-    )
+    def _core_rows(self, f: int) -> CoreRows:
+        parts = [self._entries(f, g) for g in self.places]
+        rows = np.concatenate([p[0] for p in parts])
+        order = np.argsort(rows, kind="stable")
+        counts = np.bincount(rows, minlength=self.sums[f].n_levels)
+        return CoreRows(
+            n2=self.n2,
+            indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
+            cols=np.concatenate([p[1] for p in parts])[order].astype(np.int32),
+            values=np.ascontiguousarray(np.concatenate([p[2] for p in parts], axis=1)[:, order]),
+        )
 
 
 def _lifted(levels: list[ChainLevel]) -> tuple[ChainLevel, ...]:

@@ -1,22 +1,23 @@
 """Block elimination of V = I + Z Sigma Z' for a nested chain and a dense core of random effects.
 
-With Sigma = Lambda Lambda' block-diagonal and the blocks of Z'Z from :mod:`mlpool.engine.blocks`, per
-level j of a chain factor (what finer factors left of A, of the cross-products U with coarser factors,
-C with the core and D with any other columns)
+With Sigma = Lambda Lambda' block-diagonal and the blocks of Z'Z from :mod:`mlpool.engine.blocks`,
+per level j of a chain factor (what finer factors left of A, of the cross-products U with coarser
+factors, C with the core and D with any other columns)
 
     R = (I + A Sigma)^-1        K = R A        N = Sigma R = Lambda M^-1 Lambda'
-    A_up -= U'N U      U_up -= U'N U_next      C_up -= U'N C      D_up -= U'N D       (its parents)
-    S    -= C'N C      D_core -= C'N D                                              (the core)
+    A_up -= U'N U     U_up -= U'N U_next     C_up -= U'N C     D_up -= U'N D     (its parents)
+    S    -= C'N C     D_core -= C'N D                                            (the core)
 
-and the core itself is S = what is left of Z'Z there, M = Lambda'S Lambda + I = L L' (dpotrf). Then
-log|V| = sum log|I + A Sigma| + log|M| (Bates et al. 2015, JSS 67(1), eqs. 17-18). Sigma may be singular
-everywhere: nothing is divided by it.
+The core is S, what is left of its Z'Z, with M = Lambda'S Lambda + I = L L' (dpotrf). Then
+log|V| = sum log|I + A Sigma| + log|M| (Bates et al. 2015, JSS 67(1), eqs. 17-18). Nothing is
+divided by Sigma: it may be singular.
 
-Backwards, the blocks of N = Lambda M^-1 Lambda' over *all* factors that derivatives and conditional
-variances need follow from the core outwards (Takahashi, Fagan & Chin 1973): with B = [U C] and X the
-blocks of N for what B touches,
+Backwards, the blocks of N = Lambda M^-1 Lambda' over *all* factors that derivatives and
+conditional variances need follow from the core outwards (Takahashi, Fagan & Chin 1973): with
+B = [U C] and X the blocks of N for what B touches,
 
-    N_j,later = -N_j B X        N_jj = N_j + N_j (B X B') N_j        Z_j'V^-1 Z_j = K_j - R_j (B X B') R_j'
+    N_j,later = -N_j B X                    N_jj = N_j + N_j (B X B') N_j
+    Z_j'V^-1 Z_j = K_j - R_j (B X B') R_j'
 """
 
 from __future__ import annotations
@@ -80,6 +81,30 @@ class Selected:
     N: tuple[FloatArray, ...]
 
 
+class _Left:
+    """What is left of every factor's A, up and C while finer ones are eliminated."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self.A = [level.A for level in blocks.levels]
+        self.up = [list(level.up) for level in blocks.levels]
+        self.C = [None if level.C is None else level.C.values for level in blocks.levels]
+
+    def take_off(self, level: ChainLevel, done: Level, i: int) -> None:
+        """Take what the eliminated factor i explains off its parents."""
+        for m, (parent, U) in enumerate(zip(level.parents, done.up, strict=True), start=i + 1):
+            NU, J = _apply(done.N, U), self.A[m].shape[2]
+            self.A[m] = self.A[m] - to_parents(parent, U, NU, J).transpose(0, 2, 1)
+            for further in range(m + 1, len(self.A)):
+                Nx = _apply(done.N, done.up[further - i - 1])
+                at = further - m - 1
+                self.up[m][at] = self.up[m][at] - to_parents(parent, U, Nx, J)
+            current = self.C[m]
+            if current is not None and level.C is not None and done.C is not None:
+                change = np.einsum("aes,ae->se", NU[:, level.C.rows], done.C)
+                lift, nnz = level.C.lift[m - i - 1], current.shape[1]
+                self.C[m] = current - np.stack([np.bincount(lift, c, nnz) for c in change])
+
+
 class Elimination:
     """The factorisation of V at one Sigma.
 
@@ -99,18 +124,16 @@ class Elimination:
         self.blocks = blocks
         self.levels: list[Level] = []
         self.logdet = 0.0
-        A = [level.A for level in blocks.levels]
-        up = [list(level.up) for level in blocks.levels]
-        C = [None if level.C is None else level.C.values for level in blocks.levels]
+        left = _Left(blocks)
         gram: FloatArray | None = None
         for i, level in enumerate(blocks.levels):
-            R, K, N, logdet = sweep(A[i], factors[i])
+            R, K, N, logdet = sweep(left.A[i], factors[i])
             self.logdet += logdet
-            self.levels.append(Level(R=R, K=K, N=N, up=up[i], C=C[i]))
+            self.levels.append(Level(R=R, K=K, N=N, up=left.up[i], C=left.C[i]))
             if level.C is not None:
-                taken = level.C.gram(N, None if i == 0 else C[i])
+                taken = level.C.gram(N, None if i == 0 else left.C[i])
                 gram = taken if gram is None else gram + taken
-            _update_parents_inplace(level, self.levels[i], i, A, up, C)
+            left.take_off(level, self.levels[i], i)
         self.core: DenseCore | None = None
         if blocks.core is not None and gram is not None:
             self.core = DenseCore(blocks.core, gram, factors[len(blocks.levels) :])
@@ -124,7 +147,7 @@ class Elimination:
         for i, (level, done) in enumerate(zip(self.blocks.levels, self.levels, strict=True)):
             Nx = _apply(done.N, levels[i])
             for m, (parent, U) in enumerate(zip(level.parents, done.up, strict=True), start=i + 1):
-                levels[m] = levels[m] - _to_parents(parent, U, Nx, levels[m].shape[1])
+                levels[m] = levels[m] - to_parents(parent, U, Nx, levels[m].shape[1])
             if level.C is not None and core is not None and done.C is not None:
                 C = level.C.matrix(done.C)
                 core = core - C.T @ Nx.reshape(-1, Nx.shape[2])
@@ -194,15 +217,22 @@ class Elimination:
             t = np.zeros_like(done.up[m - i - 1])
             for other in later:
                 parent, U = level.parents[other - i - 1], done.up[other - i - 1]
-                t += np.einsum("ajs,sjk->ajk", U, _between(other, m, i, parent, self, N, across))
-            X = core[m]
-            if level.C is not None and X is not None and done.C is not None:
-                t += level.C.row_products(done.C, X[:, level.C.lift[m - i - 1]]).transpose(0, 2, 1)
+                if other == m:
+                    X = N[m][:, :, parent].transpose(0, 2, 1)
+                elif other < m:
+                    X = across[other, m][:, parent]
+                else:
+                    X = across[m, other][:, level.parents[m - i - 1]].transpose(2, 1, 0)
+                t += np.einsum("ajs,sjk->ajk", U, X)
+            later_core = core[m]
+            if level.C is not None and later_core is not None and done.C is not None:
+                X = later_core[:, level.C.lift[m - i - 1]]
+                t += level.C.row_products(done.C, X).transpose(0, 2, 1)
             out.append(t)
         return out
 
     def _core_form(self, i: int, core: list[FloatArray | None]) -> FloatArray:
-        """The part of B X B' that ends in the core; keeps N_j,core for finer factors."""
+        """Return the part of B X B' that ends in the core; keeps N_j,core for finer factors."""
         level, done = self.blocks.levels[i], self.levels[i]
         rows, C = level.C, done.C
         assert rows is not None and C is not None and self.core is not None
@@ -224,7 +254,7 @@ class Elimination:
 def sweep(A: FloatArray, Lam: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, float]:
     """Return R, K, N (q, q, J) and sum log|I + A Sigma|, one column of Lambda at a time.
 
-    Each column is a rank-one change (Sherman & Morrison 1950), so singular Sigma is no special case.
+    Each column is a rank-one change (Sherman & Morrison 1950): singular Sigma is no special case.
     """
     q, _, J = A.shape
     K = A.copy()
@@ -248,47 +278,6 @@ def sweep(A: FloatArray, Lam: FloatArray) -> tuple[FloatArray, FloatArray, Float
     return R, K, (N + transpose(N)) / 2, logdet
 
 
-def _update_parents_inplace(
-    level: ChainLevel,
-    done: Level,
-    i: int,
-    A: list[FloatArray],
-    up: list[list[FloatArray]],
-    C: list[FloatArray | None],
-) -> None:
-    """Take what the eliminated factor i explains off its parents' A, up and C."""
-    for m, (parent, U) in enumerate(zip(level.parents, done.up, strict=True), start=i + 1):
-        NU = _apply(done.N, U)
-        J = A[m].shape[2]
-        A[m] = A[m] - _to_parents(parent, U, NU, J).transpose(0, 2, 1)
-        for further in range(m + 1, len(A)):
-            change = _to_parents(parent, U, _apply(done.N, done.up[further - i - 1]), J)
-            up[m][further - m - 1] = up[m][further - m - 1] - change
-        current = C[m]
-        if current is not None and level.C is not None and done.C is not None:
-            change = np.einsum("aes,ae->se", NU[:, level.C.rows], done.C)
-            lift = level.C.lift[m - i - 1]
-            C[m] = current - np.stack([np.bincount(lift, c, current.shape[1]) for c in change])
-
-
-def _between(
-    a: int,
-    b: int,
-    i: int,
-    parent: IntArray,
-    elimination: Elimination,
-    N: list[FloatArray],
-    across: dict[tuple[int, int], FloatArray],
-) -> FloatArray:
-    """Block of N between the ancestors at levels a and b of every level of factor i."""
-    if a == b:
-        return N[a][:, :, parent].transpose(0, 2, 1)
-    if a < b:
-        return across[a, b][:, parent]
-    own = elimination.blocks.levels[i].parents[b - i - 1]
-    return across[b, a][:, own].transpose(2, 1, 0)
-
-
 def _apply(N: FloatArray, x: FloatArray) -> FloatArray:
     """Return N_j x_j; (q, q, J) x (q, J, k) -> (q, J, k)."""
     out = N[:, 0, :, None] * x[0]
@@ -297,7 +286,7 @@ def _apply(N: FloatArray, x: FloatArray) -> FloatArray:
     return np.asarray(out)
 
 
-def _to_parents(parent: IntArray, U: FloatArray, x: FloatArray, J: int) -> FloatArray:
+def to_parents(parent: IntArray, U: FloatArray, x: FloatArray, J: int) -> FloatArray:
     """Sum U'x over the levels within each coarse level: (q_coarse, J_coarse, k)."""
     out = np.empty((U.shape[2], J, x.shape[2]))
     for s in range(U.shape[2]):
@@ -309,4 +298,4 @@ def _to_parents(parent: IntArray, U: FloatArray, x: FloatArray, J: int) -> Float
 
 def _from_parents(parent: IntArray, U: FloatArray, x: FloatArray) -> FloatArray:
     """Return U x of the coarse level that each level lies in: (q, J, k)."""
-    return np.einsum("ajs,sjk->ajk", U, x[:, parent])
+    return np.asarray(np.einsum("ajs,sjk->ajk", U, x[:, parent]))

@@ -5,9 +5,9 @@ Every level j of a factor meets few levels of the core's factors. With c_j (q x 
     gram        sum_j c_j' N_j c_j             what eliminating the factor takes off the core
     quadratic   c_j X c_j'   for every j       what the core's inverse X gives back to the factor
 
-Both run over the same pairs of entries that share a row. For a factor whose rows do not change they
-are laid out once as a sparse matrix (pairs x levels): then both are one sparse matrix-vector product
-each. Rows that change, too many pairs, or nearly full rows go through general products.
+Both run over the same pairs of entries that share a row. For a factor whose rows do not change
+they are laid out once as a sparse matrix (pairs x levels): then both are one sparse matrix-vector
+product each. Rows that change, too many pairs, or nearly full rows go through general products.
 """
 
 from __future__ import annotations

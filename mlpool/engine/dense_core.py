@@ -1,7 +1,7 @@
 """The dense core: Cholesky factor, solutions and inverse of what is left of the crossed factors.
 
-S = A - C'N C (n2 x n2, lower triangle), M = Lambda'S Lambda + I = L L'. Only lower triangles are read
-and written; the diagonal blocks of factors with several columns are kept whole.
+S = A - C'N C (n2 x n2, lower triangle), M = Lambda'S Lambda + I = L L'. Only lower triangles are
+read and written; the diagonal blocks of factors with several columns are kept whole.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class DenseCore:
         shape = (where.n_levels, where.q, self.n2)
         explained = np.einsum("jak,jbk->ab", (S @ N).reshape(shape), S.reshape(shape))
         total = np.asarray(_blocks(self.S, where).sum(axis=2) - explained)
-        return (total + total.T) / 2
+        return np.asarray((total + total.T) / 2)
 
     def _inverse_of_M(self) -> FloatArray:
         if self._M_inverse is None:

@@ -8,16 +8,10 @@ S = [X y]'V^-1 [X y], beta = S_xx^-1 S_xy, v = [-beta; 1], r^2 = v'S v, m = n (M
 
 For the Sigma of one factor, summed over its levels j, with E_j = Z_j'V^-1 [X y],
 
-    G = d deviance / d Sigma = sum_j Z_j'V^-1 Z_j - E_jx S_xx^-1 E_jx' [REML] - (m / r^2) E_j v v'E_j'
+    G = d deviance / d Sigma
+      = sum_j Z_j'V^-1 Z_j - E_jx S_xx^-1 E_jx' [REML] - (m / r^2) E_j v v'E_j'
 
-so that d deviance / d Lambda = 2 G Lambda: exact at singular Lambda too. The curvature in theta puts the
-average information (Gilmour, Thompson & Cullis 1995, Biometrics 51) in place of the traces: with
-V_i = dV / d theta_i, P = V^-1 - V^-1 X S_xx^-1 X'V^-1 and a_ij = y'P V_i P V_j P y,
-
-    H_ij = (m / r^2) (a_ij - a_i a_j / r^2) + 2 tr(G dLambda_i dLambda_j')       a_i = y'P V_i P y
-
-which needs one more pass over k columns instead of products of inverses, and whose second part is
-exact: at theta = 0, where the first vanishes, it tells true boundaries from false ones.
+so that d deviance / d Lambda = 2 G Lambda: nothing is divided by Lambda, which may be singular.
 """
 
 from __future__ import annotations
@@ -27,25 +21,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import cho_solve
 
-from mlpool.engine.blocks import (
-    Blocks,
-    Columns,
-    Structure,
-    check_core_size,
-    find_structure,
-    lay_out,
-)
+from mlpool.engine.blocks import Columns
 from mlpool.engine.cholesky import Elimination, Reduced
-from mlpool.engine.clustersums import CrossProducts
-from mlpool.engine.crosssums import (
-    GroupingFactor,
-    factor_sums,
-    grouping_factors,
-    pair_sums,
-    parent_levels,
-)
-from mlpool.engine.one_factor import FixedColumns
-from mlpool.engine.rank import independent_of_sums
+from mlpool.engine.information import Secant, average_information
+from mlpool.engine.several_parts import SeveralParts
 from mlpool.engine.several_start import moment_deviations
 from mlpool.engine.theta import FreeTemplate, Template, lower_factor, lower_form
 from mlpool.engine.types import Control, LmmData
@@ -83,29 +62,29 @@ class SeveralFactors:
 
     Parameters
     ----------
-    factors : sequence of GroupingFactor
-    structure : Structure
-    sums : sequence of CrossProducts
-        One per factor.
-    blocks : Blocks
-    columns : sequence of Columns
-        Each factor's working columns.
-    fixed : FixedColumns
+    parts : SeveralParts
+        Sums and columns.
     template : Template
         Of all terms, in lme4's order.
     kept : ndarray of int
+        Columns of X that are estimated.
     reml : bool
+
+    Attributes
+    ----------
+    order : tuple of int
+        Factors in the order of elimination: chain, then core.
+    scale : ndarray (k,)
+        Typical sizes of theta.
+    total : ndarray (p + 1, p + 1)
+        [X y]'[X y] in working columns.
     """
 
     def __init__(
-        self,
-        parts: SeveralParts,
-        template: Template,
-        kept: IntArray,
-        *,
-        reml: bool,
+        self, parts: SeveralParts, template: Template, kept: IntArray, *, reml: bool
     ) -> None:
-        self.parts, self.template, self.kept, self.reml = parts, template, kept, reml
+        self.parts, self.kept, self.reml = parts, kept, reml
+        self.template = template
         self.fixed = parts.fixed
         self.blocks, self.total = parts.blocks, parts.blocks.total
         self.order = (*parts.structure.chain, *parts.structure.core)
@@ -191,30 +170,14 @@ class SeveralFactors:
             K = done.K.sum(axis=2) - np.einsum("acj,cdj,bdj->ab", R, q_form, R, optimize=True)
             slopes.append(K - self._explained(found, e))
         if elimination.core is not None:
-            for i, e in enumerate(self._by_factor(E)[len(slopes) :]):
+            for i, e in enumerate(self.by_factor(E)[len(slopes) :]):
                 slopes.append(elimination.core.information(i) - self._explained(found, e))
         self._last_slopes = (found, slopes, E)
         return slopes, E
 
     def hessian(self, theta: FloatArray) -> FloatArray:
-        """Return the curvature in theta (k, k) with average information for the traces."""
-        found = self.solve(theta)
-        slopes, E = self.slopes(found)
-        steps = self._steps(theta, found, E)
-        gram, W = self._products(steps)
-        reduced = found.elimination.reduce(gram.levels, gram.core)
-        inner = found.elimination.inner
-        S = self._inner_products(steps, gram) - inner(reduced, reduced)
-        Sw = W - inner(reduced, found.reduced)
-        along = Sw @ found.v
-        a = S - Sw[:, : self.p] @ found.Sxx_inverse @ Sw[:, : self.p].T
-        H = (self.m / found.pwrss) * (a - np.outer(along, along) / found.pwrss)
-        for f, G in zip(self.order, slopes, strict=True):
-            where, row, col = self.parts.entries(self.template, f)
-            T = self.parts.columns[f].T
-            bend = 2.0 * (T.T @ G @ T)[np.ix_(row, row)]
-            H[np.ix_(where, where)] += np.where(col[:, None] == col[None, :], bend, 0.0)
-        return np.asarray((H + H.T) / 2)
+        """Return the curvature in theta (k, k): see :mod:`mlpool.engine.information`."""
+        return average_information(self, theta, self.solve(theta))
 
     # --- random effects ---------------------------------------------------------------------
 
@@ -223,7 +186,7 @@ class SeveralFactors:
         found = self.solve(theta)
         _, E = found.elimination.residuals(found.reduced)
         effects = []
-        for f, h in zip(self.order, self._by_factor(E), strict=True):
+        for f, h in zip(self.order, self.by_factor(E), strict=True):
             T, Lam = self.parts.columns[f].T, self._lambda(theta, f)
             effects.append((Lam @ (Lam.T @ (T.T @ (h @ found.v)))).T)
         return self._by_term(effects)
@@ -246,8 +209,8 @@ class SeveralFactors:
         """Return the same criterion without what it remembers of earlier evaluations."""
         return SeveralFactors(self.parts, self.template, self.kept, reml=self.reml)
 
-    def _by_factor(self, x: Reduced) -> list[FloatArray]:
-        """Columns of every factor, chain first, as (q, J, k)."""
+    def by_factor(self, x: Reduced) -> list[FloatArray]:
+        """Return the columns of every factor, chain first, as (q, J, k)."""
         out = list(x.levels)
         if self.blocks.core is not None and x.core is not None:
             for place in self.blocks.core.places:
@@ -264,7 +227,7 @@ class SeveralFactors:
         return tuple(out[t] for t in range(len(self.template.sizes)))
 
     def _own_columns(self, term: int) -> slice:
-        """A term's columns among those of its factor."""
+        """Return a term's columns among those of its factor."""
         factor = next(f for f in self.parts.factors if term in f.terms)
         first = sum(factor.sizes[: factor.terms.index(term)])
         return slice(first, first + factor.sizes[factor.terms.index(term)])
@@ -278,7 +241,9 @@ class SeveralFactors:
         for f, deviations in zip(self.order, found, strict=True):
             T, factor = self.parts.columns[f].T, self.parts.factors[f]
             if len(factor.terms) == 1 and T.shape[0] == T.shape[1]:
-                matrices[factor.terms[0]] = lower_form(np.linalg.solve(T, np.diag(deviations)))
+                matrices[factor.terms[0]] = lower_form(
+                    np.asarray(np.linalg.solve(T, np.diag(deviations)))
+                )
                 continue
             working = np.abs(T).argmax(axis=0)
             each = deviations[working] / np.abs(T).max(axis=0)
@@ -286,7 +251,7 @@ class SeveralFactors:
                 matrices[term] = np.diag(part)
         return self.template.pack([matrices[t] for t in range(len(self.template.sizes))])
 
-    def working(self) -> SeveralFactors:
+    def working(self) -> FreeSeveral:
         """Return the same criterion in coordinates that suit the search.
 
         Full instead of triangular factors (:class:`~mlpool.engine.theta.FreeTemplate`), and
@@ -297,7 +262,16 @@ class SeveralFactors:
             for c, is_centred in zip(self.parts.columns, self._centred, strict=True)
         )
         parts = replace(self.parts, columns=columns)
-        return SeveralFactors(parts, FreeTemplate(self.template.sizes), self.kept, reml=self.reml)
+        return FreeSeveral(parts, FreeTemplate(self.template.sizes), self.kept, reml=self.reml)
+
+    def adopt(self, theta: FloatArray, other: SeveralFactors, at: FloatArray) -> None:
+        """Take over what `other`, the same criterion in other coordinates, knows at `at`.
+
+        Does nothing if `at` is not where `other` was last.
+        """
+        if other._last is not None and np.array_equal(other._last[0], at):
+            self._last = (np.array(theta), other._last[1])
+            self._last_slopes = other._last_slopes
 
     def from_working(self, theta: FloatArray) -> FloatArray:
         """Return the user's theta for one of :meth:`working`."""
@@ -372,7 +346,7 @@ class SeveralFactors:
         )
 
     def _explained(self, found: Solution, E: FloatArray) -> FloatArray:
-        """What E (q, J, p + 1) takes off G: sum_j E W E' with W = (m / r^2) v v' [+ S_xx^-1]."""
+        """Return what E (q, J, p + 1) takes off G: sum_j E W E', W = (m / r^2) v v' [+ S_xx^-1]."""
         along = E @ found.v
         out: FloatArray = (self.m / found.pwrss) * (along @ along.T)
         if self.reml and self.p:
@@ -380,145 +354,23 @@ class SeveralFactors:
             out = out + np.tensordot(x @ found.Sxx_inverse, x, axes=((1, 2), (1, 2)))
         return out
 
-    def _steps(self, theta: FloatArray, found: Solution, E: Reduced) -> Reduced:
-        """t_i = dSigma_i Z'P y of every theta: V_i P y = Z t_i; one column per theta."""
-        core = self.blocks.core
-        levels = [np.zeros((*level.A.shape[1:], self.k)) for level in self.blocks.levels]
-        rest = None if core is None else np.zeros((core.n2, self.k))
-        for i, (f, e) in enumerate(zip(self.order, self._by_factor(E), strict=True)):
-            h = e @ found.v
-            where, row, col = self.parts.entries(self.template, f)
-            T, Lam = self.parts.columns[f].T, self._lambda(theta, f)
-            for at, r, c in zip(where, row, col, strict=True):
-                half = np.outer(T[:, r], T @ Lam[:, c])
-                t = (half + half.T) @ h
-                if i < len(levels):
-                    levels[i][:, :, at] = t
-                elif core is not None and rest is not None:
-                    rest[core.places[i - len(levels)].span, at] = t.T.ravel()
-        return Reduced(levels=levels, core=rest)
 
-    def _products(self, t: Reduced) -> tuple[Reduced, FloatArray]:
-        """Return Z'Z t of every factor and (Z t)'[X y] (k, p + 1)."""
-        levels, core = self.blocks.levels, self.blocks.core
-        out = [
-            np.einsum("abj,bjk->ajk", level.A, x) for level, x in zip(levels, t.levels, strict=True)
-        ]
-        W = np.zeros((self.k, self.p + 1))
-        for i, level in enumerate(levels):
-            W += np.tensordot(t.levels[i], level.W, axes=((0, 1), (0, 1)))
-            for m, (parent, U) in enumerate(zip(level.parents, level.up, strict=True), start=i + 1):
-                out[i] += np.einsum("ajs,sjk->ajk", U, t.levels[m][:, parent])
-                out[m] += _sum_by(
-                    parent, np.einsum("ajs,ajk->sjk", U, t.levels[i]), out[m].shape[1]
-                )
-        if core is None or t.core is None:
-            return Reduced(levels=out, core=None), W
-        rest = core.A @ t.core
-        W += t.core.T @ core.W
-        for i, level in enumerate(levels):
-            assert level.C is not None
-            C = level.C.matrix(level.C.values)
-            out[i] += (C @ t.core).reshape(out[i].shape)
-            rest += C.T @ t.levels[i].reshape(-1, self.k)
-        return Reduced(levels=out, core=rest), W
+class FreeSeveral(SeveralFactors):
+    """The criterion in the coordinates of the search: every term's factor a full matrix."""
 
-    def _inner_products(self, t: Reduced, x: Reduced) -> FloatArray:
-        out = np.zeros((self.k, self.k))
-        for a, b in zip(t.levels, x.levels, strict=True):
-            out += np.tensordot(a, b, axes=((0, 1), (0, 1)))
-        if t.core is not None and x.core is not None:
-            out += t.core.T @ x.core
-        return out
+    template: FreeTemplate
 
+    def __init__(
+        self, parts: SeveralParts, template: FreeTemplate, kept: IntArray, *, reml: bool
+    ) -> None:
+        super().__init__(parts, template, kept, reml=reml)
+        self.template = template
+        self._secant = Secant(template.k)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeveralParts:
-    """Everything that does not depend on theta, REML or ML."""
-
-    factors: tuple[GroupingFactor, ...]
-    structure: Structure
-    totals: CrossProducts
-    columns: tuple[Columns, ...]
-    blocks: Blocks
-    fixed: FixedColumns
-
-    @classmethod
-    def from_data(
-        cls, data: LmmData, control: Control, kept: IntArray | None
-    ) -> tuple[SeveralParts, IntArray]:
-        """Make the sums and lay them out; returns the kept columns of X too."""
-        factors = grouping_factors(data)
-        step = control.batch_rows
-        nested = {}
-        for f, fine in enumerate(factors):
-            for c, coarse in enumerate(factors):
-                is_first = fine.n_levels > coarse.n_levels or f < c
-                if f != c and is_first:
-                    parent = parent_levels(fine, coarse, step)
-                    if parent is not None:
-                        nested[f, c] = parent
-        structure = find_structure(factors, nested)
-        check_core_size(factors, structure.core, control.max_dense_bytes)
-        sums = factor_sums(data, factors, step)
-        if kept is None:
-            kept = independent_of_sums(sums[0], data.X)
-        columns = tuple(Columns.of(s) for s in sums)
-        pairs = {
-            (f, g): pair_sums(data, (factors[f], factors[g]), (sums[f], sums[g]), step)
-            for f, g in structure.crossed_pairs
-        }
-        fixed = FixedColumns.of(sums[0], kept)
-        blocks = lay_out(structure, sums, pairs, columns, fixed.R)
-        parts = cls(
-            factors=tuple(replace(f, codes=f.codes[:0]) for f in factors),
-            structure=structure,
-            totals=replace(sums[0], sums=sums[0].sums[..., :0]),
-            columns=columns,
-            blocks=blocks,
-            fixed=fixed,
-        )
-        return parts, kept
-
-    @property
-    def sum_log_weights(self) -> float:
-        """Sum of the logarithms of the prior weights."""
-        return self.totals.sum_log_weights
-
-    def entries(self, template: Template, f: int) -> tuple[IntArray, IntArray, IntArray]:
-        """Where a factor's entries stand in theta, and their rows and columns in its Lambda."""
-        term, row, col = template.index
-        where, rows, cols, first = [], [], [], 0
-        for own, size in zip(self.factors[f].terms, self.factors[f].sizes, strict=True):
-            at = np.flatnonzero(term == own)
-            where.append(at)
-            rows.append(row[at] + first)
-            cols.append(col[at] + first)
-            first += size
-        return np.concatenate(where), np.concatenate(rows), np.concatenate(cols)
-
-    def block_diagonal(self, template: Template, theta: FloatArray, f: int) -> FloatArray:
-        """Return Lambda (q, q) of one factor."""
-        where, row, col = self.entries(template, f)
-        q = sum(self.factors[f].sizes)
-        Lam = np.zeros((q, q))
-        Lam[row, col] = theta[where]
-        return Lam
-
-    def theta_scale(self, template: Template) -> FloatArray:
-        """Return typical sizes of the entries of theta."""
-        scale = np.ones(template.k)
-        for f in range(len(self.factors)):
-            where, row, _ = self.entries(template, f)
-            scale[where] = 1.0 / np.abs(self.columns[f].T).max(axis=0)[row]
-        return scale
-
-
-def _sum_by(parent: IntArray, x: FloatArray, J: int) -> FloatArray:
-    out = np.empty((x.shape[0], J, x.shape[2]))
-    for s, k in np.ndindex(x.shape[0], x.shape[2]):
-        out[s, :, k] = np.bincount(parent, x[s, :, k], J)
-    return out
+    def hessian(self, theta: FloatArray) -> FloatArray:
+        """Return the curvature, corrected by the gradients of the points visited so far."""
+        _, gradient = self.evaluate(theta)
+        return self._secant.corrected(theta, gradient, super().hessian(theta))
 
 
 def _is_lower(Lam: FloatArray) -> bool:

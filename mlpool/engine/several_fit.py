@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlpool.engine.newton import SearchInterrupt, interrupted, minimise
 from mlpool.engine.one_fit import (
     PERFECT,
     check_identified,
@@ -17,7 +18,6 @@ from mlpool.engine.one_fit import (
     user_log,
     user_start,
 )
-from mlpool.engine.newton import SearchInterrupt, interrupted, minimise
 from mlpool.engine.several import SeveralFactors
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
@@ -52,10 +52,12 @@ def fit_several(data: LmmData, *, reml: bool = True, control: Control | None = N
         start = (
             objective.start() if control.start is None else user_start(control, objective.template)
         )
+        working = objective.working()
         try:
-            found = minimise(objective.working(), objective.to_working(start), control)
+            found = minimise(working, objective.to_working(start), control)
         except SearchInterrupt as stop:
             raise KeyboardInterrupt(interrupted(user_log(objective, stop.log))) from None
+        objective.adopt(objective.from_working(found.end), working, found.end)
         optimum = in_user_theta(objective, found, start)
         if objective.solve(optimum.end).pwrss <= PERFECT * objective.total[-1, -1]:
             raise FitError(

@@ -5,8 +5,8 @@ With e = y - X beta_OLS and h = Z'e, one equation per working column a of a fact
     E sum_j h_fa,j^2 = sigma^2 tr(A_fa) + sum over all columns gb of  tau_gb^2 |Z_fa'Z_gb|^2
     E e'e            = sigma^2 (n - p)  + sum of tau_gb^2 tr(A_gb)
 
-(Rao 1971's MINQUE with a start of zero, the degrees of freedom of beta left aside). The squared lengths
-of the blocks are known from the sums, so this costs no factorisation.
+(Rao 1971's MINQUE with a start of zero, the degrees of freedom of beta left aside). The squared
+lengths of the blocks are known from the sums, so this costs no factorisation.
 """
 
 from __future__ import annotations

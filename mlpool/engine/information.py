@@ -1,0 +1,134 @@
+"""The curvature of the deviance in theta from average information, corrected by what steps show.
+
+With P = V^-1 - V^-1 X S_xx^-1 X'V^-1, V_i = dV / d theta_i, a_i = y'P V_i P y and
+a_ij = y'P V_i P V_j P y,
+
+    H_ij = (m / r^2) (a_ij - a_i a_j / r^2) + 2 tr(G dLambda_i dLambda_j')
+
+puts the average of observed and expected information (Gilmour, Thompson & Cullis 1995, Biometrics
+51) in place of traces of products of inverses: it needs one forward pass over k further columns.
+Its second part is exact; at theta = 0, where the first vanishes, it tells true boundaries from
+false ones.
+
+What the average leaves out is learnt from the gradients at successive points by symmetric rank-one
+updates (Nocedal & Wright 2006, section 6.2), so that the last steps converge like Newton's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlpool.engine.cholesky import Reduced, to_parents
+from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.engine.several import SeveralFactors, Solution
+
+SAFE = 1e-8
+"""Smallest cosine between a step and what it shows for an update (Nocedal & Wright, eq. 6.26)."""
+
+
+class Secant:
+    """What gradients at successive points say about the error of a model of the curvature.
+
+    Parameters
+    ----------
+    k : int
+    """
+
+    def __init__(self, k: int) -> None:
+        self._correction = np.zeros((k, k))
+        self._last: tuple[FloatArray, FloatArray, FloatArray] | None = None
+
+    def corrected(self, theta: FloatArray, gradient: FloatArray, model: FloatArray) -> FloatArray:
+        """Return the model plus the correction learnt so far, with this point taken in."""
+        if self._last is not None and not np.array_equal(theta, self._last[0]):
+            before, old_gradient, old_model = self._last
+            step = theta - before
+            # The trapezoid rule: the mean of the models at both ends acts along the step.
+            seen = (old_model + model) @ step / 2.0 + self._correction @ step
+            rest = gradient - old_gradient - seen
+            size = float(rest @ step)
+            if abs(size) > SAFE * float(np.linalg.norm(rest) * np.linalg.norm(step)):
+                self._correction = self._correction + np.outer(rest, rest) / size
+        self._last = (np.array(theta), gradient, model)
+        return model + self._correction
+
+
+def average_information(
+    objective: SeveralFactors, theta: FloatArray, found: Solution
+) -> FloatArray:
+    """Return H (k, k) at the solution `found` of `theta`.
+
+    1. directions t_i with V_i P y = Z t_i;  2. their products with all columns;  3. the forward
+    pass;  4. a_ij with X projected out;  5. the exact part.
+    """
+    slopes, E = objective.slopes(found)
+    steps = _steps(objective, theta, found, E)
+    products, W = _products(objective, steps)
+    reduced = found.elimination.reduce(products.levels, products.core)
+    inner = found.elimination.inner
+    S = _inner(steps, products) - inner(reduced, reduced)
+    Sw = W - inner(reduced, found.reduced)
+    p, along = objective.p, Sw @ found.v
+    a = S - Sw[:, :p] @ found.Sxx_inverse @ Sw[:, :p].T
+    H = (objective.m / found.pwrss) * (a - np.outer(along, along) / found.pwrss)
+    for f, G in zip(objective.order, slopes, strict=True):
+        where, row, col = objective.parts.entries(objective.template, f)
+        T = objective.parts.columns[f].T
+        bend = 2.0 * (T.T @ G @ T)[np.ix_(row, row)]
+        H[np.ix_(where, where)] += np.where(col[:, None] == col[None, :], bend, 0.0)
+    return np.asarray((H + H.T) / 2)
+
+
+def _steps(objective: SeveralFactors, theta: FloatArray, found: Solution, E: Reduced) -> Reduced:
+    """t_i = dSigma_i Z'P y for every theta, one column each."""
+    core = objective.blocks.core
+    levels = [np.zeros((*level.A.shape[1:], objective.k)) for level in objective.blocks.levels]
+    rest = None if core is None else np.zeros((core.n2, objective.k))
+    for i, (f, e) in enumerate(zip(objective.order, objective.by_factor(E), strict=True)):
+        h = e @ found.v
+        where, row, col = objective.parts.entries(objective.template, f)
+        T = objective.parts.columns[f].T
+        Lam = T @ objective.parts.block_diagonal(objective.template, theta, f)
+        for at, r, c in zip(where, row, col, strict=True):
+            half = np.outer(T[:, r], Lam[:, c])
+            t = (half + half.T) @ h
+            if i < len(levels):
+                levels[i][:, :, at] = t
+            elif core is not None and rest is not None:
+                rest[core.places[i - len(levels)].span, at] = t.T.ravel()
+    return Reduced(levels=levels, core=rest)
+
+
+def _products(objective: SeveralFactors, t: Reduced) -> tuple[Reduced, FloatArray]:
+    """Return Z'Z t of every factor and (Z t)'[X y] (k, p + 1)."""
+    levels, core = objective.blocks.levels, objective.blocks.core
+    out = [np.einsum("abj,bjk->ajk", level.A, x) for level, x in zip(levels, t.levels, strict=True)]
+    W = np.zeros((objective.k, objective.p + 1))
+    for i, level in enumerate(levels):
+        W += np.tensordot(t.levels[i], level.W, axes=((0, 1), (0, 1)))
+        for m, (parent, U) in enumerate(zip(level.parents, level.up, strict=True), start=i + 1):
+            out[i] += np.einsum("ajs,sjk->ajk", U, t.levels[m][:, parent])
+            out[m] += to_parents(parent, U, t.levels[i], out[m].shape[1])
+    if core is None or t.core is None:
+        return Reduced(levels=out, core=None), W
+    rest = np.asarray(core.A @ t.core)
+    W += t.core.T @ core.W
+    for i, level in enumerate(levels):
+        assert level.C is not None
+        C = level.C.matrix(level.C.values)
+        out[i] += np.asarray(C @ t.core).reshape(out[i].shape)
+        rest += np.asarray(C.T @ t.levels[i].reshape(-1, objective.k))
+    return Reduced(levels=out, core=rest), W
+
+
+def _inner(t: Reduced, x: Reduced) -> FloatArray:
+    out = sum(
+        np.tensordot(a, b, axes=((0, 1), (0, 1))) for a, b in zip(t.levels, x.levels, strict=True)
+    )
+    if t.core is not None and x.core is not None:
+        out = out + t.core.T @ x.core
+    return np.asarray(out)

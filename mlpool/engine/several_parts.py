@@ -1,0 +1,111 @@
+"""What several grouping factors contribute that does not depend on theta: sums, blocks, columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mlpool.engine.blocks import (
+    Blocks,
+    Columns,
+    Structure,
+    check_core_size,
+    find_structure,
+    lay_out,
+)
+from mlpool.engine.clustersums import CrossProducts
+from mlpool.engine.crosssums import (
+    GroupingFactor,
+    factor_sums,
+    grouping_factors,
+    pair_sums,
+    parent_levels,
+)
+from mlpool.engine.one_factor import FixedColumns
+from mlpool.engine.rank import independent_of_sums
+from mlpool.engine.theta import Template
+from mlpool.engine.types import Control, LmmData
+from mlpool.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeveralParts:
+    """Everything that does not depend on theta, REML or ML."""
+
+    factors: tuple[GroupingFactor, ...]
+    structure: Structure
+    totals: CrossProducts
+    columns: tuple[Columns, ...]
+    blocks: Blocks
+    fixed: FixedColumns
+
+    @classmethod
+    def from_data(
+        cls, data: LmmData, control: Control, kept: IntArray | None
+    ) -> tuple[SeveralParts, IntArray]:
+        """Make the sums and lay them out; returns the kept columns of X too."""
+        factors = grouping_factors(data)
+        step = control.batch_rows
+        nested = {}
+        for f, fine in enumerate(factors):
+            for c, coarse in enumerate(factors):
+                is_first = fine.n_levels > coarse.n_levels or f < c
+                if f != c and is_first:
+                    parent = parent_levels(fine, coarse, step)
+                    if parent is not None:
+                        nested[f, c] = parent
+        structure = find_structure(factors, nested)
+        check_core_size(factors, structure.core, control.max_dense_bytes)
+        sums = factor_sums(data, factors, step)
+        if kept is None:
+            kept = independent_of_sums(sums[0], data.X)
+        columns = tuple(Columns.of(s) for s in sums)
+        pairs = {
+            (f, g): pair_sums(data, (factors[f], factors[g]), (sums[f], sums[g]), step)
+            for f, g in structure.crossed_pairs
+        }
+        fixed = FixedColumns.of(sums[0], kept)
+        blocks = lay_out(structure, sums, pairs, columns, fixed.R)
+        parts = cls(
+            factors=tuple(replace(f, codes=f.codes[:0]) for f in factors),
+            structure=structure,
+            totals=replace(sums[0], sums=sums[0].sums[..., :0]),
+            columns=columns,
+            blocks=blocks,
+            fixed=fixed,
+        )
+        return parts, kept
+
+    @property
+    def sum_log_weights(self) -> float:
+        """Sum of the logarithms of the prior weights."""
+        return self.totals.sum_log_weights
+
+    def entries(self, template: Template, f: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Where a factor's entries stand in theta, and their rows and columns in its Lambda."""
+        term, row, col = template.index
+        where, rows, cols, first = [], [], [], 0
+        for own, size in zip(self.factors[f].terms, self.factors[f].sizes, strict=True):
+            at = np.flatnonzero(term == own)
+            where.append(at)
+            rows.append(row[at] + first)
+            cols.append(col[at] + first)
+            first += size
+        return np.concatenate(where), np.concatenate(rows), np.concatenate(cols)
+
+    def block_diagonal(self, template: Template, theta: FloatArray, f: int) -> FloatArray:
+        """Return Lambda (q, q) of one factor."""
+        where, row, col = self.entries(template, f)
+        q = sum(self.factors[f].sizes)
+        Lam = np.zeros((q, q))
+        Lam[row, col] = theta[where]
+        return Lam
+
+    def theta_scale(self, template: Template) -> FloatArray:
+        """Return typical sizes of the entries of theta."""
+        scale = np.ones(template.k)
+        for f in range(len(self.factors)):
+            where, row, _ = self.entries(template, f)
+            scale[where] = 1.0 / np.abs(self.columns[f].T).max(axis=0)[row]
+        return scale

@@ -12,6 +12,7 @@ _LABELS = {
     "bonferroni": "Bonferroni",
     "holm": "Holm (1979)",
     "hochberg": "Hochberg (1988)",
+    "hommel": "Hommel (1988)",
     "fdr": "Benjamini & Hochberg (1995)",
     "by": "Benjamini & Yekutieli (2001)",
 }
@@ -54,6 +55,7 @@ def adjust_p(p: FloatArray, method: str) -> FloatArray:
         fdr         min_{j >= i} m / j p_(j)
         by          c times fdr
         bonferroni  m p
+        hommel      closed testing with Simes' test, see :func:`_hommel`
 
     Parameters
     ----------
@@ -78,6 +80,8 @@ def adjust_p(p: FloatArray, method: str) -> FloatArray:
         result = m * ordered
     elif method == "holm":
         result = np.maximum.accumulate((m - rank + 1) * ordered)
+    elif method == "hommel":
+        result = _hommel(ordered)
     else:
         scale = float(np.sum(1.0 / rank)) if method == "by" else 1.0
         factor = m - rank + 1 if method == "hochberg" else scale * m / rank
@@ -85,3 +89,21 @@ def adjust_p(p: FloatArray, method: str) -> FloatArray:
     values[order] = np.minimum(result, 1.0)
     adjusted[known] = values
     return adjusted
+
+
+def _hommel(p: FloatArray) -> FloatArray:
+    """Return Hommel's adjustment of p-values sorted upwards.
+
+    Closed testing: each p is adjusted to the largest Simes p-value ``min_k s q_(k) / k`` among the
+    subsets q of any size s that contain it. For each s the worst subset is the p itself and the
+    s - 1 largest others.
+    """
+    m = len(p)
+    result = np.zeros(m)
+    for s in range(1, m + 1):
+        largest = s * p[m - s :] / np.arange(1, s + 1)
+        others = float(largest[1:].min(initial=np.inf))
+        simes = np.minimum(s * p, others)
+        simes[m - s :] = largest.min()
+        result = np.maximum(result, simes)
+    return result

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import pandas as pd
 
 from mlpool.errors import OptionError, check_option, nearest_names
 from mlpool.parameters.layout import FIXED, RANDOM, ParametersLayout, elements
-from mlpool.parameters.parameters import KINDS, MIXED, check_level, model_parameters
+from mlpool.parameters.options import KINDS, MIXED, check_level
+from mlpool.parameters.parameters import model_parameters
 from mlpool.parameters.rows import keep_rows
 from mlpool.results import ResultFrame
 from mlpool.tables import Column, RowGroup, TableOptions, TableSpec, glue, is_style
@@ -60,13 +61,14 @@ class CompareLayout:
     def _group(
         self, data: pd.DataFrame, options: TableOptions, style: str, effect: str
     ) -> RowGroup:
+        """Return one effect's rows; a model's cells are padded over all of its rows, as in R."""
         rows = [i for i, e in enumerate(data["Effects"]) if e == effect]
-        part = data.iloc[rows]
-        labels = tuple(in_parentheses(self.labels[i]) for i in rows)
+        labels = tuple(in_parentheses(label) for label in self.labels)
         columns = [Column(name="Parameter", header="Parameter", cells=labels, kind="label")]
         for name, header in zip(self.models, self.headers, strict=True):
-            columns += _model_columns(part, options, style, name, header)
-        return RowGroup(columns=tuple(columns), heading=FIXED if effect == "fixed" else RANDOM)
+            columns += _model_columns(data, options, style, name, header)
+        chosen = [replace(c, cells=tuple(c.cells[i] for i in rows)) for c in columns]
+        return RowGroup(columns=tuple(chosen), heading=FIXED if effect == "fixed" else RANDOM)
 
     def _with_observations(self, data: pd.DataFrame, options: TableOptions, style: str) -> RowGroup:
         """Return the coefficients, a line, and each model's number of rows."""
@@ -288,9 +290,7 @@ def _model_columns(
 
 
 def _extended(column: Column, cell: str) -> Column:
-    return Column(
-        name=column.name, header=column.header, cells=(*column.cells, cell), kind=column.kind
-    )
+    return replace(column, cells=(*column.cells, cell))
 
 
 def _header_of(table: ResultFrame) -> str:

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from mlpool.errors import FewClustersWarning, NotSupportedError, OptionError, nearest_names
-from mlpool.inference.kenward_roger import kenward_roger
-from mlpool.inference.profile_glm import GlmProblem, profile_confint_glm
-from mlpool.inference.satterthwaite import satterthwaite
-from mlpool.inference.vcov_spec import FEW_CLUSTERS, VcovSpec
+from mlpool.errors import NotSupportedError, OptionError, nearest_names
+from mlpool.inference.profile import ProfileIntervals
 from mlpool.inference.wald import WaldTable, wald
-from mlpool.models.fit import as_lmm_data
+from mlpool.models.covariance import choose_vcov
+from mlpool.models.messages import say_few_clusters
+from mlpool.models.uncertainty import denominator_df, profile_intervals
 from mlpool.typing import FloatArray
 
 CI_METHODS: dict[str, tuple[str, ...]] = {
     "lm": ("residual", "wald", "normal"),
     "glm": ("profile", "wald", "residual", "normal"),
-    "lmer": ("residual", "wald", "normal", "satterthwaite", "kenward", "kr"),
+    "lmer": ("residual", "wald", "normal", "satterthwaite", "kenward", "kr", "profile"),
     "glmer": ("wald", "residual", "normal"),
 }
 """Ways to df and intervals per kind of model; the first is the default."""
 
 _ELSEWHERE = ("profile", "boot", "betwithin", "ml1", "uniroot", "quantile", "hdi", "eti", "bci")
 """R has these for some models; mlpool has them not, or not for this kind."""
-
-
-_LEVELS_TO_USER = 3
-"""warn_few_clusters <- model_parameters <- the user's line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +59,10 @@ class FixedEffects:
     table : WaldTable
         On the link scale; `df` is what is printed.
     statistic : {"t", "z"}
-    ci_method : str
     """
 
     table: WaldTable
     statistic: str
-    ci_method: str
 
 
 def read_covariance(model: Any, vcov: Any, cluster: Any, vcov_args: Any) -> Covariance:
@@ -119,7 +111,11 @@ def _merge_arguments(vcov: Any, cluster: Any, vcov_args: Any) -> tuple[Any, Any]
 
 
 def fixed_effects(
-    model: Any, level: float, ci_method: str | None, covariance: Covariance
+    model: Any,
+    level: float,
+    method: str,
+    covariance: Covariance,
+    profile: ProfileIntervals | None = None,
 ) -> FixedEffects:
     """Return the coefficients' table.
 
@@ -128,19 +124,13 @@ def fixed_effects(
     model : FittedModel
     level : float
         Confidence level.
-    ci_method : str or None
-        See ``CI_METHODS``; None: the kind's default, Wald if the covariance is robust.
+    method : str
+        From :func:`read_method`.
     covariance : Covariance
-
-    Raises
-    ------
-    OptionError
-        For an unknown method, or one that excludes the covariance.
-    NotSupportedError
-        For a method that this kind of model has in R only.
+    profile : ProfileIntervals, optional
+        A mixed model's profile intervals, for ``"profile"``.
     """
-    method = _check_method(model, ci_method, covariance)
-    if method in ("satterthwaite", "kenward", "kr"):
+    if method in ("satterthwaite", "kenward"):
         return _small_sample(model, level, method)
     b, se = _estimates(model, covariance)
     df = residual_df(model)
@@ -149,9 +139,9 @@ def fixed_effects(
     if method == "normal":
         table = replace(wald(b, se, np.inf, level), df=table.df)
     if method == "profile":
-        bounds = profile_confint_glm(_glm_problem(model), b, se, level)
+        bounds = profile_intervals(model, level) if profile is None else profile.fixed
         table = replace(table, low=bounds[:, 0], high=bounds[:, 1])
-    return FixedEffects(table=table, statistic=statistic, ci_method=method)
+    return FixedEffects(table=table, statistic=statistic)
 
 
 def residual_df(model: Any) -> float:
@@ -161,15 +151,24 @@ def residual_df(model: Any) -> float:
     return float(model.df_residual)
 
 
-def _check_method(model: Any, ci_method: str | None, covariance: Covariance) -> str:
+def read_method(model: Any, ci_method: str | None, covariance: Covariance) -> str:
+    """Return the method to use: the kind's default, Wald if the covariance is robust.
+
+    Raises
+    ------
+    OptionError
+        For an unknown method, or one that excludes the covariance.
+    NotSupportedError
+        For a method that this kind of model has in R only.
+    """
     allowed = CI_METHODS[model.kind]
     is_robust = covariance.label is not None
     if ci_method is None:
         return "wald" if is_robust and allowed[0] == "profile" else allowed[0]
     if not isinstance(ci_method, str) or ci_method.lower() not in allowed:
         raise _unknown_method(model.kind, ci_method)
-    method = ci_method.lower()
-    if is_robust and method in ("profile", "satterthwaite", "kenward", "kr"):
+    method = {"kr": "kenward"}.get(ci_method.lower(), ci_method.lower())
+    if is_robust and method in ("profile", "satterthwaite", "kenward"):
         raise OptionError(
             f"ci_method={method!r} has its own standard errors; it takes no vcov= or cluster=."
         )
@@ -197,37 +196,14 @@ def _estimates(model: Any, covariance: Covariance) -> tuple[FloatArray, FloatArr
 
 def _small_sample(model: Any, level: float, method: str) -> FixedEffects:
     """Satterthwaite df, or Kenward-Roger df and standard errors."""
-    data, b = as_lmm_data(model.design), np.asarray(model.fixef(), dtype=np.float64)
-    if method == "satterthwaite":
-        se, df = np.asarray(model.se, dtype=np.float64), satterthwaite(data, model.fit)
-    else:
-        result = kenward_roger(data, model.fit)
-        se, df, method = np.sqrt(np.diag(result.vcov)), result.df, "kenward"
-    return FixedEffects(table=wald(b, se, df, level), statistic="t", ci_method=method)
-
-
-def _glm_problem(model: Any) -> GlmProblem:
-    """Return what a profile likelihood needs: trials count as prior weights."""
-    design = model.design
-    given = [w for w in (design.weights, design.trials) if w is not None]
-    return GlmProblem(
-        y=design.y,
-        X=design.X.dense()[:, model.fit.kept],
-        family=model.family,
-        weights=np.prod(given, axis=0) if given else None,
-        offset=design.offset,
-        dispersion=float(model.fit.dispersion),
-    )
+    df, se, _ = denominator_df(model, method)
+    b = np.asarray(model.fixef(), dtype=np.float64)
+    return FixedEffects(table=wald(b, se, df, level), statistic="t")
 
 
 def warn_few_clusters(model: Any, covariance: Covariance) -> None:
     """Warn, as fitting does, when cluster-robust errors rest on few clusters."""
-    ways = VcovSpec.from_user_input(covariance.type, covariance.cluster).cluster
-    fewest = min((len(model.design.codes(way)[1]) for way in ways), default=FEW_CLUSTERS)
-    if fewest < FEW_CLUSTERS:
-        warnings.warn(
-            f"Cluster-robust standard errors rest on {fewest} clusters; below {FEW_CLUSTERS} they "
-            "tend to be too small (vcov='CR2' helps).",
-            FewClustersWarning,
-            stacklevel=_LEVELS_TO_USER,
-        )
+    if covariance.is_given:
+        choice = choose_vcov(model.design, covariance.type, covariance.cluster, model.names)
+        if choice is not None:
+            say_few_clusters(choice)

@@ -31,7 +31,7 @@ def method_notes(m: Any, method: str, exponentiate: bool) -> tuple[str, ...]:
     notes = []
     if method == "bootstrap":
         notes.append("Intervals are percentiles and p-values two-tailed, both from resampled rows.")
-    elif method != "none":
+    else:
         notes.append(_wald_note(m, method))
     if m.family is not None and not exponentiate and m.family.link in ("log", "logit"):
         notes.append(
@@ -41,10 +41,12 @@ def method_notes(m: Any, method: str, exponentiate: bool) -> tuple[str, ...]:
 
 
 def _wald_note(m: Any, method: str) -> str:
+    test = "z" if m.family is not None and not m.family.has_dispersion else "t"
     if method == "profile":
-        return "Intervals are from the profile likelihood, p-values two-tailed from a Wald z-test."
-    is_z = method == "normal" or (m.family is not None and not m.family.has_dispersion)
-    distribution = "normal" if is_z else "t"
+        return (
+            f"Intervals are from the profile likelihood, p-values two-tailed by a Wald {test}-test."
+        )
+    distribution = "normal" if method == "normal" or test == "z" else "t"
     return (
         f"Intervals are equal-tailed and p-values two-tailed, by a Wald {distribution} "
         f"approximation{_APPROXIMATIONS.get(method, '')}."

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, check_option
+from mlpool.inference.profile import ProfileIntervals, profile_confint
+from mlpool.models.fit import as_lmm_data
 from mlpool.parameters.adjust import adjust_p, adjustment_note, read_adjustment
 from mlpool.parameters.bootstrap import bootstrap_table
 from mlpool.parameters.fixed import (
@@ -16,6 +18,7 @@ from mlpool.parameters.fixed import (
     FixedEffects,
     fixed_effects,
     read_covariance,
+    read_method,
     warn_few_clusters,
 )
 from mlpool.parameters.grouplevel import group_level_frame, group_level_layout
@@ -23,17 +26,21 @@ from mlpool.parameters.headers import coefficient_header, method_notes
 from mlpool.parameters.info import info_lines
 from mlpool.parameters.layout import FIXED, RANDOM, ParametersLayout
 from mlpool.parameters.names import pretty_names
-from mlpool.parameters.random import random_rows
+from mlpool.parameters.options import (
+    DEFAULT_LEVEL,
+    MIXED,
+    check_flags,
+    check_level,
+    check_model,
+    wants_ci_random,
+    wants_ratio,
+)
+from mlpool.parameters.random import bounds_only, random_rows, wald_intervals
 from mlpool.parameters.reference import with_references
 from mlpool.parameters.rows import keep_rows, split_within_between
 from mlpool.results import ResultFrame
 from mlpool.tables import TableOptions
 from mlpool.typing import Effects
-
-MIXED = ("lmer", "glmer")
-"""Kinds of models with random effects."""
-
-KINDS = ("lm", "glm", *MIXED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +48,12 @@ class _Request:
     """What was asked for, checked once."""
 
     level: float | None
-    ci_method: str | None
+    ci_method: str
     covariance: Covariance
     effects: str
     exponentiate: bool
     p_adjust: str
     ci_random: bool
-    bootstrap: bool
     iterations: int
     seed: Any
     include_reference: bool
@@ -104,7 +110,8 @@ def model_parameters(
     ci_method : str, optional
         Degrees of freedom and intervals. ``lm``: ``"residual"`` (default) or ``"normal"``. ``glm``:
         ``"profile"`` (default) or ``"wald"``. ``lmer``: ``"residual"`` (default, as easystats
-        without lmerTest), ``"normal"``, ``"satterthwaite"``, ``"kenward"`` (also adjusts the SEs).
+        without lmerTest), ``"normal"``, ``"satterthwaite"``, ``"kenward"`` (also adjusts the SEs),
+        ``"profile"`` (intervals only, of the random effects too).
     vcov : str or matrix, optional
         Robust standard errors: ``"HC3"``, ``"vcovCL"``, ``"CR2"`` ... The df stay as they are.
     vcov_args : dict, optional
@@ -131,7 +138,7 @@ def model_parameters(
     wb_component : bool
         Tables of their own for terms called ``*_within`` and ``*_between``.
     p_adjust : str, optional
-        ``"holm"``, ``"bonferroni"``, ``"fdr"``, ``"hochberg"``, ``"by"``.
+        ``"holm"``, ``"bonferroni"``, ``"fdr"``, ``"hochberg"``, ``"hommel"``, ``"by"``.
     verbose : bool
         Print the notes on the method, too.
     keep, drop : str or list of str, optional
@@ -167,18 +174,20 @@ def model_parameters(
         digits=digits, ci_digits=ci_digits, p_digits=p_digits, select=select,
         zap_small=zap_small, table_width=table_width,
     )  # fmt: skip
-    _check_flags(bootstrap=bootstrap, group_level=group_level, include_info=include_info,
+    check_flags(bootstrap=bootstrap, group_level=group_level, include_info=include_info,
                  summary=summary, include_reference=include_reference, verbose=verbose,
                  wb_component=wb_component)  # fmt: skip
+    covariance = read_covariance(m, vcov, cluster, vcov_args)
+    if bootstrap and (covariance.is_given or ci_method is not None):
+        raise OptionError("bootstrap=True takes neither vcov=, cluster= nor ci_method=.")
     request = _Request(
         level=check_level(ci),
-        ci_method=ci_method,
-        covariance=read_covariance(m, vcov, cluster, vcov_args),
+        ci_method="bootstrap" if bootstrap else read_method(m, ci_method, covariance),
+        covariance=covariance,
         effects=check_option(effects, get_args(Effects), argument="effects"),
-        exponentiate=_wants_ratio(m, exponentiate),
+        exponentiate=wants_ratio(m, exponentiate),
         p_adjust=read_adjustment(p_adjust),
-        ci_random=_wants_ci_random(ci_random),
-        bootstrap=bootstrap,
+        ci_random=wants_ci_random(ci_random),
         iterations=iterations,
         seed=seed,
         include_reference=include_reference,
@@ -191,69 +200,18 @@ def model_parameters(
     return _with_footers(table, m, request, include_info or summary, verbose)
 
 
-def check_model(m: Any, verb: str) -> None:
-    """Raise a sentence unless `m` is a fitted model.
-
-    Raises
-    ------
-    OptionError
-    """
-    if getattr(m, "kind", None) not in KINDS:
-        raise OptionError(
-            f"{verb} needs a fitted model, as lm(), glm(), lmer() or fit() return it; "
-            f"got {type(m).__name__}."
-        )
-
-
-def check_level(ci: object) -> float | None:
-    """Return a confidence level, or None.
-
-    Raises
-    ------
-    OptionError
-        If it does not lie between 0 and 1.
-    """
-    if ci is None:
-        return None
-    is_number = isinstance(ci, (int, float, np.number)) and not isinstance(ci, bool)
-    if not is_number or not 0.0 < float(ci) < 1.0:  # type: ignore[arg-type]
-        raise OptionError(f"ci must be a level between 0 and 1 such as 0.95, or None; got {ci!r}.")
-    return float(ci)  # type: ignore[arg-type]
-
-
-def _check_flags(**flags: object) -> None:
-    for name, value in flags.items():
-        if not isinstance(value, bool):
-            raise OptionError(f"{name} must be True or False; got {value!r}.")
-
-
-def _wants_ratio(m: Any, exponentiate: object) -> bool:
-    if exponentiate == "nongaussian":
-        return m.family is not None and m.family.name != "gaussian"
-    if not isinstance(exponentiate, bool):
-        raise OptionError(
-            f"exponentiate must be True, False or 'nongaussian'; got {exponentiate!r}."
-        )
-    return exponentiate
-
-
-def _wants_ci_random(ci_random: object) -> bool:
-    if ci_random is not None and not isinstance(ci_random, bool):
-        raise OptionError(f"ci_random must be True, False or None; got {ci_random!r}.")
-    return bool(ci_random)
-
-
 def _table(m: Any, request: _Request, options: TableOptions, keep: Any, drop: Any) -> ResultFrame:
     """Return the table of fixed and random parts, without footers."""
     is_mixed = m.kind in MIXED
     if request.effects == "random" and not is_mixed:
         raise NotSupportedError(f"effects='random' needs a mixed model; {m.kind} models have none.")
-    parts, statistic, method = [], "", "none"
+    profile = _profile(m, request)
+    parts, statistic = [], ""
     if request.effects != "random":
-        part, statistic, method = _fixed_part(m, request)
+        part, statistic = _fixed_part(m, request, profile)
         parts.append(part)
     if is_mixed and request.effects != "fixed":
-        parts.append(_random_part(m, request))
+        parts.append(_random_part(m, request, profile))
     frame = pd.concat([p.frame for p in parts], ignore_index=True) if parts[1:] else parts[0].frame
     labels = tuple(label for part in parts for label in part.labels)
     headings = tuple(heading for part in parts for heading in part.headings)
@@ -270,22 +228,31 @@ def _table(m: Any, request: _Request, options: TableOptions, keep: Any, drop: An
         data=frame,
         layout=layout,
         options=options,
-        notes=method_notes(m, method, request.exponentiate),
-        metadata=_metadata(m, request, method),
+        notes=()
+        if request.effects == "random"
+        else method_notes(m, request.ci_method, request.exponentiate),
+        metadata=_metadata(m, request),
         backend=type(m.design.frame.native).__module__.partition(".")[0],
     )
 
 
-def _fixed_part(m: Any, request: _Request) -> tuple[_Part, str, str]:
-    """Return the coefficients' rows, the statistic's name, and the method used."""
+def _profile(m: Any, request: _Request) -> ProfileIntervals | None:
+    """Return a mixed model's profile intervals, computed once for both parts."""
+    if m.kind not in MIXED or request.ci_method != "profile":
+        return None
+    return profile_confint(as_lmm_data(m.design), m.fit, request.level or DEFAULT_LEVEL)
+
+
+def _fixed_part(m: Any, request: _Request, profile: ProfileIntervals | None) -> tuple[_Part, str]:
+    """Return the coefficients' rows and the statistic's name."""
     names = [column.name for column in m.columns]
     labels = pretty_names(m.columns)
-    if request.bootstrap:
-        frame, statistic, method = _bootstrap_frame(m, names, request), "", "bootstrap"
+    if request.ci_method == "bootstrap":
+        frame, statistic = _bootstrap_frame(m, names, request), ""
     else:
-        result = fixed_effects(m, request.level or 0.95, request.ci_method, request.covariance)
-        statistic, method = result.statistic, result.ci_method
-        frame = _wald_frame(names, result, request)
+        level = request.level or DEFAULT_LEVEL
+        result = fixed_effects(m, level, request.ci_method, request.covariance, profile)
+        frame, statistic = _wald_frame(names, result, request), result.statistic
     if m.kind in MIXED:
         frame["Effects"] = "fixed"
         if request.effects == "all":
@@ -296,7 +263,7 @@ def _fixed_part(m: Any, request: _Request) -> tuple[_Part, str, str]:
     headings = (heading,) * len(frame)
     if request.wb_component:
         frame, labels, headings = split_within_between(frame, labels, heading)
-    return _Part(frame=frame, labels=labels, headings=headings), statistic, method
+    return _Part(frame=frame, labels=labels, headings=headings), statistic
 
 
 def _wald_frame(names: list[str], result: FixedEffects, request: _Request) -> pd.DataFrame:
@@ -318,9 +285,7 @@ def _wald_frame(names: list[str], result: FixedEffects, request: _Request) -> pd
 
 
 def _bootstrap_frame(m: Any, names: list[str], request: _Request) -> pd.DataFrame:
-    if request.covariance.is_given or request.ci_method is not None:
-        raise OptionError("bootstrap=True takes neither vcov=, cluster= nor ci_method=.")
-    draws = bootstrap_table(m, request.iterations, request.seed, request.level or 0.95)
+    draws = bootstrap_table(m, request.iterations, request.seed, request.level or DEFAULT_LEVEL)
     b, low, high = draws.estimate, draws.low, draws.high
     if request.exponentiate:
         b, low, high = np.exp(b), np.exp(low), np.exp(high)
@@ -330,9 +295,13 @@ def _bootstrap_frame(m: Any, names: list[str], request: _Request) -> pd.DataFram
     return pd.DataFrame({**columns, "p": adjust_p(draws.p, request.p_adjust)})
 
 
-def _random_part(m: Any, request: _Request) -> _Part:
-    level = request.level if request.ci_random else None
-    rows = random_rows(m, level)
+def _random_part(m: Any, request: _Request, profile: ProfileIntervals | None) -> _Part:
+    intervals = None
+    if profile is not None:
+        intervals = bounds_only(profile)
+    elif request.ci_random:
+        intervals = wald_intervals(m, request.level or DEFAULT_LEVEL)
+    rows = random_rows(m, intervals)
     columns: dict[str, Any] = {
         "Parameter": [row.name for row in rows],
         "Coefficient": [row.estimate for row in rows],
@@ -358,7 +327,7 @@ def _group_level(m: Any, request: _Request, options: TableOptions) -> ResultFram
         data=frame,
         layout=group_level_layout(frame, request.level),
         options=options,
-        metadata=_metadata(m, request, "normal"),
+        metadata=_metadata(m, request),
     )
 
 
@@ -374,7 +343,7 @@ def _with_footers(
     return replace(table, layout=replace(table.layout, footers=lines))
 
 
-def _metadata(m: Any, request: _Request, method: str) -> dict[str, Any]:
+def _metadata(m: Any, request: _Request) -> dict[str, Any]:
     return {
         "kind": m.kind,
         "formula": m.formula.text,
@@ -384,7 +353,7 @@ def _metadata(m: Any, request: _Request, method: str) -> dict[str, Any]:
         "ngroups": dict(m.ngroups),
         "reml": m.reml,
         "ci": request.level,
-        "ci_method": method,
+        "ci_method": request.ci_method,
         "vcov": request.covariance.label,
         "exponentiate": request.exponentiate,
         "p_adjust": request.p_adjust,

@@ -8,12 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.inference.information import VarianceInformation, variance_information
+from mlpool.inference.information import VarianceInformation
+from mlpool.inference.profile import ProfileIntervals
 from mlpool.inference.random_wald import RandomWald, random_wald_of
-from mlpool.models.fit import as_lmm_data
+from mlpool.models.uncertainty import information
 from mlpool.typing import FloatArray
 
 _INTERCEPT = "(Intercept)"
+
+Place = tuple[int, int, int]
+"""Term, row and column of a parameter in its covariance; the residual's is (-1, 0, 0)."""
+
+Intervals = dict[Place, tuple[float, float, float]]
+"""Standard error and bounds of each place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,23 +46,23 @@ class RandomRow:
     printed: str
     group: str
     estimate: float
-    place: tuple[int, int, int]
+    place: Place
     se: float = float("nan")
     low: float = float("nan")
     high: float = float("nan")
 
 
-def random_rows(model: Any, level: float | None = None) -> list[RandomRow]:
+def random_rows(model: Any, intervals: Intervals | None = None) -> list[RandomRow]:
     """Return the rows: intercept SDs, slope SDs, their correlations, the residual.
 
     Parameters
     ----------
     model : FittedModel
         A mixed model.
-    level : float, optional
-        Confidence level of Wald intervals; None: no standard errors and intervals.
+    intervals : mapping, optional
+        (SE, low, high) of each place; None: no standard errors and intervals.
     """
-    intervals = {} if level is None else _intervals(model, level)
+    intervals = intervals or {}
     varcorr = model.varcorr()
     sds: list[tuple[bool, RandomRow]] = []
     cors: list[tuple[bool, RandomRow]] = []
@@ -78,8 +85,8 @@ def _row(
     start: str,
     group: str,
     estimate: float,
-    place: tuple[int, int, int],
-    intervals: dict[tuple[int, int, int], tuple[float, float, float]],
+    place: Place,
+    intervals: Intervals,
 ) -> RandomRow:
     se, low, high = intervals.get(place, (np.nan, np.nan, np.nan))
     return RandomRow(
@@ -99,13 +106,13 @@ def _short(name: str) -> str:
     return "Intercept" if name == _INTERCEPT else name
 
 
-def _intervals(model: Any, level: float) -> dict[tuple[int, int, int], tuple[float, float, float]]:
+def wald_intervals(model: Any, level: float) -> Intervals:
     """Return (SE, low, high) of each place; a correlation's with the SDs taken as known, as in R.
 
     ``se(r) = se(S_ab) / (sd_a sd_b)``, interval ``tanh(atanh r -+ z se / (1 - r^2))``. The delta
     method on all three parameters would give a slightly larger error; easystats does not use it.
     """
-    info = variance_information(as_lmm_data(model.design), model.fit)
+    info = information(model)
     result = random_wald_of(info, level)
     sd = {p: float(e) for p, e in zip(result.places, result.estimate, strict=True)}
     covariance_se = _covariance_errors(info, result)
@@ -123,12 +130,18 @@ def _intervals(model: Any, level: float) -> dict[tuple[int, int, int], tuple[flo
     return found
 
 
+def bounds_only(profile: ProfileIntervals) -> Intervals:
+    """Return profile bounds by place; a profile has no standard errors."""
+    bounds = zip(profile.places, profile.random, strict=True)
+    return {place: (float("nan"), float(low), float(high)) for place, (low, high) in bounds}
+
+
 def _covariance_errors(info: VarianceInformation, result: RandomWald) -> FloatArray:
     """Return standard errors of the variances and covariances; NaN for those that are zero."""
     is_sd = np.array([row == column for _, row, column in result.places])
     zero = np.isnan(result.estimate) | (result.on_boundary & is_sd)
-    information = info.expected_reml if info.reml else info.expected_ml
+    expected = info.expected_reml if info.reml else info.expected_ml
     errors = np.full(len(zero), np.nan)
-    covariance = np.linalg.pinv(information[np.ix_(~zero, ~zero)], hermitian=True)
+    covariance = np.linalg.pinv(expected[np.ix_(~zero, ~zero)], hermitian=True)
     errors[~zero] = np.sqrt(np.diag(covariance))
     return errors

@@ -47,6 +47,6 @@ def _reference_level(model: Any, text: str) -> str | None:
     """Return the one level that treatment contrasts leave out; None under other codings."""
     columns = [c for c in model.design.X.columns if len(c.parts) == 1 and c.parts[0].text == text]
     coded = {c.parts[0].label for c in columns}
-    levels = model.design.values[text].levels
+    levels = model.design.encoding.factors[text].levels
     left_out = [level for level in levels if level not in coded]
     return left_out[0] if len(left_out) == 1 and coded < set(levels) else None

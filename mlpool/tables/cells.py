@@ -7,6 +7,7 @@ Rounding is C's (correctly rounded decimals of the binary number, ties to even),
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 _SCIENTIFIC_FROM = 1e5
@@ -14,6 +15,8 @@ _SCIENTIFIC_FROM = 1e5
 
 _P_SMALL, _P_LARGE = 0.001, 0.999
 """Limits beyond which a p-value is printed as a bound."""
+
+_PADDING = re.compile(r"([(\[]|, ) +")
 
 _STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
@@ -143,16 +146,14 @@ def interval_header(level: float, kind: str = "CI") -> str:
     return f"{100 * level:g}% {kind}"
 
 
-def in_parentheses(cell: str) -> str:
-    """Return a cell for media where brackets mean links or options: ``(7.42, 13.52)``.
+def in_parentheses(text: str) -> str:
+    """Return text with parentheses for brackets, which mean links or options in other media."""
+    return text.replace("[", "(").replace("]", ")")
 
-    Padding inside an interval is for fixed-width text only and goes.
-    """
-    cell = cell.strip()
-    if cell.startswith("[") and cell.endswith("]") and ", " in cell:
-        bounds = [part.strip() for part in cell[1:-1].split(", ")]
-        return f"({', '.join(bounds)})"
-    return cell.replace("[", "(").replace("]", ")")
+
+def without_padding(cell: str) -> str:
+    """Return a cell without the blanks that align it in fixed-width text: ``4.25 (4.01, 4.50)``."""
+    return _PADDING.sub(r"\1", cell.strip())
 
 
 def align_right(cells: Sequence[str]) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ from html import escape
 from typing import Any
 
 from mlpool.errors import NotSupportedError, check_option
-from mlpool.tables.cells import in_parentheses
+from mlpool.tables.cells import in_parentheses, without_padding
 from mlpool.tables.spec import Column, RowGroup, TableSpec, merge_columns
 
 _LINE = "1px solid currentColor"
 _FAINT = "1px solid rgba(128,128,128,0.35)"
 _TABLE = (
-    "border-collapse:collapse;border:none;width:auto;margin:0.5em 0;font-size:0.95em;"
+    "border-collapse:collapse;border:none;color:inherit;width:auto;margin:0.5em 0;font-size:0.95em;"
     "border-top:2px solid currentColor;border-bottom:2px solid currentColor"
 )
 _CELL = "padding:0.25em 0.75em;border:none;background:transparent;vertical-align:top"
@@ -129,7 +129,7 @@ def _style(position: int, column: Column) -> str:
 
 def _shown(column: Column, cell: str) -> str:
     """Return a cell for proportional type: no padding, brackets as parentheses."""
-    return in_parentheses(cell) if column.kind in ("interval", "label") else cell.strip()
+    return in_parentheses(cell if column.kind == "label" else without_padding(cell))
 
 
 def _great_tables(spec: TableSpec) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from mlpool.tables.cells import in_parentheses
+from mlpool.tables.cells import in_parentheses, without_padding
 from mlpool.tables.spec import Column, RowGroup, TableSpec, merge_columns
 
 _ESCAPES = {
@@ -84,8 +84,8 @@ def _cell(column: Column | None, row: int) -> str:
     if column is None:
         return ""
     cell = column.cells[row]
-    shown = in_parentheses(cell) if column.kind in ("interval", "label") else cell.strip()
-    return escape_latex(shown)
+    shown = cell if column.kind == "label" else without_padding(cell)
+    return escape_latex(in_parentheses(shown))
 
 
 def _with_booktabs(body: str) -> str:

@@ -1,0 +1,88 @@
+"""Checks of what a user asks the tables for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mlpool.errors import OptionError
+
+MIXED = ("lmer", "glmer")
+"""Kinds of models with random effects."""
+
+DEFAULT_LEVEL = 0.95
+"""Used inside where no intervals are shown."""
+
+KINDS = ("lm", "glm", *MIXED)
+
+
+def check_model(m: Any, verb: str) -> None:
+    """Raise a sentence unless `m` is a fitted model.
+
+    Raises
+    ------
+    OptionError
+    """
+    if getattr(m, "kind", None) not in KINDS:
+        raise OptionError(
+            f"{verb} needs a fitted model, as lm(), glm(), lmer() or fit() return it; "
+            f"got {type(m).__name__}."
+        )
+
+
+def check_level(ci: object) -> float | None:
+    """Return a confidence level, or None.
+
+    Raises
+    ------
+    OptionError
+        If it does not lie between 0 and 1.
+    """
+    if ci is None:
+        return None
+    is_number = isinstance(ci, (int, float, np.number)) and not isinstance(ci, bool)
+    if not is_number or not 0.0 < float(ci) < 1.0:  # type: ignore[arg-type]
+        raise OptionError(f"ci must be a level between 0 and 1 such as 0.95, or None; got {ci!r}.")
+    return float(ci)  # type: ignore[arg-type]
+
+
+def check_flags(**flags: object) -> None:
+    """Refuse anything but True and False.
+
+    Raises
+    ------
+    OptionError
+        Naming the argument.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise OptionError(f"{name} must be True or False; got {value!r}.")
+
+
+def wants_ratio(m: Any, exponentiate: object) -> bool:
+    """Return whether coefficients are to be exponentiated.
+
+    Raises
+    ------
+    OptionError
+    """
+    if exponentiate == "nongaussian":
+        return m.family is not None and m.family.name != "gaussian"
+    if not isinstance(exponentiate, bool):
+        raise OptionError(
+            f"exponentiate must be True, False or 'nongaussian'; got {exponentiate!r}."
+        )
+    return exponentiate
+
+
+def wants_ci_random(ci_random: object) -> bool:
+    """Return whether random effects get intervals; None means no, as in the lectures.
+
+    Raises
+    ------
+    OptionError
+    """
+    if ci_random is not None and not isinstance(ci_random, bool):
+        raise OptionError(f"ci_random must be True, False or None; got {ci_random!r}.")
+    return bool(ci_random)

@@ -299,3 +299,28 @@ def to_parents(parent: IntArray, U: FloatArray, x: FloatArray, J: int) -> FloatA
 def _from_parents(parent: IntArray, U: FloatArray, x: FloatArray) -> FloatArray:
     """Return U x of the coarse level that each level lies in: (q, J, k)."""
     return np.asarray(np.einsum("ajs,sjk->ajk", U, x[:, parent]))
+
+
+def z_products(blocks: Blocks, t: Reduced) -> tuple[Reduced, FloatArray]:
+    """Return Z'Z t of every factor and (Z t)'[X y] (k, r) for columns t of random effects."""
+    levels, core = blocks.levels, blocks.core
+    out = [
+        np.asarray(np.einsum("abj,bjk->ajk", level.A, x))
+        for level, x in zip(levels, t.levels, strict=True)
+    ]
+    W = np.zeros((out[0].shape[2], blocks.total.shape[0]))
+    for i, level in enumerate(levels):
+        W += np.tensordot(t.levels[i], level.W, axes=((0, 1), (0, 1)))
+        for m, (parent, U) in enumerate(zip(level.parents, level.up, strict=True), start=i + 1):
+            out[i] += _from_parents(parent, U, t.levels[m])
+            out[m] += to_parents(parent, U, t.levels[i], out[m].shape[1])
+    if core is None or t.core is None:
+        return Reduced(levels=out, core=None), W
+    rest = np.asarray(core.A @ t.core)
+    W += t.core.T @ core.W
+    for i, level in enumerate(levels):
+        assert level.C is not None
+        C = level.C.matrix(level.C.values)
+        out[i] += np.asarray(C @ t.core).reshape(out[i].shape)
+        rest += np.asarray(C.T @ t.levels[i].reshape(-1, out[i].shape[2]))
+    return Reduced(levels=out, core=rest), W

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpool.engine.cholesky import Reduced, to_parents
+from mlpool.engine.cholesky import Reduced, z_products
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def average_information(
     """
     slopes, E = objective.slopes(found)
     steps = _steps(objective, theta, found, E)
-    products, W = _products(objective, steps)
+    products, W = z_products(objective.blocks, steps)
     reduced = found.elimination.reduce(products.levels, products.core)
     inner = found.elimination.inner
     S = _inner(steps, products) - inner(reduced, reduced)
@@ -101,28 +101,6 @@ def _steps(objective: SeveralFactors, theta: FloatArray, found: Solution, E: Red
             elif core is not None and rest is not None:
                 rest[core.places[i - len(levels)].span, at] = t.T.ravel()
     return Reduced(levels=levels, core=rest)
-
-
-def _products(objective: SeveralFactors, t: Reduced) -> tuple[Reduced, FloatArray]:
-    """Return Z'Z t of every factor and (Z t)'[X y] (k, p + 1)."""
-    levels, core = objective.blocks.levels, objective.blocks.core
-    out = [np.einsum("abj,bjk->ajk", level.A, x) for level, x in zip(levels, t.levels, strict=True)]
-    W = np.zeros((objective.k, objective.p + 1))
-    for i, level in enumerate(levels):
-        W += np.tensordot(t.levels[i], level.W, axes=((0, 1), (0, 1)))
-        for m, (parent, U) in enumerate(zip(level.parents, level.up, strict=True), start=i + 1):
-            out[i] += np.einsum("ajs,sjk->ajk", U, t.levels[m][:, parent])
-            out[m] += to_parents(parent, U, t.levels[i], out[m].shape[1])
-    if core is None or t.core is None:
-        return Reduced(levels=out, core=None), W
-    rest = np.asarray(core.A @ t.core)
-    W += t.core.T @ core.W
-    for i, level in enumerate(levels):
-        assert level.C is not None
-        C = level.C.matrix(level.C.values)
-        out[i] += np.asarray(C @ t.core).reshape(out[i].shape)
-        rest += np.asarray(C.T @ t.levels[i].reshape(-1, objective.k))
-    return Reduced(levels=out, core=rest), W
 
 
 def _inner(t: Reduced, x: Reduced) -> FloatArray:

@@ -5,6 +5,8 @@ Formatting lives in ``tables``; what a table looks like is told by its layout ob
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -192,17 +194,20 @@ class ResultFrame:
             digits=digits, ci_digits=ci_digits, p_digits=p_digits, select=select,
             zap_small=zap_small, table_width=table_width,
         )  # fmt: skip
-        width = options.table_width
-        if width is None and sys.stdout.isatty():
-            width = shutil.get_terminal_size().columns
-        text = render_text(self.layout.describe(self.data, options), width)
+        text = render_text(self.layout.describe(self.data, options), _width_of_output(options))
         sys.stdout.write(text + "\n")
 
     def __str__(self) -> str:
         """Return R's text."""
         return render_text(self.table(), self.options.table_width)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        """Return R's text, split to the terminal's width when it is shown on one."""
+        return render_text(self.table(), _width_of_output(self.options))
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Hand the raw frame to other libraries: ``polars.DataFrame(table)``."""
+        return self.data.__arrow_c_stream__(requested_schema)
 
     def to_markdown(self, **options: Any) -> str:
         """Return Markdown as R's ``print_md()``; options as in :meth:`print`."""
@@ -228,8 +233,13 @@ class ResultFrame:
         return self.data.to_csv(index=False, lineterminator="\n")
 
     def to_json(self) -> str:
-        """Return the raw frame as a JSON list of records, numbers in full precision."""
-        return self.data.to_json(orient="records", indent=1, double_precision=15)
+        """Return the raw frame as a JSON list of records, numbers in full precision.
+
+        What JSON has no number for (missing values, infinite df) is null.
+        """
+        records = self.data.to_dict("records")
+        plain = [{str(k): _json_value(v) for k, v in row.items()} for row in records]
+        return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
 
     def _updated(self, **options: Any) -> TableOptions:
         given = {name: value for name, value in options.items() if value is not None}
@@ -245,3 +255,14 @@ class ResultFrame:
     def __post_init__(self) -> None:
         """Make the metadata read-only."""
         object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
+
+
+def _width_of_output(options: TableOptions) -> int | None:
+    """Return the width asked for, else the terminal's; None (no limit) elsewhere."""
+    if options.table_width is None and sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return options.table_width
+
+
+def _json_value(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -71,6 +71,8 @@ def _number_name(part: ColumnPart) -> str:
         return f"{_spaced(part.variable)} [{function}]"
     if function == "I" and part.text.startswith("I(") and part.text.endswith(")"):
         return part.text[2:-1]
+    if not function and part.text.strip("`") == part.variable:
+        return _spaced(part.variable)
     # Blanks for dots and underscores belong to names; in an expression dots may be numbers.
     return part.text if function else _spaced(part.text)
 

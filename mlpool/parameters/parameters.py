@@ -194,10 +194,12 @@ def model_parameters(
         wb_component=wb_component,
     )
     warn_few_clusters(m, request.covariance)
-    if group_level:
-        return _group_level(m, request, options)
-    table = _table(m, request, options, keep, drop)
-    return _with_footers(table, m, request, include_info or summary, verbose)
+    make = _group_level_table if group_level else _table
+    table = make(m, request, options, keep, drop)
+    table = _with_footers(table, m, request, include_info or summary, verbose)
+    if options.select is not None:
+        table.table()  # an unknown column is told here, not when it is printed
+    return table
 
 
 def _table(m: Any, request: _Request, options: TableOptions, keep: Any, drop: Any) -> ResultFrame:
@@ -232,7 +234,7 @@ def _table(m: Any, request: _Request, options: TableOptions, keep: Any, drop: An
         if request.effects == "random"
         else method_notes(m, request.ci_method, request.exponentiate),
         metadata=_metadata(m, request),
-        backend=type(m.design.frame.native).__module__.partition(".")[0],
+        backend=_backend(m),
     )
 
 
@@ -319,16 +321,25 @@ def _random_part(m: Any, request: _Request, profile: ProfileIntervals | None) ->
     )
 
 
-def _group_level(m: Any, request: _Request, options: TableOptions) -> ResultFrame:
+def _group_level_table(
+    m: Any, request: _Request, options: TableOptions, keep: Any, drop: Any
+) -> ResultFrame:
+    """Return the random effects of every level, without footers."""
     if request.effects != "random" or m.kind not in MIXED:
         raise OptionError("group_level=True needs a mixed model and effects='random'.")
-    frame = group_level_frame(m, request.level)
+    frame, _ = keep_rows(group_level_frame(m, request.level), keep, drop)
     return ResultFrame(
         data=frame,
         layout=group_level_layout(frame, request.level),
         options=options,
         metadata=_metadata(m, request),
+        backend=_backend(m),
     )
+
+
+def _backend(m: Any) -> str:
+    """Return the package that the model's data came from."""
+    return type(m.design.frame.native).__module__.partition(".")[0]
 
 
 def _with_footers(

@@ -80,7 +80,6 @@ def format_intervals(
     high: Sequence[float],
     digits: int = 2,
     *,
-    brackets: str = "[]",
     zap_small: bool = False,
 ) -> tuple[str, ...]:
     """Return ``[low, high]`` cells, lows and highs each padded to a common width inside.
@@ -91,9 +90,8 @@ def format_intervals(
     highs = [format_bound(v, digits, zap_small=zap_small) for v in high]
     left = max(map(len, lows), default=0)
     right = max(map(len, highs), default=0)
-    opening, closing = brackets[0], brackets[1]
     return tuple(
-        f"{opening}{a.rjust(left)}, {b.rjust(right)}{closing}" if a or b else ""
+        f"[{a.rjust(left)}, {b.rjust(right)}]" if a or b else ""
         for a, b in zip(lows, highs, strict=True)
     )
 

@@ -19,6 +19,7 @@ _ESCAPES = {
     "_": r"\_",
     "{": r"\{",
     "}": r"\}",
+    "`": r"\textasciigrave{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"$<$",

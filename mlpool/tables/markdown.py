@@ -21,7 +21,7 @@ def render_markdown(spec: TableSpec) -> str:
 
 
 def _grid(group: RowGroup) -> str:
-    columns = [_lines(column, i == 0) for i, column in enumerate(group.columns)]
+    columns = [_lines(column, i == 0) for i, column in enumerate(group.filled_columns)]
     header, *rows = ["|" + "|".join(line) + "|" for line in zip(*columns, strict=True)]
     rule = "|" + "|".join(_rule(lines[0], i == 0) for i, lines in enumerate(columns)) + "|"
     return "\n".join([header, rule, *rows])

@@ -77,6 +77,11 @@ class RowGroup:
             raise ValueError(f"columns of a row group differ in length: {sizes}")
 
     @property
+    def filled_columns(self) -> tuple[Column, ...]:
+        """Columns with something in them; only fixed-width text, as R, may show an empty one."""
+        return tuple(c for c in self.columns if not (self.n_rows and c.is_empty))
+
+    @property
     def n_rows(self) -> int:
         """Number of rows."""
         return len(self.columns[0].cells) if self.columns else 0
@@ -184,7 +189,7 @@ def merge_columns(groups: Sequence[RowGroup]) -> list[Column]:
     """Return one column per name over all `groups`, in order of first appearance."""
     seen: dict[str, Column] = {}
     for group in groups:
-        for column in group.columns:
+        for column in group.filled_columns:
             seen.setdefault(column.name, column)
     return list(seen.values())
 

@@ -24,6 +24,7 @@ NAMES = {
     "am [1]": [part("as.factor(am)", "1", "factor", "am")],
     "x [TRUE]": [part("x", "TRUE", "boolean")],
     "flipper len": [part("flipper_len")],
+    "female ": [part("`female `", variable="female ")],
     "Petal Length": [part("Petal.Length")],
     "my var [a_b.c]": [part("my_var", "a_b.c", "factor")],
     "ses × gender [F]": [part("ses"), part("gender", "F", "factor")],

@@ -261,6 +261,8 @@ def test_group_levels(sleep_model: Any) -> None:
     assert list(table.columns)[:5] == ["Group", "Level", "Parameter", "Coefficient", "SE"]
     half = table["CI_high"] - table["Coefficient"]
     np.testing.assert_allclose(half / table["SE"], 1.959963984540054)
+    one = model_parameters(sleep_model, effects="random", group_level=True, keep="Days")
+    assert set(one["Parameter"]) == {"Days"}
     assert "CI_low" not in model_parameters(
         sleep_model, effects="random", group_level=True, ci=None
     )
@@ -459,7 +461,7 @@ SENTENCES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
 def test_sentences(name: str, sleep_lm: Any) -> None:
     options, error, message = SENTENCES[name]
     with pytest.raises(error, match=message):
-        str(model_parameters(sleep_lm, **options))
+        model_parameters(sleep_lm, **options)
 
 
 def test_sentences_for_mixed_models(sleep_model: Any, cbpp_glm: Any, sleepstudy: Any) -> None:

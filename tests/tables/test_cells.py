@@ -100,7 +100,7 @@ def test_bounds_are_padded_inside_the_brackets() -> None:
         "[237.90, 264.90]",
     )
     assert format_intervals([math.nan, 1.0], [math.nan, 2.0]) == ("", "[1.00, 2.00]")
-    assert format_intervals([1.0], [2.0], 1, brackets="()") == ("(1.0, 2.0)",)
+    assert format_intervals([1.0], [2.0], 1) == ("[1.0, 2.0]",)
     assert format_intervals([], []) == ()
 
 

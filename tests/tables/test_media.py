@@ -18,6 +18,7 @@ from mlpool.tables import (
     render_html,
     render_latex,
     render_markdown,
+    render_text,
 )
 
 
@@ -177,3 +178,13 @@ def test_latex_rules_and_special_characters() -> None:
     assert r"a\_b\textasciicircum{}c\textasciitilde{}d" in text
     assert r"\midrule x $\times$ \{y\}\textbackslash{}\#" in text
     assert r"m\$" in text
+
+
+def test_empty_columns_are_for_fixed_width_text_only() -> None:
+    group = RowGroup(
+        columns=(column("P", "P", "x"), column("CI", "95% CI", ""), column("m", "m", "1"))
+    )
+    spec = TableSpec(groups=(group,))
+    assert "95% CI" in render_text(spec)
+    for render in (render_markdown, render_html, render_latex):
+        assert "CI" not in render(spec)

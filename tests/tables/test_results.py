@@ -97,7 +97,7 @@ def test_tables_are_split_to_a_terminal_only(
     for stream, blocks in ((io.StringIO(), 1), (Terminal(), 3)):
         monkeypatch.setattr(sys, "stdout", stream)
         table.print()
-        assert stream.getvalue().count("Parameter") == blocks
+        assert stream.getvalue().count("Parameter") == repr(table).count("Parameter") == blocks
     assert str(table).count("Parameter") == 1
 
 
@@ -142,7 +142,23 @@ def test_csv_and_json_keep_every_digit(table: ResultFrame) -> None:
     rows = list(csv.DictReader(io.StringIO(table.to_csv())))
     assert [float(row["SE"]) for row in rows] == table["SE"].tolist()
     records = json.loads(table.to_json())
-    assert records[1]["SE"] == pytest.approx(table["SE"].iloc[1], rel=1e-14)
+    assert [r["SE"] for r in records] == table["SE"].tolist()
+    assert [r["p"] for r in records] == table["p"].tolist()
+
+
+def test_json_has_null_for_what_is_no_number() -> None:
+    formula = "cbind(incidence, size - incidence) ~ period"
+    m = mlpool.glm(formula, mlpool.load_data("cbpp"), family="binomial")
+    records = json.loads(model_parameters(m, include_reference=True).to_json())
+    assert {r["df_error"] for r in records} == {None}
+    assert records[1]["SE"] is None
+
+
+def test_other_libraries_read_it(table: ResultFrame) -> None:
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame(table)
+    assert frame.columns == list(table.columns)
+    assert frame["SE"].to_list() == table["SE"].tolist()
 
 
 def test_pickles_and_reads_only_metadata(table: ResultFrame) -> None:

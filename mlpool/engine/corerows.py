@@ -138,9 +138,15 @@ class CoreRows:
 
     def quadratic(self, X: FloatArray) -> FloatArray:
         """Return c_j X c_j' (q, q, J) for symmetric X, of which only the lower triangle is read."""
+        H = np.empty((self.q, self.q, self.J))
+        if self.is_full:
+            full = mirrored(X)
+            for first, last in self._pieces():
+                C = np.stack([self._dense(c, first, last) for c in self.values])
+                H[:, :, first:last] = np.einsum("ajk,bjk->abj", C @ full, C)
+            return H
         if not self.can_lay_out:
             return self.row_products(self.times(X, self.values), self.values)
-        H = np.empty((self.q, self.q, self.J))
         diagonal = np.einsum("ii->i", X)
         kept = diagonal.copy()
         # A pair of different entries stands for two products, an entry with itself for one.
@@ -160,12 +166,17 @@ class CoreRows:
         out = np.empty_like(values)
         for first, last in self._pieces():
             part = slice(int(self.indptr[first]), int(self.indptr[last]))
+            at = rows[part] - first, self.cols[part]
             for a in range(values.shape[0]):
-                C = csr_array(
-                    (values[a, part], self.cols[part], self.indptr[first : last + 1] - part.start),
-                    shape=(last - first, self.n2),
-                )
-                out[a, part] = np.asarray(C @ full)[rows[part] - first, self.cols[part]]
+                if self.is_full:
+                    product = self._dense(values[a], first, last) @ full
+                else:
+                    ends = self.indptr[first : last + 1] - part.start
+                    shape = (last - first, self.n2)
+                    product = (
+                        csr_array((values[a, part], self.cols[part], ends), shape=shape) @ full
+                    )
+                out[a, part] = np.asarray(product)[at]
         return out
 
     def row_products(self, left: FloatArray, right: FloatArray) -> FloatArray:

@@ -100,6 +100,9 @@ def _columns(blocks: Blocks) -> list[_Column]:
 def _squared_lengths(blocks: Blocks, columns: list[_Column], Q: FloatArray) -> FloatArray:
     """|Z_a'R Z_b|^2 of every pair of working columns."""
     p = len(Q)
+    out = _raw_squared_lengths(blocks)
+    if p == 0:
+        return out
     t = Reduced(
         levels=[np.zeros((*level.A.shape[1:], p * len(columns))) for level in blocks.levels],
         core=None if blocks.core is None else np.zeros((blocks.core.n2, p * len(columns))),
@@ -108,7 +111,6 @@ def _squared_lengths(blocks: Blocks, columns: list[_Column], Q: FloatArray) -> F
         column.place_inplace(t, column.W[:, :p], p * i)
     products, _ = z_products(blocks, t)
     own = [Q @ (c.W[:, :p].T @ c.W[:, :p]) for c in columns]
-    out = _raw_squared_lengths(blocks)
     for b, column in enumerate(columns):
         both = column.W[:, :p].T @ column.take(products)
         for a in range(len(columns)):

@@ -173,10 +173,9 @@ class CoreRows:
                 else:
                     ends = self.indptr[first : last + 1] - part.start
                     shape = (last - first, self.n2)
-                    product = (
-                        csr_array((values[a, part], self.cols[part], ends), shape=shape) @ full
-                    )
-                out[a, part] = np.asarray(product)[at]
+                    C = csr_array((values[a, part], self.cols[part], ends), shape=shape)
+                    product = np.asarray(C @ full)
+                out[a, part] = product[at]
         return out
 
     def row_products(self, left: FloatArray, right: FloatArray) -> FloatArray:

@@ -40,25 +40,3 @@ def to_stack(A: FloatArray) -> FloatArray:
 def to_entries(A: FloatArray) -> FloatArray:
     """Return (J, q, r) as (q, r, J), contiguous."""
     return np.ascontiguousarray(np.moveaxis(A, 0, 2))
-
-
-def inverse_logdet(M: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the inverses (q, q, J) and log-determinants (J,) of positive definite matrices.
-
-    Closed forms for q = 1 and 2. M = Lambda'A Lambda + I has eigenvalues of at least one, so the
-    2 x 2 determinant is computed without dangerous cancellation.
-    """
-    q = M.shape[0]
-    if q == 1:
-        return 1.0 / M, np.log(M[0, 0])
-    if q == 2:
-        det = M[0, 0] * M[1, 1] - M[0, 1] * M[1, 0]
-        inverse = np.empty_like(M)
-        inverse[0, 0], inverse[1, 1] = M[1, 1] / det, M[0, 0] / det
-        inverse[0, 1] = inverse[1, 0] = -M[0, 1] / det
-        return inverse, np.log(det)
-    stack = to_stack(M)
-    L = np.linalg.cholesky(stack)
-    logdet = 2.0 * np.log(np.diagonal(L, axis1=1, axis2=2)).sum(axis=1)
-    L_inverse = np.linalg.solve(L, np.broadcast_to(np.eye(q), L.shape))
-    return to_entries(np.matmul(np.swapaxes(L_inverse, 1, 2), L_inverse)), logdet

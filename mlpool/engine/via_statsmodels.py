@@ -9,7 +9,7 @@ import numpy as np
 
 from mlpool.engine.lmm import fit_at
 from mlpool.engine.rank import independent_columns
-from mlpool.engine.template import canonical_theta
+from mlpool.engine.theta import Template, lower_form
 from mlpool.engine.types import LmmData, LmmFit, OlsFit
 from mlpool.errors import FitError, NotSupportedError
 from mlpool.families import Family
@@ -245,7 +245,7 @@ def _theta(result: Any, n_terms: int) -> FloatArray:
         relative = np.atleast_2d(np.asarray(result.cov_re)) / result.scale
         values, vectors = np.linalg.eigh((relative + relative.T) / 2)
         root = vectors * np.sqrt(np.clip(values, 0.0, None))
-        return canonical_theta([root])
+        return Template((len(root),)).pack([lower_form(root)])
     return np.asarray(np.sqrt(np.clip(np.asarray(result.vcomp) / result.scale, 0.0, None)))
 
 

@@ -21,7 +21,7 @@ from mlpool.engine.crosssums import GroupingFactor, PairSums
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray, IntArray
 
-DENSE_COPIES = 3
+DENSE_COPIES = 4
 """Matrices of the core's size that exist at the same time."""
 
 

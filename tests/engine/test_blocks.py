@@ -65,7 +65,7 @@ def test_pairs_of_the_core_are_needed_and_no_others():
 
 def test_a_core_that_does_not_fit_is_refused_by_size():
     factors = [factor(200_000), factor(120_000)]
-    with pytest.raises(FitError, match=r"120,000 x 120,000 \(321\.9 GiB"):
+    with pytest.raises(FitError, match=r"120,000 x 120,000 \(429\.2 GiB"):
         check_core_size(factors, (1,), 8_000_000_000)
     check_core_size(factors, (), 0)
 

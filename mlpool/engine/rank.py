@@ -27,15 +27,19 @@ def independent_columns(X: FloatArray) -> IntArray:
 
     Notes
     -----
-    Without doubtful columns one Householder QR decides: the diagonal of R is what is left of each
-    column. Otherwise columns are taken one by one.
+    Without doubtful columns the Cholesky factor of the scaled cross-products decides: its diagonal
+    is what is left of each column. Otherwise columns are taken one by one.
     """
     norms = np.sqrt(np.einsum("ij,ij->j", X, X))
     safe = np.where(norms > 0, norms, 1.0)
     n, p = X.shape
     if n >= p and (norms > 0).all():
-        R = np.linalg.qr(X / safe, mode="r")
-        if (np.abs(np.diag(R)) > _DOUBTFUL).all():
+        scaled = X / safe
+        try:
+            left = np.diag(np.linalg.cholesky(scaled.T @ scaled))
+        except np.linalg.LinAlgError:
+            left = np.zeros(p)
+        if (left > _DOUBTFUL).all():
             return np.arange(p)
     return _one_by_one(X / safe, norms)
 

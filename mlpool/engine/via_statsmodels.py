@@ -18,6 +18,10 @@ from mlpool.typing import FloatArray
 _GLM_TOL = 1e-8
 """R's relative change of the deviance (``glm.control``)."""
 _GLM_ITERATIONS = 100
+_WIDE = 100
+"""Columns from which statsmodels' SVD is faster than its QR."""
+_LIKE_SCALE = 1e6
+"""Ratio of column lengths up to which the SVD's cut-off (1e-15) is far away."""
 
 
 def fit_ols(
@@ -50,7 +54,7 @@ def fit_ols(
             "The formula leaves no column to estimate; keep the intercept or a predictor."
         )
     model = sm.OLS(target, Xk) if weights is None else sm.WLS(target, Xk, weights=weights)
-    result = model.fit(method="qr")
+    result = model.fit(method=_solver(Xk))
     fitted = np.asarray(Xk @ result.params)
     n, p = len(y), len(kept)
     w = np.ones(n) if weights is None else weights
@@ -74,6 +78,14 @@ def fit_ols(
         dispersion=rss / df if df > 0 else float("nan"),
         raw=result,
     )
+
+
+def _solver(X: FloatArray) -> str:
+    """Return statsmodels' method: its SVD is faster for wide X, but needs columns of like scale."""
+    if X.shape[1] <= _WIDE:
+        return "qr"
+    size = np.sqrt(np.einsum("ij,ij->j", X, X))
+    return "pinv" if float(size.max()) < _LIKE_SCALE * float(size.min()) else "qr"
 
 
 def fit_glm(  # noqa: PLR0913 - one argument per symbol of the formula

@@ -193,7 +193,8 @@ class Elimination:
             T = self._touched(i, N, across, core)
             q_form = np.zeros_like(done.N)
             for U, t in zip(done.up, T, strict=True):
-                q_form += np.einsum("ajk,bjk->abj", t, U)
+                for k in range(U.shape[2]):
+                    q_form += t[:, None, :, k] * U[None, :, :, k]
             if level.C is not None and self.core is not None and done.C is not None:
                 q_form += self._core_form(i, core)
             quadratic[i] = (q_form + transpose(q_form)) / 2
@@ -223,7 +224,7 @@ class Elimination:
                     X = across[other, m][:, parent]
                 else:
                     X = across[m, other][:, level.parents[m - i - 1]].transpose(2, 1, 0)
-                t += np.einsum("ajs,sjk->ajk", U, X)
+                t += _times(U, X)
             later_core = core[m]
             if level.C is not None and later_core is not None and done.C is not None:
                 X = later_core[:, level.C.lift[m - i - 1]]
@@ -290,7 +291,9 @@ def to_parents(parent: IntArray, U: FloatArray, x: FloatArray, J: int) -> FloatA
     """Sum U'x over the levels within each coarse level: (q_coarse, J_coarse, k)."""
     out = np.empty((U.shape[2], J, x.shape[2]))
     for s in range(U.shape[2]):
-        product = np.einsum("aj,ajk->jk", U[:, :, s], x)
+        product = U[0, :, s, None] * x[0]
+        for a in range(1, len(U)):
+            product += U[a, :, s, None] * x[a]
         for k in range(x.shape[2]):
             out[s, :, k] = np.bincount(parent, product[:, k], J)
     return out
@@ -298,16 +301,21 @@ def to_parents(parent: IntArray, U: FloatArray, x: FloatArray, J: int) -> FloatA
 
 def _from_parents(parent: IntArray, U: FloatArray, x: FloatArray) -> FloatArray:
     """Return U x of the coarse level that each level lies in: (q, J, k)."""
-    return np.asarray(np.einsum("ajs,sjk->ajk", U, x[:, parent]))
+    return _times(U, x[:, parent])
+
+
+def _times(U: FloatArray, x: FloatArray) -> FloatArray:
+    """Return U_j x_j; (q, J, s) x (s, J, k) -> (q, J, k). Loops over s: einsum is slower here."""
+    out = U[:, :, 0, None] * x[0]
+    for s in range(1, len(x)):
+        out += U[:, :, s, None] * x[s]
+    return np.asarray(out)
 
 
 def z_products(blocks: Blocks, t: Reduced) -> tuple[Reduced, FloatArray]:
     """Return Z'Z t of every factor and (Z t)'[X y] (k, r) for columns t of random effects."""
     levels, core = blocks.levels, blocks.core
-    out = [
-        np.asarray(np.einsum("abj,bjk->ajk", level.A, x))
-        for level, x in zip(levels, t.levels, strict=True)
-    ]
+    out = [_apply(level.A, x) for level, x in zip(levels, t.levels, strict=True)]
     W = np.zeros((out[0].shape[2], blocks.total.shape[0]))
     for i, level in enumerate(levels):
         W += np.tensordot(t.levels[i], level.W, axes=((0, 1), (0, 1)))

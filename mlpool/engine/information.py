@@ -1,14 +1,14 @@
-"""The curvature of the deviance in theta from average information, corrected by what steps show.
+"""The curvature of the deviance in theta: exact for small models, else average information.
 
 With P = V^-1 - V^-1 X S_xx^-1 X'V^-1, V_i = dV / d theta_i, a_i = y'P V_i P y and
 a_ij = y'P V_i P V_j P y,
 
-    H_ij = (m / r^2) (a_ij - a_i a_j / r^2) + 2 tr(G dLambda_i dLambda_j')
+    H_ij = 2 (m / r^2) a_ij - (m / r^4) a_i a_j - tr(P V_i P V_j) + 2 tr(G dLambda_i dLambda_j')
 
-puts the average of observed and expected information (Gilmour, Thompson & Cullis 1995, Biometrics
-51) in place of traces of products of inverses: it needs one forward pass over k further columns.
-Its second part is exact; at theta = 0, where the first vanishes, it tells true boundaries from
-false ones.
+(V^-1 in place of P in the trace for ML). All but the traces needs one forward pass over k further
+columns. The last part makes it exact at theta = 0, where the others vanish: it tells true
+boundaries from false ones. For many random effects (m / r^2) a_ij stands for the traces, which is
+the average of observed and expected information (Gilmour, Thompson & Cullis 1995, Biometrics 51).
 
 What the average leaves out is learnt from the gradients at successive points by symmetric rank-one
 updates (Nocedal & Wright 2006, section 6.2), so that the last steps converge like Newton's.
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpool.engine.cholesky import Reduced, z_products
+from mlpool.engine.exact_traces import stacked
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -57,13 +58,11 @@ class Secant:
         return model + self._correction
 
 
-def average_information(
-    objective: SeveralFactors, theta: FloatArray, found: Solution
-) -> FloatArray:
+def curvature(objective: SeveralFactors, theta: FloatArray, found: Solution) -> FloatArray:
     """Return H (k, k) at the solution `found` of `theta`.
 
     1. directions t_i with V_i P y = Z t_i;  2. their products with all columns;  3. the forward
-    pass;  4. a_ij with X projected out;  5. the exact part.
+    pass;  4. a_ij with X projected out;  5. traces;  6. the bend of Sigma in theta.
     """
     slopes, E = objective.slopes(found)
     steps = _steps(objective, theta, found, E)
@@ -74,7 +73,9 @@ def average_information(
     Sw = W - inner(reduced, found.reduced)
     p, along = objective.p, Sw @ found.v
     a = S - Sw[:, :p] @ found.Sxx_inverse @ Sw[:, :p].T
-    H = (objective.m / found.pwrss) * (a - np.outer(along, along) / found.pwrss)
+    a *= objective.m / found.pwrss
+    H = 2.0 * a - np.outer(along, along) * (objective.m / found.pwrss**2)
+    H -= a if objective.dense is None else _traces(objective, theta, found, E)
     for f, G in zip(objective.order, slopes, strict=True):
         where, row, col = objective.parts.entries(objective.template, f)
         T = objective.parts.columns[f].T
@@ -101,6 +102,30 @@ def _steps(objective: SeveralFactors, theta: FloatArray, found: Solution, E: Red
             elif core is not None and rest is not None:
                 rest[core.places[i - len(levels)].span, at] = t.T.ravel()
     return Reduced(levels=levels, core=rest)
+
+
+def _traces(
+    objective: SeveralFactors, theta: FloatArray, found: Solution, E: Reduced
+) -> FloatArray:
+    """Return tr(P V_i P V_j) of all pairs of theta (k, k)."""
+    dense = objective.dense
+    assert dense is not None
+    E_x = stacked(E)[:, : objective.p] if objective.reml else None
+    B = dense.projected(objective.factors(theta), E_x, found.Sxx_inverse)
+    entries, slopes = [], []
+    for f in objective.order:
+        where, row, col = objective.parts.entries(objective.template, f)
+        T = objective.parts.columns[f].T
+        Lam = T @ objective.parts.block_diagonal(objective.template, theta, f)
+        half = np.einsum("ai,bi->iab", T[:, row], Lam[:, col])
+        entries.append(where)
+        slopes.append(half + half.transpose(0, 2, 1))
+    out = np.zeros((objective.k, objective.k))
+    for f, (rows, S) in enumerate(zip(entries, slopes, strict=True)):
+        for g, (cols, U) in enumerate(zip(entries, slopes, strict=True)):
+            Q = dense.products(B, f, g)
+            out[np.ix_(rows, cols)] = np.einsum("iab,abcd,jcd->ij", S, Q, U, optimize=True)
+    return out
 
 
 def _inner(t: Reduced, x: Reduced) -> FloatArray:

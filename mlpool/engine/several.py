@@ -21,10 +21,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import cho_solve
 
+from mlpool.engine import exact_traces
 from mlpool.engine.blocks import Columns
 from mlpool.engine.cholesky import Elimination, Reduced
-from mlpool.engine.information import Secant, average_information
-from mlpool.engine.several_parts import SeveralParts
+from mlpool.engine.exact_traces import DenseEffects, effect_shapes
+from mlpool.engine.information import Secant, curvature
+from mlpool.engine.several_parts import SeveralParts, user_blocks
 from mlpool.engine.several_start import moment_deviations
 from mlpool.engine.theta import FreeTemplate, Template, lower_factor, lower_form
 from mlpool.engine.types import Control, LmmData
@@ -90,6 +92,7 @@ class SeveralFactors:
         self.order = (*parts.structure.chain, *parts.structure.core)
         self.n, self.p = parts.totals.n, len(kept)
         self.scale = parts.theta_scale(template)
+        self._dense: DenseEffects | None = None
         self._last: tuple[FloatArray, Solution] | None = None
         self._last_slopes: tuple[Solution, list[FloatArray], Reduced] | None = None
 
@@ -109,6 +112,15 @@ class SeveralFactors:
         """
         parts, kept = SeveralParts.from_data(data, control, kept)
         return cls(parts, Template(tuple(t.z.shape[1] for t in data.terms)), kept, reml=reml)
+
+    @property
+    def dense(self) -> DenseEffects | None:
+        """All of Z'Z where it is small enough for exact second derivatives, else None."""
+        if self._dense is None:
+            n_effects = sum(q * J for q, J in effect_shapes(self.blocks))
+            if n_effects <= exact_traces.LIMIT:
+                self._dense = DenseEffects.of(self.blocks)
+        return self._dense
 
     @property
     def k(self) -> int:
@@ -153,7 +165,7 @@ class SeveralFactors:
         if self._last is not None and np.array_equal(self._last[0], theta):
             return self._last[1]
         self._last = self._last_slopes = None  # give the memory of the core back first
-        found = self._profile(Elimination(self.blocks, self._factors(theta)))
+        found = self._profile(Elimination(self.blocks, self.factors(theta)))
         self._last = (np.array(theta), found)
         return found
 
@@ -177,7 +189,7 @@ class SeveralFactors:
 
     def hessian(self, theta: FloatArray) -> FloatArray:
         """Return the curvature in theta (k, k): see :mod:`mlpool.engine.information`."""
-        return average_information(self, theta, self.solve(theta))
+        return curvature(self, theta, self.solve(theta))
 
     # --- random effects ---------------------------------------------------------------------
 
@@ -193,7 +205,7 @@ class SeveralFactors:
 
     def conditional_covariances(self, theta: FloatArray) -> tuple[FloatArray, ...]:
         """Return Var(b | y) / sigma^2 of every term, (n_levels, k_t, k_t)."""
-        elimination = Elimination(self.blocks, self._factors(theta))
+        elimination = Elimination(self.blocks, self.factors(theta))
         blocks = list(elimination.select().N)
         if elimination.core is not None:
             core = elimination.core
@@ -201,7 +213,7 @@ class SeveralFactors:
         effects = []
         for f, N in zip(self.order, blocks, strict=True):
             stack = np.moveaxis(N, 2, 0)
-            effects.append(_user_blocks(stack, self.parts.columns[f].T, self._lambda(theta, f)))
+            effects.append(user_blocks(stack, self.parts.columns[f].T, self._lambda(theta, f)))
         out = self._by_term(effects)
         return tuple(V[..., self._own_columns(t)] for t, V in enumerate(out))
 
@@ -262,7 +274,9 @@ class SeveralFactors:
             for c, is_centred in zip(self.parts.columns, self._centred, strict=True)
         )
         parts = replace(self.parts, columns=columns)
-        return FreeSeveral(parts, FreeTemplate(self.template.sizes), self.kept, reml=self.reml)
+        free = FreeSeveral(parts, FreeTemplate(self.template.sizes), self.kept, reml=self.reml)
+        free._dense = self.dense
+        return free
 
     def adopt(self, theta: FloatArray, other: SeveralFactors, at: FloatArray) -> None:
         """Take over what `other`, the same criterion in other coordinates, knows at `at`.
@@ -309,14 +323,15 @@ class SeveralFactors:
     def _lambda(self, theta: FloatArray, f: int) -> FloatArray:
         return self.parts.block_diagonal(self.template, theta, f)
 
-    def _factors(self, theta: FloatArray) -> tuple[FloatArray, ...]:
-        """Lambda of every factor in its working columns; square for the core."""
+    def factors(self, theta: FloatArray) -> tuple[FloatArray, ...]:
+        """Return Lambda of every factor in its working columns, square; triangular in the core."""
         out = []
         for f in self.order:
             Lam = self.parts.columns[f].T @ self._lambda(theta, f)
-            if f in self.parts.structure.core and not _is_lower(Lam):
-                is_square = Lam.shape[0] == Lam.shape[1]
-                Lam = lower_form(Lam) if is_square else lower_factor(Lam @ Lam.T)
+            if Lam.shape[0] != Lam.shape[1]:
+                Lam = lower_factor(Lam @ Lam.T)
+            elif f in self.parts.structure.core and np.triu(Lam, 1).any():
+                Lam = lower_form(Lam)
             out.append(Lam)
         return tuple(out)
 
@@ -368,25 +383,12 @@ class FreeSeveral(SeveralFactors):
         self._secant = Secant(template.k)
 
     def hessian(self, theta: FloatArray) -> FloatArray:
-        """Return the curvature, corrected by the gradients of the points visited so far."""
+        """Return the curvature, where not exact corrected by the gradients met so far."""
+        if self.dense is not None:
+            return super().hessian(theta)
         _, gradient = self.evaluate(theta)
         return self._secant.corrected(theta, gradient, super().hessian(theta))
 
 
-def _is_lower(Lam: FloatArray) -> bool:
-    return Lam.shape[0] == Lam.shape[1] and not np.triu(Lam, 1).any()
-
-
 def _split(values: FloatArray, sizes: tuple[int, ...]) -> list[FloatArray]:
     return np.split(values, np.cumsum(sizes)[:-1])
-
-
-def _user_blocks(N: FloatArray, T: FloatArray, Lam: FloatArray) -> FloatArray:
-    """Lambda M^-1 Lambda' (J, q, q) of the user's columns from that of the working columns."""
-    if T.shape[0] == T.shape[1]:
-        back = np.linalg.inv(T)
-        return np.asarray(back @ N @ back.T)
-    # A column that occurs twice: what the working columns do not see keeps its prior variance.
-    seen = np.linalg.pinv(T @ Lam)
-    hidden = np.eye(len(Lam)) - seen @ (T @ Lam)
-    return np.asarray(Lam @ (hidden + seen @ N @ seen.T) @ Lam.T)

@@ -109,3 +109,14 @@ class SeveralParts:
             where, row, _ = self.entries(template, f)
             scale[where] = 1.0 / np.abs(self.columns[f].T).max(axis=0)[row]
         return scale
+
+
+def user_blocks(N: FloatArray, T: FloatArray, Lam: FloatArray) -> FloatArray:
+    """Return Lambda M^-1 Lambda' (J, q, q) of the user's columns from the working columns' one."""
+    if T.shape[0] == T.shape[1]:
+        back = np.linalg.inv(T)
+        return np.asarray(back @ N @ back.T)
+    # A column that occurs twice: what the working columns do not see keeps its prior variance.
+    seen = np.linalg.pinv(T @ Lam)
+    hidden = np.eye(len(Lam)) - seen @ (T @ Lam)
+    return np.asarray(Lam @ (hidden + seen @ N @ seen.T) @ Lam.T)

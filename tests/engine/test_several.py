@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from mlpool.engine import exact_traces
 from mlpool.engine.lmm import criterion_at, fit_at, fit_lmm
 from mlpool.engine.several import SeveralFactors
 from mlpool.engine.several_fit import prepare_several
@@ -134,8 +136,24 @@ def dense_average_information(data: LmmData, theta: np.ndarray) -> np.ndarray:
     return m / r2 * (W.T @ P @ W - np.outer(along, along) / r2) + bends
 
 
+@pytest.mark.parametrize("reml", [True, False])
 @ALL
-def test_curvature_is_average_information_plus_the_exact_bend(spec):
+def test_curvature_of_small_models_is_the_exact_hessian(spec, reml):
+    objective = prepared(several_data(spec, 3, weights=True), reml=reml)
+    h = 1e-5
+    for criterion in (objective, objective.working()):
+        theta = random_theta(spec, 1)
+        theta = theta if criterion is objective else objective.to_working(theta)
+        plus = [criterion.evaluate(theta + h * e)[1] for e in np.eye(len(theta))]
+        minus = [criterion.evaluate(theta - h * e)[1] for e in np.eye(len(theta))]
+        by_gradient = (np.array(plus) - np.array(minus)) / (2 * h)
+        exact = criterion.hessian(theta)
+        assert exact == pytest.approx(by_gradient, abs=1e-6 * np.abs(by_gradient).max())
+
+
+@ALL
+def test_curvature_of_large_models_is_average_information_plus_the_exact_bend(monkeypatch, spec):
+    monkeypatch.setattr(exact_traces, "LIMIT", 0)
     data = replace(several_data(spec, 6), offset=None)
     theta = random_theta(spec, 5)
     ours = prepared(data).hessian(theta)
@@ -171,8 +189,11 @@ def test_starts_lie_inside(spec):
 # --- fits -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("exact", [True, False], ids=["exact", "average information"])
 @ALL
-def test_a_fit_is_a_minimum(spec):
+def test_a_fit_is_a_minimum(monkeypatch, spec, exact):
+    if not exact:
+        monkeypatch.setattr(exact_traces, "LIMIT", 0)
     data = several_data(spec, 11)
     fit = fit_lmm(data)
     assert fit.optimum.converged
@@ -397,3 +418,12 @@ def test_fits_pickle_with_their_conditional_covariances():
     again = pickle.loads(pickle.dumps(fit))
     for a, b in zip(fit.cond_cov(), again.cond_cov(), strict=True):
         assert np.array_equal(a, b)
+
+
+def test_fits_in_two_python_threads_give_the_same_numbers():
+    data = [several_data(SPECS["partly nested slopes"], seed) for seed in (2, 3)]
+    alone = [fit_lmm(d) for d in data]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(fit_lmm, data * 3))
+    for i, fit in enumerate(together):
+        assert np.array_equal(fit.theta, alone[i % 2].theta)

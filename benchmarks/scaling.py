@@ -17,7 +17,7 @@ from mlpool.engine.one_factor import OneFactor
 from mlpool.engine.one_fit import prepare
 from mlpool.engine.types import Control
 from mlpool.formula.design import build_design
-from mlpool.models.fit import as_lmm_data
+from mlpool.models.data import as_lmm_data
 
 
 def evaluation_seconds(objective: OneFactor, theta: np.ndarray, repeats: int = 7) -> float:

@@ -15,13 +15,11 @@ from mlpool.models.extract import (
     varcorr,
     vcov,
 )
-from mlpool.models.fit import fit, glm, lm, lmer
-from mlpool.models.fitted import (
-    FittedModel,
-    GeneralizedLinearModel,
-    LinearMixedModel,
-    LinearModel,
-)
+from mlpool.models.fit import fit
+from mlpool.models.fitted import FittedModel
+from mlpool.models.mixed import LinearMixedModel
+from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
+from mlpool.models.verbs import glm, lm, lmer
 
 VarCorr = varcorr
 

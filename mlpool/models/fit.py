@@ -1,4 +1,4 @@
-"""`fit`, `lm`, `glm`, `lmer`: from a formula and data to a fitted model. Orchestration only."""
+"""`fit`: from a formula and data to a fitted model. Orchestration only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlpool.engine.lmm import fit_lmm
-from mlpool.engine.types import Control, LmmData, ReTerm
+from mlpool.engine.types import Control
 from mlpool.engine.via_statsmodels import fit_glm, fit_mixedlm, fit_ols
 from mlpool.errors import (
     DataError,
@@ -24,18 +24,15 @@ from mlpool.formula.design import Design, build_design
 from mlpool.formula.types import ParsedFormula
 from mlpool.frames import read_frame
 from mlpool.models.covariance import choose_vcov
-from mlpool.models.fitted import (
-    FittedModel,
-    GeneralizedLinearModel,
-    LinearMixedModel,
-    LinearModel,
-)
+from mlpool.models.data import as_lmm_data
 from mlpool.models.messages import (
     fit_messages,
     say_not_converged,
     say_what_was_found,
     say_what_was_left_out,
 )
+from mlpool.models.mixed import LinearMixedModel
+from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 
 _ENGINES = ("auto", "mlpool", "statsmodels")
 
@@ -127,7 +124,7 @@ def fit(
         formula=parsed,
         frame=frame,
         family=get_family(family),
-        reml=_as_bool(reml, "reml"),
+        reml=as_bool(reml, "reml"),
         cluster=cluster,
         vcov=vcov,
         engine=engine,
@@ -141,99 +138,6 @@ def fit(
     if parsed.bars:
         return _fit_mixed(request)
     return _fit_linear(request) if request.family is None else _fit_generalized(request)
-
-
-def lm(formula: str, data: Any, **options: Any) -> LinearModel:
-    """Fit a linear model (R's ``lm``): complete pooling, or no pooling with a factor.
-
-    Takes the arguments of :func:`fit` but ``family`` and ``reml``.
-
-    Raises
-    ------
-    OptionError
-        If the formula has a random-effects term.
-    """
-    _check_arguments("lm", options, {"family", "reml", "REML"})
-    parsed = parse_formula(
-        formula, columns=read_frame(data).columns, context=options.get("context")
-    )
-    if parsed.bars:
-        raise OptionError(
-            f"lm() fits no random effects such as ({parsed.bars[0].text}); use lmer() or fit()."
-        )
-    result = fit(formula, data, **options)
-    assert isinstance(result, LinearModel)
-    return result
-
-
-def glm(
-    formula: str, data: Any, family: Any = "gaussian", **options: Any
-) -> GeneralizedLinearModel:
-    """Fit a generalised linear model (R's ``glm``).
-
-    Raises
-    ------
-    OptionError
-        If the formula has a random-effects term.
-    """
-    _check_arguments("glm", options, {"reml", "REML"})
-    parsed = parse_formula(
-        formula, columns=read_frame(data).columns, context=options.get("context")
-    )
-    if parsed.bars:
-        raise OptionError(
-            "glm() fits no random effects; generalised mixed models are not available yet."
-        )
-    result = fit(formula, data, family=family, **options)
-    assert isinstance(result, GeneralizedLinearModel)
-    return result
-
-
-def lmer(
-    formula: str,
-    data: Any,
-    REML: bool | None = None,
-    **options: Any,
-) -> LinearMixedModel:
-    """Fit a linear mixed model (lme4's ``lmer``): partial pooling.
-
-    ``REML=`` and ``reml=`` mean the same; the other arguments are those of :func:`fit`.
-
-    Raises
-    ------
-    OptionError
-        If the formula has no random-effects term.
-    """
-    _check_arguments("lmer", options, {"family", "cluster", "vcov"})
-    if REML is not None:
-        options["reml"] = _as_bool(REML, "REML")
-    parsed = parse_formula(
-        formula, columns=read_frame(data).columns, context=options.get("context")
-    )
-    if not parsed.bars:
-        raise OptionError(
-            "lmer() needs a random-effects term such as (1 | school); use lm() without one."
-        )
-    result = fit(formula, data, **options)
-    assert isinstance(result, LinearMixedModel)
-    return result
-
-
-def as_lmm_data(design: Design) -> LmmData:
-    """Return a design as the engine takes it."""
-    factors: dict[str, int] = {}
-    terms = tuple(
-        ReTerm(
-            z=r.z,
-            codes=r.codes,
-            n_levels=len(r.levels),
-            factor=factors.setdefault(r.group, len(factors)),
-        )
-        for r in design.random
-    )
-    return LmmData(
-        y=design.y, X=design.X, terms=terms, weights=design.weights, offset=design.offset
-    )
 
 
 def _fit_linear(request: _Request) -> LinearModel:
@@ -360,20 +264,17 @@ def _as_control(control: Control | Mapping[str, Any] | None) -> Control:
     return Control(**control)
 
 
-def _as_bool(value: Any, argument: str) -> bool:
+def as_bool(value: Any, argument: str) -> bool:
+    """Return `value`, which must be True or False.
+
+    Raises
+    ------
+    OptionError
+        For anything else.
+    """
     if not isinstance(value, (bool, np.bool_)):
         raise OptionError(f"{argument} must be True or False; got {value!r}.")
     return bool(value)
-
-
-def _check_arguments(verb: str, options: Mapping[str, Any], excluded: set[str]) -> None:
-    import inspect
-
-    known = [p for p in inspect.signature(fit).parameters if p not in ("formula", "data")]
-    known = [p for p in known if p not in excluded]
-    for name in options:
-        if name not in known:
-            raise OptionError(f"{verb}() has no argument {name!r}.{nearest_names(name, known)}")
 
 
 def _call_text(parsed: ParsedFormula, family: Any, reml: bool, weights: Any, data: Any) -> str:
@@ -387,6 +288,3 @@ def _call_text(parsed: ParsedFormula, family: Any, reml: bool, weights: Any, dat
     if parsed.bars and not reml:
         parts.append("REML = False")
     return f"{verb}({', '.join(parts)})"
-
-
-__all__ = ["FittedModel", "as_lmm_data", "fit", "glm", "lm", "lmer"]

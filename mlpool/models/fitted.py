@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
-from mlpool.engine.types import Control, LmmFit, OlsFit, Optimum
+from mlpool.engine.types import Control, Optimum
 from mlpool.families import Family
 from mlpool.formula.design import Design
 from mlpool.formula.types import ColumnInfo, ParsedFormula
 from mlpool.models.covariance import VcovChoice, coefficient_vcov
-from mlpool.models.effects import GroupFrames, VarCorr, add_fixed, gather_by_group, make_varcorr
-from mlpool.models.predict import predict_glm, predict_lmm, predict_ols
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.summaries import Summary
 
-Kind = Literal["lm", "glm", "lmer"]
+Kind = Literal["lm", "glm", "lmer", "glmer"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -241,155 +239,3 @@ class FittedModel:
 
     def _repr_html_(self) -> str:
         return str(self.parameters().to_html())
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class LinearModel(FittedModel):
-    """A linear model fitted by least squares (R's ``lm``)."""
-
-    fit: OlsFit
-    kind: ClassVar[Kind] = "lm"
-
-    def predict(self, newdata: Any = None) -> pd.Series:
-        """Return fitted values of the data or of `newdata`, encoded as the data were."""
-        return predict_ols(self, newdata)
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class GeneralizedLinearModel(FittedModel):
-    """A generalised linear model (R's ``glm``)."""
-
-    fit: OlsFit
-    kind: ClassVar[Kind] = "glm"
-
-    @property
-    def loglik_df(self) -> int:
-        """Coefficients, plus one where a dispersion is estimated."""
-        assert self.family is not None
-        return len(self.fit.beta) + int(self.family.has_dispersion)
-
-    def predict(self, newdata: Any = None, type: str = "link") -> pd.Series:
-        """Return predictions on the link (default, as R) or the response scale."""
-        return predict_glm(self, newdata, type)
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class LinearMixedModel(FittedModel):
-    """A linear mixed model (lme4's ``lmer``)."""
-
-    fit: LmmFit
-    _cache: dict[str, Any] = field(default_factory=dict, compare=False)
-    kind: ClassVar[Kind] = "lmer"
-
-    @property
-    def reml(self) -> bool:
-        """Whether REML was used."""
-        return self.fit.reml
-
-    @property
-    def theta(self) -> FloatArray:
-        """Relative covariance factors, stacked in lme4's order."""
-        return self.fit.theta
-
-    @property
-    def criterion(self) -> float:
-        """REML criterion or ML deviance at the optimum."""
-        return self.fit.criterion
-
-    @property
-    def loglik(self) -> float:
-        """Log-likelihood; the restricted one for a REML fit."""
-        return -0.5 * self.fit.criterion
-
-    @property
-    def loglik_df(self) -> int:
-        """Fixed effects, theta and sigma."""
-        return len(self.fit.beta) + len(self.fit.theta) + 1
-
-    @property
-    def deviance(self) -> float:
-        """ML deviance (-2 log-likelihood), at this theta also for REML fits."""
-        if not self.reml:
-            return self.fit.criterion
-        n, weights = self.fit.n, self.design.weights
-        log_w = 0.0 if weights is None else float(np.log(weights).sum())
-        return float(self.fit.logdet_L2 + n * (1 + np.log(2 * np.pi * self.fit.pwrss / n)) - log_w)
-
-    @property
-    def df_residual(self) -> int:
-        """Rows minus all parameters, as lme4 counts."""
-        return self.nobs - self.loglik_df
-
-    @property
-    def is_singular(self) -> bool:
-        """lme4's ``isSingular``: a diagonal of theta below 1e-4."""
-        return any(d.code == "singular" for d in self.fit.diagnostics)
-
-    @property
-    def optimum(self) -> Optimum | None:
-        """The optimiser's record: start, end, criterion, gradient, evaluations, log."""
-        return self.fit.optimum
-
-    def varcorr(self) -> VarCorr:
-        """Return the random effects' standard deviations and correlations."""
-        random = self.design.random
-        return make_varcorr(
-            self.theta, self.sigma, [r.group for r in random], [r.z.names for r in random]
-        )
-
-    def ranef(self) -> GroupFrames:
-        """Return the conditional modes per group; `.cond_sd` has their conditional SDs."""
-        if "ranef" not in self._cache:
-            covariances = self.fit.cond_cov
-            blocks = covariances() if callable(covariances) else covariances
-            sds = [np.sqrt(np.clip(np.einsum("jkk->jk", V), 0.0, None)) for V in blocks]
-            self._cache["ranef"] = GroupFrames(
-                self._by_group(self.fit.b), GroupFrames(self._by_group(tuple(sds)))
-            )
-        result: GroupFrames = self._cache["ranef"]
-        return result
-
-    def coef(self) -> GroupFrames:
-        """Return fixed plus random effects per level."""
-        return GroupFrames(add_fixed(self._by_group(self.fit.b), self.fixef()))
-
-    def predict(
-        self, newdata: Any = None, re_form: Any = None, allow_new_levels: bool = False
-    ) -> pd.Series:
-        """Return predictions.
-
-        Parameters
-        ----------
-        newdata : data frame, optional
-        re_form : None or False
-            None: with all random effects; False (R's NA): without.
-        allow_new_levels : bool
-            Predict unseen groups with a random effect of zero.
-        """
-        return predict_lmm(self, newdata, re_form, allow_new_levels)
-
-    @property
-    def statsmodels(self) -> Any:
-        """The statsmodels results object of the same model (fitted now if need be)."""
-        if self.fit.raw is not None:
-            return self.fit.raw
-        from mlpool.engine.via_statsmodels import fit_mixedlm
-        from mlpool.models.fit import as_lmm_data
-
-        return fit_mixedlm(as_lmm_data(self.design), reml=self.reml).raw
-
-    @property
-    def _fitted_values(self) -> FloatArray:
-        if "fitted" not in self._cache:
-            self._cache["fitted"] = predict_lmm(self, None, None, False).to_numpy()
-        values: FloatArray = self._cache["fitted"]
-        return values
-
-    def _by_group(self, arrays: tuple[FloatArray, ...]) -> dict[str, pd.DataFrame]:
-        random = self.design.random
-        return gather_by_group(
-            arrays,
-            [r.group for r in random],
-            [r.levels for r in random],
-            [r.z.names for r in random],
-        )

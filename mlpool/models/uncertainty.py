@@ -12,11 +12,12 @@ from mlpool.inference.kenward_roger import kenward_roger_of
 from mlpool.inference.profile_glm import GlmProblem, profile_confint_glm
 from mlpool.inference.random_wald import RandomWald, random_wald_of
 from mlpool.inference.satterthwaite import satterthwaite_df
-from mlpool.models.fit import as_lmm_data
+from mlpool.models.data import as_lmm_data
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
-    from mlpool.models.fitted import GeneralizedLinearModel, LinearMixedModel
+    from mlpool.models.mixed import LinearMixedModel
+    from mlpool.models.single_level import GeneralizedLinearModel
 
 _METHODS = {
     "satterthwaite": "Satterthwaite's",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, check_option
 from mlpool.inference.profile import ProfileIntervals, profile_confint
-from mlpool.models.fit import as_lmm_data
+from mlpool.models.data import as_lmm_data
 from mlpool.parameters.adjust import adjust_p, adjustment_note, read_adjustment
 from mlpool.parameters.bootstrap import bootstrap_table
 from mlpool.parameters.fixed import (

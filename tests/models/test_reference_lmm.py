@@ -14,7 +14,7 @@ import pytest
 
 import mlpool
 from mlpool.engine.lmm import criterion_at
-from mlpool.models.fit import as_lmm_data
+from mlpool.models.data import as_lmm_data
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import find_shared

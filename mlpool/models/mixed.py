@@ -1,0 +1,137 @@
+"""Fitted linear mixed models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from mlpool.engine.types import LmmFit, Optimum
+from mlpool.models.effects import GroupFrames, VarCorr, add_fixed, gather_by_group, make_varcorr
+from mlpool.models.fitted import FittedModel, Kind
+from mlpool.models.predict import predict_lmm
+from mlpool.typing import FloatArray
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LinearMixedModel(FittedModel):
+    """A linear mixed model (lme4's ``lmer``)."""
+
+    fit: LmmFit
+    _cache: dict[str, Any] = field(default_factory=dict, compare=False)
+    kind: ClassVar[Kind] = "lmer"
+
+    @property
+    def reml(self) -> bool:
+        """Whether REML was used."""
+        return self.fit.reml
+
+    @property
+    def theta(self) -> FloatArray:
+        """Relative covariance factors, stacked in lme4's order."""
+        return self.fit.theta
+
+    @property
+    def criterion(self) -> float:
+        """REML criterion or ML deviance at the optimum."""
+        return self.fit.criterion
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood; the restricted one for a REML fit."""
+        return -0.5 * self.fit.criterion
+
+    @property
+    def loglik_df(self) -> int:
+        """Fixed effects, theta and sigma."""
+        return len(self.fit.beta) + len(self.fit.theta) + 1
+
+    @property
+    def deviance(self) -> float:
+        """ML deviance (-2 log-likelihood), at this theta also for REML fits."""
+        if not self.reml:
+            return self.fit.criterion
+        n, weights = self.fit.n, self.design.weights
+        log_w = 0.0 if weights is None else float(np.log(weights).sum())
+        return float(self.fit.logdet_L2 + n * (1 + np.log(2 * np.pi * self.fit.pwrss / n)) - log_w)
+
+    @property
+    def df_residual(self) -> int:
+        """Rows minus all parameters, as lme4 counts."""
+        return self.nobs - self.loglik_df
+
+    @property
+    def is_singular(self) -> bool:
+        """lme4's ``isSingular``: a diagonal of theta below 1e-4."""
+        return any(d.code == "singular" for d in self.fit.diagnostics)
+
+    @property
+    def optimum(self) -> Optimum | None:
+        """The optimiser's record: start, end, criterion, gradient, evaluations, log."""
+        return self.fit.optimum
+
+    def varcorr(self) -> VarCorr:
+        """Return the random effects' standard deviations and correlations."""
+        random = self.design.random
+        return make_varcorr(
+            self.theta, self.sigma, [r.group for r in random], [r.z.names for r in random]
+        )
+
+    def ranef(self) -> GroupFrames:
+        """Return the conditional modes per group; `.cond_sd` has their conditional SDs."""
+        if "ranef" not in self._cache:
+            covariances = self.fit.cond_cov
+            blocks = covariances() if callable(covariances) else covariances
+            sds = [np.sqrt(np.clip(np.einsum("jkk->jk", V), 0.0, None)) for V in blocks]
+            self._cache["ranef"] = GroupFrames(
+                self._by_group(self.fit.b), GroupFrames(self._by_group(tuple(sds)))
+            )
+        result: GroupFrames = self._cache["ranef"]
+        return result
+
+    def coef(self) -> GroupFrames:
+        """Return fixed plus random effects per level."""
+        return GroupFrames(add_fixed(self._by_group(self.fit.b), self.fixef()))
+
+    def predict(
+        self, newdata: Any = None, re_form: Any = None, allow_new_levels: bool = False
+    ) -> pd.Series:
+        """Return predictions.
+
+        Parameters
+        ----------
+        newdata : data frame, optional
+        re_form : None or False
+            None: with all random effects; False (R's NA): without.
+        allow_new_levels : bool
+            Predict unseen groups with a random effect of zero.
+        """
+        return predict_lmm(self, newdata, re_form, allow_new_levels)
+
+    @property
+    def statsmodels(self) -> Any:
+        """The statsmodels results object of the same model (fitted now if need be)."""
+        if self.fit.raw is not None:
+            return self.fit.raw
+        from mlpool.engine.via_statsmodels import fit_mixedlm
+        from mlpool.models.data import as_lmm_data
+
+        return fit_mixedlm(as_lmm_data(self.design), reml=self.reml).raw
+
+    @property
+    def _fitted_values(self) -> FloatArray:
+        if "fitted" not in self._cache:
+            self._cache["fitted"] = predict_lmm(self, None, None, False).to_numpy()
+        values: FloatArray = self._cache["fitted"]
+        return values
+
+    def _by_group(self, arrays: tuple[FloatArray, ...]) -> dict[str, pd.DataFrame]:
+        random = self.design.random
+        return gather_by_group(
+            arrays,
+            [r.group for r in random],
+            [r.levels for r in random],
+            [r.z.names for r in random],
+        )

@@ -42,7 +42,10 @@ if TYPE_CHECKING:
         lmer,
         p_value,
         ranef,
+        refit,
+        simulate,
         standard_error,
+        update,
         vcov,
     )
     from mlpool.parameters import compare_parameters, model_parameters
@@ -66,6 +69,10 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "standard_error",
     "p_value",
     "get_parameters",
+    # again
+    "simulate",
+    "refit",
+    "update",
     # tables
     "model_parameters",
     "compare_parameters",
@@ -109,7 +116,10 @@ _HOME = {
         "lmer",
         "p_value",
         "ranef",
+        "refit",
+        "simulate",
         "standard_error",
+        "update",
         "vcov",
     ),
     "mlpool.parameters": ("compare_parameters", "model_parameters"),

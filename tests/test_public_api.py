@@ -13,6 +13,7 @@ from mlpool import errors
 NAMES = {
     "fit lm glm lmer Control",
     "fixef ranef coef vcov VarCorr standard_error p_value get_parameters",
+    "simulate refit update",
     "model_parameters compare_parameters summary display",
     "load_data datasets factor model_matrix",
     "MlpoolError FormulaError DataError ColumnNotFoundError NotSupportedError OptionError FitError",

@@ -127,9 +127,10 @@ def fit_glm(  # noqa: PLR0913 - one argument per symbol of the formula
         options: dict[str, Any] = {}
     else:
         endog, options = y, {"var_weights": prior}
-    model = sm.GLM(endog, Xk, family=family.statsmodels(), offset=offset, **options)
     with warnings.catch_warnings():
+        # statsmodels warns of R's default links, too; what matters is said by the caller
         warnings.simplefilter("ignore")
+        model = sm.GLM(endog, Xk, family=family.statsmodels(), offset=offset, **options)
         try:
             result = model.fit(
                 start_params=_first_step(y, Xk, family, prior, offset),

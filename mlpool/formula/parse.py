@@ -60,7 +60,7 @@ def parse_formula(
 
 def without_bars(parsed: ParsedFormula) -> str:
     """Return the fixed part's canonical text, as easystats prints after ``Model:``."""
-    return _canonical(parsed.response, parsed.fixed, (), parsed.offsets)
+    return canonical_text(parsed.response, parsed.fixed, (), parsed.offsets)
 
 
 @lru_cache(maxsize=256)
@@ -83,7 +83,7 @@ def _parse(text: str, columns: tuple[str, ...] | None, context: frozenset[str]) 
         fixed=fixed,
         bars=bars,
         offsets=offsets,
-        canonical=_canonical(response, fixed, bars, offsets),
+        canonical=canonical_text(response, fixed, bars, offsets),
     )
 
 
@@ -142,12 +142,13 @@ def _expand_double_bars(text: str, tokens: list[Token], expander: Expander) -> s
     return text
 
 
-def _canonical(
+def canonical_text(
     response: Expression | None,
     fixed: Terms,
     bars: Sequence[BarTerm],
     offsets: Sequence[Expression],
 ) -> str:
+    """Return the text of a formula's parts that parses back to them."""
     parts = [_terms_text(fixed)]
     parts += [f"({_terms_text(b.terms)} | {':'.join(e.text for e in b.group)})" for b in bars]
     parts += [f"offset({e.text})" for e in offsets]
@@ -166,4 +167,4 @@ def term_text(term: Term) -> str:
     return ":".join(e.text for e in term)
 
 
-__all__ = ["parse_formula", "quote_name", "term_text", "without_bars"]
+__all__ = ["canonical_text", "parse_formula", "quote_name", "term_text", "without_bars"]

@@ -18,6 +18,8 @@ from mlpool.models.extract import (
 from mlpool.models.fit import fit
 from mlpool.models.fitted import FittedModel
 from mlpool.models.mixed import LinearMixedModel
+from mlpool.models.refit import refit, update
+from mlpool.models.simulate import simulate
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.models.verbs import glm, lm, lmer
 
@@ -26,5 +28,5 @@ VarCorr = varcorr
 __all__ = [
     "FittedModel", "GeneralizedLinearModel", "LinearMixedModel", "LinearModel", "VarCorr",
     "VarCorrTable", "coef", "fit", "fixef", "get_parameters", "glm", "lm", "lmer", "p_value",
-    "ranef", "standard_error", "vcov",
+    "ranef", "refit", "simulate", "standard_error", "update", "vcov",
 ]  # fmt: skip

@@ -51,6 +51,7 @@ class _Request:
     control: Control
     call: str
     design_options: dict[str, Any]
+    arguments: dict[str, Any]
 
 
 def fit(
@@ -133,6 +134,11 @@ def fit(
         design_options={
             "weights": weights, "offset": offset, "contrasts": contrasts, "subset": subset,
             "na_action": na_action, "context": context,
+        },
+        arguments={
+            "family": family, "reml": reml, "cluster": cluster, "vcov": vcov, "weights": weights,
+            "offset": offset, "contrasts": contrasts, "subset": subset, "na_action": na_action,
+            "engine": engine, "control": control, "context": context,
         },
     )  # fmt: skip
     if parsed.bars:
@@ -243,6 +249,7 @@ def _finish(kind: Any, request: _Request, design: Design, record: Any) -> Any:
         family=request.family if kind is GeneralizedLinearModel else None,
         vcov_choice=choice,
         messages=tuple(text for text, _ in messages),
+        arguments=request.arguments,
     )
     say_what_was_found(messages, choice)
     return model

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -14,6 +15,7 @@ from mlpool.families import Family
 from mlpool.formula.design import Design
 from mlpool.formula.types import ColumnInfo, ParsedFormula
 from mlpool.models.covariance import VcovChoice, coefficient_vcov
+from mlpool.models.residuals import residuals_of
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ class FittedModel:
         Robust covariance chosen when the model was fitted; it is what `vcov()` and `se` give.
     messages : tuple of str
         What was said about the fit.
+    arguments : mapping
+        What `fit` was given besides formula and data, for :func:`update`.
     """
 
     design: Design
@@ -49,6 +53,7 @@ class FittedModel:
     family: Family | None = None
     vcov_choice: VcovChoice | None = None
     messages: tuple[str, ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict, compare=False)
     kind: ClassVar[Kind]
 
     # --- what it is -------------------------------------------------------------------------
@@ -208,14 +213,65 @@ class FittedModel:
         """Response residuals, y - fitted, on the data's own index."""
         return pd.Series(self.design.y - self._fitted_values, index=self.design.index, name="resid")
 
+    def residuals(self, type: str | None = None, scaled: bool = False) -> pd.Series:
+        """Return R's ``residuals(type=)``; see :func:`~mlpool.models.residuals.residuals_of`.
+
+        Parameters
+        ----------
+        type : {"response", "pearson", "deviance", "working"}, optional
+            Default: ``"deviance"`` for generalised models, ``"response"`` for linear ones.
+        scaled : bool
+            Divide by the residual standard deviation.
+        """
+        values = residuals_of(self, type, scaled)
+        return pd.Series(values, index=self.design.index, name="resid")
+
     @property
-    def residuals(self) -> pd.Series:
-        """The same as `resid`."""
-        return self.resid
+    def prior_weights(self) -> FloatArray:
+        """Prior weights of the rows used (n,), denominators of binomial responses included."""
+        ones = np.ones(self.design.n)
+        trials, weights = self.design.trials, self.design.weights
+        ones = ones if trials is None else ones * trials
+        return ones if weights is None else ones * weights
 
     @property
     def _fitted_values(self) -> FloatArray:
         return np.asarray(self.fit.fitted)
+
+    # --- again ------------------------------------------------------------------------------
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the model has random effects."""
+        return bool(self.design.random)
+
+    def fit_record(self, design: Design) -> Any:
+        """Return the engine's record of this model fitted to another design.
+
+        Raises
+        ------
+        NotImplementedError
+            In this base class.
+        """
+        raise NotImplementedError
+
+    def simulate(self, nsim: int = 1, seed: Any = None, re_form: Any = False) -> pd.DataFrame:
+        """Return :func:`mlpool.simulate` of this model."""
+        from mlpool.models.simulate import simulate
+
+        return simulate(self, nsim, seed, re_form)
+
+    def refit(self, y: Any) -> Any:
+        """Return :func:`mlpool.refit` of this model."""
+        from mlpool.models.refit import refit
+
+        return refit(self, y)
+
+    def update(self, formula: str | None = None, data: Any = None, **changes: Any) -> Any:
+        """Return :func:`mlpool.update` of this model."""
+        from mlpool.models.refit import update
+
+        return update(self, formula, data, **changes)
 
     # --- text -------------------------------------------------------------------------------
 

@@ -8,7 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from mlpool.engine.lmm import fit_lmm
 from mlpool.engine.types import LmmFit, Optimum
+from mlpool.engine.via_statsmodels import fit_mixedlm
+from mlpool.formula.design import Design
+from mlpool.models.data import as_lmm_data
 from mlpool.models.effects import GroupFrames, VarCorr, add_fixed, gather_by_group, make_varcorr
 from mlpool.models.fitted import FittedModel, Kind
 from mlpool.models.predict import predict_lmm
@@ -110,14 +114,18 @@ class LinearMixedModel(FittedModel):
         """
         return predict_lmm(self, newdata, re_form, allow_new_levels)
 
+    def fit_record(self, design: Design) -> LmmFit:
+        """Return the record of another design, by the engine that fitted this model."""
+        data = as_lmm_data(design)
+        if self.fit.engine == "statsmodels":
+            return fit_mixedlm(data, reml=self.reml)
+        return fit_lmm(data, reml=self.reml, control=self.control)
+
     @property
     def statsmodels(self) -> Any:
         """The statsmodels results object of the same model (fitted now if need be)."""
         if self.fit.raw is not None:
             return self.fit.raw
-        from mlpool.engine.via_statsmodels import fit_mixedlm
-        from mlpool.models.data import as_lmm_data
-
         return fit_mixedlm(as_lmm_data(self.design), reml=self.reml).raw
 
     @property

@@ -47,9 +47,9 @@ def predict_lmm(model: Any, newdata: Any, re_form: Any, allow_new_levels: bool) 
     DataError
         For a new level without `allow_new_levels`.
     """
-    with_random = _wants_random(re_form)
+    with_random = wants_random(re_form)
     if newdata is None:
-        return _series(_own_rows(model, with_random), model.design.index)
+        return _series(linear_predictor(model, with_random), model.design.index)
     rows = model.design.new(newdata, allow_new_levels=allow_new_levels, random=with_random)
     eta = _linear(model, rows.X, rows.offset)
     for (z, codes), b in zip(rows.random, model.fit.b, strict=False):
@@ -58,7 +58,8 @@ def predict_lmm(model: Any, newdata: Any, re_form: Any, allow_new_levels: bool) 
     return _series(eta, rows.index)
 
 
-def _wants_random(re_form: Any) -> bool:
+def wants_random(re_form: Any) -> bool:
+    """Return whether estimated random effects are meant: None yes, False (R's NA) no."""
     if re_form is None:
         return True
     if re_form is False or re_form in ("NA", "~0"):
@@ -70,7 +71,8 @@ def _wants_random(re_form: Any) -> bool:
     raise OptionError(f"re_form must be None or False; got {re_form!r}.")
 
 
-def _own_rows(model: Any, with_random: bool) -> FloatArray:
+def linear_predictor(model: Any, with_random: bool) -> FloatArray:
+    """Return X beta (+ offset), plus Z b if `with_random`, on the model's own rows (n,)."""
     design, n = model.design, model.design.n
     out = np.empty(n)
     for start in range(0, n, _BLOCK):

@@ -24,7 +24,7 @@ def lm(formula: str, data: Any, **options: Any) -> LinearModel:
     OptionError
         If the formula has a random-effects term.
     """
-    _check_arguments("lm", options, {"family", "reml", "REML"})
+    check_arguments("lm", options, {"family", "reml", "REML"})
     parsed = parse_formula(
         formula, columns=read_frame(data).columns, context=options.get("context")
     )
@@ -47,7 +47,7 @@ def glm(
     OptionError
         If the formula has a random-effects term.
     """
-    _check_arguments("glm", options, {"reml", "REML"})
+    check_arguments("glm", options, {"reml", "REML"})
     parsed = parse_formula(
         formula, columns=read_frame(data).columns, context=options.get("context")
     )
@@ -75,7 +75,7 @@ def lmer(
     OptionError
         If the formula has no random-effects term.
     """
-    _check_arguments("lmer", options, {"family", "cluster", "vcov"})
+    check_arguments("lmer", options, {"family", "cluster", "vcov"})
     if REML is not None:
         options["reml"] = as_bool(REML, "REML")
     parsed = parse_formula(
@@ -90,7 +90,14 @@ def lmer(
     return result
 
 
-def _check_arguments(verb: str, options: Mapping[str, Any], excluded: set[str]) -> None:
+def check_arguments(verb: str, options: Mapping[str, Any], excluded: set[str]) -> None:
+    """Refuse arguments that `fit` does not have, or that make no sense for a verb.
+
+    Raises
+    ------
+    OptionError
+        With the nearest spelling.
+    """
     known = [p for p in inspect.signature(fit).parameters if p not in ("formula", "data")]
     known = [p for p in known if p not in excluded]
     for name in options:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlpool.engine.types import LmmData
+from mlpool.models.data import as_lmm_data
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,16 @@ def lambdas(data: LmmData, theta: np.ndarray) -> list[np.ndarray]:
                 at += 1
         found.append(lam)
     return found
+
+
+def dense_covariance(model) -> np.ndarray:
+    """Return Var(y) (n, n) of a fitted model, sigma^2 included."""
+    data = as_lmm_data(model.design)
+    V = np.diag(np.ones(data.n) if data.weights is None else 1 / data.weights)
+    for term, lam in zip(data.terms, lambdas(data, model.theta), strict=True):
+        z = term.z.rows(0, data.n)
+        V = V + (z @ lam @ lam.T @ z.T) * (term.codes[:, None] == term.codes[None, :])
+    return model.sigma**2 * V
 
 
 def dense_fit(data: LmmData, theta: np.ndarray, *, reml: bool) -> DenseFit:

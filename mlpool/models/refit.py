@@ -1,0 +1,180 @@
+"""`refit` and `update`: the same model with another response, formula, data or option."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import DataError, NotSupportedError, OptionError
+from mlpool.formula.design import Design
+from mlpool.formula.update import update_formula
+from mlpool.models.extract import require_kind
+from mlpool.models.messages import fit_messages, say_not_converged, say_what_was_found
+from mlpool.models.simulate import KINDS
+from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models.fitted import FittedModel
+
+
+def refit(m: Any, y: Any) -> Any:
+    """Fit the same model to another response (lme4's ``refit``).
+
+    Parameters
+    ----------
+    m : FittedModel
+    y : Series, array or list
+        One value per row used (or per row of the data), on the scale of the formula's left side;
+        successes for ``cbind(successes, failures)``. A column of :func:`simulate` fits.
+
+    Returns
+    -------
+    FittedModel
+        A new one, of the same kind.
+
+    Raises
+    ------
+    DataError
+        If `y` has the wrong length, missing values, or values that the response cannot take.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lmer("Reaction ~ Days + (1 | Subject)", mlpool.load_data("sleepstudy"))
+    >>> again = refit(m, mlpool.load_data("sleepstudy")["Reaction"])
+    >>> bool(abs(again.sigma - m.sigma) < 1e-6)
+    True
+    """
+    require_kind(m, KINDS, "refit()")
+    if m.vcov_choice is not None and m.vcov_choice.matrix is not None:
+        raise NotSupportedError(
+            "The model was fitted with a covariance matrix of your own, which does not belong to "
+            "another response; fit without vcov= first."
+        )
+    design = replace(m.design, y=read_new_response(m.design, y))
+    made = with_record(m, design, m.fit_record(design))
+    if m.kind == "glm":
+        say_not_converged(made.fit)
+    say_what_was_found(fit_messages(design, made.fit), None)
+    return made
+
+
+def with_record(m: FittedModel, design: Design, record: Any) -> Any:
+    """Return the model `m` with another design and its fit record."""
+    texts = tuple(text for text, _ in fit_messages(design, record))
+    fresh: dict[str, Any] = {"_cache": {}} if hasattr(m, "_cache") else {}
+    return replace(m, design=design, fit=record, messages=texts, **fresh)
+
+
+def update(m: Any, formula: str | None = None, data: Any = None, **changes: Any) -> Any:
+    """Fit a model again with some things changed (R's ``update``).
+
+    Parameters
+    ----------
+    m : FittedModel
+    formula : str, optional
+        A whole formula, or one with dots for the old sides: ``". ~ . - x + (z | g)"``.
+    data : data frame, optional
+        Other data.
+    **changes
+        Any argument of :func:`fit`: ``reml=False``, ``weights="w"``, ``family=...``; None takes one
+        away.
+
+    Returns
+    -------
+    FittedModel
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lmer("Reaction ~ Days + (Days | Subject)", mlpool.load_data("sleepstudy"))
+    >>> update(m, ". ~ . - (Days | Subject) + (1 | Subject)", REML=False).formula.text
+    'Reaction ~ Days + (1 | Subject)'
+    """
+    from mlpool.models.fit import fit
+    from mlpool.models.verbs import check_arguments
+
+    require_kind(m, KINDS, "update()")
+    if formula is not None and not isinstance(formula, str):
+        raise OptionError(f'formula must be a string such as ". ~ . - x"; got {formula!r}.')
+    if "REML" in changes:
+        if "reml" in changes:
+            raise OptionError("give reml= or REML=, not both.")
+        changes["reml"] = changes.pop("REML")
+    check_arguments("update", changes, set())
+    arguments = {**m.arguments, **changes}
+    text = m.formula.text
+    if formula is not None:
+        text = update_formula(m.formula, formula, arguments.get("context"))
+    return fit(text, m.design.frame if data is None else data, **arguments)
+
+
+def read_new_response(design: Design, y: Any) -> FloatArray:
+    """Return `y` on the rows used, as the engine has it (binomial: proportions).
+
+    Raises
+    ------
+    DataError
+        As :func:`refit`.
+    """
+    y = _one_column(y)
+    if isinstance(y, pd.Series):
+        y = _in_order(y, design.index)
+    values = _numbers(design, y)
+    if values.shape not in ((design.n,), (design.n_read,)):
+        raise DataError(
+            f"The new response has shape {values.shape}; the model has {design.n} rows."
+        )
+    if len(values) != design.n and design.kept is not None:
+        values = values[design.kept]
+    if not np.all(np.isfinite(values)):
+        bad = int((~np.isfinite(values)).sum())
+        raise DataError(f"The new response is missing or infinite in {bad} of the rows used.")
+    if design.trials is None:
+        return values
+    if np.any((values < 0) | (values > design.trials)):
+        raise DataError(
+            f"The response {design.response_name} needs the number of successes of each row, "
+            "between 0 and its trials."
+        )
+    trials = np.where(design.trials > 0, design.trials, 1.0)
+    return np.asarray(values / trials)
+
+
+def _one_column(y: Any) -> Any:
+    if hasattr(y, "columns") and hasattr(y, "iloc"):
+        if y.shape[1] != 1:
+            raise DataError(
+                f"The new response has {y.shape[1]} columns; refit takes one: y['sim_1']."
+            )
+        return y.iloc[:, 0]
+    return y
+
+
+def _in_order(y: pd.Series, index: pd.Index) -> pd.Series:
+    """Return a Series whose labels are the model's, but in another order, in the model's order."""
+    is_same = len(y) == len(index) and y.index.is_unique and not y.index.equals(index)
+    return y.reindex(index) if is_same and y.index.isin(index).all() else y
+
+
+def _numbers(design: Design, y: Any) -> FloatArray:
+    """Return numbers; the labels of a response of labels become 0 (first label) and 1."""
+    values = np.asarray(y)
+    if values.dtype.kind in "fiub":
+        return values.astype(np.float64)
+    if design.response_levels:
+        labels = pd.Series(values).astype(str)
+        known = labels.isin(design.response_levels)
+        if not known.all():
+            raise DataError(
+                f"The new response has the value {labels[~known].iloc[0]!r}; the model knows "
+                f"{', '.join(map(repr, design.response_levels[:5]))}."
+            )
+        return np.asarray(labels != design.response_levels[0], dtype=np.float64)
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError):
+        raise DataError("The new response must hold numbers.") from None

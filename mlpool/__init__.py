@@ -50,6 +50,16 @@ if TYPE_CHECKING:
     )
     from mlpool.parameters import compare_parameters, model_parameters
     from mlpool.summaries import display, summary
+    from mlpool.teaching import (
+        coverage_study,
+        design_effect_study,
+        sampling_study,
+        simple_random_sample,
+        simulate_clusters,
+        simulate_reversal,
+        two_stage_sample,
+        type_one_error_study,
+    )
 
 __version__ = "0.1.0"
 
@@ -83,6 +93,15 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "datasets",
     "factor",
     "model_matrix",
+    # simulate and teach
+    "simulate_clusters",
+    "simulate_reversal",
+    "simple_random_sample",
+    "two_stage_sample",
+    "sampling_study",
+    "coverage_study",
+    "type_one_error_study",
+    "design_effect_study",
     # errors and warnings
     "MlpoolError",
     "FormulaError",
@@ -124,6 +143,16 @@ _HOME = {
     ),
     "mlpool.parameters": ("compare_parameters", "model_parameters"),
     "mlpool.summaries": ("display", "summary"),
+    "mlpool.teaching": (
+        "coverage_study",
+        "design_effect_study",
+        "sampling_study",
+        "simple_random_sample",
+        "simulate_clusters",
+        "simulate_reversal",
+        "two_stage_sample",
+        "type_one_error_study",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

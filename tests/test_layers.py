@@ -21,7 +21,7 @@ ROWS = (
     ("engine",),
     ("inference", "sources"),
     ("models",),
-    ("parameters", "summaries", "estimates", "performance"),
+    ("parameters", "summaries", "estimates", "performance", "teaching"),
     ("plots",),
     ("cli", "__init__", "__main__"),
 )

@@ -16,6 +16,8 @@ NAMES = {
     "simulate refit update",
     "model_parameters compare_parameters summary display",
     "load_data datasets factor model_matrix",
+    "simulate_clusters simulate_reversal simple_random_sample two_stage_sample sampling_study",
+    "coverage_study type_one_error_study design_effect_study",
     "MlpoolError FormulaError DataError ColumnNotFoundError NotSupportedError OptionError FitError",
     "MlpoolWarning ConvergenceWarning SingularFitWarning RankDeficiencyWarning",
     "MissingDataWarning FewClustersWarning ScalingWarning",

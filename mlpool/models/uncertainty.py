@@ -8,7 +8,7 @@ import numpy as np
 
 from mlpool.errors import OptionError, nearest_names
 from mlpool.inference.information import VarianceInformation, variance_information
-from mlpool.inference.kenward_roger import kenward_roger_of
+from mlpool.inference.kenward_roger import KenwardRoger, kenward_roger_of
 from mlpool.inference.profile_glm import GlmProblem, profile_confint_glm
 from mlpool.inference.random_wald import RandomWald, random_wald_of
 from mlpool.inference.satterthwaite import satterthwaite_df
@@ -51,9 +51,7 @@ def denominator_df(m: LinearMixedModel, method: str) -> tuple[FloatArray, FloatA
         )
     if name == "satterthwaite":
         return satterthwaite_df(information(m)), m.se.to_numpy(), _METHODS[name]
-    if not m.reml:
-        raise OptionError("Kenward-Roger degrees of freedom need a REML fit; use reml=True.")
-    result = kenward_roger_of(information(m))
+    result = kenward_roger_result(m)
     return result.df, np.sqrt(np.diag(result.vcov)), _METHODS[name]
 
 
@@ -63,6 +61,23 @@ def information(m: LinearMixedModel) -> VarianceInformation:
     if "information" not in cache:
         cache["information"] = variance_information(as_lmm_data(m.design), m.fit)
     result: VarianceInformation = cache["information"]
+    return result
+
+
+def kenward_roger_result(m: LinearMixedModel) -> KenwardRoger:
+    """Return the Kenward-Roger covariance and df, computed once per model.
+
+    Raises
+    ------
+    OptionError
+        If the fit is by maximum likelihood.
+    """
+    if not m.reml:
+        raise OptionError("Kenward-Roger degrees of freedom need a REML fit; use reml=True.")
+    cache: dict[str, Any] = m._cache
+    if "kenward_roger" not in cache:
+        cache["kenward_roger"] = kenward_roger_of(information(m))
+    result: KenwardRoger = cache["kenward_roger"]
     return result
 
 

@@ -10,17 +10,11 @@ import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, check_option
 from mlpool.inference.profile import ProfileIntervals, profile_confint
+from mlpool.models.contrasts import Covariance, read_covariance, read_method
 from mlpool.models.data import as_lmm_data
 from mlpool.parameters.adjust import adjust_p, adjustment_note, read_adjustment
 from mlpool.parameters.bootstrap import bootstrap_table
-from mlpool.parameters.fixed import (
-    Covariance,
-    FixedEffects,
-    fixed_effects,
-    read_covariance,
-    read_method,
-    warn_few_clusters,
-)
+from mlpool.parameters.fixed import FixedEffects, fixed_effects, warn_few_clusters
 from mlpool.parameters.grouplevel import group_level_frame, group_level_layout
 from mlpool.parameters.headers import coefficient_header, method_notes
 from mlpool.parameters.info import info_lines

@@ -1,0 +1,240 @@
+"""One answer to "estimate, covariance and df" for linear combinations of a model's coefficients.
+
+Tables, marginal means, slopes and tests all ask here, so that ``vcov=``, ``cluster=`` and the
+choice of degrees of freedom mean the same everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlpool.errors import NotSupportedError, OptionError, nearest_names
+from mlpool.inference.satterthwaite import satterthwaite_df
+from mlpool.models.uncertainty import information, kenward_roger_result
+from mlpool.typing import FloatArray
+
+CI_METHODS: dict[str, tuple[str, ...]] = {
+    "lm": ("residual", "wald", "normal"),
+    "glm": ("profile", "wald", "residual", "normal"),
+    "lmer": ("residual", "wald", "normal", "satterthwaite", "kenward", "kr", "profile"),
+    "glmer": ("wald", "residual", "normal"),
+}
+"""Ways to df and intervals per kind of model; the first is the default."""
+
+_ELSEWHERE = ("profile", "boot", "betwithin", "ml1", "uniroot", "quantile", "hdi", "eti", "bci")
+"""R has these for some models; mlpool has them not, or not for this kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Covariance:
+    """The standard errors asked for.
+
+    Attributes
+    ----------
+    type, cluster : object
+        As :meth:`FittedModel.vcov` takes them; both None: as fitted.
+    label : str or None
+        Name of a robust covariance, also of one chosen when the model was fitted.
+    """
+
+    type: Any = None
+    cluster: Any = None
+    label: str | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the user asked for another covariance than the model's."""
+        return self.type is not None or self.cluster is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContrastParts:
+    """What is inferred about ``L beta``.
+
+    Attributes
+    ----------
+    estimate : ndarray of shape (r,)
+    vcov : ndarray of shape (r, r)
+    df : ndarray of shape (r,)
+        Infinite for z statistics.
+    statistic : {"t", "z"}
+        How the statistic is called.
+    method : str
+        ``residual``, ``wald``, ``normal``, ``satterthwaite`` or ``kenward``.
+    covariance : str or None
+        Name of the robust covariance used.
+    """
+
+    estimate: FloatArray
+    vcov: FloatArray
+    df: FloatArray
+    statistic: str
+    method: str
+    covariance: str | None
+
+    @property
+    def se(self) -> FloatArray:
+        """Standard errors (r,); NaN where a variance is negative."""
+        variance = np.diag(self.vcov)
+        return np.sqrt(np.where(variance >= 0, variance, np.nan))
+
+
+def contrast_inference(
+    model: Any,
+    L: Any,
+    *,
+    vcov: Any = None,
+    cluster: Any = None,
+    vcov_args: Any = None,
+    ci_method: str | None = None,
+) -> ContrastParts:
+    """Return estimate, covariance and df of ``L beta`` for any model.
+
+    Parameters
+    ----------
+    model : FittedModel
+    L : array of shape (r, p)
+        One linear combination of the estimated coefficients per row.
+    vcov, cluster, vcov_args
+        As in :func:`mlpool.model_parameters`.
+    ci_method : str, optional
+        Where df come from; None: the residual df (z for models without a dispersion). A GLM's
+        ``"profile"`` is a matter of single coefficients and means Wald here.
+
+    Returns
+    -------
+    ContrastParts
+
+    Raises
+    ------
+    OptionError
+        For unknown methods or covariances, or rows of `L` of another length.
+    """
+    rows = np.atleast_2d(np.asarray(L, dtype=np.float64))
+    beta = np.asarray(model.fixef(), dtype=np.float64)
+    if rows.ndim != 2 or rows.shape[1] != len(beta):
+        raise OptionError(
+            f"a contrast needs one number per coefficient ({len(beta)}); this one has "
+            f"{rows.shape[-1]}."
+        )
+    asked = read_covariance(model, vcov, cluster, vcov_args)
+    method = read_method(model, ci_method, asked)
+    method = "wald" if method == "profile" else method
+    V, df = _covariance_and_df(model, rows, asked, method)
+    residual = residual_df(model)
+    return ContrastParts(
+        estimate=rows @ beta,
+        vcov=V,
+        df=df,
+        statistic="z" if np.isinf(residual) else "t",
+        method=method,
+        covariance=asked.label,
+    )
+
+
+def _covariance_and_df(
+    model: Any, L: FloatArray, asked: Covariance, method: str
+) -> tuple[FloatArray, FloatArray]:
+    if method == "kenward":
+        result = kenward_roger_result(model)
+        return L @ result.vcov @ L.T, result.contrast_df(L)
+    if asked.is_given:
+        full = np.asarray(model.vcov(asked.type, asked.cluster))
+    else:
+        full = np.asarray(model.vcov())
+    V = L @ full @ L.T
+    if method == "satterthwaite":
+        return V, satterthwaite_df(information(model), L)
+    df = np.inf if method == "normal" else residual_df(model)
+    return V, np.full(len(L), df)
+
+
+def residual_df(model: Any) -> float:
+    """Residual df; infinite for families without a dispersion, whose statistic is a z."""
+    if model.family is not None and not model.family.has_dispersion:
+        return float("inf")
+    return float(model.df_residual)
+
+
+def read_covariance(model: Any, vcov: Any, cluster: Any, vcov_args: Any = None) -> Covariance:
+    """Return what ``vcov=``, ``cluster=`` and ``vcov_args=`` mean together.
+
+    ``vcov_args={"cluster": ..., "type": ...}`` is R's spelling; its type replaces the default type
+    of ``vcovCL`` or ``vcovHC``.
+
+    Raises
+    ------
+    OptionError
+        For unknown entries of `vcov_args`, or a cluster given twice.
+    """
+    if vcov_args is not None:
+        vcov, cluster = _merge_arguments(vcov, cluster, vcov_args)
+    label: str | None = model.vcov_type
+    if isinstance(vcov, str) and vcov in ("model", "const"):
+        label = None
+    elif isinstance(vcov, str):
+        label = vcov
+    elif vcov is not None:
+        label = "matrix"
+    elif cluster is not None:
+        label = "vcovCL"
+    return Covariance(type=vcov, cluster=cluster, label=label)
+
+
+def read_method(model: Any, ci_method: str | None, covariance: Covariance) -> str:
+    """Return the method to use: the kind's default, Wald if the covariance is robust.
+
+    Raises
+    ------
+    OptionError
+        For an unknown method, or one that excludes the covariance.
+    NotSupportedError
+        For a method that this kind of model has in R only.
+    """
+    allowed = CI_METHODS[model.kind]
+    is_robust = covariance.label is not None
+    if ci_method is None:
+        return "wald" if is_robust and allowed[0] == "profile" else allowed[0]
+    if not isinstance(ci_method, str) or ci_method.lower() not in allowed:
+        raise _unknown_method(model.kind, ci_method)
+    method = {"kr": "kenward"}.get(ci_method.lower(), ci_method.lower())
+    if is_robust and method in ("profile", "satterthwaite", "kenward"):
+        raise OptionError(
+            f"ci_method={method!r} has its own standard errors; it takes no vcov= or cluster=."
+        )
+    return method
+
+
+def _merge_arguments(vcov: Any, cluster: Any, vcov_args: Any) -> tuple[Any, Any]:
+    if not isinstance(vcov_args, Mapping):
+        raise OptionError("vcov_args must be a dict such as {'cluster': 'school'}.")
+    known = ("cluster", "type")
+    for name in vcov_args:
+        if name not in known:
+            raise OptionError(
+                f"vcov_args knows {known}; got {name!r}.{nearest_names(str(name), known)}"
+            )
+    if "cluster" in vcov_args:
+        if cluster is not None:
+            raise OptionError("give the cluster once: as cluster= or in vcov_args, not both.")
+        cluster = vcov_args["cluster"]
+    if "type" in vcov_args:
+        if vcov not in (None, "vcovCL", "vcovHC"):
+            raise OptionError(f"vcov={vcov!r} is a type already; drop 'type' from vcov_args.")
+        vcov = vcov_args["type"]
+    return vcov, cluster
+
+
+def _unknown_method(kind: str, ci_method: object) -> Exception:
+    allowed = CI_METHODS[kind]
+    everywhere = {m for methods in CI_METHODS.values() for m in methods} | set(_ELSEWHERE)
+    if isinstance(ci_method, str) and ci_method.lower() in everywhere:
+        return NotSupportedError(
+            f"ci_method={ci_method!r} is not available for {kind} models; use one of {allowed}."
+        )
+    hint = nearest_names(ci_method, allowed) if isinstance(ci_method, str) else ""
+    return OptionError(f"ci_method must be one of {allowed}; got {ci_method!r}.{hint}")

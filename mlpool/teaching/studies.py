@@ -1,0 +1,335 @@
+"""Studies of methods on simulated clusters: coverage, type I error, design effects.
+
+Every replicate is a new data set from :func:`simulate_clusters`; its seed is a child of the study's
+own (``SeedSequence.spawn``), so replicate i is the same however many are run.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import (
+    DataError,
+    FitError,
+    MlpoolWarning,
+    OptionError,
+    check_option,
+    nearest_names,
+)
+from mlpool.models import fit, lm
+from mlpool.models.contrasts import contrast_inference
+from mlpool.results import ResultFrame
+from mlpool.teaching.clusters import simulate_clusters
+from mlpool.teaching.layout import StudyLayout
+
+
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """How one interval is made: a model, a covariance, degrees of freedom."""
+
+    label: str
+    mixed: bool
+    vcov: str | None = None
+    ci_method: str | None = None
+
+
+METHODS = {
+    "lm": _Method("OLS, naive", mixed=False),
+    "CR1": _Method("OLS, CR1", mixed=False, vcov="CR1"),
+    "CR2": _Method("OLS, CR2 + Satterthwaite", mixed=False, vcov="CR2", ci_method="satterthwaite"),
+    "fixed": _Method("OLS, cluster dummies", mixed=False),
+    "lmer": _Method("Mixed, residual df", mixed=True),
+    "satterthwaite": _Method("Mixed, Satterthwaite", mixed=True, ci_method="satterthwaite"),
+    "kenward": _Method("Mixed, Kenward-Roger", mixed=True, ci_method="kenward"),
+}
+"""Methods that a study can compare, by the name it is asked for."""
+
+
+def coverage_study(
+    parameter: str = "x",
+    *,
+    n_sims: int = 500,
+    methods: Sequence[str] = ("lm", "CR1", "lmer", "satterthwaite"),
+    level: float = 0.95,
+    random_slope: bool = False,
+    seed: int | np.random.SeedSequence | None = None,
+    progress: bool | None = None,
+    **design: Any,
+) -> ResultFrame:
+    """Count how often confidence intervals contain the truth.
+
+    Parameters
+    ----------
+    parameter : {"(Intercept)", "x", "w"}
+        The coefficient that is judged. The models fitted are ``y ~ 1``, ``y ~ x`` or ``y ~ w``
+        with the clusters entering as each method says.
+    n_sims : int
+        Replicates.
+    methods : sequence of str
+        ``lm`` (naive OLS), ``CR1``, ``CR2`` (with Satterthwaite df), ``fixed`` (dummies per
+        cluster), ``lmer``, ``satterthwaite``, ``kenward``.
+    level : float
+        Confidence level.
+    random_slope : bool
+        Let mixed models have ``(x | cluster)`` instead of ``(1 | cluster)``.
+    seed : int or SeedSequence, optional
+    progress : bool, optional
+        Show a bar; None: on a terminal only.
+    **design
+        Arguments of :func:`simulate_clusters`.
+
+    Returns
+    -------
+    ResultFrame
+        One row per method: Method, Coverage, MC_SE (Monte Carlo standard error), Width (mean),
+        SE_mean, SD_estimate, Failed. `metadata["intervals"]` holds every interval.
+
+    Raises
+    ------
+    OptionError
+        For unknown methods or parameters.
+
+    Examples
+    --------
+    >>> study = coverage_study("w", n_sims=20, n_clusters=8, methods=["lm"], seed=1)
+    >>> list(study.columns)
+    ['Method', 'Coverage', 'MC_SE', 'Width', 'SE_mean', 'SD_estimate', 'Failed']
+    """
+    intervals, truth = _replicate(
+        parameter, n_sims, methods, level, random_slope, seed, progress, design
+    )
+    rows = []
+    for name in methods:
+        own = intervals[intervals["Method"] == name]
+        good = own.dropna()
+        hits = (good["CI_low"] <= truth) & (truth <= good["CI_high"])
+        share = float(hits.mean()) if len(good) else math.nan
+        rows.append(
+            {
+                "Method": METHODS[name].label, "Coverage": share,
+                "MC_SE": math.sqrt(share * (1 - share) / len(good)) if len(good) else math.nan,
+                "Width": float((good["CI_high"] - good["CI_low"]).mean()),
+                "SE_mean": float(good["SE"].mean()),
+                "SD_estimate": float(good["Coefficient"].std(ddof=1)),
+                "Failed": len(own) - len(good),
+            }
+        )  # fmt: skip
+    return _study(rows, "coverage_study", f"# Coverage of {100 * level:g}% intervals",
+                  parameter, n_sims, truth, intervals)  # fmt: skip
+
+
+def type_one_error_study(
+    parameter: str = "w",
+    *,
+    n_sims: int = 500,
+    alpha: float = 0.05,
+    methods: Sequence[str] = ("lm", "CR1", "lmer", "satterthwaite"),
+    random_slope: bool = False,
+    seed: int | np.random.SeedSequence | None = None,
+    progress: bool | None = None,
+    **design: Any,
+) -> ResultFrame:
+    """Count how often a true null hypothesis is rejected.
+
+    The effect of `parameter` is set to zero; the other arguments are those of
+    :func:`coverage_study`.
+
+    Returns
+    -------
+    ResultFrame
+        Method, Rejected (share of p < alpha), MC_SE, Failed.
+
+    Raises
+    ------
+    OptionError
+        For unknown methods or parameters, or a design that gives `parameter` an effect.
+    """
+    argument = {"x": "slope", "w": "effect_w", "(Intercept)": "intercept"}.get(parameter, "")
+    if design.get(argument, 0.0) != 0.0:
+        raise OptionError(f"A study of type I errors needs {argument}=0; got {design[argument]!r}.")
+    intervals, _ = _replicate(
+        parameter, n_sims, methods, 1.0 - alpha, random_slope, seed, progress, design
+    )
+    rows = []
+    for name in methods:
+        own = intervals[intervals["Method"] == name]
+        good = own.dropna()
+        share = float((good["p"] < alpha).mean()) if len(good) else math.nan
+        rows.append(
+            {
+                "Method": METHODS[name].label, "Rejected": share,
+                "MC_SE": math.sqrt(share * (1 - share) / len(good)) if len(good) else math.nan,
+                "Failed": len(own) - len(good),
+            }
+        )  # fmt: skip
+    return _study(rows, "type_one_error_study", f"# Type I errors at {100 * alpha:g}%",
+                  parameter, n_sims, 0.0, intervals)  # fmt: skip
+
+
+def design_effect_study(
+    *,
+    icc: Sequence[float] = (0.0, 0.05, 0.2, 0.5),
+    n_per_cluster: Sequence[int] = (5, 20, 50),
+    n_clusters: int = 30,
+    draws: int = 2000,
+    seed: int | None = None,
+) -> ResultFrame:
+    """Compare the variance of a mean of clusters with that of independent units.
+
+    Returns
+    -------
+    ResultFrame
+        One row per combination: ICC, n, DEFF (1 + ICC (n - 1)), DEFF_observed (variance of the
+        mean over `draws` data sets, divided by the variance for independent units), N, N_effective.
+
+    Raises
+    ------
+    OptionError
+        For an ICC outside [0, 1) or fewer than 2 draws.
+    """
+    if draws < 2:
+        raise OptionError("A study needs 2 draws or more.")
+    rng = np.random.default_rng(seed)
+    rows = []
+    for rho in icc:
+        if not 0.0 <= rho < 1.0:
+            raise OptionError(f"icc must be at least 0 and below 1; got {rho!r}.")
+        for n in n_per_cluster:
+            # Mean of J cluster means, total variance 1: no unit has to be drawn by itself.
+            u = rng.standard_normal((draws, n_clusters)) * math.sqrt(rho)
+            e = rng.standard_normal((draws, n_clusters)) * math.sqrt((1.0 - rho) / n)
+            observed = float((u + e).mean(axis=1).var(ddof=1)) * n * n_clusters
+            expected = 1.0 + rho * (n - 1)
+            rows.append(
+                {
+                    "ICC": rho, "n": n, "DEFF": expected, "DEFF_observed": observed,
+                    "N": n * n_clusters, "N_effective": n * n_clusters / expected,
+                }
+            )  # fmt: skip
+    return ResultFrame(
+        data=pd.DataFrame(rows),
+        layout=StudyLayout(
+            title="# Design effect", whole=("n", "N"),
+            footers=(f"{n_clusters} clusters, {draws} draws each.",),
+        ),
+        metadata={"kind": "design_effect_study"},
+    )  # fmt: skip
+
+
+def _replicate(
+    parameter: str,
+    n_sims: int,
+    methods: Sequence[str],
+    level: float,
+    random_slope: bool,
+    seed: Any,
+    progress: bool | None,
+    design: dict[str, Any],
+) -> tuple[pd.DataFrame, float]:
+    """Return every interval (Replicate, Method, Coefficient, SE, CI_low, CI_high, p), the truth."""
+    check_option(parameter, ("(Intercept)", "x", "w"), argument="parameter")
+    _check_methods(methods, parameter)
+    if isinstance(n_sims, bool) or not isinstance(n_sims, int) or n_sims < 1:
+        raise OptionError(f"n_sims must be a whole number from 1; got {n_sims!r}.")
+    if design.get("family", "gaussian") != "gaussian":
+        raise OptionError("Studies compare linear models; family must be 'gaussian'.")
+    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    found = []
+    truth = 0.0
+    for i, child in enumerate(_progress(root.spawn(n_sims), progress)):
+        data = simulate_clusters(**design, seed=np.random.default_rng(child))
+        truth = data.attrs["truth"][
+            {"x": "slope", "w": "effect_w", "(Intercept)": "intercept"}[parameter]
+        ]
+        for name in methods:
+            found.append((i, name, *_interval(data, METHODS[name], name, parameter, level,
+                                              random_slope)))  # fmt: skip
+    columns = ["Replicate", "Method", "Coefficient", "SE", "CI_low", "CI_high", "p"]
+    return pd.DataFrame(found, columns=columns), truth
+
+
+def _interval(
+    data: pd.DataFrame, method: _Method, name: str, parameter: str, level: float, slope: bool
+) -> tuple[float, ...]:
+    """Return estimate, SE, bounds and p; NaN (counted by the study) where a fit or its df fail."""
+    from scipy.stats import t as student
+
+    fixed = "y ~ 1" if parameter == "(Intercept)" else f"y ~ {parameter}"
+    with warnings.catch_warnings():
+        # Singular fits and few clusters are what a study is about; it does not repeat them.
+        warnings.simplefilter("ignore", MlpoolWarning)
+        try:
+            if method.mixed:
+                model = fit(f"{fixed} + ({'x' if slope else '1'} | cluster)", data)
+            elif name == "fixed":
+                model = lm(f"{fixed} + factor(cluster)", data)
+            else:
+                model = lm(fixed, data)
+            L = np.zeros((1, len(model.names)))
+            L[0, model.names.index(parameter)] = 1.0
+            parts = contrast_inference(
+                model, L, vcov=method.vcov, cluster="cluster" if method.vcov else None,
+                ci_method=method.ci_method,
+            )  # fmt: skip
+        except (DataError, FitError):
+            return (math.nan,) * 5
+    b, se, df = float(parts.estimate[0]), float(parts.se[0]), float(parts.df[0])
+    half = float(student.ppf(0.5 * (1.0 + level), df)) * se
+    p = 2.0 * float(student.sf(abs(b) / se, df)) if se > 0 else math.nan
+    return b, se, b - half, b + half, p
+
+
+def _check_methods(methods: Sequence[str], parameter: str) -> None:
+    if isinstance(methods, str) or not methods:
+        raise OptionError("methods must be a list such as ['lm', 'lmer'].")
+    for name in methods:
+        if name not in METHODS:
+            raise OptionError(
+                f"There is no method {name!r}; there are {', '.join(METHODS)}."
+                + nearest_names(name, list(METHODS))
+            )
+    if "fixed" in methods and parameter != "x":
+        raise OptionError(
+            f"Cluster dummies leave nothing to estimate {parameter!r} from: drop 'fixed'."
+        )
+
+
+def _study(
+    rows: list[dict[str, Any]],
+    kind: str,
+    title: str,
+    parameter: str,
+    n_sims: int,
+    truth: float,
+    intervals: pd.DataFrame,
+) -> ResultFrame:
+    shares = ("Coverage", "Rejected", "MC_SE")
+    return ResultFrame(
+        data=pd.DataFrame(rows),
+        layout=StudyLayout(
+            title=title, percent=shares, whole=("Failed",),
+            footers=(f"Parameter: {parameter} (truth {truth:g}); {n_sims} replicates.",),
+        ),
+        metadata={"kind": kind, "parameter": parameter, "truth": truth, "intervals": intervals},
+    )  # fmt: skip
+
+
+def _progress(steps: Sequence[Any], show: bool | None) -> Iterator[Any]:
+    import sys
+
+    if not (sys.stderr.isatty() if show is None else show):
+        yield from steps
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield from steps
+        return
+    yield from tqdm(steps, desc="simulating", unit=" data sets", leave=False)

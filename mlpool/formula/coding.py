@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,66 @@ from mlpool.errors import DataError, OptionError, nearest_names
 from mlpool.formula.safety import CONTRASTS
 from mlpool.formula.types import Expression, Terms
 from mlpool.formula.values import FactorValue
-from mlpool.typing import FloatArray
+from mlpool.typing import FloatArray, IntArray
 
 _POLY_NAMES = (".L", ".Q", ".C")
+
+
+@dataclass(frozen=True, slots=True)
+class Dummies:
+    """One 0/1 column per level, but for one level left out: a rule, since its matrix can be huge.
+
+    Attributes
+    ----------
+    n_levels : int
+    left_out : int
+        Position of the reference level; -1 for none.
+    """
+
+    n_levels: int
+    left_out: int = -1
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.n_levels - (self.left_out >= 0)
+
+    def rows(self, codes: IntArray) -> FloatArray:
+        """Return the columns of rows with these levels; a code of -1 gives zeros."""
+        out = np.zeros((len(codes), self.width))
+        at = np.where(codes > self.left_out, codes - (self.left_out >= 0), codes)
+        filled = np.flatnonzero((codes >= 0) & (codes != self.left_out))
+        out[filled, at[filled]] = 1.0
+        return out
+
+    def per_level(self, b: FloatArray) -> FloatArray:
+        """Return ``coding @ b``: what coefficients b (width, ...) add at each level."""
+        if self.left_out < 0:
+            return b
+        return np.insert(b, self.left_out, 0.0, axis=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Contrasts:
+    """Any other coding: a matrix of shape (levels, columns)."""
+
+    matrix: FloatArray
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return int(self.matrix.shape[1])
+
+    def rows(self, codes: IntArray) -> FloatArray:
+        """Return the columns of rows with these levels."""
+        return self.matrix[codes]
+
+    def per_level(self, b: FloatArray) -> FloatArray:
+        """Return ``coding @ b``: what coefficients b (width, ...) add at each level."""
+        return np.asarray(np.tensordot(self.matrix, b, axes=1))
+
+
+Coding = Dummies | Contrasts
 
 
 def contrast_name(name: object) -> str:
@@ -33,10 +91,10 @@ def contrast_name(name: object) -> str:
     raise OptionError(f"contrasts must be one of {CONTRASTS}; got {name!r}.{hint}")
 
 
-def coding_matrix(
+def make_coding(
     factor: FactorValue, text: str, *, full: bool, contrasts: Mapping[str, Any]
-) -> tuple[FloatArray, tuple[str, ...]]:
-    """Return the matrix (levels x columns) that codes a factor, and R's column suffixes.
+) -> tuple[Coding, tuple[str, ...]]:
+    """Return what codes a factor, and R's column suffixes.
 
     Parameters
     ----------
@@ -55,7 +113,7 @@ def coding_matrix(
     """
     levels = factor.levels
     if full:
-        return np.eye(len(levels)), levels
+        return Dummies(len(levels)), levels
     if len(levels) < 2:
         only = f"only {levels[0]!r}" if levels else "none"
         raise DataError(
@@ -63,18 +121,21 @@ def coding_matrix(
         )
     default = "contr.poly" if factor.is_ordered else "contr.treatment"
     name = contrast_name(factor.contrast or contrasts.get(text) or default)
-    return _contrast_matrix(name, levels, factor.base)
-
-
-def _contrast_matrix(
-    name: str, levels: tuple[str, ...], base: int
-) -> tuple[FloatArray, tuple[str, ...]]:
-    k = len(levels)
     if name == "contr.treatment":
-        if not 1 <= base <= k:
-            raise OptionError(f"base must be between 1 and {k}; got {base}.")
-        others = [i for i in range(k) if i != base - 1]
-        return np.eye(k)[:, others], tuple(levels[i] for i in others)
+        return _treatment(levels, factor.base)
+    matrix, labels = _contrast_matrix(name, levels)
+    return Contrasts(matrix), labels
+
+
+def _treatment(levels: tuple[str, ...], base: int) -> tuple[Dummies, tuple[str, ...]]:
+    k = len(levels)
+    if not 1 <= base <= k:
+        raise OptionError(f"base must be between 1 and {k}; got {base}.")
+    return Dummies(k, base - 1), levels[: base - 1] + levels[base:]
+
+
+def _contrast_matrix(name: str, levels: tuple[str, ...]) -> tuple[FloatArray, tuple[str, ...]]:
+    k = len(levels)
     numbers = tuple(str(i + 1) for i in range(k - 1))
     if name == "contr.sum":
         return np.vstack([np.eye(k - 1), -np.ones(k - 1)]), numbers

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mlpool.formula.coding import coding_matrix, full_dummies, variable_of
+from mlpool.errors import NotSupportedError
+from mlpool.formula.coding import Coding, full_dummies, make_coding, variable_of
 from mlpool.formula.types import ColumnInfo, ColumnKind, ColumnPart, Expression, Terms
 from mlpool.formula.values import FactorValue, MatrixValue, NumberValue, Value
 from mlpool.typing import FloatArray, IntArray
+
+_BLOCK = 1 << 16
+"""Rows multiplied at a time."""
+
+MAX_DENSE_BYTES = 8_000_000_000
+"""Largest model matrix or covariance matrix that is made in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +44,19 @@ class NumberPart:
 
 @dataclass(frozen=True, slots=True)
 class FactorPart:
-    """A factor: codes and the matrix (levels x columns) that codes them."""
+    """A factor: codes and how they are coded."""
 
     codes: IntArray
-    coding: FloatArray
+    coding: Coding
 
     @property
     def width(self) -> int:
         """Number of columns."""
-        return int(self.coding.shape[1])
+        return self.coding.width
 
     def block(self, start: int, stop: int) -> FloatArray:
         """Return rows ``start:stop``."""
-        return self.coding[self.codes[start:stop]]
+        return self.coding.rows(self.codes[start:stop])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +108,45 @@ class DesignMatrix:
         return out
 
     def dense(self) -> FloatArray:
-        """Return the whole matrix (n, p)."""
-        return self.rows(0, self.n)
+        """Return the whole matrix (n, p).
+
+        Raises
+        ------
+        NotSupportedError
+            If it would not fit in memory.
+        """
+        n, p = self.shape
+        check_dense(n, p, f"the model matrix of {n} rows and {p} columns")
+        return self.rows(0, n)
+
+    def dot(self, beta: FloatArray) -> FloatArray:
+        """Return ``X beta`` (n,) without the columns of dummies."""
+        out = np.empty(self.n)
+        for start in range(0, self.n, _BLOCK):
+            stop = min(start + _BLOCK, self.n)
+            total = np.full(stop - start, beta[0] if self.intercept else 0.0)
+            at = int(self.intercept)
+            for parts in self.terms:
+                width = math.prod(part.width for part in parts)
+                total += _term_dot(parts, beta[at : at + width], start, stop)
+                at += width
+            out[start:stop] = total
+        return out
+
+
+def check_dense(rows: int, columns: int, what: str) -> None:
+    """Refuse a matrix that would not fit in memory.
+
+    Raises
+    ------
+    NotSupportedError
+        Naming its size.
+    """
+    size = 8.0 * rows * columns
+    if size > MAX_DENSE_BYTES:
+        raise NotSupportedError(
+            f"This needs {what}, {size / 1e9:.0f} GB; the limit is {MAX_DENSE_BYTES / 1e9:.0f} GB."
+        )
 
 
 def _product(parts: Sequence[NumberPart | FactorPart], start: int, stop: int) -> FloatArray:
@@ -110,6 +155,26 @@ def _product(parts: Sequence[NumberPart | FactorPart], start: int, stop: int) ->
         other = part.block(start, stop)
         block = (other[:, :, None] * block[:, None, :]).reshape(stop - start, -1)
     return block
+
+
+def _term_dot(
+    parts: Sequence[NumberPart | FactorPart], b: FloatArray, start: int, stop: int
+) -> FloatArray:
+    """One term's share of X beta; the widest factor is looked up by level, not multiplied."""
+    left = list(parts)
+    # The first part's columns vary fastest: transposed, axis i belongs to part i.
+    share = b.reshape([part.width for part in reversed(left)]).T
+    factors = [i for i, part in enumerate(left) if isinstance(part, FactorPart)]
+    if factors:
+        widest = max(factors, key=lambda i: left[i].width)
+        part = left.pop(widest)
+        assert isinstance(part, FactorPart)
+        share = part.coding.per_level(np.moveaxis(share, widest, 0))[part.codes[start:stop]]
+    else:
+        share = np.einsum("ij,j...->i...", left.pop(0).block(start, stop), share)
+    for part in left:
+        share = np.einsum("ij...,ij->i...", share, part.block(start, stop))
+    return share
 
 
 def make_matrix(
@@ -177,7 +242,7 @@ def _make_part(
         )
 
     if isinstance(value, FactorValue):
-        coding, labels = coding_matrix(value, expression.text, full=full, contrasts=contrasts)
+        coding, labels = make_coding(value, expression.text, full=full, contrasts=contrasts)
         kind: ColumnKind = "ordered" if value.is_ordered and not full else "factor"
         return FactorPart(value.codes, coding), [info(kind, label) for label in labels]
     if isinstance(value, MatrixValue):

@@ -17,7 +17,7 @@ from mlpool.formula.matrix import DesignMatrix, as_factor, is_coded, make_matrix
 from mlpool.formula.types import Expression, ParsedFormula, Terms
 from mlpool.formula.values import FactorValue, MatrixValue, Value, missing_rows
 from mlpool.frames import read_frame
-from mlpool.typing import FloatArray, IntArray
+from mlpool.typing import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,18 +81,29 @@ class NewRows:
 
     Attributes
     ----------
-    X : ndarray of shape (m, p)
-        NaN in rows with a missing predictor.
+    matrix : DesignMatrix of shape (m, p)
+    gaps : ndarray of bool of shape (m,)
+        Rows with a missing predictor.
     random : tuple of (z (m, k), codes (m,))
         Per random term; code -1 marks a level that was not in the data.
     offset : ndarray of shape (m,) or None
     index : pandas.Index
     """
 
-    X: FloatArray
+    matrix: DesignMatrix
+    gaps: BoolArray
     random: tuple[tuple[FloatArray, IntArray], ...]
     offset: FloatArray | None
     index: pd.Index
+
+    @property
+    def X(self) -> FloatArray:
+        """The fixed-effects columns (m, p), NaN in rows with a missing predictor."""
+        return _with_gaps(self.matrix.dense(), self.gaps)
+
+    def dot(self, beta: FloatArray) -> FloatArray:
+        """Return ``X beta`` (m,), NaN in rows with a missing predictor."""
+        return _with_gaps(self.matrix.dot(beta), self.gaps)
 
 
 def encode_new_rows(  # noqa: PLR0913 - one argument per symbol of the formula
@@ -118,7 +129,7 @@ def encode_new_rows(  # noqa: PLR0913 - one argument per symbol of the formula
     evaluator = Evaluator(frame, copy.deepcopy(encoding.states), encoding.context)
     formula = encoding.formula
 
-    def matrix(terms: Terms, width: int) -> FloatArray:
+    def matrix(terms: Terms, width: int) -> tuple[DesignMatrix, BoolArray]:
         values: dict[str, Value] = {}
         gaps = np.zeros(frame.n_rows, dtype=bool)
         for expression in {e.text: e for term in terms.terms for e in term}.values():
@@ -127,25 +138,30 @@ def encode_new_rows(  # noqa: PLR0913 - one argument per symbol of the formula
             if missing is not None:
                 gaps |= missing
             values[expression.text] = value
-        made = make_matrix(terms, values, frame.n_rows, contrasts=encoding.contrasts).dense()
+        made = make_matrix(terms, values, frame.n_rows, contrasts=encoding.contrasts)
         if made.shape[1] != width:
             raise DataError("The new data have other columns than the model was fitted with.")
-        made[gaps] = np.nan
-        return made
+        return made, gaps
 
-    fixed = matrix(formula.fixed, trained.shape[1])
+    fixed, gaps = matrix(formula.fixed, trained.shape[1])
     blocks = []
     if random:
         for design in random_designs:
-            z = matrix(design.bar.terms, design.z.shape[1])
+            z, empty = matrix(design.bar.terms, design.z.shape[1])
             codes = _new_codes(design, evaluator, allow_new_levels)
-            blocks.append((z, codes))
+            blocks.append((_with_gaps(z.dense(), empty), codes))
     return NewRows(
-        X=fixed,
+        matrix=fixed,
+        gaps=gaps,
         random=tuple(blocks),
         offset=_new_offset(encoding, evaluator, frame.n_rows),
         index=frame.index,
     )
+
+
+def _with_gaps(values: FloatArray, gaps: BoolArray) -> FloatArray:
+    values[gaps] = np.nan
+    return values
 
 
 def _encode(expression: Expression, value: Value, encoding: Encoding) -> Value:

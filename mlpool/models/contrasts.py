@@ -142,15 +142,22 @@ def _covariance_and_df(
     if method == "kenward":
         result = kenward_roger_result(model)
         return L @ result.vcov @ L.T, result.contrast_df(L)
-    if asked.is_given:
-        full = np.asarray(model.vcov(asked.type, asked.cluster))
-    else:
-        full = np.asarray(model.vcov())
-    V = L @ full @ L.T
+    V = _between(model, L, asked)
     if method == "satterthwaite":
         return V, satterthwaite_df(information(model), L)
     df = np.inf if method == "normal" else residual_df(model)
     return V, np.full(len(L), df)
+
+
+def _between(model: Any, L: FloatArray, asked: Covariance) -> FloatArray:
+    """Return L vcov L'; of an absorbed fit only the coefficients that L uses."""
+    block = getattr(model.fit, "vcov_block", None)
+    if asked.is_given or model.vcov_choice is not None or block is None:
+        full = model.vcov(asked.type, asked.cluster) if asked.is_given else model.vcov()
+        return np.asarray(L @ np.asarray(full) @ L.T)
+    used = np.flatnonzero(np.any(L != 0.0, axis=0))
+    part = L[:, used]
+    return np.asarray(part @ block(used) @ part.T)
 
 
 def residual_df(model: Any) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlpool.engine.lmm import fit_lmm
 from mlpool.engine.types import Control
-from mlpool.engine.via_statsmodels import fit_glm, fit_mixedlm, fit_ols
+from mlpool.engine.via_statsmodels import fit_glm, fit_mixedlm
 from mlpool.errors import (
     DataError,
     NotSupportedError,
@@ -25,6 +25,7 @@ from mlpool.formula.types import ParsedFormula
 from mlpool.frames import read_frame
 from mlpool.models.covariance import choose_vcov
 from mlpool.models.data import as_lmm_data
+from mlpool.models.least_squares import least_squares
 from mlpool.models.messages import (
     fit_messages,
     say_not_converged,
@@ -148,11 +149,7 @@ def fit(
 
 def _fit_linear(request: _Request) -> LinearModel:
     design = _design(request)
-    if request.engine == "mlpool":
-        raise NotSupportedError(
-            "Linear models without random effects are fitted by statsmodels; use engine='auto'."
-        )
-    record = fit_ols(design.y, design.X.dense(), design.weights, design.offset)
+    record = least_squares(design, request.engine)
     return _finish(LinearModel, request, design, record)  # type: ignore[no-any-return]
 
 
@@ -235,7 +232,8 @@ def _check_groups(design: Design) -> None:
 
 def _finish(kind: Any, request: _Request, design: Design, record: Any) -> Any:
     """Put the model together and say, at most once each, what the user should know."""
-    names = [design.X.names[i] for i in record.kept]
+    all_names = design.X.names
+    names = [all_names[i] for i in record.kept]
     clusters = request.cluster
     if clusters is not None and design.kept is not None:
         clusters = [codes for codes, _, _ in design.cluster]

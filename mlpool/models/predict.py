@@ -11,6 +11,7 @@ from mlpool.errors import NotSupportedError, OptionError, check_option
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
+    from mlpool.formula.newdata import NewRows
     from mlpool.models.fitted import FittedModel
 
 _BLOCK = 1 << 16
@@ -21,7 +22,7 @@ def predict_ols(model: FittedModel, newdata: Any) -> pd.Series:
     if newdata is None:
         return model.fitted.rename("predicted")
     rows = model.design.new(newdata, random=False)
-    return _series(_linear(model, rows.X, rows.offset), rows.index)
+    return _series(_linear(model, rows), rows.index)
 
 
 def predict_glm(model: FittedModel, newdata: Any, scale: str) -> pd.Series:
@@ -33,7 +34,7 @@ def predict_glm(model: FittedModel, newdata: Any, scale: str) -> pd.Series:
         values = np.asarray(model.fit.fitted)
         return _series(values if scale == "response" else link(values), model.design.index)
     rows = model.design.new(newdata, random=False)
-    eta = _linear(model, rows.X, rows.offset)
+    eta = _linear(model, rows)
     return _series(link.inverse(eta) if scale == "response" else eta, rows.index)
 
 
@@ -51,7 +52,7 @@ def predict_lmm(model: Any, newdata: Any, re_form: Any, allow_new_levels: bool) 
     if newdata is None:
         return _series(linear_predictor(model, with_random), model.design.index)
     rows = model.design.new(newdata, allow_new_levels=allow_new_levels, random=with_random)
-    eta = _linear(model, rows.X, rows.offset)
+    eta = _linear(model, rows)
     for (z, codes), b in zip(rows.random, model.fit.b, strict=False):
         effects = np.vstack([b, np.zeros(b.shape[1])])[codes]
         eta = eta + np.einsum("ik,ik->i", z, effects)
@@ -74,22 +75,29 @@ def wants_random(re_form: Any) -> bool:
 def linear_predictor(model: Any, with_random: bool) -> FloatArray:
     """Return X beta (+ offset), plus Z b if `with_random`, on the model's own rows (n,)."""
     design, n = model.design, model.design.n
-    out = np.empty(n)
-    for start in range(0, n, _BLOCK):
-        stop = min(start + _BLOCK, n)
-        out[start:stop] = design.X.rows(start, stop)[:, model.fit.kept] @ model.fit.beta
-        if with_random:
-            for random, b in zip(design.random, model.fit.b, strict=True):
-                effects = b[random.codes[start:stop]]
-                out[start:stop] += np.einsum("ik,ik->i", random.z.rows(start, stop), effects)
+    out: FloatArray = design.X.dot(all_coefficients(model))
+    if with_random:
+        for random, b in zip(design.random, model.fit.b, strict=True):
+            for start in range(0, n, _BLOCK):
+                rows = slice(start, min(start + _BLOCK, n))
+                effects = b[random.codes[rows]]
+                z = random.z.rows(rows.start, rows.stop)
+                out[rows] += np.einsum("ik,ik->i", z, effects)
     if design.offset is not None:
         out += design.offset
     return out
 
 
-def _linear(model: FittedModel, columns: FloatArray, offset: FloatArray | None) -> FloatArray:
-    eta = np.asarray(columns[:, model.fit.kept] @ model.fit.beta)
-    return eta if offset is None else eta + offset
+def _linear(model: FittedModel, rows: NewRows) -> FloatArray:
+    eta = rows.dot(all_coefficients(model))
+    return eta if rows.offset is None else eta + rows.offset
+
+
+def all_coefficients(model: FittedModel) -> FloatArray:
+    """Return a coefficient for every column of X: zero where it was dropped as aliased."""
+    beta = np.zeros(model.design.X.shape[1])
+    beta[model.fit.kept] = model.fit.beta
+    return beta
 
 
 def _series(values: FloatArray, index: pd.Index) -> pd.Series:

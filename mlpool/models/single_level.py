@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import pandas as pd
 
 from mlpool.engine.types import OlsFit
-from mlpool.engine.via_statsmodels import fit_glm, fit_ols
+from mlpool.engine.via_statsmodels import fit_glm
 from mlpool.formula.design import Design
 from mlpool.models.fitted import FittedModel, Kind
+from mlpool.models.least_squares import AbsorbedOls, least_squares
 from mlpool.models.predict import predict_glm, predict_ols
 
 
@@ -18,12 +20,26 @@ from mlpool.models.predict import predict_glm, predict_ols
 class LinearModel(FittedModel):
     """A linear model fitted by least squares (R's ``lm``)."""
 
-    fit: OlsFit
+    fit: OlsFit | AbsorbedOls
     kind: ClassVar[Kind] = "lm"
 
-    def fit_record(self, design: Design) -> OlsFit:
+    @cached_property
+    def se(self) -> pd.Series:
+        """Standard errors by R's names."""
+        if self.vcov_choice is None and isinstance(self.fit, AbsorbedOls):
+            return pd.Series(self.fit.standard_errors, index=self.names, name="Std. Error")
+        return super().se
+
+    @property
+    def statsmodels(self) -> Any:
+        """The statsmodels results object of the same model (fitted now if need be)."""
+        if self.fit.raw is None:
+            return least_squares(self.design, "statsmodels").raw
+        return self.fit.raw
+
+    def fit_record(self, design: Design) -> OlsFit | AbsorbedOls:
         """Return the least-squares record of another design."""
-        return fit_ols(design.y, design.X.dense(), design.weights, design.offset)
+        return least_squares(design, "auto" if self.fit.raw is None else "statsmodels")
 
     def predict(self, newdata: Any = None) -> pd.Series:
         """Return fitted values of the data or of `newdata`, encoded as the data were."""

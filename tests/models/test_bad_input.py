@@ -42,7 +42,7 @@ MISTAKES = [
     ("y ~ x", {"family": "binomal"}, mlpool.OptionError, "binomial"),
     ("y ~ x", {"family": "binomial(logi)"}, mlpool.OptionError, "logit"),
     ("y ~ x", {"engine": "fast"}, mlpool.OptionError, "engine must be one of"),
-    ("y ~ x", {"engine": "mlpool"}, mlpool.NotSupportedError, "statsmodels"),
+    ("y ~ x", {"engine": "mlpool"}, mlpool.NotSupportedError, "levels as intercepts"),
     ("y ~ x", {"reml": "yes"}, mlpool.OptionError, "True or False"),
     ("y ~ x + (1 | g)", {"cluster": "g"}, mlpool.NotSupportedError, "without random effects"),
     ("y ~ x + (1 | g)", {"family": "poisson"}, mlpool.NotSupportedError, "not available yet"),

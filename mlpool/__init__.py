@@ -49,6 +49,14 @@ if TYPE_CHECKING:
         vcov,
     )
     from mlpool.parameters import compare_parameters, model_parameters
+    from mlpool.performance import (
+        compare_performance,
+        get_variance,
+        icc,
+        model_performance,
+        r2,
+        reliability,
+    )
     from mlpool.summaries import display, summary
     from mlpool.teaching import (
         coverage_study,
@@ -88,6 +96,13 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "compare_parameters",
     "summary",
     "display",
+    # how good a model is
+    "icc",
+    "r2",
+    "get_variance",
+    "reliability",
+    "model_performance",
+    "compare_performance",
     # data
     "load_data",
     "datasets",
@@ -142,6 +157,14 @@ _HOME = {
         "vcov",
     ),
     "mlpool.parameters": ("compare_parameters", "model_parameters"),
+    "mlpool.performance": (
+        "compare_performance",
+        "get_variance",
+        "icc",
+        "model_performance",
+        "r2",
+        "reliability",
+    ),
     "mlpool.summaries": ("display", "summary"),
     "mlpool.teaching": (
         "coverage_study",

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from mlpool.errors import OptionError, nearest_names
 
 ColumnKind = Literal["label", "number", "interval", "p"]
-Layout = Literal["parameters", "estimates"]
+Layout = Literal["parameters", "estimates", "list", "equations"]
 
 MAX_DIGITS = 15
 """More decimals than a double carries are noise."""
@@ -103,15 +103,20 @@ class TableSpec:
     groups : tuple of RowGroup
     title : str
     notes : tuple of Note
-    layout : {"parameters", "estimates"}
+    layout : {"parameters", "estimates", "list", "equations"}
         ``"parameters"``: first column left, all others right, p-values padded on the right first.
         ``"estimates"``: cells trimmed, labels left, numbers right.
+        ``"list"``, ``"equations"``: indented lines ``label: value`` or ``label = value`` without
+        headers, of tables with two columns.
+    is_tight : bool
+        No blank line between a heading and its rows.
     """
 
     groups: tuple[RowGroup, ...]
     title: str = ""
     notes: tuple[Note, ...] = ()
     layout: Layout = "parameters"
+    is_tight: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from mlpool.tables.spec import Column, Layout, RowGroup, TableSpec
 
 _SEPARATOR = " | "
+_LIST_SEPARATORS = {"list": ": ", "equations": " = "}
 
 
 def render_text(spec: TableSpec, width: int | None = None) -> str:
@@ -24,12 +25,28 @@ def render_text(spec: TableSpec, width: int | None = None) -> str:
     """
     parts = [spec.title] if spec.title else []
     for group in spec.groups:
-        if group.heading:
+        body = _list(group, spec.layout) if spec.layout in _LIST_SEPARATORS else ""
+        body = body or _grid(group, spec.layout, width)
+        if group.heading and spec.is_tight:
+            body = f"# {group.heading}\n{body}"
+        elif group.heading:
             parts.append(f"# {group.heading}")
-        parts.append(_grid(group, spec.layout, width))
+        parts.append(body)
     if spec.notes:
         parts.append("\n".join(note.text for note in spec.notes))
     return "\n\n".join(parts)
+
+
+def _list(group: RowGroup, layout: Layout) -> str:
+    """Return lines ``label: value``; labels end at one place, and so do values after ``=``."""
+    labels, values = (column.cells for column in group.columns[:2])
+    left = max(map(len, labels), default=0)
+    right = max(map(len, values), default=0) if layout == "equations" else 0
+    separator = _LIST_SEPARATORS[layout]
+    return "\n".join(
+        f"  {label.rjust(left)}{separator}{value.rjust(right)}"
+        for label, value in zip(labels, values, strict=True)
+    )
 
 
 def _grid(group: RowGroup, layout: Layout, width: int | None) -> str:

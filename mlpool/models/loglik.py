@@ -1,0 +1,78 @@
+"""-2 log-likelihoods that criteria are made of: ML or REML, and of the response as observed."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import numpy as np
+
+from mlpool.typing import FloatArray
+
+_LN2, _LN10 = float(np.log(2.0)), float(np.log(10.0))
+
+
+def deviance_of(m: Any, estimator: str = "ML") -> float:
+    """Return -2 log-likelihood at the estimates.
+
+    Parameters
+    ----------
+    m : FittedModel
+    estimator : {"ML", "REML"}
+        Linear mixed models: which likelihood, at the model's own theta, sigma being profiled out
+        of that likelihood. Other models have one only.
+    """
+    if m.kind != "lmer":
+        return -2 * float(m.loglik)
+    return float(m.deviance) if estimator == "ML" else reml_criterion(m)
+
+
+def reml_criterion(m: Any) -> float:
+    """Return the REML criterion at the model's theta, also of an ML fit.
+
+    Bates et al. (2015), eq. 41: ``log|L|^2 + log|R_X|^2 + (n - p)(1 + log(2 pi r^2 / (n - p)))``.
+    """
+    fit = m.fit
+    if fit.reml:
+        return float(fit.criterion)
+    df, weights = fit.n - len(fit.beta), m.design.weights
+    log_w = 0.0 if weights is None else float(np.log(weights).sum())
+    profiled = df * (1 + np.log(2 * np.pi * fit.pwrss / df))
+    return float(fit.logdet_L2 + fit.logdet_RX2 + profiled - log_w)
+
+
+def log_jacobian(m: Any) -> float:
+    """Return ``sum log|f'(y)|`` of a response ``f(y)``; 0 for an untransformed one.
+
+    Subtracting it twice from AIC gives the criterion of y itself, so that models of ``log(y)`` and
+    of ``y`` can be compared. Known for log, log2, log10, log1p and sqrt of a column.
+    """
+    response = m.formula.response
+    tree = response.tree
+    is_call = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
+    if not is_call or len(tree.args) != 1 or not isinstance(tree.args[0], ast.Name):
+        return 0.0
+    if tree.func.id not in _LOG_DERIVATIVES or tree.keywords:
+        return 0.0
+    values, levels = m.design.column_values(tree.args[0].id)
+    if levels:
+        return 0.0
+    y = np.asarray(values, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.sum(_log_derivative(tree.func.id, y)))
+
+
+_LOG_DERIVATIVES = ("log", "log2", "log10", "log1p", "sqrt")
+
+
+def _log_derivative(function: str, y: FloatArray) -> FloatArray:
+    match function:
+        case "log2":
+            return np.asarray(-np.log(y) - np.log(_LN2))
+        case "log10":
+            return np.asarray(-np.log(y) - np.log(_LN10))
+        case "log1p":
+            return np.asarray(-np.log1p(y))
+        case "sqrt":
+            return np.asarray(-0.5 * np.log(y) - _LN2)
+    return np.asarray(-np.log(y))

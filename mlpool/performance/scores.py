@@ -1,0 +1,55 @@
+"""Scores of predicted probabilities: of logistic models of single trials, and of counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mlpool.typing import FloatArray
+
+
+def log_loss(m: Any) -> float:
+    """Return the mean of -log of the probability given to what happened."""
+    y, mu = m.design.y, np.asarray(m.fitted)
+    return float(-np.mean(np.log(np.where(y == 1, mu, 1.0 - mu))))
+
+
+def percent_correct(m: Any) -> float:
+    """Return the mean probability given to what happened (percentage of correct predictions).
+
+    References
+    ----------
+    Herron (1999), Political Analysis 8, 83-98.
+    """
+    y, mu = m.design.y, np.asarray(m.fitted)
+    return float(np.mean(np.where(y == 1, mu, 1.0 - mu)))
+
+
+def scoring_rules(m: Any) -> tuple[float, float]:
+    """Return the logarithmic and the spherical score by R's definitions.
+
+    With p_i the model's density at row i, ``mean(log p)`` and ``mean(p) / sqrt(sum p^2)``. For
+    logistic models R's performance takes the density of a binomial of ``sum(y)`` trials; so that
+    numbers agree, it is taken here, too: compare these scores between models of one response only.
+    Log densities keep large samples from underflowing, where R gives -Inf.
+
+    References
+    ----------
+    Carvalho (2016), Decision Analysis 13, 223-242.
+    """
+    log_p = _log_densities(m)
+    largest = float(log_p.max())
+    p = np.exp(log_p - largest)  # the common factor cancels in the spherical score
+    return float(log_p.mean()), float(p.mean() / np.sqrt(np.sum(p**2)))
+
+
+def _log_densities(m: Any) -> FloatArray:
+    from scipy.special import gammaln, xlog1py, xlogy
+
+    y, mu = m.design.y, np.asarray(m.fitted)
+    if m.family.name == "poisson":
+        return np.asarray(xlogy(y, mu) - mu - gammaln(y + 1))
+    size = y.sum()
+    choose = gammaln(size + 1) - gammaln(y + 1) - gammaln(size - y + 1)
+    return np.asarray(choose + xlogy(y, mu) + xlog1py(size - y, -mu))

@@ -3,7 +3,8 @@
     python benchmarks/run.py [--only TEXT] [--peers PYTHON] [--output FILE] [--timeout 600]
 
 Peers are used where they are installed: statsmodels (a dependency of mlpool), lme4 through
-``Rscript``, and mixedlm, mixedlm-rs and lme-python in the interpreter that ``--peers`` names.
+``Rscript``, and mixedlm, mixedlm-rs, lme-python and gpboost in the interpreter that ``--peers``
+names.
 Everything runs with one BLAS thread unless ``--threads`` says otherwise.
 """
 
@@ -25,7 +26,7 @@ import pandas as pd
 from tasks import TASKS, Task, make_data
 
 HERE = Path(__file__).parent
-PROGRAMS = ("mlpool", "statsmodels", "lme4", "mixedlm", "mixedlm-rs", "lme-python")
+PROGRAMS = ("mlpool", "statsmodels", "lme4", "mixedlm", "mixedlm-rs", "lme-python", "gpboost")
 
 
 def time_program(
@@ -113,7 +114,7 @@ def main() -> None:
                 f"| plain X'X and factor coding of those rows: {floor:.2f} s; mlpool takes "
                 f"{results['mlpool']['seconds'] / floor:.1f} times that, "
                 f"{results['mlpool']['mb'] / results['mlpool']['data_mb']:.2f} times the "
-                "columns' memory | | | | | | |"
+                "columns' memory |" + " |" * (len(PROGRAMS) - 1)
             )
     text = "\n".join(lines)
     print(text)

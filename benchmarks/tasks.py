@@ -79,7 +79,7 @@ TASKS = (
     ),
     Task(
         name="10M rows x 100k, (x | j)", formula="y ~ x + g + (x | j)", size=(10_000_000, 100_000),
-        repeats=2, slow=("statsmodels", "lme4", "mixedlm", "mixedlm-rs", "lme-python"),
+        repeats=2, slow=("statsmodels", "lme4", "mixedlm", "mixedlm-rs", "lme-python", "gpboost"),
     ),
 )  # fmt: skip
 

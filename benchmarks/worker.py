@@ -7,6 +7,7 @@ from formula to fitted model. Peak memory is the process's, less what it had bef
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 import time
@@ -57,8 +58,30 @@ def prepare(program: str, task: Task, d: pd.DataFrame) -> Callable[[], float]:  
 
         def run() -> float:
             return _deviance(lme_python.lmer(task.formula, frame, reml=task.reml))
+    elif program == "gpboost":
+        run = prepare_gpboost(task, d)
     else:
         raise SystemExit(f"unknown program {program}")
+    return run
+
+
+def prepare_gpboost(task: Task, d: pd.DataFrame) -> Callable[[], float]:
+    """Return a call of gpboost: intercepts only (its slopes are uncorrelated), by ML."""
+    import gpboost as gpb
+
+    response, right = task.formula.split(" ~ ")
+    bars = re.findall(r"\((.+?) \| (\w+)\)", right)
+    if any(terms != "1" for terms, _ in bars):
+        raise SystemExit("gpboost has no correlated slopes")
+    groups = [group for _, group in bars]
+    predictors = [t for t in re.sub(r"\(.*\)", "", right).split(" + ") if t.strip(" +1")]
+
+    def run() -> float:
+        X = d[[p.strip() for p in predictors]].assign(Intercept=1.0).to_numpy(float)
+        model = gpb.GPModel(group_data=d[groups].to_numpy(), likelihood="gaussian")
+        model.fit(y=d[response].to_numpy(float), X=X)
+        return 2.0 * float(model.get_current_neg_log_likelihood())
+
     return run
 
 

@@ -154,17 +154,14 @@ def _contrast_matrix(name: str, levels: tuple[str, ...]) -> tuple[FloatArray, tu
 def full_dummies(terms: Terms, is_factor: Mapping[str, bool]) -> list[tuple[bool, ...]]:
     """Return for each term which of its factors get one dummy per level (R's ``terms.formula``).
 
-    A factor is coded by contrasts where the term without it is also in the model (the empty
-    remainder always counts); without an intercept the first factor met gets all its dummies.
+    A factor is coded by contrasts where the rest of its term is part of an earlier term (an empty
+    rest always is): ``TermCode`` in R's model.c, which asks for less than the rest being a term by
+    itself. Without an intercept the first factor met gets all its dummies.
     """
-    known = {frozenset(e.text for e in term) for term in terms.terms}
-    known.add(frozenset())
+    names = [frozenset(e.text for e in term) for term in terms.terms]
     result = [
-        [
-            is_factor[e.text] and frozenset(f.text for f in term if f is not e) not in known
-            for e in term
-        ]
-        for term in terms.terms
+        [is_factor[e.text] and not _is_covered(own - {e.text}, names[:k]) for e in term]
+        for k, (term, own) in enumerate(zip(terms.terms, names, strict=True))
     ]
     if not terms.intercept:
         for term, flags in zip(terms.terms, result, strict=True):
@@ -173,6 +170,10 @@ def full_dummies(terms: Terms, is_factor: Mapping[str, bool]) -> list[tuple[bool
                 flags[at[0]] = True
                 break
     return [tuple(flags) for flags in result]
+
+
+def _is_covered(rest: frozenset[str], earlier: list[frozenset[str]]) -> bool:
+    return not rest or any(rest <= term for term in earlier)
 
 
 def variable_of(expression: Expression) -> str:

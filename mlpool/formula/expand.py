@@ -1,26 +1,24 @@
 """Tokens of a linear predictor to its terms in R's order.
 
-formulaic's parser does the algebra of ``+ - : * / ^``; it sees only placeholders (``v0``,
-``v1`` ...), never a user's text.
+The algebra of ``+ - : * / ^ %in%`` is in ``algebra.py``; it sees placeholders, never a user's text.
 """
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Collection, Sequence
-from itertools import pairwise
-from typing import NoReturn
-
-from formulaic.parser import DefaultFormulaParser
+from typing import Any, NoReturn
 
 from mlpool.errors import FormulaError
+from mlpool.formula.algebra import AlgebraError, TermSum, bits, expand, leaf, mark
 from mlpool.formula.expression import parse_expression, quote_name
-from mlpool.formula.safety import MAX_TERMS
-from mlpool.formula.tokens import Token
+from mlpool.formula.tokens import ARITHMETIC, Token
 from mlpool.formula.types import Expression, Term, Terms
 
-_PARSER = DefaultFormulaParser()
+Symbols = dict[str, tuple[int, Expression]]
+"""Expressions met so far: text -> (bit, expression)."""
+
+_LOGICAL = {"TRUE": "1", "True": "1", "FALSE": "0", "False": "0"}
 
 
 class Expander:
@@ -48,107 +46,85 @@ class Expander:
         FormulaError
             For a number other than 0 or 1, a lone operator, or an expansion beyond MAX_TERMS.
         """
-        symbols: dict[str, Expression] = {}
-        pieces = [self._piece(t, i, tokens, symbols) for i, t in enumerate(tokens)]
-        self._check_size(tokens, len(symbols))
-        text = " ".join(pieces)
-        parsed = self._algebra(text, tokens)
-        offsets = tuple(_offset_argument(e) for e in symbols.values() if _is_offset(e))
-        order = {name: i for i, name in enumerate(symbols)}
+        symbols: Symbols = {}
+        pieces = [p for i, t in enumerate(tokens) for p in self._pieces(t, i, tokens, symbols)]
+        try:
+            summed = expand(pieces)
+        except AlgebraError as error:
+            raise FormulaError(str(error), formula=self.formula) from None
+        expressions = [expression for _, expression in symbols.values()]
+        offsets = tuple(_offset_argument(e) for e in expressions if _is_offset(e))
         terms: list[Term] = []
-        for names in parsed:
-            term = tuple(symbols[name] for name in sorted(names, key=order.__getitem__))
-            if any(_is_offset(e) for e in term):
-                if len(term) > 1:
-                    self.fail("offset() cannot be part of an interaction.", tokens[0])
-            elif term:
+        for mask in summed.terms:
+            term = tuple(expressions[i] for i in bits(mask))
+            if not any(_is_offset(e) for e in term):
                 terms.append(term)
-        intercept = () in parsed
-        spelled = [":".join(e.text for e in t) for t in _readable_order(terms, symbols)]
+            elif len(term) > 1:
+                self.fail("offset() cannot be part of an interaction.", tokens[0])
+        intercept = summed.intercept is not False
+        spelled = [":".join(e.text for e in t) for t in _readable_order(terms, expressions)]
         text = " + ".join(["1" if intercept else "0", *spelled])
         ordered = tuple(sorted(terms, key=len))
         return Terms(intercept=intercept, terms=ordered, text=text), offsets
 
-    def _piece(
-        self, token: Token, index: int, tokens: Sequence[Token], symbols: dict[str, Expression]
-    ) -> str:
-        if token.kind == "expression":
-            return self._symbol(self.expression(token), symbols)
+    def _pieces(
+        self, token: Token, index: int, tokens: Sequence[Token], symbols: Symbols
+    ) -> list[Any]:
+        """Return the placeholders of one token."""
+        if token.kind in ("open", "close"):
+            return [mark(token.text)]
         if token.kind == "dot":
-            return self._all_columns(token, tokens, symbols)
-        if token.kind == "number":
-            is_power = index > 0 and tokens[index - 1].text in ("^", "**")
-            if not is_power and token.text not in ("0", "1"):
-                self.fail(
-                    "Only 0 and 1 may stand alone in a formula (no intercept, intercept).", token
-                )
-            if is_power and int(token.text) < 1:
-                self.fail("A power in a formula must be 1 or more.", token)
-            return token.text
+            return [self._all_columns(token, symbols)]
+        if token.kind == "number" or token.text in _LOGICAL:
+            return [self._number(token, index, tokens)]
+        if token.kind == "expression":
+            return [leaf(TermSum({self._bit(self.expression(token), symbols): None}))]
         if token.text in ("|", "||"):
             self.fail("A random-effects term needs parentheses: (x | g).", token)
-        return {"%in%": ":", "**": "^"}.get(token.text, token.text)
+        if token.text in ARITHMETIC:
+            self.fail(f"{token.text!r} is arithmetic: put it inside I(...).", token)
+        is_sign = index == 0 or tokens[index - 1].kind in ("operator", "open")
+        if is_sign and token.text in "+-":
+            return [mark(f"u{token.text}")]
+        return [mark("^" if token.text == "**" else token.text)]
 
-    def _symbol(self, expression: Expression, symbols: dict[str, Expression]) -> str:
-        for name, known in symbols.items():
-            if known.text == expression.text:
-                return name
-        name = f"v{len(symbols)}"
-        symbols[name] = expression
-        return name
+    def _number(self, token: Token, index: int, tokens: Sequence[Token]) -> Any:
+        if index > 0 and tokens[index - 1].text in ("^", "**"):
+            return leaf(TermSum(power=int(token.text) if token.text.isdecimal() else 0))
+        value = _LOGICAL.get(token.text, token.text)
+        if value not in ("0", "1"):
+            self.fail("Only 0 and 1 may stand alone in a formula (no intercept, intercept).", token)
+        return leaf(TermSum(intercept=value == "1"))
 
-    def _all_columns(
-        self, token: Token, tokens: Sequence[Token], symbols: dict[str, Expression]
-    ) -> str:
+    def _bit(self, expression: Expression, symbols: Symbols) -> int:
+        bit, _ = symbols.setdefault(expression.text, (1 << len(symbols), expression))
+        return bit
+
+    def _all_columns(self, token: Token, symbols: Symbols) -> Any:
         if self.columns is None:
             self.fail("'.' means all other columns, so it needs data.", token)
         used = set(self.response_columns)
-        names = [self._symbol(_column(c), symbols) for c in self.columns if c not in used]
-        if not names:
+        bits = [self._bit(_column(c), symbols) for c in self.columns if c not in used]
+        if not bits:
             self.fail("'.' stands for no column: the data has none but the response.", token)
-        return "(" + " + ".join(names) + ")"
-
-    def _check_size(self, tokens: Sequence[Token], n_symbols: int) -> None:
-        stars = sum(t.text in ("*", "/") for t in tokens)
-        size = 2.0 ** min(stars, 60)
-        for power, token in pairwise(tokens):
-            if power.text in ("^", "**") and token.kind == "number":
-                size *= float(max(n_symbols, 1)) ** min(int(token.text), 50)
-        if size > MAX_TERMS:
-            self.fail("The formula would expand to too many interactions.", tokens[0])
-
-    def _algebra(self, text: str, tokens: Sequence[Token]) -> list[tuple[str, ...]]:
-        try:
-            parsed = _PARSER.get_terms(text)
-        except Exception as error:  # formulaic raises many kinds; all mean unreadable algebra
-            sentence = str(error).splitlines()[0] if str(error) else "the operators do not fit."
-            sentence = re.sub(r"\bv\d+\b", "a term", sentence)
-            raise FormulaError(
-                f"The formula cannot be read: {sentence}", formula=self.formula
-            ) from None
-        if not hasattr(parsed, "__iter__"):
-            self.fail("The formula cannot be read.", tokens[0])
-        result: list[tuple[str, ...]] = []
-        for term in parsed:
-            names = tuple(str(f) for f in term.factors)
-            result.append(() if names == ("1",) else names)
-        return result
+        return leaf(TermSum(dict.fromkeys(bits)))
 
     def fail(self, message: str, token: Token) -> NoReturn:
         """Raise a FormulaError that marks `token`."""
         raise FormulaError(message, formula=self.formula, start=token.start, end=token.end)
 
 
-def _readable_order(terms: list[Term], symbols: dict[str, Expression]) -> list[Term]:
+def _readable_order(terms: list[Term], expressions: list[Expression]) -> list[Term]:
     """Return the terms in an order that reads back to the same terms.
 
     R names a product in the order in which its variables first appear in the formula (``b:a`` in
     ``y ~ b:a + a``), so the printed text must let them appear in the same order.
     """
-    wanted = [e.text for e in symbols.values()]
+    wanted = [e.text for e in expressions]
     for candidate in (sorted(terms, key=len), terms, sorted(terms, key=len, reverse=True)):
         seen = list(dict.fromkeys(e.text for term in candidate for e in term))
-        if seen == [text for text in wanted if text in seen]:
+        present = set(seen)
+        if seen == [text for text in wanted if text in present]:
             return list(candidate)
     return sorted(terms, key=len)
 

@@ -14,7 +14,10 @@ from mlpool.formula.safety import MAX_DEPTH, MAX_LENGTH
 
 Kind = Literal["operator", "open", "close", "number", "dot", "expression"]
 
-_OPERATORS = ("**", "||", "%in%", "~", "+", "-", "*", "/", ":", "^", "|")
+ARITHMETIC = ("%/%", "%%", "==", "!=", "<=", ">=", "<", ">", "!", "&")
+"""Operators of R that are no formula algebra: allowed in a response and inside ``I()``."""
+
+_OPERATORS = ("**", "||", "%in%", "~", "+", "-", "*", "/", ":", "^", "|", *ARITHMETIC)
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -142,8 +145,8 @@ def _refuse_operator(position: int, formula: str) -> None:
             f"'$' is R's way to reach into a data frame; write the column's name alone, {name!r}, "
             "and pass the frame as data."
         )
-    elif character in "<>=!&":
-        message = f"{character!r} is arithmetic: put it inside I(...)."
+    elif character == "=":
+        message = "'=' is not allowed here; use '==' to compare."
     else:
         message = f"{character!r} is not an operator of formulas."
     raise FormulaError(message, formula=formula, start=position)

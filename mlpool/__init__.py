@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         r2,
         reliability,
     )
+    from mlpool.robust import coef_test, wald_test, wild_bootstrap
     from mlpool.summaries import display, summary
     from mlpool.teaching import (
         coverage_study,
@@ -96,6 +97,10 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "compare_parameters",
     "summary",
     "display",
+    # tests that hold with few clusters
+    "coef_test",
+    "wald_test",
+    "wild_bootstrap",
     # how good a model is
     "icc",
     "r2",
@@ -165,6 +170,7 @@ _HOME = {
         "r2",
         "reliability",
     ),
+    "mlpool.robust": ("coef_test", "wald_test", "wild_bootstrap"),
     "mlpool.summaries": ("display", "summary"),
     "mlpool.teaching": (
         "coverage_study",

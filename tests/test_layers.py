@@ -22,6 +22,7 @@ ROWS = (
     ("inference", "sources"),
     ("models",),
     ("parameters", "summaries", "estimates", "performance", "teaching"),
+    ("robust",),
     ("plots",),
     ("cli", "__init__", "__main__"),
 )

@@ -15,6 +15,7 @@ NAMES = {
     "fixef ranef coef vcov VarCorr standard_error p_value get_parameters",
     "simulate refit update",
     "model_parameters compare_parameters summary display",
+    "coef_test wald_test wild_bootstrap",
     "icc r2 get_variance reliability model_performance compare_performance",
     "load_data datasets factor model_matrix",
     "simulate_clusters simulate_reversal simple_random_sample two_stage_sample sampling_study",

@@ -15,9 +15,9 @@ from mlpool.errors import FitError, NotSupportedError
 from mlpool.typing import FloatArray, IntArray
 
 #: clubSandwich's tolerance: eigenvalues of G_g below it are zero (Moore-Penrose power).
-_EIGEN_TOL = 1e-12
+EIGEN_TOL = 1e-12
 #: I - H_g is not invertible below this eigenvalue (R's ``solve`` stops there, too).
-_SOLVE_TOL = 1e-10
+SOLVE_TOL = 1e-10
 #: Numbers in one batch of cluster blocks (160 MB).
 _BATCH_NUMBERS = 20_000_000
 #: Rows of one cluster beyond which the full (n_g, n_g) form of a GLM's CR2 is refused.
@@ -71,17 +71,28 @@ def adjusted_scores(
     """
     sizes = np.bincount(codes)
     out = np.empty((sizes.size, left.shape[1]))
-    B, C, scale = matrices.B, matrices.C, matrices.scale
-    for groups, index in _batches(codes, sizes, max(left.shape[1], B.shape[1])):
-        if scale is None:
-            adjusted = _apply_power(B[index], C, right[index], matrices.power)
-        else:
-            adjusted = _apply_scaled_power(B[index], C, right[index], matrices.power, scale[index])
+    for groups, index in batches(codes, sizes, max(left.shape[1], matrices.B.shape[1])):
+        adjusted = _apply(matrices, index, right[index][:, :, None])[:, :, 0]
         out[groups] = np.einsum("gip,gi->gp", left[index], adjusted)
     return out
 
 
-def _batches(codes: IntArray, sizes: IntArray, width: int) -> Iterator[tuple[IntArray, IntArray]]:
+def adjusted_rows(codes: IntArray, rows: FloatArray, matrices: ClusterMatrices) -> FloatArray:
+    """Return ``A_g rows_g`` of all clusters, (n, k) in the order of the data.
+
+    Raises
+    ------
+    FitError, NotSupportedError
+        As :func:`adjusted_scores`.
+    """
+    out = np.empty_like(rows)
+    width = max(rows.shape[1], matrices.B.shape[1])
+    for _, index in batches(codes, np.bincount(codes), width):
+        out[index] = _apply(matrices, index, rows[index])
+    return out
+
+
+def batches(codes: IntArray, sizes: IntArray, width: int) -> Iterator[tuple[IntArray, IntArray]]:
     """Yield (clusters (k,), their rows (k, size)): clusters of equal size, in bounded batches."""
     order = np.argsort(codes, kind="stable")
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
@@ -93,8 +104,16 @@ def _batches(codes: IntArray, sizes: IntArray, width: int) -> Iterator[tuple[Int
             yield part, order[starts[part][:, None] + np.arange(size)]
 
 
+def _apply(matrices: ClusterMatrices, index: IntArray, r: FloatArray) -> FloatArray:
+    """Return the matrices of one batch times r (k, s, m)."""
+    B, C, power = matrices.B[index], matrices.C, matrices.power
+    if matrices.scale is None:
+        return _apply_power(B, C, r, power)
+    return _apply_scaled_power(B, C, r, power, matrices.scale[index])
+
+
 def _apply_power(B: FloatArray, C: FloatArray, r: FloatArray, power: float) -> FloatArray:
-    """Return ``(I + B C B')^power r`` for a batch; B (k, s, m), r (k, s).
+    """Return ``(I + B C B')^power r`` for a batch; B (k, s, m), r (k, s, c).
 
     With B = Q R (thin), the matrix acts as ``T = I + R C R'`` on the span of Q and as the identity
     beside it: ``r + Q (T^power - I) Q' r``.
@@ -104,9 +123,8 @@ def _apply_power(B: FloatArray, C: FloatArray, r: FloatArray, power: float) -> F
         return _symmetric_power(np.eye(s) + B @ C @ np.swapaxes(B, 1, 2), r, power)
     Q, R = np.linalg.qr(B)
     T = np.eye(m) + R @ C @ np.swapaxes(R, 1, 2)
-    inside = np.einsum("gsm,gs->gm", Q, r)
-    moved = _symmetric_power(T, inside, power) - inside
-    return np.asarray(r + np.einsum("gsm,gm->gs", Q, moved))
+    inside = np.swapaxes(Q, 1, 2) @ r
+    return np.asarray(r + Q @ (_symmetric_power(T, inside, power) - inside))
 
 
 def _apply_scaled_power(
@@ -124,14 +142,14 @@ def _apply_scaled_power(
 
 
 def _symmetric_power(G: FloatArray, r: FloatArray, power: float) -> FloatArray:
-    """Return ``G^power r`` through the eigenvalues of the batch G (k, s, s)."""
+    """Return ``G^power r`` through the eigenvalues of the batch G (k, s, s); r (k, s, c)."""
     values, vectors = np.linalg.eigh(0.5 * (G + np.swapaxes(G, 1, 2)))
-    if power == -1.0 and values.size and float(values.min()) < _SOLVE_TOL:
+    if power == -1.0 and values.size and float(values.min()) < SOLVE_TOL:
         raise FitError(
             "CR3 and HC3 leave out one cluster at a time, and a coefficient rests on one cluster "
             "alone (for example its own dummy); use 'CR2' or 'CR1' instead."
         )
-    kept = values > _EIGEN_TOL
+    kept = values > EIGEN_TOL
     powered = np.where(kept, np.where(kept, values, 1.0) ** power, 0.0)
-    inside = powered * np.einsum("gij,gi->gj", vectors, r)
-    return np.asarray(np.einsum("gij,gj->gi", vectors, inside))
+    inside = powered[:, :, None] * (np.swapaxes(vectors, 1, 2) @ r)
+    return np.asarray(vectors @ inside)

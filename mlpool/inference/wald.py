@@ -108,6 +108,11 @@ def f_upper_p(
     return np.asarray(np.where(finite, tail, special.chdtrc(a, a * f)))
 
 
+def chi2_upper_p(statistic: float, df: float) -> float:
+    """Upper tail of the chi-square distribution."""
+    return float(special.chdtrc(df, statistic))
+
+
 def t_quantile(q: float, df: FloatArray | float) -> FloatArray:
     """Quantile of Student's t; of the normal distribution where `df` is infinite."""
     dof = np.asarray(df, dtype=np.float64)

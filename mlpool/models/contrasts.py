@@ -13,17 +13,24 @@ from typing import Any
 import numpy as np
 
 from mlpool.errors import NotSupportedError, OptionError, nearest_names
+from mlpool.inference.cluster_tests import ClusterPieces
 from mlpool.inference.satterthwaite import satterthwaite_df
+from mlpool.inference.vcov import CR_TYPES
+from mlpool.models.covariance import VcovChoice, choose_vcov
+from mlpool.models.robust import cluster_pieces
 from mlpool.models.uncertainty import information, kenward_roger_result
 from mlpool.typing import FloatArray
 
 CI_METHODS: dict[str, tuple[str, ...]] = {
-    "lm": ("residual", "wald", "normal"),
-    "glm": ("profile", "wald", "residual", "normal"),
+    "lm": ("residual", "wald", "normal", "satterthwaite"),
+    "glm": ("profile", "wald", "residual", "normal", "satterthwaite"),
     "lmer": ("residual", "wald", "normal", "satterthwaite", "kenward", "kr", "profile"),
     "glmer": ("wald", "residual", "normal"),
 }
-"""Ways to df and intervals per kind of model; the first is the default."""
+"""Ways to df and intervals per kind of model; the first is the default.
+
+Satterthwaite's df of an lm or glm are those of a cluster-robust covariance (clubSandwich's).
+"""
 
 _ELSEWHERE = ("profile", "boot", "betwithin", "ml1", "uniroot", "quantile", "hdi", "eti", "bci")
 """R has these for some models; mlpool has them not, or not for this kind."""
@@ -130,7 +137,7 @@ def contrast_inference(
         estimate=rows @ beta,
         vcov=V,
         df=df,
-        statistic="z" if np.isinf(residual) else "t",
+        statistic="z" if np.isinf(residual) and method != "satterthwaite" else "t",
         method=method,
         covariance=asked.label,
     )
@@ -143,10 +150,33 @@ def _covariance_and_df(
         result = kenward_roger_result(model)
         return L @ result.vcov @ L.T, result.contrast_df(L)
     V = _between(model, L, asked)
+    if method == "satterthwaite" and asked.label is not None:
+        return V, robust_pieces(model, asked).df(L)
     if method == "satterthwaite":
         return V, satterthwaite_df(information(model), L)
     df = np.inf if method == "normal" else residual_df(model)
     return V, np.full(len(L), df)
+
+
+def robust_pieces(model: Any, asked: Covariance) -> ClusterPieces:
+    """Return the pieces of the cluster-robust covariance asked for (or chosen at fit time).
+
+    Raises
+    ------
+    OptionError
+        If it is not one of clubSandwich's with one cluster variable.
+    """
+    choice = chosen_covariance(model, asked)
+    assert choice is not None
+    return cluster_pieces(model, choice)
+
+
+def chosen_covariance(model: Any, asked: Covariance) -> VcovChoice | None:
+    """Return the robust covariance asked for, else the one chosen when the model was fitted."""
+    if not asked.is_given:
+        choice: VcovChoice | None = model.vcov_choice
+        return choice
+    return choose_vcov(model.design, asked.type, asked.cluster, model.names)
 
 
 def _between(model: Any, L: FloatArray, asked: Covariance) -> FloatArray:
@@ -209,9 +239,16 @@ def read_method(model: Any, ci_method: str | None, covariance: Covariance) -> st
     if not isinstance(ci_method, str) or ci_method.lower() not in allowed:
         raise _unknown_method(model.kind, ci_method)
     method = {"kr": "kenward"}.get(ci_method.lower(), ci_method.lower())
-    if is_robust and method in ("profile", "satterthwaite", "kenward"):
+    if is_robust and method in ("profile", "kenward"):
         raise OptionError(
             f"ci_method={method!r} has its own standard errors; it takes no vcov= or cluster=."
+        )
+    if method == "satterthwaite" and covariance.label not in (
+        CR_TYPES if model.kind != "lmer" else (None, *CR_TYPES)
+    ):
+        raise OptionError(
+            "ci_method='satterthwaite' goes with clubSandwich's covariances: vcov='CR2' (or "
+            "'CR0' ... 'CR3') and a cluster."
         )
     return method
 

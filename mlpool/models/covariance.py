@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.errors import NotSupportedError, OptionError
-from mlpool.inference.vcov import ScoreRows, robust_vcov
+from mlpool.errors import OptionError
+from mlpool.inference.vcov import CR_TYPES, ScoreRows, robust_vcov
 from mlpool.inference.vcov_spec import VcovSpec
+from mlpool.models.robust import check_mixed_choice, outermost_group, robust_mixed_vcov
 from mlpool.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
+
+_NEED_CLUSTERS = ("vcovCL", *CR_TYPES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,8 @@ class VcovChoice:
         Canonical type; ``matrix`` for a matrix.
     clusters : tuple of ndarray of int (n,)
     n_clusters : tuple of int
+    cluster_names : tuple of str
+        Columns; ``cluster`` for arrays.
     matrix : ndarray or None
     """
 
@@ -35,6 +40,7 @@ class VcovChoice:
     kind: str
     clusters: tuple[IntArray, ...] = ()
     n_clusters: tuple[int, ...] = ()
+    cluster_names: tuple[str, ...] = ()
     matrix: FloatArray | None = None
 
 
@@ -45,7 +51,11 @@ def choose_vcov(design: Any, vcov: Any, cluster: Any, names: list[str]) -> VcovC
     ------
     OptionError, DataError
         For unknown types or clusters that do not fit the data.
+    NotSupportedError
+        For a mixed model with clusters that share levels of a grouping factor.
     """
+    if cluster is None and design.random and isinstance(vcov, str) and vcov in _NEED_CLUSTERS:
+        cluster = outermost_group(design)
     spec = VcovSpec.from_user_input(vcov, cluster)
     if spec.is_model_based:
         return None
@@ -55,13 +65,26 @@ def choose_vcov(design: Any, vcov: Any, cluster: Any, names: list[str]) -> VcovC
                 f"vcov has shape {spec.matrix.shape}; the model has {len(names)} coefficients."
             )
         return VcovChoice(label="matrix", kind="matrix", matrix=spec.matrix)
-    coded = [design.codes(way) for way in spec.cluster]
-    return VcovChoice(
+    coded = [_codes(design, way) for way in spec.cluster]
+    choice = VcovChoice(
         label=spec.label,
         kind=spec.type,
         clusters=tuple(codes for codes, _ in coded),
         n_clusters=tuple(len(levels) for _, levels in coded),
+        cluster_names=tuple(w if isinstance(w, str) else "cluster" for w in spec.cluster),
     )
+    if design.random:
+        check_mixed_choice(design, choice)
+    return choice
+
+
+def _codes(design: Any, way: Any) -> tuple[IntArray, tuple[str, ...]]:
+    """Return codes and levels of a column, of an array, or of a grouping factor such as ``b:a``."""
+    for random in design.random:
+        if isinstance(way, str) and way == random.group:
+            return random.codes, random.levels
+    codes, levels = design.codes(way)
+    return codes, levels
 
 
 def coefficient_vcov(model: FittedModel, vcov: Any = None, cluster: Any = None) -> FloatArray:
@@ -73,7 +96,18 @@ def coefficient_vcov(model: FittedModel, vcov: Any = None, cluster: Any = None) 
         return model_vcov(model)
     if choice.matrix is not None:
         return choice.matrix
+    if model.kind == "lmer":
+        return robust_mixed_vcov(model, choice)
     return robust_vcov(score_rows(model), choice.kind, choice.clusters or None)
+
+
+def robust_source(choice: VcovChoice) -> str:
+    """Say which robust covariance, and of how many clusters: ``CR2, 160 clusters of school``."""
+    if not choice.clusters:
+        return choice.label
+    counts = " x ".join(str(count) for count in choice.n_clusters)
+    named = [name for name in choice.cluster_names if name != "cluster"]
+    return f"{choice.label}, {counts} clusters" + (f" of {' x '.join(named)}" if named else "")
 
 
 def model_vcov(model: FittedModel) -> FloatArray:
@@ -83,19 +117,8 @@ def model_vcov(model: FittedModel) -> FloatArray:
 
 
 def score_rows(model: FittedModel) -> ScoreRows:
-    """Return what sandwiches need.
-
-    Raises
-    ------
-    NotSupportedError
-        For mixed models, whose covariance already models the clusters.
-    """
+    """Return what sandwiches of an lm or glm need."""
     fit = model.fit
-    if model.kind == "lmer":
-        raise NotSupportedError(
-            "Robust covariances are for lm and glm; a mixed model's standard errors already "
-            "account for its clusters."
-        )
     columns = model.design.X.dense()
     if columns.shape[1] > len(fit.kept):
         columns = columns[:, fit.kept]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ def fit(
     reml : bool
         REML (default) or ML for mixed models.
     cluster : str, Series, array or list, optional
-        Clusters of robust standard errors (models without bars).
+        Clusters of robust standard errors; of a mixed model at or above its grouping factors.
     vcov : str or matrix, optional
         Type of robust covariance; ``vcovCL`` when only `cluster` is given.
     weights, offset : str, Series or array, optional
@@ -175,10 +175,6 @@ def _fit_mixed(request: _Request) -> LinearMixedModel:
         )
     if request.family is not None and request.family.link != "identity":
         raise NotSupportedError("Mixed models have the identity link only.")
-    if request.cluster is not None or request.vcov is not None:
-        raise NotSupportedError(
-            "cluster= and vcov= are for models without random effects; drop them or the bar."
-        )
     design = _design(request)
     _check_groups(design)
     data = as_lmm_data(design)
@@ -238,6 +234,8 @@ def _finish(kind: Any, request: _Request, design: Design, record: Any) -> Any:
     if clusters is not None and design.kept is not None:
         clusters = [codes for codes, _, _ in design.cluster]
     choice = choose_vcov(design, request.vcov, clusters, names)
+    if choice is not None and design.cluster:
+        choice = replace(choice, cluster_names=tuple(name for _, _, name in design.cluster))
     messages = fit_messages(design, record)
     model = kind(
         design=design,

@@ -54,6 +54,7 @@ class FittedModel:
     vcov_choice: VcovChoice | None = None
     messages: tuple[str, ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    _cache: dict[str, Any] = field(default_factory=dict, compare=False)
     kind: ClassVar[Kind]
 
     # --- what it is -------------------------------------------------------------------------
@@ -123,8 +124,10 @@ class FittedModel:
         ----------
         type : str, optional
             ``HC0`` .. ``HC5`` (sandwich's vcovHC), with `cluster` ``HC0`` .. ``HC3`` or
-            ``vcovCL`` (sandwich's vcovCL) and ``CR0`` .. ``CR3`` (clubSandwich). None: as fitted.
+            ``vcovCL`` (sandwich's vcovCL) and ``CR0`` .. ``CR3`` (clubSandwich; of mixed models
+            too). None: as fitted.
         cluster : str, Series, array or a list of them, optional
+            A mixed model's are by default the grouping factor with the fewest levels.
 
         Returns
         -------

@@ -55,9 +55,12 @@ def say_what_was_found(
 def say_few_clusters(choice: VcovChoice) -> None:
     """Warn below 40 clusters."""
     if choice.n_clusters and min(choice.n_clusters) < FEW_CLUSTERS:
+        helps = "vcov='CR2' helps"
+        if choice.label in ("CR2", "CR3"):
+            helps = "and their df too large: ci_method='satterthwaite' helps"
         warnings.warn(
             f"Cluster-robust standard errors rest on {min(choice.n_clusters)} clusters; below "
-            f"{FEW_CLUSTERS} they tend to be too small (vcov='CR2' helps).",
+            f"{FEW_CLUSTERS} they tend to be too small ({helps}).",
             FewClustersWarning,
             stacklevel=user_level(),
         )

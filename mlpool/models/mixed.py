@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +24,6 @@ class LinearMixedModel(FittedModel):
     """A linear mixed model (lme4's ``lmer``)."""
 
     fit: LmmFit
-    _cache: dict[str, Any] = field(default_factory=dict, compare=False)
     kind: ClassVar[Kind] = "lmer"
 
     @property

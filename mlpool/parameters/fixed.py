@@ -9,7 +9,7 @@ import numpy as np
 
 from mlpool.inference.profile import ProfileIntervals
 from mlpool.inference.wald import WaldTable, wald
-from mlpool.models.contrasts import Covariance, residual_df
+from mlpool.models.contrasts import Covariance, residual_df, robust_pieces
 from mlpool.models.covariance import choose_vcov
 from mlpool.models.messages import say_few_clusters
 from mlpool.models.uncertainty import denominator_df, profile_intervals
@@ -51,6 +51,10 @@ def fixed_effects(
     profile : ProfileIntervals, optional
         A mixed model's profile intervals, for ``"profile"``.
     """
+    if method == "satterthwaite" and covariance.label is not None:
+        b, se = _estimates(model, covariance)
+        own_df = robust_pieces(model, covariance).df(np.eye(len(b)))
+        return FixedEffects(table=wald(b, se, own_df, level), statistic="t")
     if method in ("satterthwaite", "kenward"):
         return _small_sample(model, level, method)
     b, se = _estimates(model, covariance)
@@ -80,9 +84,12 @@ def _small_sample(model: Any, level: float, method: str) -> FixedEffects:
     return FixedEffects(table=wald(b, se, df, level), statistic="t")
 
 
-def warn_few_clusters(model: Any, covariance: Covariance) -> None:
-    """Warn, as fitting does, when cluster-robust errors rest on few clusters."""
-    if covariance.is_given:
+def warn_few_clusters(model: Any, covariance: Covariance, method: str) -> None:
+    """Warn, as fitting does, when cluster-robust errors rest on few clusters.
+
+    Satterthwaite's df answer to few clusters themselves.
+    """
+    if covariance.is_given and method != "satterthwaite":
         choice = choose_vcov(model.design, covariance.type, covariance.cluster, model.names)
         if choice is not None:
             say_few_clusters(choice)

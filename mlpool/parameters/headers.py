@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlpool.models.contrasts import Covariance, chosen_covariance
+from mlpool.models.covariance import robust_source
+
 _HEADERS: dict[tuple[str, str], tuple[str, str]] = {
     ("binomial", "logit"): ("Log-Odds", "Odds Ratio"),
     ("binomial", "log"): ("Log-Risk", "Risk Ratio"),
@@ -26,13 +29,18 @@ def coefficient_header(m: Any, exponentiate: bool) -> str:
     return ratio if exponentiate else plain
 
 
-def method_notes(m: Any, method: str, exponentiate: bool) -> tuple[str, ...]:
-    """Return sentences on intervals and p-values, and on log and logit scales."""
+def method_notes(
+    m: Any, method: str, exponentiate: bool, covariance: Covariance | None = None
+) -> tuple[str, ...]:
+    """Return sentences on intervals and p-values, standard errors, and log and logit scales."""
     notes = []
     if method == "bootstrap":
         notes.append("Intervals are percentiles and p-values two-tailed, both from resampled rows.")
     else:
         notes.append(_wald_note(m, method))
+    choice = None if covariance is None else chosen_covariance(m, covariance)
+    if choice is not None:
+        notes.append(f"Standard errors are robust ({robust_source(choice)}).")
     if m.family is not None and not exponentiate and m.family.link in ("log", "logit"):
         notes.append(
             f"The coefficients are on the {m.family.link} scale; exponentiate=True gives ratios."

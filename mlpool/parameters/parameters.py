@@ -187,7 +187,7 @@ def model_parameters(
         include_reference=include_reference,
         wb_component=wb_component,
     )
-    warn_few_clusters(m, request.covariance)
+    warn_few_clusters(m, request.covariance, request.ci_method)
     make = _group_level_table if group_level else _table
     table = make(m, request, options, keep, drop)
     table = _with_footers(table, m, request, include_info or summary, verbose)
@@ -226,7 +226,7 @@ def _table(m: Any, request: _Request, options: TableOptions, keep: Any, drop: An
         options=options,
         notes=()
         if request.effects == "random"
-        else method_notes(m, request.ci_method, request.exponentiate),
+        else method_notes(m, request.ci_method, request.exponentiate, request.covariance),
         metadata=_metadata(m, request),
         backend=_backend(m),
     )

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mlpool.inference.wald import wald
+from mlpool.models.contrasts import contrast_inference
+from mlpool.models.covariance import robust_source
 from mlpool.models.uncertainty import denominator_df
 from mlpool.summaries.grids import coefficient_text, matrix_text, quantile_text, vector_text
 from mlpool.summaries.record import Summary
@@ -60,6 +62,8 @@ def summarise_mixed(m: Any, ddf: str | None = None, correlation: bool | None = N
     p = len(m.names)
     if p > 1 and (correlation or (correlation is None and p <= _MOST_CORRELATIONS)):
         lines += ["", "Correlation of Fixed Effects:", _correlation_text(m)]
+    if m.vcov_choice is not None:
+        lines += ["", f"Standard errors: {robust_source(m.vcov_choice)}"]
     said = _warnings(m, summary=True)
     return Summary(
         text="\n".join(lines + said) + "\n" * bool(said),
@@ -146,6 +150,9 @@ def _table(m: Any, ddf: str | None) -> tuple[FloatArray, list[str], str]:
     if ddf is None:
         return np.column_stack([b, se, b / se]), ["Estimate", "Std. Error", "t value"], ""
     df, se, note = denominator_df(m, ddf)
+    if m.vcov_choice is not None:
+        parts = contrast_inference(m, np.eye(len(b)), ci_method=ddf.replace("-roger", ""))
+        df, se = parts.df, parts.se
     w = wald(b, se, df)
     header = ["Estimate", "Std. Error", "df", "t value", "Pr(>|t|)"]
     return np.column_stack([b, se, df, w.statistic, w.p]), header, f". t-tests use {note} method"

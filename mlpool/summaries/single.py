@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.inference.wald import f_upper_p, wald
+from mlpool.models.covariance import robust_source
 from mlpool.summaries.grids import (
     coefficient_text,
     matrix_text,
@@ -151,9 +152,7 @@ def _sigma_line(m: Any) -> str:
 def _robust_line(m: Any) -> list[str]:
     if m.vcov_choice is None:
         return []
-    clusters = m.vcov_choice.n_clusters
-    of = f", {' x '.join(str(c) for c in clusters)} clusters" if clusters else ""
-    return [f"Standard errors: {m.vcov_type}{of}"]
+    return [f"Standard errors: {robust_source(m.vcov_choice)}"]
 
 
 def _coefficient_heading(m: Any) -> str:

@@ -44,7 +44,8 @@ MISTAKES = [
     ("y ~ x", {"engine": "fast"}, mlpool.OptionError, "engine must be one of"),
     ("y ~ x", {"engine": "mlpool"}, mlpool.NotSupportedError, "levels as intercepts"),
     ("y ~ x", {"reml": "yes"}, mlpool.OptionError, "True or False"),
-    ("y ~ x + (1 | g)", {"cluster": "g"}, mlpool.NotSupportedError, "without random effects"),
+    ("y ~ x + (1 | g)", {"vcov": "HC3"}, mlpool.NotSupportedError, "takes rows as independent"),
+    ("y ~ x + (1 | g)", {"cluster": "f"}, mlpool.NotSupportedError, "several clusters of 'f'"),
     ("y ~ x + (1 | g)", {"family": "poisson"}, mlpool.NotSupportedError, "not available yet"),
     ("y ~ x + (1 | g)", {"control": {"max_evals": 3}}, mlpool.OptionError, "max_evaluations"),
     ("y ~ x + (1 | g)", {"control": 3}, mlpool.OptionError, "control must be"),
@@ -187,5 +188,5 @@ def test_groups_and_kinds_that_are_not_there(df):
         mlpool.ranef(m)["school"]
     with pytest.raises(mlpool.NotSupportedError, match="needs a model of kind lmer"):
         mlpool.ranef(mlpool.lm("y ~ x", df))
-    with pytest.raises(mlpool.NotSupportedError, match="already"):
+    with pytest.raises(mlpool.NotSupportedError, match="takes rows as independent"):
         m.vcov("HC3")

@@ -153,5 +153,5 @@ def test_sentences(sleep_lm: Any, sleep_model: Any) -> None:
         compare_parameters(sleep_lm, select="{estimat}")
     with pytest.raises(OptionError, match="effects='random' needs at least one mixed model"):
         compare_parameters(sleep_lm, effects="random")
-    with pytest.raises(NotSupportedError, match="Robust covariances"):
+    with pytest.raises(NotSupportedError, match="takes rows as independent"):
         compare_parameters(sleep_lm, sleep_model, vcov="HC3")

@@ -465,7 +465,7 @@ def test_sentences(name: str, sleep_lm: Any) -> None:
 
 
 def test_sentences_for_mixed_models(sleep_model: Any, cbpp_glm: Any, sleepstudy: Any) -> None:
-    with pytest.raises(NotSupportedError, match="Robust covariances are for lm and glm"):
+    with pytest.raises(NotSupportedError, match="takes rows as independent"):
         model_parameters(sleep_model, vcov="HC3")
     with pytest.raises(OptionError, match="has its own standard errors"):
         model_parameters(sleep_model, vcov="HC3", ci_method="kr")

@@ -26,8 +26,8 @@ def diagnose(
     optimum : Optimum
     template : Template
     scale : ndarray of shape (k,)
-        Typical sizes of theta; singularity is judged in units of them, so that it does not
-        depend on the units of a predictor.
+        Typical sizes of theta: the gradient is judged in units of them, and they tell a variance
+        of zero from one that the units of a predictor make small.
     control : Control
     """
     found = []
@@ -48,20 +48,31 @@ def diagnose(
         found.append(
             Diagnostic(code="gradient", severity="warning", value=relative, threshold=GRADIENT_TOL)
         )
-    smallest = smallest_diagonal(optimum.end, template, scale)
-    if smallest < control.singular_tol:
-        found.append(
-            Diagnostic(
-                code="singular", severity="info", value=smallest, threshold=control.singular_tol
-            )
+    return (*found, *_singular(optimum.end, template, scale, control.singular_tol))
+
+
+def _singular(
+    theta: FloatArray, template: Template, scale: FloatArray, tol: float
+) -> tuple[Diagnostic, ...]:
+    """Judge as lme4's ``isSingular``: a diagonal entry of theta, in the user's units, below 1e-4.
+
+    A predictor in tiny units (grams for tonnes) makes its entry small by itself: the hint says so.
+    """
+    diagonal = theta[template.is_diagonal]
+    if not diagonal.size or not diagonal.min() < tol:
+        return ()
+    in_typical_units = float((theta / scale)[template.is_diagonal].min())
+    hint = ""
+    if in_typical_units >= tol:
+        hint = (
+            "only by the size of a predictor's values: in units of its standard deviation the "
+            f"entry is {in_typical_units:.2g}, so rescaling it will do"
         )
-    return tuple(found)
-
-
-def smallest_diagonal(theta: FloatArray, template: Template, scale: FloatArray) -> float:
-    """Return the smallest diagonal entry of theta in units of `scale` (lme4: ``isSingular``)."""
-    diagonal = (theta / scale)[template.is_diagonal]
-    return float(diagonal.min(initial=np.inf))
+    return (
+        Diagnostic(
+            code="singular", severity="info", value=float(diagonal.min()), threshold=tol, hint=hint
+        ),
+    )
 
 
 def scale_diagnostic(sds: FloatArray) -> tuple[Diagnostic, ...]:

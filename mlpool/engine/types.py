@@ -96,7 +96,7 @@ class Control:
     ftol : float
         Relative change of the deviance that counts as none.
     singular_tol : float
-        Diagonal of theta below which a term is singular (lme4: 1e-4).
+        Diagonal of theta, in the user's units, below which a fit is singular (lme4: 1e-4).
     max_dense_bytes : int
         Largest dense trailing block of crossed factors, in bytes.
     batch_rows : int

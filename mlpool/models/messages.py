@@ -95,12 +95,7 @@ def fit_messages(design: Design, record: Any) -> list[tuple[str, type[Warning]]]
     diagnostics = getattr(record, "diagnostics", ())
     for d in diagnostics[:1]:
         if d.code == "singular":
-            text = (
-                "boundary (singular) fit: a random-effects variance is zero or a "
-                "correlation is +-1 "
-                f"(smallest diagonal of theta {d.value:.2g}); a simpler random part may do."
-            )
-            found.append((text, SingularFitWarning))
+            found.append((_singular_text(d), SingularFitWarning))
         elif d.code in ("scale", "nearly_unidentified"):
             found.append((d.hint, ScalingWarning))
         else:
@@ -111,6 +106,16 @@ def fit_messages(design: Design, record: Any) -> list[tuple[str, type[Warning]]]
                 )
             )
     return found
+
+
+def _singular_text(d: Any) -> str:
+    smallest = f"smallest diagonal of theta {d.value:.2g}"
+    if d.hint:
+        return f"boundary (singular) fit by lme4's rule ({smallest}), but {d.hint}."
+    return (
+        "boundary (singular) fit: a random-effects variance is zero or a correlation is +-1 "
+        f"({smallest}); a simpler random part may do."
+    )
 
 
 def user_level() -> int:

@@ -67,7 +67,7 @@ class LinearMixedModel(FittedModel):
 
     @property
     def is_singular(self) -> bool:
-        """lme4's ``isSingular``: a diagonal of theta below 1e-4."""
+        """lme4's ``isSingular``: a diagonal of theta below ``control["singular_tol"]``, 1e-4."""
         return any(d.code == "singular" for d in self.fit.diagnostics)
 
     @property

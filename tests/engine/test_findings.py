@@ -41,10 +41,18 @@ def test_findings_come_most_serious_first():
     assert diagnose(bad, TEMPLATE, np.ones(3), Control())[0].hint == "m"
 
 
-def test_singularity_is_judged_in_units_of_the_predictor():
+def test_singularity_is_judged_as_in_lme4_and_the_hint_blames_units():
     near = replace(GOOD, end=np.array([1.0, 0.2, 5e-5]))
     assert codes(near) == ["singular"]
-    assert codes(near, scale=0.01) == []
+    assert diagnose(near, TEMPLATE, np.ones(3), Control())[0].hint == ""
+    (units,) = diagnose(near, TEMPLATE, np.full(3, 0.01), Control())
+    assert (units.code, units.value) == ("singular", 5e-5)
+    assert "only by the size of a predictor's values" in units.hint
+    assert "0.005" in units.hint
+    edge = replace(GOOD, end=np.array([1.0, 0.2, 1e-4]))
+    assert codes(edge) == []  # lme4: strictly below
+    large = replace(GOOD, end=np.array([1.0, 0.2, 1e6]))
+    assert codes(large, scale=1e12) == []
 
 
 def test_a_gradient_on_the_boundary_does_not_count():

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         fixef,
         get_parameters,
         glm,
+        glmer,
         lm,
         lmer,
         p_value,
@@ -78,6 +79,7 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "lm",
     "glm",
     "lmer",
+    "glmer",
     "Control",
     # look inside
     "fixef",
@@ -151,6 +153,7 @@ _HOME = {
         "fixef",
         "get_parameters",
         "glm",
+        "glmer",
         "lm",
         "lmer",
         "p_value",

@@ -7,7 +7,7 @@ statsmodels object behind it is made on request only, so that importing mlpool s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,19 @@ _LINKS: dict[str, tuple[str, ...]] = {
     "gaussian": ("identity", "log", "inverse"),
     "Gamma": ("inverse", "identity", "log"),
     "inverse.gaussian": ("1/mu^2", "inverse", "identity", "log"),
+    "nbinom2": ("log", "sqrt", "identity"),
+    "nbinom1": ("log",),
 }
+COUNTS = ("poisson", "nbinom1", "nbinom2")
+"""Families of whole numbers."""
 _KNOWN_LINKS = tuple(dict.fromkeys(link for links in _LINKS.values() for link in links))
-_NAMES = {name.lower(): name for name in _LINKS} | {"inverse_gaussian": "inverse.gaussian"}
+_NAMES = {name.lower(): name for name in _LINKS} | {
+    "inverse_gaussian": "inverse.gaussian",
+    "negative.binomial": "nbinom2",
+    "negative_binomial": "nbinom2",
+    "negbin": "nbinom2",
+    "nbinom": "nbinom2",
+}
 _QUASI = ("quasi", "quasibinomial", "quasipoisson")
 _STATSMODELS_NAMES = {
     "binomial": "Binomial",
@@ -55,10 +65,13 @@ class Family:
     Attributes
     ----------
     name : str
-        R's name: ``"binomial"``, ``"poisson"``, ``"gaussian"``, ``"Gamma"`` or
-        ``"inverse.gaussian"``.
+        R's name: ``"binomial"``, ``"poisson"``, ``"gaussian"``, ``"Gamma"``,
+        ``"inverse.gaussian"``; ``"nbinom2"`` and ``"nbinom1"`` are glmmTMB's negative binomials.
     link : str
         R's name of the link: ``"logit"``, ``"log"``, ...
+    theta : float
+        Of negative binomials, once it is known: ``V = mu + mu^2 / theta`` (nbinom2, as
+        ``glmer.nb``), ``V = mu (1 + theta)`` (nbinom1).
 
     Examples
     --------
@@ -68,6 +81,7 @@ class Family:
 
     name: str
     link: str
+    theta: float = field(default=1.0, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse names and links that are not known.
@@ -88,8 +102,13 @@ class Family:
 
     @property
     def has_dispersion(self) -> bool:
-        """Whether the dispersion is estimated (binomial and poisson: it is 1)."""
-        return self.name not in ("binomial", "poisson")
+        """Whether the dispersion is estimated (binomial and counts: it is 1)."""
+        return self.name not in ("binomial", *COUNTS)
+
+    @property
+    def is_negative_binomial(self) -> bool:
+        """Whether it is one of the negative binomials, which mixed models alone are fitted with."""
+        return self.name in ("nbinom1", "nbinom2")
 
     @property
     def is_default_link(self) -> bool:
@@ -115,14 +134,37 @@ class Family:
 
     def variance(self, mu: FloatArray) -> FloatArray:
         """Variance function V(mu): Var(y) = dispersion * V(mu) / prior weight."""
-        return _variance(self.name, np.asarray(mu, dtype=np.float64))
+        mu = np.asarray(mu, dtype=np.float64)
+        if self.name == "nbinom2":
+            return mu + mu**2 / self.theta
+        return mu * (1.0 + self.theta) if self.name == "nbinom1" else _variance(self.name, mu)
 
     def unit_deviance(self, y: FloatArray, mu: FloatArray) -> FloatArray:
         """Deviance of each row with prior weight 1 (R's ``family$dev.resids``)."""
-        return _unit_deviance(self.name, np.asarray(y, dtype=np.float64), mu)
+        y = np.asarray(y, dtype=np.float64)
+        if self.name == "nbinom2":
+            t = self.theta
+            return 2.0 * (_y_log_ratio(y, mu) - (y + t) * np.log((y + t) / (mu + t)))
+        if self.name == "nbinom1":
+            raise NotSupportedError(
+                "Deviance residuals are not defined for nbinom1, whose variance is no function of "
+                "the mean alone; take type='pearson'."
+            )
+        return _unit_deviance(self.name, y, mu)
 
     def statsmodels(self) -> Any:
-        """Return the statsmodels family object (``sm.families.Binomial(link=...)``)."""
+        """Return the statsmodels family object (``sm.families.Binomial(link=...)``).
+
+        Raises
+        ------
+        NotSupportedError
+            For negative binomials, whose theta statsmodels does not estimate.
+        """
+        if self.is_negative_binomial:
+            raise NotSupportedError(
+                f"family {self.name} is fitted with random effects only; add a term such as "
+                "(1 | g), or take 'poisson' with cluster= or vcov='HC1'."
+            )
         from statsmodels.genmod import families
 
         link = getattr(families.links, _STATSMODELS_LINKS[self.link])()

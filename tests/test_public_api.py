@@ -11,7 +11,7 @@ import mlpool
 from mlpool import errors
 
 NAMES = {
-    "fit lm glm lmer Control",
+    "fit lm glm lmer glmer Control",
     "fixef ranef coef vcov VarCorr standard_error p_value get_parameters",
     "simulate refit update",
     "model_parameters compare_parameters summary display",
@@ -37,7 +37,7 @@ def test_public_names_are_frozen() -> None:
     assert len(mlpool.__all__) == len(set(mlpool.__all__))
 
 
-@pytest.mark.parametrize("verb", ["fit", "lm", "glm", "lmer"])
+@pytest.mark.parametrize("verb", ["fit", "lm", "glm", "lmer", "glmer"])
 def test_fitting_verbs_take_formula_and_data_first(verb: str) -> None:
     assert list(inspect.signature(getattr(mlpool, verb)).parameters)[:2] == ["formula", "data"]
 

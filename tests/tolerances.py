@@ -54,3 +54,17 @@ REL_KENWARD_ROGER = 1e-5
 
 REL_P_VALUE = 1e-3
 """p-values magnify errors of statistic and df in the tail."""
+
+# --- generalised linear mixed models --------------------------------------------------------
+
+ABS_GLMM_LOGLIK = 1e-5
+"""Log-likelihood by Laplace or quadrature: R's modes are converged to 1e-12 there."""
+
+REL_GLMM = 1e-4
+"""beta, theta, dispersion and SEs against an accurate Hessian: R's optimiser has no gradient."""
+
+REL_GLMM_SE = 5e-4
+"""SEs against lme4's own finite-difference Hessian."""
+
+ABS_GLMM = 1e-5
+"""Conditional modes, their SDs, fitted values: they follow the estimates."""

@@ -75,10 +75,17 @@ class Selected:
         B X B'.
     N : tuple of ndarray (q, q, J)
         Diagonal blocks of Lambda M^-1 Lambda' (conditional covariances over sigma^2).
+    across : dict from (int, int) to ndarray (q, J, q_coarse)
+        Blocks between a factor of the chain and a coarser one.
+    core : tuple of ndarray (q, nnz) or None
+        Blocks between a factor of the chain and the core, on the pattern of its core rows; of the
+        finest factor only where every block was asked for.
     """
 
     quadratic: tuple[FloatArray, ...]
     N: tuple[FloatArray, ...]
+    across: dict[tuple[int, int], FloatArray]
+    core: tuple[FloatArray | None, ...]
 
 
 class _Left:
@@ -181,8 +188,11 @@ class Elimination:
 
     # --- blocks of the inverse --------------------------------------------------------------
 
-    def select(self) -> Selected:
-        """Return the blocks of the inverse that the chain's factors need."""
+    def select(self, *, every: bool = False) -> Selected:
+        """Return the blocks of the inverse that the chain's factors need.
+
+        With `every` also those between the finest factor and the core, which rows need.
+        """
         count = len(self.levels)
         quadratic: list[FloatArray] = [np.empty(0)] * count
         N: list[FloatArray] = [np.empty(0)] * count
@@ -196,12 +206,12 @@ class Elimination:
                 for k in range(U.shape[2]):
                     q_form += t[:, None, :, k] * U[None, :, :, k]
             if level.C is not None and self.core is not None and done.C is not None:
-                q_form += self._core_form(i, core)
+                q_form += self._core_form(i, core, every)
             quadratic[i] = (q_form + transpose(q_form)) / 2
             N[i] = done.N + multiply(multiply(done.N, quadratic[i]), done.N)
             for m, t in enumerate(T, start=i + 1):
                 across[i, m] = -_apply(done.N, t)
-        return Selected(quadratic=tuple(quadratic), N=tuple(N))
+        return Selected(quadratic=tuple(quadratic), N=tuple(N), across=across, core=tuple(core))
 
     def _touched(
         self,
@@ -232,20 +242,20 @@ class Elimination:
             out.append(t)
         return out
 
-    def _core_form(self, i: int, core: list[FloatArray | None]) -> FloatArray:
+    def _core_form(self, i: int, core: list[FloatArray | None], every: bool) -> FloatArray:
         """Return the part of B X B' that ends in the core; keeps N_j,core for finer factors."""
         level, done = self.blocks.levels[i], self.levels[i]
         rows, C = level.C, done.C
         assert rows is not None and C is not None and self.core is not None
         X = self.core.inverse()
-        if i == 0 and not level.up:
+        if i == 0 and not level.up and not every:
             return rows.quadratic(X)
         T = np.zeros_like(C)
         for m, U in enumerate(done.up, start=i + 1):
             later = core[m]
             assert later is not None
             T += np.einsum("aes,se->ae", U[:, rows.rows], later[:, rows.lift[m - i - 1]])
-        if i == 0:
+        if i == 0 and not every:
             return rows.quadratic(X) + rows.row_products(T, C)
         T += rows.times(X, C)
         core[i] = -rows.left_multiply(done.N, T)

@@ -61,10 +61,11 @@ class ResponseModel:
                 "A binomial response cannot be drawn with weights that are not whole numbers of "
                 "trials."
             )
-        if self.family.name == "poisson" and np.any(self.weights != 1.0):
+        is_count = self.family.name in ("poisson", "nbinom1", "nbinom2")
+        if is_count and np.any(self.weights != 1.0):
             raise NotSupportedError(
-                "A Poisson response has no distribution with prior weights; fit without weights to "
-                "simulate."
+                "A Poisson or negative binomial response has no distribution with prior weights; "
+                "fit without weights to simulate."
             )
 
     def draw(self, rng: np.random.Generator) -> FloatArray:
@@ -91,6 +92,12 @@ class ResponseModel:
                 return np.asarray(drawn / np.where(trials > 0, trials, 1.0))
             case "poisson":
                 return rng.poisson(mu).astype(np.float64)
+            case "nbinom2":
+                t = self.family.theta
+                return rng.negative_binomial(t, t / (t + mu)).astype(np.float64)
+            case "nbinom1":
+                a = self.family.theta
+                return rng.negative_binomial(mu / a, 1.0 / (1.0 + a)).astype(np.float64)
             case "Gamma":
                 shape = w / self.dispersion
                 return np.asarray(rng.gamma(shape, mu / shape))

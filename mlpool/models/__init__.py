@@ -1,4 +1,4 @@
-"""What the user calls and holds: `fit`, `lm`, `glm`, `lmer` and the fitted models.
+"""What the user calls and holds: `fit`, `lm`, `glm`, `lmer`, `glmer` and the fitted models.
 
 May import everything to its left (formula, frames, engine, inference), never tables or plots.
 Start reading in ``fit.py``.
@@ -17,16 +17,18 @@ from mlpool.models.extract import (
 )
 from mlpool.models.fit import fit
 from mlpool.models.fitted import FittedModel
+from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.refit import refit, update
 from mlpool.models.simulate import simulate
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
-from mlpool.models.verbs import glm, lm, lmer
+from mlpool.models.verbs import glm, glmer, lm, lmer
 
 VarCorr = varcorr
 
 __all__ = [
-    "FittedModel", "GeneralizedLinearModel", "LinearMixedModel", "LinearModel", "VarCorr",
-    "VarCorrTable", "coef", "fit", "fixef", "get_parameters", "glm", "lm", "lmer", "p_value",
-    "ranef", "refit", "simulate", "standard_error", "update", "vcov",
+    "FittedModel", "GeneralizedLinearMixedModel", "GeneralizedLinearModel", "LinearMixedModel",
+    "LinearModel", "VarCorr", "VarCorrTable", "coef", "fit", "fixef", "get_parameters", "glm",
+    "glmer", "lm", "lmer", "p_value", "ranef", "refit", "simulate", "standard_error", "update",
+    "vcov",
 ]  # fmt: skip

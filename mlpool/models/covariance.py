@@ -10,6 +10,7 @@ import numpy as np
 from mlpool.errors import OptionError
 from mlpool.inference.vcov import CR_TYPES, ScoreRows, robust_vcov
 from mlpool.inference.vcov_spec import VcovSpec
+from mlpool.models.glmm_robust import glmm_robust_vcov
 from mlpool.models.robust import check_mixed_choice, outermost_group, robust_mixed_vcov
 from mlpool.typing import FloatArray, IntArray
 
@@ -89,8 +90,11 @@ def _codes(design: Any, way: Any) -> tuple[IntArray, tuple[str, ...]]:
 
 def coefficient_vcov(model: FittedModel, vcov: Any = None, cluster: Any = None) -> FloatArray:
     """Return the covariance (p, p) asked for; the one chosen at fit time by default."""
-    if isinstance(vcov, str) and vcov in ("model", "const") and cluster is None:
-        return model_vcov(model)
+    if isinstance(vcov, str) and cluster is None:
+        if vcov in ("model", "const"):
+            return model_vcov(model)
+        if vcov == "conditional" and model.kind == "glmer":
+            return np.asarray(model.fit.vcov_conditional)
     choice = choose_vcov(model.design, vcov, cluster, model.names) or model.vcov_choice
     if choice is None:
         return model_vcov(model)
@@ -98,6 +102,8 @@ def coefficient_vcov(model: FittedModel, vcov: Any = None, cluster: Any = None) 
         return choice.matrix
     if model.kind == "lmer":
         return robust_mixed_vcov(model, choice)
+    if model.kind == "glmer":
+        return glmm_robust_vcov(model, choice)
     return robust_vcov(score_rows(model), choice.kind, choice.clusters or None)
 
 
@@ -111,7 +117,9 @@ def robust_source(choice: VcovChoice) -> str:
 
 
 def model_vcov(model: FittedModel) -> FloatArray:
-    """Return the model-based covariance."""
+    """Return the model-based covariance; of glmer that from the full Hessian."""
+    if model.kind == "glmer":
+        return np.asarray(model.fit.inference().vcov)
     scale = model.fit.dispersion if model.kind == "glm" else model.fit.sigma**2
     return np.asarray(model.fit.vcov_unscaled * scale)
 

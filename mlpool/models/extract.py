@@ -25,7 +25,7 @@ def ranef(m: Any) -> GroupFrames:
     NotSupportedError
         For models without random effects.
     """
-    require_kind(m, ("lmer",), "ranef()")
+    require_kind(m, ("lmer", "glmer"), "ranef()")
     result: GroupFrames = m.ranef()
     return result
 
@@ -48,7 +48,7 @@ def varcorr(m: Any) -> VarCorr:
     NotSupportedError
         For models without random effects.
     """
-    require_kind(m, ("lmer",), "VarCorr()")
+    require_kind(m, ("lmer", "glmer"), "VarCorr()")
     result: VarCorr = m.varcorr()
     return result
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlpool.engine.glmm import fit_glmm
 from mlpool.engine.lmm import fit_lmm
 from mlpool.engine.types import Control
 from mlpool.engine.via_statsmodels import fit_glm, fit_mixedlm
@@ -25,6 +26,12 @@ from mlpool.formula.types import ParsedFormula
 from mlpool.frames import read_frame
 from mlpool.models.covariance import choose_vcov
 from mlpool.models.data import as_lmm_data
+from mlpool.models.generalized_mixed import (
+    GeneralizedLinearMixedModel,
+    as_glmm_data,
+    fitted_family,
+)
+from mlpool.models.glmm_checks import check_glmm, check_not_glmm, check_quadrature
 from mlpool.models.least_squares import least_squares
 from mlpool.models.messages import (
     fit_messages,
@@ -36,6 +43,7 @@ from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 
 _ENGINES = ("auto", "mlpool", "statsmodels")
+_GENERALIZED = (GeneralizedLinearModel, GeneralizedLinearMixedModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +58,7 @@ class _Request:
     vcov: Any
     engine: str
     control: Control
+    nAGQ: Any
     call: str
     design_options: dict[str, Any]
     arguments: dict[str, Any]
@@ -71,6 +80,7 @@ def fit(
     engine: str = "auto",
     control: Control | Mapping[str, Any] | None = None,
     context: Mapping[str, Any] | None = None,
+    nAGQ: int = 1,
 ) -> Any:
     """Fit the model that a formula describes.
 
@@ -102,10 +112,13 @@ def fit(
         Tolerances and limits of the optimiser.
     context : mapping, optional
         Functions and constants that the formula may use.
+    nAGQ : int
+        Generalised mixed models: 1 is Laplace's approximation, more are nodes of adaptive
+        Gauss-Hermite quadrature (one random effect per group), 0 is fast and rough.
 
     Returns
     -------
-    LinearModel, GeneralizedLinearModel or LinearMixedModel
+    LinearModel, GeneralizedLinearModel, LinearMixedModel or GeneralizedLinearMixedModel
 
     Raises
     ------
@@ -131,7 +144,8 @@ def fit(
         vcov=vcov,
         engine=engine,
         control=_as_control(control),
-        call=_call_text(parsed, family, reml, weights, data),
+        nAGQ=nAGQ,
+        call=_call_text(parsed, family, reml, weights, data, nAGQ),
         design_options={
             "weights": weights, "offset": offset, "contrasts": contrasts, "subset": subset,
             "na_action": na_action, "context": context,
@@ -139,9 +153,12 @@ def fit(
         arguments={
             "family": family, "reml": reml, "cluster": cluster, "vcov": vcov, "weights": weights,
             "offset": offset, "contrasts": contrasts, "subset": subset, "na_action": na_action,
-            "engine": engine, "control": control, "context": context,
+            "engine": engine, "control": control, "context": context, "nAGQ": nAGQ,
         },
     )  # fmt: skip
+    if parsed.bars and request.family not in (None, Family("gaussian", "identity")):
+        return _fit_generalized_mixed(request)
+    check_not_glmm(nAGQ)
     if parsed.bars:
         return _fit_mixed(request)
     return _fit_linear(request) if request.family is None else _fit_generalized(request)
@@ -158,6 +175,8 @@ def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
         request, binomial=request.family is not None and request.family.name == "binomial"
     )
     assert request.family is not None
+    if request.family.is_negative_binomial:
+        request.family.statsmodels()
     record = fit_glm(
         design.y, design.X.dense(), request.family,
         trials=design.trials, weights=design.weights, offset=design.offset,
@@ -167,14 +186,6 @@ def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
 
 
 def _fit_mixed(request: _Request) -> LinearMixedModel:
-    if request.family is not None and request.family.name != "gaussian":
-        raise NotSupportedError(
-            f"Mixed models with family {request.family.name!r} are not available yet; "
-            "without the bar, "
-            "glm() with cluster= gives cluster-robust standard errors."
-        )
-    if request.family is not None and request.family.link != "identity":
-        raise NotSupportedError("Mixed models have the identity link only.")
     design = _design(request)
     _check_groups(design)
     data = as_lmm_data(design)
@@ -183,6 +194,25 @@ def _fit_mixed(request: _Request) -> LinearMixedModel:
     else:
         record = fit_lmm(data, reml=request.reml, control=request.control)
     model: LinearMixedModel = _finish(LinearMixedModel, request, design, record)
+    return model
+
+
+def _fit_generalized_mixed(request: _Request) -> GeneralizedLinearMixedModel:
+    assert request.family is not None
+    if request.engine == "statsmodels":
+        raise NotSupportedError(
+            "statsmodels has no maximum likelihood for generalised mixed models; leave engine= out."
+        )
+    design = _design(request, binomial=request.family.name == "binomial")
+    check_glmm(design, request.family)
+    nodes = check_quadrature(request.nAGQ, design)
+    record = fit_glmm(
+        as_glmm_data(design, request.family), n_quadrature=nodes, control=request.control
+    )
+    family = fitted_family(request.family, record)
+    model: GeneralizedLinearMixedModel = _finish(
+        GeneralizedLinearMixedModel, replace(request, family=family), design, record
+    )
     return model
 
 
@@ -242,7 +272,7 @@ def _finish(kind: Any, request: _Request, design: Design, record: Any) -> Any:
         fit=record,
         control=request.control,
         call=request.call,
-        family=request.family if kind is GeneralizedLinearModel else None,
+        family=request.family if kind in _GENERALIZED else None,
         vcov_choice=choice,
         messages=tuple(text for text, _ in messages),
         arguments=request.arguments,
@@ -280,14 +310,19 @@ def as_bool(value: Any, argument: str) -> bool:
     return bool(value)
 
 
-def _call_text(parsed: ParsedFormula, family: Any, reml: bool, weights: Any, data: Any) -> str:
-    verb = "lmer" if parsed.bars else ("lm" if family is None else "glm")
+def _call_text(
+    parsed: ParsedFormula, family: Any, reml: bool, weights: Any, data: Any, nodes: Any
+) -> str:
+    plain = "lm" if get_family(family) in (None, Family("gaussian", "identity")) else "glm"
+    verb = f"{plain}er" if parsed.bars else ("lm" if family is None else "glm")
     parts = [f"formula = {parsed.text}"]
     if family is not None:
         parts.append(f"family = {get_family(family)}")
     parts.append(f"data = {data}" if isinstance(data, str) else "data = data")
     if weights is not None:
         parts.append(f"weights = {weights}" if isinstance(weights, str) else "weights = weights")
-    if parsed.bars and not reml:
+    if nodes != 1:
+        parts.append(f"nAGQ = {nodes}")
+    if verb == "lmer" and not reml:
         parts.append("REML = False")
     return f"{verb}({', '.join(parts)})"

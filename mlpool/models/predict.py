@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
 
 _BLOCK = 1 << 16
+AVERAGING_NODES = 64
+"""Gauss-Hermite nodes of population averages: exact to rounding for SDs below about 4."""
 
 
 def predict_ols(model: FittedModel, newdata: Any) -> pd.Series:
@@ -57,6 +59,55 @@ def predict_lmm(model: Any, newdata: Any, re_form: Any, allow_new_levels: bool) 
         effects = np.vstack([b, np.zeros(b.shape[1])])[codes]
         eta = eta + np.einsum("ik,ik->i", z, effects)
     return _series(eta, rows.index)
+
+
+def predict_glmm(
+    model: Any, newdata: Any, re_form: Any, allow_new_levels: bool, scale: str, averaged: bool
+) -> pd.Series:
+    """Return the linear predictor or the mean of a generalised mixed model.
+
+    Raises
+    ------
+    OptionError
+        For averages on the link scale, or of given random effects.
+    """
+    check_option(scale, ("link", "response"), argument="type")
+    if averaged:
+        if re_form is not None or scale == "link":
+            raise OptionError(
+                "averaged=True gives mean responses integrated over the random effects: it goes "
+                "with type='response' and without re_form=."
+            )
+        eta = predict_lmm(model, newdata, False, allow_new_levels)
+        variance = _random_variance(model, newdata)
+        return _series(mean_over_effects(model.family, eta.to_numpy(), variance), eta.index)
+    eta = predict_lmm(model, newdata, re_form, allow_new_levels)
+    return _series(model.family.inverse(eta.to_numpy()), eta.index) if scale == "response" else eta
+
+
+def mean_over_effects(family: Any, eta: FloatArray, variance: FloatArray) -> FloatArray:
+    """Return the mean of the inverse link at ``eta + N(0, variance)`` by Gauss-Hermite quadrature.
+
+    A linear combination of normal random effects is normal: one dimension is enough.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(AVERAGING_NODES)
+    sd = np.sqrt(variance)
+    total = np.zeros_like(eta)
+    for x, w in zip(nodes, weights, strict=True):
+        total += w * family.inverse(eta + x * sd)
+    return np.asarray(total / weights.sum())
+
+
+def _random_variance(model: Any, newdata: Any) -> FloatArray:
+    """Return ``z'G z`` of every row, summed over the terms."""
+    blocks = [block.vcov for block in model.varcorr().blocks]
+    if newdata is None:
+        columns = [r.z.rows(0, model.design.n) for r in model.design.random]
+    else:
+        rows = model.design.new(newdata, allow_new_levels=True)
+        columns = [z for z, _ in rows.random]
+    parts = [np.einsum("ia,ab,ib->i", z, G, z) for z, G in zip(columns, blocks, strict=True)]
+    return np.asarray(np.sum(parts, axis=0))
 
 
 def wants_random(re_form: Any) -> bool:

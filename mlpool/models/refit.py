@@ -12,6 +12,7 @@ from mlpool.errors import DataError, NotSupportedError, OptionError
 from mlpool.formula.design import Design
 from mlpool.formula.update import update_formula
 from mlpool.models.extract import require_kind
+from mlpool.models.generalized_mixed import fitted_family
 from mlpool.models.messages import fit_messages, say_not_converged, say_what_was_found
 from mlpool.models.simulate import KINDS
 from mlpool.typing import FloatArray
@@ -66,6 +67,8 @@ def with_record(m: FittedModel, design: Design, record: Any) -> Any:
     """Return the model `m` with another design and its fit record."""
     texts = tuple(text for text, _ in fit_messages(design, record))
     fresh: dict[str, Any] = {"_cache": {}} if hasattr(m, "_cache") else {}
+    if m.kind == "glmer" and m.family is not None:
+        fresh["family"] = fitted_family(m.family, record)
     return replace(m, design=design, fit=record, messages=texts, **fresh)
 
 

@@ -86,7 +86,8 @@ def response_model(m: Any, *, keep_effects: bool = False) -> ResponseModel:
     factors: tuple[FloatArray, ...] = ()
     if redrawn:
         template = Template(tuple(t.z.shape[1] for t in terms))
-        factors = tuple(scale * lam for lam in template.matrices(m.theta))
+        relative = scale if m.kind == "lmer" else 1.0  # glmer's theta is not relative to sigma
+        factors = tuple(relative * lam for lam in template.matrices(m.theta))
     return ResponseModel(
         eta=linear_predictor(m, m.is_mixed and keep_effects),
         terms=terms,

@@ -1,4 +1,4 @@
-"""R's spellings of `fit`: `lm`, `glm`, `lmer`."""
+"""R's spellings of `fit`: `lm`, `glm`, `lmer`, `glmer`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mlpool.errors import OptionError, nearest_names
 from mlpool.formula import parse_formula
 from mlpool.frames import read_frame
 from mlpool.models.fit import as_bool, fit
+from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 
@@ -24,7 +25,7 @@ def lm(formula: str, data: Any, **options: Any) -> LinearModel:
     OptionError
         If the formula has a random-effects term.
     """
-    check_arguments("lm", options, {"family", "reml", "REML"})
+    check_arguments("lm", options, {"family", "reml", "REML", "nAGQ"})
     parsed = parse_formula(
         formula, columns=read_frame(data).columns, context=options.get("context")
     )
@@ -47,13 +48,13 @@ def glm(
     OptionError
         If the formula has a random-effects term.
     """
-    check_arguments("glm", options, {"reml", "REML"})
+    check_arguments("glm", options, {"reml", "REML", "nAGQ"})
     parsed = parse_formula(
         formula, columns=read_frame(data).columns, context=options.get("context")
     )
     if parsed.bars:
         raise OptionError(
-            "glm() fits no random effects; generalised mixed models are not available yet."
+            f"glm() fits no random effects such as ({parsed.bars[0].text}); use glmer() or fit()."
         )
     result = fit(formula, data, family=family, **options)
     assert isinstance(result, GeneralizedLinearModel)
@@ -75,7 +76,7 @@ def lmer(
     OptionError
         If the formula has no random-effects term.
     """
-    check_arguments("lmer", options, {"family", "cluster", "vcov"})
+    check_arguments("lmer", options, {"family", "cluster", "vcov", "nAGQ"})
     if REML is not None:
         options["reml"] = as_bool(REML, "REML")
     parsed = parse_formula(
@@ -87,6 +88,57 @@ def lmer(
         )
     result = fit(formula, data, **options)
     assert isinstance(result, LinearMixedModel)
+    return result
+
+
+def glmer(
+    formula: str, data: Any, family: Any, nAGQ: int = 1, **options: Any
+) -> GeneralizedLinearMixedModel:
+    """Fit a generalised linear mixed model by maximum likelihood (lme4's ``glmer``).
+
+    Parameters
+    ----------
+    formula : str
+        With random-effects terms. Binomial responses: 0 and 1, two labels, a logical,
+        ``cbind(successes, failures)``, or a proportion with ``weights=`` for the trials.
+    data : data frame, dict of arrays or path
+    family : str
+        ``"binomial"``, ``"binomial(probit)"``, ``"poisson"``, ``"Gamma(log)"``, ``"nbinom2"``
+        (theta estimated, as glmmTMB) ...
+    nAGQ : int
+        1: Laplace's approximation; more: nodes of adaptive Gauss-Hermite quadrature for one random
+        effect per group; 0: beta from the penalised deviance, fast and rough.
+    **options
+        The other arguments of :func:`fit`; ``cluster=`` gives cluster-robust standard errors.
+
+    Raises
+    ------
+    OptionError
+        If the formula has no random-effects term, or the family is normal with identity link.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.glmer(
+    ...     "cbind(incidence, size - incidence) ~ period + (1 | herd)",
+    ...     mlpool.load_data("cbpp"), family="binomial",
+    ... )
+    >>> round(m.loglik, 3)
+    -92.026
+    """
+    check_arguments("glmer", options, {"reml", "REML", "family", "nAGQ"})
+    parsed = parse_formula(
+        formula, columns=read_frame(data).columns, context=options.get("context")
+    )
+    if not parsed.bars:
+        raise OptionError(
+            "glmer() needs a random-effects term such as (1 | school); use glm() without one."
+        )
+    result = fit(formula, data, family=family, nAGQ=nAGQ, **options)
+    if not isinstance(result, GeneralizedLinearMixedModel):
+        raise OptionError(
+            "glmer() is for other families than the normal with identity link; use lmer()."
+        )
     return result
 
 

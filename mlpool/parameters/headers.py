@@ -12,6 +12,8 @@ _HEADERS: dict[tuple[str, str], tuple[str, str]] = {
     ("binomial", "log"): ("Log-Risk", "Risk Ratio"),
     ("binomial", "probit"): ("Z-Score", "Z-Score"),
     ("poisson", "log"): ("Log-Mean", "IRR"),
+    ("nbinom2", "log"): ("Log-Mean", "IRR"),
+    ("nbinom1", "log"): ("Log-Mean", "IRR"),
 }
 """(family, link) -> header on the link scale, header of exponentiated coefficients."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlpool.errors import OptionError, nearest_names
 from mlpool.summaries.display import display
+from mlpool.summaries.generalized import print_generalized, summarise_generalized
 from mlpool.summaries.mixed import print_mixed, summarise_mixed, varcorr_text
 from mlpool.summaries.record import Summary
 from mlpool.summaries.single import print_single, summarise_glm, summarise_lm
@@ -18,6 +19,8 @@ __all__ = ["Summary", "display", "print_text", "summarise", "summary", "varcorr_
 
 def print_text(m: Any) -> str:
     """Return what R prints for a model's name."""
+    if m.kind == "glmer":
+        return print_generalized(m)
     return print_mixed(m) if m.kind == "lmer" else print_single(m)
 
 
@@ -29,7 +32,7 @@ def summarise(m: Any, **options: Any) -> Summary:
     OptionError
         For arguments that the model's summary does not have.
     """
-    known = ("ddf", "correlation") if m.kind == "lmer" else ()
+    known = {"lmer": ("ddf", "correlation"), "glmer": ("correlation",)}.get(m.kind, ())
     for name in options:
         if name not in known:
             raise OptionError(
@@ -37,6 +40,8 @@ def summarise(m: Any, **options: Any) -> Summary:
             )
     if m.kind == "lmer":
         return summarise_mixed(m, **options)
+    if m.kind == "glmer":
+        return summarise_generalized(m, **options)
     return summarise_lm(m) if m.kind == "lm" else summarise_glm(m)
 
 

@@ -18,7 +18,7 @@ def display(m: Any, digits: int = 2) -> str:
     """
     cells = [[f"{b:.{digits}f}", f"{s:.{digits}f}"] for b, s in zip(m.fixef(), m.se, strict=True)]
     lines = [m.call, matrix_text(cells, ["coef.est", "coef.se"], m.names, right=True)]
-    if m.kind == "lmer":
+    if m.is_mixed:
         lines += _mixed_lines(m, digits)
     elif m.kind == "lm":
         total = m.fit.null_deviance
@@ -47,7 +47,8 @@ def _mixed_lines(m: Any, digits: int) -> list[str]:
             rows.append(
                 [block.group if i == 0 else "", name, f"{block.sd[i]:.{digits}f}", " ".join(cor)]
             )
-    rows.append(["Residual", "", f"{varcorr.sigma:.{digits}f}", ""])
+    if varcorr.sigma is not None:
+        rows.append(["Residual", "", f"{varcorr.sigma:.{digits}f}", ""])
     has_cor = any(r[3] for r in rows)
     header = ["Groups", "Name", "Std.Dev."] + (["Corr"] if has_cor else [])
     cells = [r if has_cor else r[:3] for r in rows]

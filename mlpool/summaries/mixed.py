@@ -23,13 +23,13 @@ _MOST_CORRELATIONS = 20
 
 def print_mixed(m: Any) -> str:
     """Return lme4's ``print(m)``."""
-    lines = [*_title(m, ""), _criterion_line(m, summary=False)]
-    lines += ["Random effects:", varcorr_text(m.varcorr(), digits=_DIGITS), _size_line(m)]
+    lines = [*_title(m, ""), criterion_line(m, summary=False)]
+    lines += ["Random effects:", varcorr_text(m.varcorr(), digits=_DIGITS), size_line(m)]
     lines += [
         "Fixed Effects:",
         vector_text(m.names, format_numbers(list(m.fixef()), _DIGITS), gap=2),
     ]
-    return "\n".join(lines + _warnings(m, summary=False))
+    return "\n".join(lines + warning_lines(m, summary=False))
 
 
 def summarise_mixed(m: Any, ddf: str | None = None, correlation: bool | None = None) -> Summary:
@@ -46,13 +46,13 @@ def summarise_mixed(m: Any, ddf: str | None = None, correlation: bool | None = N
     scaled = m.resid.to_numpy() / m.sigma
     if m.design.weights is not None:
         scaled = scaled * np.sqrt(m.design.weights)
-    lines = [*_title(m, note), "", _criterion_line(m, summary=True), "", "Scaled residuals: "]
+    lines = [*_title(m, note), "", criterion_line(m, summary=True), "", "Scaled residuals: "]
     lines += [
         quantile_text(zapsmall(five_numbers(scaled), _DIGITS + 1), _DIGITS),
         "",
         "Random effects:",
     ]
-    lines += [varcorr_text(m.varcorr(), digits=_DIGITS, variances=True), _size_line(m), ""]
+    lines += [varcorr_text(m.varcorr(), digits=_DIGITS, variances=True), size_line(m), ""]
     lines += [
         "Fixed effects:",
         coefficient_text(
@@ -61,10 +61,10 @@ def summarise_mixed(m: Any, ddf: str | None = None, correlation: bool | None = N
     ]
     p = len(m.names)
     if p > 1 and (correlation or (correlation is None and p <= _MOST_CORRELATIONS)):
-        lines += ["", "Correlation of Fixed Effects:", _correlation_text(m)]
+        lines += ["", "Correlation of Fixed Effects:", correlation_text(m)]
     if m.vcov_choice is not None:
         lines += ["", f"Standard errors: {robust_source(m.vcov_choice)}"]
-    said = _warnings(m, summary=True)
+    said = warning_lines(m, summary=True)
     return Summary(
         text="\n".join(lines + said) + "\n" * bool(said),
         coefficients=pd.DataFrame(table, index=m.names, columns=header),
@@ -119,8 +119,12 @@ def _correlations(blocks: Any, digits: int, widest: int, rows: int) -> list[list
 def _title(m: Any, note: str) -> list[str]:
     how = "REML" if m.reml else "maximum likelihood "
     kind = "lmerModLmerTest" if note else "lmerMod"
-    lines = [f"Linear mixed model fit by {how}{note} ['{kind}']", f"Formula: {m.formula.text}"]
-    lines.append("   Data: data")
+    return [f"Linear mixed model fit by {how}{note} ['{kind}']", *model_lines(m)]
+
+
+def model_lines(m: Any) -> list[str]:
+    """Return the lines of formula and data."""
+    lines = [f"Formula: {m.formula.text}", "   Data: data"]
     if m.design.weights is not None:
         lines.append("Weights: weights")
     if m.design.offset is not None and not m.formula.offsets:
@@ -130,17 +134,19 @@ def _title(m: Any, note: str) -> list[str]:
     return lines
 
 
-def _criterion_line(m: Any, *, summary: bool) -> str:
+def criterion_line(m: Any, *, summary: bool) -> str:
+    """Return the REML criterion, or the criteria of a fit by maximum likelihood."""
     if m.reml:
         value = format_one(round(m.criterion, 1) if summary else m.criterion, 7)
         return f"REML criterion at convergence: {value}"
     values = [m.aic, m.bic, m.loglik, m.criterion]
     names = ["AIC", "BIC", "logLik", "deviance", "df.resid"]
-    cells = format_numbers([round(v, 1) for v in values] if summary else values, 7)
+    cells = format_numbers([round(v, 1 if summary else 4) for v in values], 7)
     return vector_text(names, [c.strip() for c in cells] + [str(m.df_residual)])
 
 
-def _size_line(m: Any) -> str:
+def size_line(m: Any) -> str:
+    """Return the line of numbers of rows and groups."""
     groups = "; ".join(f"{g}, {k}" for g, k in m.ngroups.items())
     return f"Number of obs: {m.nobs}, groups:  {groups}"
 
@@ -158,7 +164,8 @@ def _table(m: Any, ddf: str | None) -> tuple[FloatArray, list[str], str]:
     return np.column_stack([b, se, df, w.statistic, w.p]), header, f". t-tests use {note} method"
 
 
-def _correlation_text(m: Any) -> str:
+def correlation_text(m: Any) -> str:
+    """Return the lower triangle of the fixed effects' correlations."""
     vcov = m.vcov().to_numpy()
     sd = np.sqrt(np.diag(vcov))
     cor = np.round(vcov / np.outer(sd, sd), 3)
@@ -171,7 +178,8 @@ def _correlation_text(m: Any) -> str:
     return matrix_text(cells, abbreviate(m.names, 6)[:-1], abbreviate(m.names, 11)[1:], right=False)
 
 
-def _warnings(m: Any, *, summary: bool) -> list[str]:
+def warning_lines(m: Any, *, summary: bool) -> list[str]:
+    """Return what R prints about a fit below its text."""
     lines = []
     if m.aliased:
         noun = "column / coefficient" if len(m.aliased) == 1 else "columns / coefficients"

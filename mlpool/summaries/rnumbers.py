@@ -68,9 +68,10 @@ def format_pvalues(values: Sequence[float], digits: int, eps: float = _EPS) -> l
     texts = [""] * len(p)
     tiny = [i for i, v in enumerate(p) if v < eps]
     shown = [i for i, v in enumerate(p) if v >= eps]
+    smallest = -4 if digits > 1 else -3
     for group in (
-        [i for i in shown if _exponent(p[i]) >= -3],
-        [i for i in shown if _exponent(p[i]) < -3],
+        [i for i in shown if _exponent(p[i]) >= smallest],
+        [i for i in shown if _exponent(p[i]) < smallest],
     ):
         for i, text in zip(group, format_numbers([p[i] for i in group], digits), strict=True):
             texts[i] = text

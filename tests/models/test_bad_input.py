@@ -46,7 +46,7 @@ MISTAKES = [
     ("y ~ x", {"reml": "yes"}, mlpool.OptionError, "True or False"),
     ("y ~ x + (1 | g)", {"vcov": "HC3"}, mlpool.NotSupportedError, "takes rows as independent"),
     ("y ~ x + (1 | g)", {"cluster": "f"}, mlpool.NotSupportedError, "several clusters of 'f'"),
-    ("y ~ x + (1 | g)", {"family": "poisson"}, mlpool.NotSupportedError, "not available yet"),
+    ("y ~ x + (1 | g)", {"family": "poisson"}, mlpool.DataError, "needs counts; 'y' has negative"),
     ("y ~ x + (1 | g)", {"control": {"max_evals": 3}}, mlpool.OptionError, "max_evaluations"),
     ("y ~ x + (1 | g)", {"control": 3}, mlpool.OptionError, "control must be"),
     ("y ~ x + (1 | g)", {"control": {"start": (1, 2)}}, mlpool.OptionError, "start must"),

@@ -132,7 +132,9 @@ def test_weights_without_a_distribution_are_refused() -> None:
     rng = np.random.default_rng(1)
     data = {"y": rng.poisson(3, 30), "x": rng.normal(size=30), "w": np.full(30, 2.0)}
     poisson = mlpool.glm("y ~ x", data, family="poisson", weights="w")
-    with pytest.raises(mlpool.NotSupportedError, match="Poisson response has no distribution"):
+    with pytest.raises(
+        mlpool.NotSupportedError, match="Poisson or negative binomial response has no"
+    ):
         poisson.simulate()
     data["p"] = rng.uniform(size=30)
     binomial = mlpool.glm("p ~ x", data, family="binomial", weights=np.full(30, 1.5))

@@ -12,6 +12,8 @@ import pandas as pd
 Case = dict[str, Any]
 
 _EXPRESSIONS = {
+    "incidence / size": lambda d: d["incidence"] / d["size"],
+    "log_baseline": lambda d: d["log_baseline"],
     "2 * Days + 1": lambda d: 2 * d["Days"] + 1,
     "2 * Days": lambda d: 2 * d["Days"],
     "3 * Days + 10": lambda d: 3 * d["Days"] + 10,

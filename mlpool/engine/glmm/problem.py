@@ -1,0 +1,199 @@
+"""What a fit works on: rows in a good order, well-placed columns, and theta's places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from mlpool.engine.cholesky import Reduced
+from mlpool.engine.glmm.compress import compress
+from mlpool.engine.glmm.effects import Effects
+from mlpool.engine.glmm.factors import chain_order
+from mlpool.engine.glmm.rows import RowModel, RowValues, constant_of
+from mlpool.engine.glmm.types import GlmmData
+from mlpool.engine.rank import independent_columns
+from mlpool.engine.theta import Template
+from mlpool.engine.types import Control
+from mlpool.errors import FitError
+from mlpool.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A model on its rows.
+
+    Attributes
+    ----------
+    rows : RowModel
+    effects : Effects
+    XT : ndarray of shape (p, n)
+        Orthogonal columns of mean square one: ``X[:, kept] = XT.T @ R``.
+    R : ndarray of shape (p, p)
+        Upper triangular; ``gamma = R beta``.
+    offset : ndarray of shape (n,) or None
+    template : Template
+        Of all terms in lme4's order.
+    kept : ndarray of int
+        Columns of X that are estimated.
+    constant : float
+        What the log-likelihood has beside `rows`.
+    n : int
+        Rows before identical ones were added up.
+    """
+
+    rows: RowModel
+    effects: Effects
+    XT: FloatArray
+    R: FloatArray
+    offset: FloatArray | None
+    template: Template
+    kept: IntArray
+    constant: float
+    n: int
+
+    @classmethod
+    def of(cls, data: GlmmData, control: Control, kept: IntArray | None = None) -> Problem:
+        """Compress and sort the rows, drop aliased columns, and make the rest orthogonal."""
+        constant = constant_of(data.family, data.y, data.trials, data.weights)
+        m = np.ones(data.n) if data.trials is None else np.array(data.trials, dtype=np.float64)
+        if data.weights is not None:
+            m = m * data.weights
+        X = data.X.rows(0, data.n)
+        if kept is None:
+            kept = independent_columns(X)
+        X = X[:, kept] if len(kept) < X.shape[1] else X
+        found = compress(data, X, m)
+        order = chain_order(found.terms)
+        effects = Effects(found.terms, order, control.max_dense_bytes)
+        y, m, X, offset = found.y, found.m, found.X, found.offset
+        if order is not None:
+            y, m, X = y[order], m[order], X[order]
+            offset = None if offset is None else offset[order]
+        R = np.linalg.qr(X, mode="r") / np.sqrt(len(y)) if X.shape[1] else np.empty((0, 0))
+        XT = np.ascontiguousarray(solve_triangular(R, X.T, trans="T")) if X.shape[1] else X.T
+        return cls(
+            rows=RowModel(family=data.family, y=y, m=m),
+            effects=effects,
+            XT=XT,
+            R=R,
+            offset=offset,
+            template=Template(tuple(t.z.shape[1] for t in data.terms)),
+            kept=kept,
+            constant=constant,
+            n=data.n,
+        )
+
+    @property
+    def p(self) -> int:
+        """Fixed effects."""
+        return int(self.XT.shape[0])
+
+    @property
+    def k(self) -> int:
+        """Length of theta."""
+        return self.template.k
+
+    @property
+    def has_shape(self) -> bool:
+        """Whether the family has a parameter of its own."""
+        return self.rows.has_shape
+
+    def predictor(self, gamma: FloatArray) -> FloatArray:
+        """X beta + offset (n,)."""
+        eta = gamma @ self.XT
+        return eta if self.offset is None else eta + self.offset
+
+    def step_weights(self, values: RowValues, eta: FloatArray, shape: float) -> FloatArray:
+        """Weights of a Newton step; those of Fisher scoring where observed ones are negative."""
+        w = values.observed
+        if self.rows.is_canonical:
+            return w
+        bad = ~(w > 0.0)
+        return np.where(bad, self.rows.expected(eta, shape), w) if bad.any() else w
+
+    def zero_effects(self) -> Reduced:
+        """Random effects of zero."""
+        chain = self.effects.parts[: self.effects.n_chain]
+        core = np.zeros((self.effects.n2, 1)) if self.effects.places else None
+        return Reduced(levels=[np.zeros((f.q, f.n_levels, 1)) for f in chain], core=core)
+
+    # --- theta ------------------------------------------------------------------------------
+
+    def entries(self, f: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Where a factor's entries stand in theta, and their rows and columns in its Lambda."""
+        term, row, col = self.template.index
+        where, rows, cols, first = [], [], [], 0
+        factor = self.effects.factors[f]
+        for own, size in zip(factor.terms, factor.sizes, strict=True):
+            at = np.flatnonzero(term == own)
+            where.append(at)
+            rows.append(row[at] + first)
+            cols.append(col[at] + first)
+            first += size
+        return np.concatenate(where), np.concatenate(rows), np.concatenate(cols)
+
+    def factors(self, theta: FloatArray) -> tuple[FloatArray, ...]:
+        """Lambda (q, q) of every factor in the order of elimination."""
+        out = []
+        for f in self.effects.order:
+            where, row, col = self.entries(f)
+            q = sum(self.effects.factors[f].sizes)
+            Lam = np.zeros((q, q))
+            Lam[row, col] = theta[where]
+            out.append(Lam)
+        return tuple(out)
+
+    def times_sigma(self, e: Reduced, factors: tuple[FloatArray, ...]) -> Reduced:
+        """Return Sigma e."""
+        sigmas = [lam @ lam.T for lam in factors]
+        levels = [np.tensordot(S, x, axes=1) for S, x in zip(sigmas, e.levels, strict=False)]
+        core = e.core
+        if core is not None:
+            core = np.empty_like(core)
+            assert e.core is not None
+            for place, S in zip(self.effects.places, sigmas[len(levels) :], strict=True):
+                part = e.core[place.span].reshape(place.n_levels, place.q)
+                core[place.span, 0] = (part @ S).ravel()
+        return Reduced(levels=levels, core=core)
+
+    def by_term(self, effects: list[FloatArray]) -> tuple[FloatArray, ...]:
+        """Each term's rows (axis 1) of per-factor arrays (J, q, ...) in elimination order."""
+        out: dict[int, FloatArray] = {}
+        for f, b in zip(self.effects.order, effects, strict=True):
+            first = 0
+            factor = self.effects.factors[f]
+            for term, size in zip(factor.terms, factor.sizes, strict=True):
+                own = b[:, first : first + size]
+                if own.ndim == 3:
+                    own = own[:, :, first : first + size]
+                out[term] = np.ascontiguousarray(own)
+                first += size
+        return tuple(out[t] for t in range(len(self.template.sizes)))
+
+    # --- words ------------------------------------------------------------------------------
+
+    def nowhere(self, gamma: FloatArray) -> str:
+        """Say that the likelihood cannot be computed at some linear predictor."""
+        eta = self.predictor(gamma)
+        low, high = float(np.min(eta)), float(np.max(eta))
+        return (
+            f"The log-likelihood of the family {self.rows.family} cannot be computed where the "
+            f"linear predictor runs from {low:.4g} to {high:.4g}: a predictor or the offset may be "
+            "on a huge scale, or the link may not keep means inside the family's range."
+        )
+
+
+def check_finite(data: GlmmData) -> None:
+    """Refuse data that are not finite.
+
+    Raises
+    ------
+    FitError
+    """
+    X = data.X.rows(0, data.n)
+    parts = {"the response": data.y, "the fixed effects": X, "the offset": data.offset}
+    for what, values in parts.items():
+        if values is not None and not np.all(np.isfinite(values)):
+            raise FitError(f"Not all values of {what} are finite; leave those rows out.")

@@ -1,0 +1,285 @@
+"""Every row's log-likelihood as a function of its linear predictor, with derivatives.
+
+For an exponential family with inverse link mu(eta), variance V and prior weight m, let
+c = mu' / V. Then (McCullagh & Nelder 1989, section 2.5; primes are derivatives by eta)
+
+    score      s  = m (y - mu) c / phi
+    expected   We = m mu' c / phi
+    observed   Wo = m (mu' c - (y - mu) c') / phi
+    their slopes   We' = m (mu'' c + mu' c') / phi
+                   Wo' = m (mu'' c + 2 mu' c' - (y - mu) c'') / phi
+
+The determinant of Laplace's approximation takes `We` for the binomial and Poisson (as lme4) and
+`Wo` for all families with a parameter of their own (as TMB); with a canonical link they are equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import digamma, gammaln, polygamma, xlog1py, xlogy
+
+from mlpool.engine.glmm.links import mean_and_derivatives, precision_and_derivatives
+from mlpool.families import Family
+from mlpool.typing import FloatArray
+
+_CANONICAL = {
+    ("binomial", "logit"), ("poisson", "log"), ("Gamma", "inverse"), ("inverse.gaussian", "1/mu^2"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowValues:
+    """Log-likelihood of all rows at one linear predictor.
+
+    Attributes
+    ----------
+    loglik : float
+        Sum over rows, without what does not depend on eta or the family's parameter.
+    score : ndarray of shape (n,)
+        d loglik / d eta.
+    weight : ndarray of shape (n,)
+        What enters the determinant.
+    observed : ndarray of shape (n,)
+        -d score / d eta.
+    slope : ndarray of shape (n,)
+        d weight / d eta.
+    """
+
+    loglik: float
+    score: FloatArray
+    weight: FloatArray
+    observed: FloatArray
+    slope: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShapeValues:
+    """Derivatives by the logarithm of the family's own parameter, each of shape (n,)."""
+
+    loglik: FloatArray
+    score: FloatArray
+    weight: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowModel:
+    """The distribution of every row given its linear predictor.
+
+    Attributes
+    ----------
+    family : Family
+    y : ndarray of shape (n,)
+    m : ndarray of shape (n,)
+        Prior weights, binomial denominators included.
+    """
+
+    family: Family
+    y: FloatArray
+    m: FloatArray
+
+    @property
+    def is_canonical(self) -> bool:
+        """Whether expected and observed weights are the same."""
+        return (self.family.name, self.family.link) in _CANONICAL
+
+    @property
+    def has_one_weight(self) -> bool:
+        """Whether the determinant's weights are the observed ones."""
+        return self.is_canonical or self.family.name not in ("binomial", "poisson")
+
+    @property
+    def has_shape(self) -> bool:
+        """Whether the family has a parameter of its own: dispersion or theta."""
+        return self.family.name not in ("binomial", "poisson")
+
+    def loglik(self, eta: FloatArray, shape: float) -> FloatArray:
+        """Log-likelihood of each row (n,), up to constants; -inf where eta is impossible."""
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            out = self._loglik(eta, shape)
+        return np.where(np.isfinite(out), out, -np.inf)
+
+    def total(self, eta: FloatArray, shape: float) -> float:
+        """Sum of :meth:`loglik`."""
+        return float(np.sum(self.loglik(eta, shape)))
+
+    def values(self, eta: FloatArray, shape: float) -> RowValues:
+        """Return all that depends on eta."""
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore", under="ignore"):
+            if self.family == Family("binomial", "logit"):
+                return self._logit(eta)
+            if self.family.name == "nbinom1":
+                return self._nbinom1(eta, shape)
+            return self._general(eta, shape)
+
+    def _logit(self, eta: FloatArray) -> RowValues:
+        """Return the same for the commonest model with one exponential and one logarithm."""
+        e = np.exp(-np.abs(eta))
+        p = np.where(eta >= 0, 1.0, e) / (1.0 + e)
+        total = self.m @ (self.y * eta - np.maximum(eta, 0.0) - np.log1p(e))
+        w = self.m * (e / (1.0 + e) ** 2)
+        return RowValues(
+            loglik=float(total), score=self.m * (self.y - p), weight=w, observed=w,
+            slope=w * (1.0 - 2.0 * p),
+        )  # fmt: skip
+
+    def _general(self, eta: FloatArray, shape: float) -> RowValues:
+        phi = 1.0 if self.family.name == "nbinom2" else shape
+        mu, m1, m2, m3 = mean_and_derivatives(self.family.link, eta)
+        scale = self.m / phi
+        rest = self.y - mu
+        total = float(np.sum(self.loglik(eta, shape)))
+        if self.is_canonical:
+            sign = _canonical_factor(self.family.name)
+            w = scale * m1 * sign
+            return RowValues(
+                loglik=total, score=scale * rest * sign, weight=w, observed=w,
+                slope=scale * m2 * sign,
+            )  # fmt: skip
+        g, g1, g2 = precision_and_derivatives(self.family.name, mu, shape)
+        c = m1 * g
+        c1 = m2 * g + m1**2 * g1
+        observed = scale * (m1 * c - rest * c1)
+        score = scale * rest * c
+        if self.has_one_weight:
+            c2 = m3 * g + 3.0 * m1 * m2 * g1 + m1**3 * g2
+            slope = scale * (m2 * c + 2.0 * m1 * c1 - rest * c2)
+            return RowValues(
+                loglik=total, score=score, weight=observed, observed=observed, slope=slope
+            )
+        return RowValues(
+            loglik=total, score=score, weight=scale * m1 * c, observed=observed,
+            slope=scale * (m2 * c + m1 * c1),
+        )  # fmt: skip
+
+    def expected(self, eta: FloatArray, shape: float) -> FloatArray:
+        """Positive weights for a step where observed ones are not: those of Fisher scoring."""
+        mu, m1, _, _ = mean_and_derivatives(self.family.link, eta)
+        if self.family.name == "nbinom1":
+            return self.m * mu / (1.0 + shape)
+        phi = 1.0 if self.family.name == "nbinom2" else shape
+        g, _, _ = precision_and_derivatives(self.family.name, mu, shape)
+        return self.m / phi * m1**2 * g
+
+    # --- the family's own parameter ---------------------------------------------------------
+
+    def shape_values(self, eta: FloatArray, shape: float) -> ShapeValues:
+        """Return derivatives by log phi (log theta) at the linear predictor."""
+        now = self.values(eta, shape)
+        mu, y, m = mean_and_derivatives(self.family.link, eta)[0], self.y, self.m
+        match self.family.name:
+            case "nbinom2":
+                t, s = shape, shape + mu
+                first = digamma(y + t) - digamma(t) + np.log(t / s) + 1.0 - (y + t) / s
+                slope = mu * ((2.0 * t + y) / s**2 - 2.0 * t * (t + y) / s**3)
+                return ShapeValues(
+                    loglik=m * t * first, score=m * t * (y - mu) * mu / s**2, weight=m * t * slope
+                )
+            case "nbinom1":
+                return self._nbinom1_shape(mu, shape)
+            case "Gamma":
+                nu = m / shape
+                first = np.log(nu * y / mu) + 1.0 - y / mu - digamma(nu)
+                return ShapeValues(loglik=-nu * first, score=-now.score, weight=-now.weight)
+        units = self.family.unit_deviance(y, mu)
+        return ShapeValues(
+            loglik=0.5 * (m * units / shape - 1.0), score=-now.score, weight=-now.weight
+        )
+
+    def start_shape(self, eta: FloatArray) -> float:
+        """Return a first value of the family's parameter from residuals about `eta`."""
+        mu = mean_and_derivatives(self.family.link, eta)[0]
+        if not self.has_shape:
+            return 1.0
+        rest = (self.y - mu) ** 2
+        if self.family.name == "nbinom1":
+            return float(np.clip(np.mean(rest / mu) - 1.0, 0.05, 50.0))
+        if self.family.name == "nbinom2":
+            excess = float(np.mean(rest - mu) / np.mean(mu**2))
+            return float(np.clip(1.0 / max(excess, 1e-2), 0.1, 100.0))
+        return float(np.clip(np.mean(self.m * rest / self.family.variance(mu)), 1e-10, 1e10))
+
+    # --- likelihoods ------------------------------------------------------------------------
+
+    def _loglik(self, eta: FloatArray, shape: float) -> FloatArray:
+        name, y, m = self.family.name, self.y, self.m
+        if self.family == Family("binomial", "logit"):
+            return m * (y * eta - np.logaddexp(0.0, eta))
+        mu = mean_and_derivatives(self.family.link, eta)[0]
+        match name:
+            case "binomial":
+                out = m * (xlogy(y, mu) + xlog1py(1.0 - y, -mu))
+            case "poisson":
+                out = m * (xlogy(y, mu) - mu)
+            case "nbinom2":
+                t = shape
+                out = gammaln(y + t) - gammaln(t) + t * np.log(t / (t + mu))
+                out = m * (out + xlogy(y, mu) - y * np.log(t + mu) - gammaln(y + 1.0))
+            case "nbinom1":
+                r = mu / shape
+                out = gammaln(y + r) - gammaln(r) - (r + y) * np.log1p(shape)
+                out = m * (out + y * np.log(shape) - gammaln(y + 1.0))
+            case "Gamma":
+                nu = m / shape
+                out = nu * np.log(nu * y / mu) - nu * y / mu - np.log(y) - gammaln(nu)
+            case "inverse.gaussian":
+                units = m * self.family.unit_deviance(y, mu) / shape
+                out = -0.5 * (units + np.log(2.0 * np.pi * shape / m * y**3))
+            case _:
+                out = -0.5 * (m * (y - mu) ** 2 / shape + np.log(2.0 * np.pi * shape / m))
+        is_positive = name != "gaussian"
+        return np.where((mu > 0) | (not is_positive), out, -np.inf)
+
+    def _nbinom1(self, eta: FloatArray, shape: float) -> RowValues:
+        """Negative binomial of size r = mu / shape: the likelihood depends on eta through r."""
+        r = np.exp(eta) / shape
+        d1 = digamma(self.y + r) - digamma(r) - np.log1p(shape)
+        d2 = polygamma(1, self.y + r) - polygamma(1, r)
+        d3 = polygamma(2, self.y + r) - polygamma(2, r)
+        w = -self.m * (r * d1 + r**2 * d2)
+        return RowValues(
+            loglik=float(np.sum(self.loglik(eta, shape))), score=self.m * r * d1, weight=w,
+            observed=w, slope=-self.m * (r * d1 + 3.0 * r**2 * d2 + r**3 * d3),
+        )  # fmt: skip
+
+    def _nbinom1_shape(self, mu: FloatArray, a: float) -> ShapeValues:
+        y, r, share = self.y, mu / a, a / (1.0 + a)
+        d1 = digamma(y + r) - digamma(r)
+        d2 = polygamma(1, y + r) - polygamma(1, r)
+        d3 = polygamma(2, y + r) - polygamma(2, r)
+        L = np.log1p(a)
+        score = -r * (d1 - L) - r**2 * d2 - r * share
+        return ShapeValues(
+            loglik=self.m * (-r * (d1 - L) - r * share + y * (1.0 - share)),
+            score=self.m * score,
+            weight=-self.m * (score - 2.0 * r**2 * d2 - r**3 * d3),
+        )
+
+
+def _canonical_factor(family: str) -> float:
+    """C = mu' / V of canonical links, a constant."""
+    return {"Gamma": -1.0, "inverse.gaussian": -0.5}.get(family, 1.0)
+
+
+def constant_of(
+    family: Family, y: FloatArray, trials: FloatArray | None, weights: FloatArray | None
+) -> float:
+    """Log-likelihood that depends on the data alone: R's binomial coefficients and factorials."""
+    ones = np.ones_like(y)
+    w = ones if weights is None else weights
+    if family.name == "poisson":
+        return -float(np.sum(w * gammaln(y + 1.0)))
+    if family.name != "binomial":
+        return 0.0
+    m, factor = (w, ones) if trials is None else (trials, w)
+    size, hits = np.rint(m), np.rint(m * y)
+    each = gammaln(size + 1.0) - gammaln(hits + 1.0) - gammaln(size - hits + 1.0)
+    return float(np.sum(factor * each))
+
+
+def saturated(family: Family, y: FloatArray, m: FloatArray) -> float:
+    """Log-likelihood with every mean at its response, which lme4 leaves out when nAGQ > 1."""
+    if family.name == "binomial":
+        return float(np.sum(m * (xlogy(y, y) + xlog1py(1.0 - y, -y))))
+    return float(np.sum(m * (xlogy(y, y) - y)))

@@ -1,0 +1,179 @@
+"""Fitted generalised linear mixed models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from mlpool.engine.glmm import GlmmData, GlmmFit, fit_glmm
+from mlpool.engine.types import Optimum
+from mlpool.families import Family
+from mlpool.formula.design import Design
+from mlpool.models.data import as_lmm_data
+from mlpool.models.effects import GroupFrames, VarCorr, add_fixed, gather_by_group, make_varcorr
+from mlpool.models.fitted import FittedModel, Kind
+from mlpool.models.predict import linear_predictor, predict_glmm
+from mlpool.typing import FloatArray
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class GeneralizedLinearMixedModel(FittedModel):
+    """A generalised linear mixed model (lme4's ``glmer``), fitted by maximum likelihood."""
+
+    fit: GlmmFit
+    _cache: dict[str, Any] = field(default_factory=dict, compare=False)
+    kind: ClassVar[Kind] = "glmer"
+
+    @property
+    def theta(self) -> FloatArray:
+        """Covariance factors of the random effects on the link scale, in lme4's order."""
+        return self.fit.theta
+
+    @property
+    def nAGQ(self) -> int:
+        """Quadrature nodes; 1 is Laplace's approximation, 0 leaves it out for beta."""
+        return self.fit.n_quadrature
+
+    @property
+    def sigma(self) -> float:
+        """Square root of the dispersion; 1 for families without one."""
+        assert self.family is not None
+        return float(np.sqrt(self.fit.dispersion)) if self.family.has_dispersion else 1.0
+
+    @property
+    def dispersion(self) -> float:
+        """Theta of the negative binomials (glmmTMB's ``sigma()``); else phi."""
+        return self.fit.dispersion
+
+    @property
+    def criterion(self) -> float:
+        """-2 log-likelihood, approximated; with nAGQ > 1 less the saturated model's, as lme4."""
+        return self.fit.deviance
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood on lme4's scale."""
+        return -0.5 * self.fit.deviance
+
+    @property
+    def loglik_df(self) -> int:
+        """Fixed effects, theta, and a dispersion or negative binomial's theta."""
+        assert self.family is not None
+        own = self.family.has_dispersion or self.family.is_negative_binomial
+        return len(self.fit.beta) + len(self.fit.theta) + int(own)
+
+    @property
+    def deviance(self) -> float:
+        """Sum of squared deviance residuals given the random effects (R's ``deviance``)."""
+        return float(np.sum(np.asarray(self.residuals("deviance")) ** 2))
+
+    @property
+    def df_residual(self) -> int:
+        """Rows minus all parameters, as lme4 counts."""
+        return self.nobs - self.loglik_df
+
+    @property
+    def is_singular(self) -> bool:
+        """lme4's ``isSingular``: a diagonal of theta below 1e-4."""
+        return any(d.code == "singular" for d in self.fit.diagnostics)
+
+    @property
+    def optimum(self) -> Optimum:
+        """The optimiser's record: start, end, criterion, gradient, evaluations, log."""
+        return self.fit.optimum
+
+    @property
+    def statsmodels(self) -> Any:
+        """There is none: statsmodels has no maximum likelihood for these models."""
+        return None
+
+    def varcorr(self) -> VarCorr:
+        """Return the random effects' standard deviations and correlations."""
+        assert self.family is not None
+        random = self.design.random
+        made = make_varcorr(self.theta, 1.0, [r.group for r in random], [r.z.names for r in random])
+        return replace(made, sigma=self.sigma if self.family.has_dispersion else None)
+
+    def ranef(self) -> GroupFrames:
+        """Return the conditional modes per group; `.cond_sd` has their conditional SDs."""
+        if "ranef" not in self._cache:
+            sds = [np.sqrt(np.clip(np.einsum("jkk->jk", V), 0.0, None)) for V in self.fit.cond_cov]
+            self._cache["ranef"] = GroupFrames(
+                self._by_group(self.fit.b), GroupFrames(self._by_group(tuple(sds)))
+            )
+        result: GroupFrames = self._cache["ranef"]
+        return result
+
+    def coef(self) -> GroupFrames:
+        """Return fixed plus random effects per level, on the link scale."""
+        return GroupFrames(add_fixed(self._by_group(self.fit.b), self.fixef()))
+
+    def predict(
+        self,
+        newdata: Any = None,
+        re_form: Any = None,
+        allow_new_levels: bool = False,
+        type: str = "link",
+        averaged: bool = False,
+    ) -> pd.Series:
+        """Return predictions, conditional on the random effects or averaged over them.
+
+        Parameters
+        ----------
+        newdata : data frame, optional
+        re_form : None or False
+            None: with all estimated random effects; False (R's NA): with random effects of zero.
+        allow_new_levels : bool
+            Predict unseen groups with a random effect of zero.
+        type : {"link", "response"}
+            As R, the link scale by default.
+        averaged : bool
+            Population averages: the mean response, integrated over the random effects'
+            distribution. Not the response of a group with random effects of zero, which
+            ``re_form=False, type="response"`` gives.
+        """
+        return predict_glmm(self, newdata, re_form, allow_new_levels, type, averaged)
+
+    def fit_record(self, design: Design) -> GlmmFit:
+        """Return the record of another design."""
+        assert self.family is not None
+        data = as_glmm_data(design, self.family)
+        return fit_glmm(data, n_quadrature=self.fit.n_quadrature, control=self.control)
+
+    @property
+    def _fitted_values(self) -> FloatArray:
+        if "fitted" not in self._cache:
+            assert self.family is not None
+            self._cache["fitted"] = self.family.inverse(linear_predictor(self, True))
+        values: FloatArray = self._cache["fitted"]
+        return values
+
+    def _by_group(self, arrays: tuple[FloatArray, ...]) -> dict[str, pd.DataFrame]:
+        random = self.design.random
+        return gather_by_group(
+            arrays,
+            [r.group for r in random],
+            [r.levels for r in random],
+            [r.z.names for r in random],
+        )
+
+
+def as_glmm_data(design: Design, family: Family) -> GlmmData:
+    """Return a design as the engine takes it."""
+    return GlmmData(
+        y=design.y,
+        X=design.X,
+        terms=as_lmm_data(design).terms,
+        family=family,
+        trials=design.trials,
+        weights=design.weights,
+        offset=design.offset,
+    )
+
+
+def fitted_family(family: Family, record: GlmmFit) -> Family:
+    """Return the family with the negative binomial's theta that was estimated."""
+    return replace(family, theta=record.dispersion) if family.is_negative_binomial else family

@@ -1,0 +1,87 @@
+"""Cluster-robust covariances of generalised linear mixed models.
+
+With g_c the derivative of cluster c's part of the marginal log-likelihood by all parameters
+(theta, beta, the family's own) and H the Hessian of the whole,
+
+    V = f H^-1 (sum_c g_c g_c') H^-1        f = 1 (CR0), G / (G - 1) (CR1)
+
+of which the block of beta is reported (White 1982, Econometrica 50; R's ``merDeriv`` with
+``sandwich``). A cluster must hold whole levels of the grouping factor, because the likelihood of a
+level does not split.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlpool.errors import DataError, NotSupportedError
+from mlpool.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.models.covariance import VcovChoice
+
+_FACTORS = ("CR0", "CR1", "HC0", "HC1", "vcovCL")
+
+
+def glmm_robust_vcov(model: Any, choice: VcovChoice) -> FloatArray:
+    """Return the robust covariance of beta (p, p).
+
+    Raises
+    ------
+    NotSupportedError
+        Without clusters, for several ways of clustering, other types than CR0 and CR1, models with
+        several grouping factors, or nAGQ = 0.
+    DataError
+        If a level of the grouping factor lies in several clusters.
+    """
+    _check_supported(model, choice)
+    codes, n_clusters = choice.clusters[0], choice.n_clusters[0]
+    random = model.design.random[0]
+    cluster_of = _cluster_of_levels(random.codes, len(random.levels), codes, random.group)
+    inference = model.fit.inference()
+    scores = model.fit.scores()
+    total = np.zeros((n_clusters, scores.shape[1]))
+    np.add.at(total, cluster_of, scores)
+    half = inference.hessian / 2.0
+    free = np.flatnonzero(np.any(half != 0.0, axis=0))
+    inverse = np.zeros_like(half)
+    inverse[np.ix_(free, free)] = np.linalg.inv(half[np.ix_(free, free)])
+    vcov = inverse @ (total.T @ total) @ inverse
+    if choice.kind not in ("CR0", "HC0"):
+        vcov = vcov * n_clusters / (n_clusters - 1.0)
+    k, p = len(model.theta), len(model.fit.beta)
+    return np.asarray(vcov[k : k + p, k : k + p])
+
+
+def _check_supported(model: Any, choice: VcovChoice) -> None:
+    if not choice.clusters:
+        raise NotSupportedError(
+            f"vcov={choice.label!r} needs cluster= for a mixed model: rows of a group are not "
+            "independent. cluster= may be the grouping factor itself."
+        )
+    if len(choice.clusters) > 1:
+        raise NotSupportedError("glmer has cluster-robust standard errors for one cluster= only.")
+    if choice.kind not in _FACTORS:
+        raise NotSupportedError(
+            f"vcov={choice.label!r} is not available for glmer; use 'CR0' or 'CR1'."
+        )
+    if len({r.group for r in model.design.random}) > 1:
+        raise NotSupportedError(
+            "Cluster-robust standard errors of glmer need one grouping factor; with several the "
+            "likelihood does not split into clusters."
+        )
+    if model.nAGQ == 0:
+        raise NotSupportedError("Cluster-robust standard errors need nAGQ=1 or more.")
+
+
+def _cluster_of_levels(levels: IntArray, n_levels: int, codes: IntArray, group: str) -> IntArray:
+    found = np.full(n_levels, -1, dtype=np.int64)
+    found[levels] = codes
+    if np.any(found[levels] != codes):
+        raise DataError(
+            f"A level of {group!r} lies in several clusters; cluster= must be {group!r} itself or "
+            "groups of its levels."
+        )
+    return found

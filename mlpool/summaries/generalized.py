@@ -1,0 +1,89 @@
+"""``print`` and ``summary`` of ``glmer`` as lme4 prints them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.inference.wald import wald
+from mlpool.summaries.grids import coefficient_text, quantile_text, vector_text
+from mlpool.summaries.mixed import (
+    correlation_text,
+    criterion_line,
+    model_lines,
+    size_line,
+    varcorr_text,
+    warning_lines,
+)
+from mlpool.summaries.record import Summary
+from mlpool.summaries.rnumbers import five_numbers, format_numbers, signif, zapsmall
+
+_DIGITS = 4
+_MOST_CORRELATIONS = 20
+
+
+def print_generalized(m: Any) -> str:
+    """Return lme4's ``print(m)``."""
+    lines = [*_title(m), criterion_line(m, summary=False)]
+    lines += ["Random effects:", varcorr_text(m.varcorr(), digits=_DIGITS), size_line(m)]
+    lines += [
+        "Fixed Effects:",
+        vector_text(m.names, format_numbers(list(m.fixef()), _DIGITS), gap=2),
+    ]
+    return "\n".join(lines + warning_lines(m, summary=False))
+
+
+def summarise_generalized(m: Any, correlation: bool | None = None) -> Summary:
+    """Return lme4's ``summary(m)``.
+
+    Parameters
+    ----------
+    m : GeneralizedLinearMixedModel
+    correlation : bool, optional
+        Whether to print the correlations of the fixed effects; None: up to 20 of them.
+    """
+    w = wald(m.fixef().to_numpy(), m.se.to_numpy(), np.inf)
+    table = np.column_stack([w.estimate, w.se, w.statistic, w.p])
+    letter = "t" if m.family.has_dispersion else "z"
+    header = ["Estimate", "Std. Error", f"{letter} value", "Pr(>|z|)"]
+    scaled = np.asarray(m.residuals("pearson", scaled=True))
+    lines = [*_title(m), "", criterion_line(m, summary=True), "", "Scaled residuals: "]
+    lines += [quantile_text(zapsmall(five_numbers(scaled), _DIGITS + 1), _DIGITS), ""]
+    lines += ["Random effects:", varcorr_text(m.varcorr(), digits=_DIGITS, variances=True)]
+    lines += [
+        size_line(m),
+        "",
+        "Fixed effects:",
+        coefficient_text(table, m.names, header, digits=_DIGITS, has_p=True),
+    ]
+    p = len(m.names)
+    if p > 1 and (correlation or (correlation is None and p <= _MOST_CORRELATIONS)):
+        lines += ["", "Correlation of Fixed Effects:", correlation_text(m)]
+    said = warning_lines(m, summary=True)
+    return Summary(
+        text="\n".join(lines + said) + "\n" * bool(said),
+        coefficients=pd.DataFrame(table, index=m.names, columns=header),
+        sigma=m.sigma,
+    )
+
+
+def _title(m: Any) -> list[str]:
+    nodes = m.nAGQ
+    how = "Laplace Approximation"
+    if nodes != 1:
+        how = f"Adaptive Gauss-Hermite Quadrature, nAGQ = {nodes}"
+    return [
+        f"Generalized linear mixed model fit by maximum likelihood ({how}) ['glmerMod']",
+        f" Family: {_family_name(m)}  ( {m.family.link} )",
+        *model_lines(m),
+    ]
+
+
+def _family_name(m: Any) -> str:
+    if m.family.name == "nbinom2":
+        return f"Negative Binomial({signif(m.dispersion, 5):g})"
+    if m.family.name == "nbinom1":
+        return f"nbinom1({signif(m.dispersion, 5):g})"
+    return str(m.family.name)

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
         r2,
         reliability,
     )
+    from mlpool.plots import check_model, plot, plot_icc, plot_shrinkage, theme_mlpool
+    from mlpool.pooling import PoolingComparison, compare_pooling
     from mlpool.robust import coef_test, wald_test, wild_bootstrap
     from mlpool.summaries import display, summary
     from mlpool.teaching import (
@@ -99,6 +101,9 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "compare_parameters",
     "summary",
     "display",
+    # three poolings of one question
+    "compare_pooling",
+    "PoolingComparison",
     # tests that hold with few clusters
     "coef_test",
     "wald_test",
@@ -110,6 +115,12 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "reliability",
     "model_performance",
     "compare_performance",
+    # look
+    "plot",
+    "check_model",
+    "plot_shrinkage",
+    "plot_icc",
+    "theme_mlpool",
     # data
     "load_data",
     "datasets",
@@ -173,6 +184,8 @@ _HOME = {
         "r2",
         "reliability",
     ),
+    "mlpool.plots": ("check_model", "plot", "plot_icc", "plot_shrinkage", "theme_mlpool"),
+    "mlpool.pooling": ("PoolingComparison", "compare_pooling"),
     "mlpool.robust": ("coef_test", "wald_test", "wild_bootstrap"),
     "mlpool.summaries": ("display", "summary"),
     "mlpool.teaching": (

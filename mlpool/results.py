@@ -135,6 +135,12 @@ class ResultFrame:
         """Return a copy of the raw, unrounded frame."""
         return self.data.copy()
 
+    def plot(self, **options: Any) -> Any:
+        """Return :func:`mlpool.plot` of this table."""
+        from mlpool.plots import plot
+
+        return plot(self, **options)
+
     def to_native(self) -> Any:
         """Return the raw frame in the kind the model's data came in (pandas, polars, pyarrow)."""
         columns = {str(name): self.data[name].to_list() for name in self.data.columns}

@@ -22,7 +22,7 @@ ROWS = (
     ("inference", "sources"),
     ("models",),
     ("parameters", "summaries", "estimates", "performance", "teaching"),
-    ("robust",),
+    ("robust", "pooling"),
     ("plots",),
     ("cli", "__init__", "__main__"),
 )
@@ -35,6 +35,8 @@ BRIDGES = {
     ("models", "parameters"),
     ("models", "summaries"),
     ("results", "plots"),
+    ("pooling", "plots"),
+    ("models", "plots"),
 }
 """(from, to): allowed inside functions only."""
 

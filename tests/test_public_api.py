@@ -15,6 +15,8 @@ NAMES = {
     "fixef ranef coef vcov VarCorr standard_error p_value get_parameters",
     "simulate refit update",
     "model_parameters compare_parameters summary display",
+    "plot check_model plot_shrinkage plot_icc theme_mlpool",
+    "compare_pooling PoolingComparison",
     "coef_test wald_test wild_bootstrap",
     "icc r2 get_variance reliability model_performance compare_performance",
     "load_data datasets factor model_matrix",

@@ -284,6 +284,12 @@ class FittedModel:
 
         return model_parameters(self, **options)
 
+    def plot(self, **options: Any) -> Any:
+        """Return the panels of :func:`mlpool.check_model` as one plot."""
+        from mlpool.plots import plot
+
+        return plot(self, **options)
+
     def summary(self, **options: Any) -> Summary:
         """Return R's ``summary()``; printing it gives R's text."""
         from mlpool.summaries import summarise

@@ -1,0 +1,213 @@
+"""Forest plots of coefficients, and caterpillars of group-level effects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import OptionError
+from mlpool.plots.grammar import (
+    LINE_COLOUR,
+    MAX_LABELS,
+    colours,
+    geom_options,
+    grammar,
+    ordered,
+    theme_mlpool,
+)
+
+
+def plot_parameters(
+    result: Any,
+    *,
+    show_intercept: bool = False,
+    effects: str = "fixed",
+    point: dict[str, Any] | None = None,
+) -> Any:
+    """Draw a forest plot of ``model_parameters``: a dot and an interval per coefficient.
+
+    Parameters
+    ----------
+    result : ResultFrame
+        Of :func:`mlpool.model_parameters`.
+    show_intercept : bool
+        The intercept is left out by default: its scale hides the others.
+    effects : {"fixed", "random", "all"}
+        Which rows of a mixed model to draw.
+    point : dict, optional
+        Settings of the dots and intervals (``color``, ``size`` ...).
+
+    Returns
+    -------
+    plotnine.ggplot
+
+    Raises
+    ------
+    OptionError
+        If no row is left to draw.
+    """
+    g = grammar()
+    frame, labels = _rows(result, show_intercept, effects)
+    is_ratio = bool(result.metadata.get("exponentiate"))
+    frame = frame.assign(Label=ordered(labels, list(dict.fromkeys(labels))[::-1]))
+    settings = geom_options("point", point, color=LINE_COLOUR)
+    layer = g.geom_pointrange if _has_intervals(frame) else g.geom_point
+    bounds = {"ymin": "CI_low", "ymax": "CI_high"} if _has_intervals(frame) else {}
+    plot = (
+        g.ggplot(frame, g.aes(x="Label", y="Coefficient", **bounds))
+        + g.geom_hline(yintercept=1.0 if is_ratio else 0.0, linetype="dashed", color="grey")
+        + layer(**settings)
+        + g.coord_flip()
+        + g.labs(x="", y=_estimate_name(result))
+        + theme_mlpool()
+    )
+    if is_ratio:
+        plot = plot + g.scale_y_log10()
+    if effects == "all":
+        plot = plot + g.facet_wrap("Effects", scales="free", ncol=1)
+    return plot
+
+
+def plot_comparison(result: Any, *, show_intercept: bool = False) -> Any:
+    """Draw the coefficients of several models beside each other, one colour per model.
+
+    Parameters
+    ----------
+    result : ResultFrame
+        Of :func:`mlpool.compare_parameters`.
+    show_intercept : bool
+
+    Returns
+    -------
+    plotnine.ggplot
+    """
+    g = grammar()
+    frame = long_comparison(result)
+    if not show_intercept:
+        frame = frame[frame["Parameter"] != "(Intercept)"]
+    names = list(dict.fromkeys(frame["Label"]))
+    models = list(result.metadata["models"])
+    frame = frame.assign(
+        Label=ordered(frame["Label"], names[::-1]), Model=ordered(frame["Model"], models)
+    )
+    plot = (
+        g.ggplot(frame, g.aes("Label", "Coefficient", ymin="CI_low", ymax="CI_high", color="Model"))
+        + g.geom_hline(yintercept=0.0, linetype="dashed", color="grey")
+        + g.geom_pointrange(position=g.position_dodge(width=0.5))
+        + g.coord_flip()
+        + g.labs(x="", y="Coefficient")
+        + theme_mlpool()
+    )
+    if len(models) <= 8:
+        plot = plot + g.scale_color_manual(values=colours(len(models)))
+    return plot
+
+
+def plot_grouplevel(
+    result: Any,
+    *,
+    sort: bool = True,
+    line: dict[str, Any] | None = None,
+    point: dict[str, Any] | None = None,
+) -> Any:
+    """Draw group-level estimates as a caterpillar: levels on one axis, intervals along the other.
+
+    Parameters
+    ----------
+    result : ResultFrame
+        Of :func:`mlpool.estimate_grouplevel`.
+    sort : bool
+        Order the levels by their estimate (with several parameters: by the first).
+    line, point : dict, optional
+        Settings of the intervals and of the dots.
+
+    Returns
+    -------
+    plotnine.ggplot
+    """
+    g = grammar()
+    frame = _with_levels(result.to_pandas(), sort)
+    parameters = list(dict.fromkeys(frame["Parameter"]))
+    several_groups = frame["Group"].nunique() > 1
+    colour = {"color": "Parameter"} if len(parameters) > 1 else {}
+    fixed = {} if colour else {"color": LINE_COLOUR}
+    bounds = "CI_low" in frame
+    plot = g.ggplot(frame, g.aes("Row", "Coefficient", **colour))
+    if not bounds or result.metadata.get("type", "random") == "random":
+        plot = plot + g.geom_hline(yintercept=0.0, linetype="dashed", color="grey")
+    dodge = {"position": g.position_dodge(width=0.5)} if colour else {}
+    thin = len(set(frame["Level"])) > MAX_LABELS
+    if bounds:
+        plot = plot + g.geom_linerange(
+            g.aes(ymin="CI_low", ymax="CI_high"),
+            **geom_options("line", line, size=0.3 if thin else 0.6, alpha=0.6, **fixed),
+            **dodge,
+        )
+    plot = plot + g.geom_point(
+        **geom_options("point", point, size=0.6 if thin else 1.8, **fixed), **dodge
+    )
+    labels = dict(zip(frame["Row"].astype(str), frame["Level"].astype(str), strict=True))
+    plot = plot + g.scale_x_discrete(labels=lambda rows: [labels.get(str(r), "") for r in rows])
+    plot = plot + g.coord_flip() + g.labs(x="Level", y="Coefficient") + theme_mlpool()
+    if several_groups:
+        plot = plot + g.facet_wrap("Group", scales="free")
+    if colour:
+        plot = plot + g.scale_color_manual(values=colours(min(len(parameters), 8)))
+    if thin:
+        plot = plot + g.theme(axis_text_y=g.element_blank(), panel_grid_major_y=g.element_blank())
+    return plot
+
+
+def long_comparison(result: Any) -> Any:
+    """Return ``compare_parameters`` with one row per model and coefficient."""
+    frame = result.to_pandas()
+    parts = []
+    for model in result.metadata["models"]:
+        own = {c: f"{c}.{model}" for c in ("Coefficient", "CI_low", "CI_high")}
+        part = pd.DataFrame(
+            {name: frame[column] for name, column in own.items() if column in frame}
+        )
+        part.insert(0, "Parameter", frame["Parameter"].to_numpy())
+        part.insert(1, "Label", list(getattr(result.layout, "labels", frame["Parameter"])))
+        part["Model"] = str(model)
+        parts.append(part)
+    long = pd.concat(parts, ignore_index=True)
+    return long[np.isfinite(long["Coefficient"])]
+
+
+def _rows(result: Any, show_intercept: bool, effects: str) -> tuple[pd.DataFrame, list[str]]:
+    frame = result.to_pandas()
+    labels = pd.Series(result.layout.labels, index=frame.index)
+    keep = pd.Series(True, index=frame.index)
+    if "Effects" in frame and effects != "all":
+        keep &= frame["Effects"] == effects
+    if not show_intercept:
+        keep &= labels != "(Intercept)"
+    if not keep.any():
+        raise OptionError(
+            "There is nothing to draw: the table has no such coefficients but the intercept; use "
+            "show_intercept=True."
+        )
+    return frame[keep], list(labels[keep])
+
+
+def _has_intervals(frame: pd.DataFrame) -> bool:
+    return "CI_low" in frame and bool(np.isfinite(frame["CI_low"]).any())
+
+
+def _estimate_name(result: Any) -> str:
+    return str(getattr(result.layout, "coefficient", "Coefficient"))
+
+
+def _with_levels(frame: pd.DataFrame, sort: bool) -> pd.DataFrame:
+    """Add ``Row``: group and level as one categorical, in level order or by the first estimate."""
+    frame = frame.reset_index(drop=True)
+    keys = frame["Group"].astype(str) + "\u241f" + frame["Level"].astype(str)
+    first = frame["Parameter"] == frame.groupby("Group")["Parameter"].transform("first")
+    order = frame[first].assign(key=keys[first])
+    if sort:
+        order = order.sort_values(["Group", "Coefficient"], kind="stable")
+    levels = list(dict.fromkeys(order["key"])) if sort else list(dict.fromkeys(keys))[::-1]
+    return frame.assign(Row=pd.Categorical(keys, categories=levels))

@@ -1,0 +1,111 @@
+"""`plot`: which picture belongs to which result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mlpool.errors import NotSupportedError, OptionError
+from mlpool.models.fitted import FittedModel
+from mlpool.parameters.layout import ParametersLayout
+from mlpool.plots.checks import ModelChecks, check_model
+from mlpool.plots.coefficients import plot_comparison, plot_grouplevel, plot_parameters
+from mlpool.plots.performance import plot_performance, plot_reliability
+from mlpool.plots.pooling import plot_pooling
+from mlpool.plots.predictions import VALUES, plot_grid
+from mlpool.pooling.compare import PoolingComparison
+from mlpool.results import ResultFrame
+
+
+def plot(x: Any, **options: Any) -> Any:
+    """Draw a result; add to it as to any plotnine plot.
+
+    Parameters
+    ----------
+    x : result or model
+        ``model_parameters`` and ``compare_parameters`` (forest plots), ``estimate_*`` (lines with
+        ribbons, dots with intervals, caterpillars), ``compare_pooling`` (``kind="shrinkage"``,
+        ``"lines"``, ``"panels"``, ``"size"``), ``compare_performance``, ``reliability``, or a
+        fitted model (its :func:`mlpool.check_model` panels).
+    **options
+        Of that kind of plot: ``line={"color": "red", "alpha": 0.1}``, ``ribbon="none"``,
+        ``point=``, ``show_data=True`` ...
+
+    Returns
+    -------
+    plotnine.ggplot
+        Not yet drawn: ``mlpool.plot(x) + labs(y="math")``.
+
+    Raises
+    ------
+    NotSupportedError
+        If plotnine is missing, or there is no picture of `x`.
+    OptionError
+        For options the plot does not have.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("Reaction ~ Days", mlpool.load_data("sleepstudy"))
+    >>> type(mlpool.plot(mlpool.model_parameters(m))).__name__
+    'ggplot'
+    """
+    draw = _find(x)
+    try:
+        return draw(x, **options)
+    except TypeError as error:
+        name = str(error).partition("unexpected keyword argument ")[2]
+        if not name or f"{draw.__name__}()" not in str(error):
+            raise
+        raise OptionError(f"this plot has no option {name}; see help(mlpool.plot).") from None
+
+
+def _find(x: Any) -> Callable[..., Any]:
+    if isinstance(x, PoolingComparison):
+        return plot_pooling
+    if isinstance(x, ModelChecks):
+        return _plot_checks
+    if isinstance(x, FittedModel):
+        return _plot_model
+    own = getattr(x, "_ggplot", None)
+    if callable(own):
+        return lambda _, **options: own(**options)
+    if isinstance(x, ResultFrame):
+        found = _find_table(x)
+        if found is not None:
+            return found
+    raise NotSupportedError(
+        f"There is no picture of {_what(x)}; plot() draws tables of parameters, estimates, "
+        "poolings and performance, and models."
+    )
+
+
+def _find_table(x: ResultFrame) -> Callable[..., Any] | None:
+    kind = x.metadata.get("kind")
+    if kind == "compare_performance":
+        return plot_performance
+    if kind == "reliability":
+        return plot_reliability
+    if "models" in x.metadata and "Parameter" in x:
+        return plot_comparison
+    if {"Group", "Level", "Coefficient"} <= set(x.columns):
+        return plot_grouplevel
+    if isinstance(x.layout, ParametersLayout):
+        return plot_parameters
+    if any(name in x for name in VALUES):
+        return plot_grid
+    return None
+
+
+def _plot_checks(checks: ModelChecks, **options: Any) -> Any:
+    return checks.plot(**options)
+
+
+def _plot_model(model: FittedModel, **options: Any) -> Any:
+    return check_model(model, **options).plot()
+
+
+def _what(x: Any) -> str:
+    if isinstance(x, ResultFrame):
+        return f"a table with the columns {', '.join(map(str, x.columns))}"
+    return f"a {type(x).__name__}"

@@ -1,0 +1,95 @@
+"""plotnine, imported when the first plot is made, and the look that all plots share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlpool.errors import NotSupportedError, OptionError, nearest_names
+
+PALETTE = (
+    "#D55E00", "#009E73", "#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#8C6D31", "#000000",
+)  # fmt: skip
+"""Colours that colour-blind readers tell apart (Okabe & Ito 2008), red and green-blue first."""
+
+MAX_COLOURS = 8
+"""Levels beyond this share one colour, and no legend is drawn: nobody could read it."""
+
+MAX_LABELS = 60
+"""Levels beyond this stand on an axis without labels."""
+
+LINE_COLOUR = "#0072B2"
+
+
+def grammar() -> Any:
+    """Return the plotnine module.
+
+    Raises
+    ------
+    NotSupportedError
+        If it is not installed.
+    """
+    try:
+        import plotnine
+    except ImportError:
+        raise NotSupportedError(
+            "Plots need plotnine, which is not installed; run: pip install 'mlpool[plot]'"
+        ) from None
+    return plotnine
+
+
+def theme_mlpool(base_size: float = 11) -> Any:
+    """Return the theme of all plots: light, with thin grid lines."""
+    g = grammar()
+    return g.theme_minimal(base_size=base_size) + g.theme(
+        panel_grid_minor=g.element_blank(),
+        plot_title=g.element_text(weight="bold"),
+        strip_text=g.element_text(weight="bold"),
+    )
+
+
+def geom_options(name: str, given: Mapping[str, Any] | None, **defaults: Any) -> dict[str, Any]:
+    """Return a layer's settings: the defaults, changed by what the user gave.
+
+    ``linewidth`` and ``colour`` are R's words for plotnine's ``size`` and ``color``.
+
+    Raises
+    ------
+    OptionError
+        If `given` is no dict or names a setting that geoms do not have.
+    """
+    if given is None:
+        return defaults
+    if not isinstance(given, Mapping):
+        raise OptionError(f"{name} must be a dict such as {{'color': 'red'}}; got {given!r}.")
+    words = {"linewidth": "size", "colour": "color"}
+    result = dict(defaults)
+    known = ("alpha", "color", "fill", "linetype", "shape", "size", "stroke", "width", "height")
+    for key, value in given.items():
+        setting = words.get(key, key)
+        if setting not in known:
+            raise OptionError(f"{name} has no setting {key!r}.{nearest_names(key, known)}")
+        result[setting] = value
+    return result
+
+
+def colours(n: int) -> list[str]:
+    """Return n colours of the palette.
+
+    Raises
+    ------
+    ValueError
+        If `n` is larger than the palette (callers drop the colours then).
+    """
+    if n > MAX_COLOURS:
+        raise ValueError(f"{n} colours asked of a palette of {MAX_COLOURS}")
+    return list(PALETTE[:n])
+
+
+def ordered(values: Any, levels: Any = None) -> Any:
+    """Return strings as a categorical whose levels keep the order of the table."""
+    import pandas as pd
+
+    text = [str(v) for v in values]
+    names = list(dict.fromkeys(text)) if levels is None else [str(v) for v in levels]
+    return pd.Categorical(text, categories=names)

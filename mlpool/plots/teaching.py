@@ -1,0 +1,104 @@
+"""Figures that lectures draw by hand: shrinkage of a fitted model, strips of three ICCs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import NotSupportedError, OptionError
+from mlpool.models.simulate import generator
+from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
+from mlpool.plots.pooling import plot_pooling
+
+
+def plot_shrinkage(model: Any, n: int = 20, *, parameter: str | None = None) -> Any:
+    """Draw how far partial pooling moves the smallest groups' own estimates.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        With one grouping factor.
+    n : int
+        Number of groups, the smallest first.
+    parameter : str, optional
+        The coefficient; the intercept by default.
+
+    Returns
+    -------
+    plotnine.ggplot
+        One arrow per group from no pooling to partial pooling; a dashed line at the overall
+        estimate.
+
+    Raises
+    ------
+    NotSupportedError
+        For models without random effects or with several grouping factors.
+    """
+    from mlpool.pooling.compare import comparison_of
+
+    if getattr(model, "kind", "") != "lmer":
+        raise NotSupportedError("plot_shrinkage needs a linear mixed model, as lmer() fits it.")
+    return plot_pooling(comparison_of(model), kind="shrinkage", n=n, parameter=parameter)
+
+
+def plot_icc(
+    icc: Sequence[float] = (0.05, 0.5, 0.95),
+    *,
+    n_groups: int = 10,
+    group_size: int = 30,
+    seed: Any = 1,
+) -> Any:
+    """Draw simulated groups at several intraclass correlations: what an ICC looks like.
+
+    Parameters
+    ----------
+    icc : sequence of float
+        Shares of the variance between groups, each from 0 to 1; the total variance is 1.
+    n_groups, group_size : int
+    seed : int, SeedSequence or Generator, optional
+
+    Returns
+    -------
+    plotnine.ggplot
+        A panel per ICC: points by group, group means as bars, the overall mean dashed.
+
+    Raises
+    ------
+    OptionError
+        For shares outside 0 .. 1, or fewer than two groups or rows.
+    """
+    shares = [float(v) for v in icc]
+    if not shares or any(not 0.0 <= v <= 1.0 for v in shares):
+        raise OptionError(f"icc must hold numbers from 0 to 1; got {list(icc)!r}.")
+    if n_groups < 2 or group_size < 2:
+        raise OptionError("plot_icc needs at least two groups of two rows.")
+    g = grammar()
+    rng = generator(seed)
+    codes = np.repeat(np.arange(n_groups), group_size)
+    between, within = rng.normal(size=n_groups), rng.normal(size=codes.size)
+    names = [f"ICC = {v:.2f}" for v in shares]
+    parts = [
+        pd.DataFrame(
+            {"ICC": name, "Group": codes + 1,
+             "y": np.sqrt(share) * between[codes] + np.sqrt(1.0 - share) * within}
+        )
+        for name, share in zip(names, shares, strict=True)
+    ]  # fmt: skip
+    data = pd.concat(parts, ignore_index=True)
+    data["ICC"] = ordered(data["ICC"], names)
+    means = data.groupby(["ICC", "Group"], observed=True, as_index=False)["y"].mean()
+    data["Group"], means["Group"] = ordered(data["Group"]), ordered(means["Group"])
+    return (
+        g.ggplot(data, g.aes("Group", "y"))
+        + g.geom_hline(yintercept=0.0, linetype="dashed", color="grey")
+        + g.geom_point(
+            alpha=0.35, size=1.0, position=g.position_jitter(width=0.15, height=0, random_state=1)
+        )
+        + g.geom_point(data=means, color=LINE_COLOUR, shape="_", size=6, stroke=1.4)
+        + g.facet_wrap("ICC")
+        + g.labs(x="Group", y="y")
+        + theme_mlpool()
+    )

@@ -48,8 +48,6 @@ def check_quadrature(value: Any, design: Design) -> int:
         raise OptionError(
             f"nAGQ must be 0, 1 (Laplace) or a number of quadrature nodes; got {value!r}."
         )
-    if value > 1:
-        raise NotSupportedError("nAGQ > 1 is not available yet; use nAGQ=1.")
     is_scalar = len(design.random) == 1 and design.random[0].z.shape[1] == 1
     if value > 1 and not is_scalar:
         raise NotSupportedError(

@@ -20,7 +20,7 @@ from tolerances import ABS_GLMM, ABS_GLMM_LOGLIK, REL_GLMM, REL_GLMM_SE
 
 _FOLDER = find_shared()
 CASES = {c["id"]: c for c in load_cases(_FOLDER, "glmm")} if _FOLDER else {}
-IDS = sorted(n for n, c in CASES.items() if c["nAGQ"] == 1) or ["absent"]
+IDS = sorted(CASES) or ["absent"]
 
 
 @cache

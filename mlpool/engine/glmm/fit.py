@@ -11,9 +11,10 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from mlpool.engine.glmm.curvature import difference_hessian, scoring
-from mlpool.engine.glmm.laplace import Laplace, State, conditional_vcov, slopes_of
+from mlpool.engine.glmm.laplace import Laplace, State, conditional_vcov
 from mlpool.engine.glmm.modes import find_modes
 from mlpool.engine.glmm.problem import Problem, check_finite
+from mlpool.engine.glmm.quadrature import Quadrature
 from mlpool.engine.glmm.search import Found, minimise
 from mlpool.engine.glmm.types import GlmmData, GlmmFit, Inference
 from mlpool.engine.threads import blas_threads
@@ -62,6 +63,8 @@ def fit_glmm(data: GlmmData, *, n_quadrature: int = 1, control: Control | None =
 
 def make_objective(problem: Problem, n_quadrature: int) -> Laplace:
     """Return the criterion asked for."""
+    if n_quadrature > 1:
+        return Quadrature(problem, n_quadrature)
     return Laplace(problem, joint=n_quadrature == 0)
 
 
@@ -299,13 +302,12 @@ class SecondDerivatives:
         """Return each level's derivatives of the log-likelihood by (theta, beta, log phi)."""
         problem = self.objective.problem
         state = self.objective.state(self.x)
-        slopes = slopes_of(problem, state)
+        slopes = self.objective.slopes(state)
         part = problem.effects.parts[0]
         k, p = problem.k, problem.p
         out = np.empty((part.n_levels, len(self.x)))
         where, row, col = problem.entries(problem.effects.order[0])
-        GL = np.einsum("abj,bc->acj", slopes.random[0], state.factors[0])
-        out[:, where] = GL[row, col].T
+        out[:, where] = slopes.random[0][row, col].T
         for c in range(p):
             out[:, k + c] = part.level_sums(problem.XT[c] * slopes.fixed)
         out[:, k : k + p] = out[:, k : k + p] @ problem.R

@@ -62,7 +62,7 @@ class Slopes:
     fixed : ndarray of shape (n,)
         By each row's fixed part of eta.
     random : tuple of ndarray (q, q, J)
-        The bracket of dD/dLambda per level; of the core's factors summed, (q, q, 1).
+        dD/dLambda per level; of the core's factors summed, (q, q, 1).
     shape : ndarray of shape (n,) or None
     """
 
@@ -120,13 +120,18 @@ class Laplace:
     def gradient(self, state: State) -> FloatArray:
         """Return dD/dx."""
         problem = self.problem
-        slopes = slopes_of(problem, state, joint=self.joint)
-        out = [theta_gradient(problem, state.factors, [G.sum(axis=2) for G in slopes.random])]
+        slopes = self.slopes(state)
+        out = [theta_gradient(problem, [G.sum(axis=2) for G in slopes.random])]
         if not self.joint:
             out.append(problem.XT @ slopes.fixed)
         if slopes.shape is not None:
             out.append(np.array([slopes.shape.sum()]))
         return np.concatenate(out)
+
+
+    def slopes(self, state: State) -> Slopes:
+        """Return the derivatives by rows and levels."""
+        return slopes_of(self.problem, state, joint=self.joint)
 
 
 def slopes_of(problem: Problem, state: State, *, joint: bool = False) -> Slopes:
@@ -146,14 +151,18 @@ def slopes_of(problem: Problem, state: State, *, joint: bool = False) -> Slopes:
         shape = -2.0 * by_shape.loglik + d * by_shape.weight + moved * by_shape.score
     e = effects.by_factor(state.modes.e)
     random = []
-    for K, own, later in zip(
-        information_blocks(state.elimination), e, effects.by_factor(t), strict=True
+    for lam, K, own, later in zip(
+        state.factors,
+        information_blocks(state.elimination),
+        e,
+        effects.by_factor(t),
+        strict=True,
     ):
         cross = later[:, None] * own[None]
         change = cross + transpose(cross) - 2.0 * own[:, None] * own[None]
         if K.shape[2] == 1 and change.shape[2] != 1:
             change = change.sum(axis=2, keepdims=True)
-        random.append(2.0 * K + change)
+        random.append(np.einsum("abj,bc->acj", 2.0 * K + change, lam))
     return Slopes(fixed=r - 2.0 * values.score, random=tuple(random), shape=shape)
 
 
@@ -175,14 +184,12 @@ def _implicit(
     return v, t, gamma @ problem.XT
 
 
-def theta_gradient(
-    problem: Problem, factors: tuple[FloatArray, ...], G: list[FloatArray]
-) -> FloatArray:
-    """Return dD/dtheta from the brackets G (q, q) of dD/dLambda = G Lambda."""
+def theta_gradient(problem: Problem, slopes: list[FloatArray]) -> FloatArray:
+    """Return dD/dtheta from dD/dLambda (q, q) of every factor."""
     out = np.empty(problem.k)
-    for f, Lam, bracket in zip(problem.effects.order, factors, G, strict=True):
+    for f, slope in zip(problem.effects.order, slopes, strict=True):
         where, row, col = problem.entries(f)
-        out[where] = (bracket @ Lam)[row, col]
+        out[where] = slope[row, col]
     return out
 
 

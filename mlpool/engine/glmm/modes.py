@@ -21,12 +21,17 @@ from scipy.linalg import cho_factor, cho_solve
 
 from mlpool.engine.cholesky import Elimination, Reduced
 from mlpool.engine.glmm.problem import Problem
+from mlpool.engine.glmm.rows import RowValues
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray
 
 MAX_STEPS, MAX_HALVINGS = 100, 40
 DECREMENT = 1e-9
 """Squared length of a Newton step, in SDs of the modes, after which the next would be rounding."""
+DECREMENT_CURVED = 1e-12
+"""The same where weights are not those of a canonical link: convergence is slower at first."""
+DECREMENT_SCORING = 1e-17
+"""The same where Fisher's weights stand in for negative ones: convergence is linear."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +106,7 @@ def find_modes(  # noqa: PLR0913 - one argument per symbol of h
     here = _starting_point(problem, factors, gamma, shape, start)
     for step in range(1, MAX_STEPS + 1):
         values = problem.rows.values(here.eta, shape)
-        w = problem.step_weights(values, here.eta, shape)
+        w, limit = _weights(problem, values, here.eta, shape)
         elimination = problem.effects.eliminate(w, factors)
         towards = problem.effects.dot(here.b)
         if joint:
@@ -110,7 +115,7 @@ def find_modes(  # noqa: PLR0913 - one argument per symbol of h
         if not joint:
             new_gamma = here.gamma
         decrement = _decrement(problem, here, b, new_gamma, values.score)
-        small = decrement < DECREMENT
+        small = decrement < limit
         here = _line_search(problem, here, (b, e, new_gamma), shape, lenient=small)
         if small:
             return Modes(
@@ -121,6 +126,19 @@ def find_modes(  # noqa: PLR0913 - one argument per symbol of h
         f"not converge in {MAX_STEPS} steps. A predictor or offset on a huge scale, or outcomes "
         "that a predictor separates completely, are the usual reasons."
     )
+
+
+def _weights(
+    problem: Problem, values: RowValues, eta: FloatArray, shape: float
+) -> tuple[FloatArray, float]:
+    """Return the weights of a step, and the decrement that ends the search with such steps."""
+    w = values.observed
+    if problem.rows.is_canonical:
+        return w, DECREMENT
+    bad = ~(w > 0.0)
+    if not bad.any():
+        return w, DECREMENT_CURVED
+    return np.where(bad, problem.rows.expected(eta, shape), w), DECREMENT_SCORING
 
 
 def _starting_point(

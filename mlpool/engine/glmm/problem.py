@@ -11,7 +11,7 @@ from mlpool.engine.cholesky import Reduced
 from mlpool.engine.glmm.compress import compress
 from mlpool.engine.glmm.effects import Effects
 from mlpool.engine.glmm.factors import chain_order
-from mlpool.engine.glmm.rows import RowModel, RowValues, constant_of
+from mlpool.engine.glmm.rows import RowModel, constant_of, saturated
 from mlpool.engine.glmm.types import GlmmData
 from mlpool.engine.rank import independent_columns
 from mlpool.engine.theta import Template
@@ -39,6 +39,9 @@ class Problem:
         Columns of X that are estimated.
     constant : float
         What the log-likelihood has beside `rows`.
+    saturated : float
+        Log-likelihood of the response as it came with every mean at its response; 0 for families
+        with a parameter of their own.
     n : int
         Rows before identical ones were added up.
     """
@@ -51,6 +54,7 @@ class Problem:
     template: Template
     kept: IntArray
     constant: float
+    saturated: float
     n: int
 
     @classmethod
@@ -60,6 +64,7 @@ class Problem:
         m = np.ones(data.n) if data.trials is None else np.array(data.trials, dtype=np.float64)
         if data.weights is not None:
             m = m * data.weights
+        saturated_likelihood = saturated(data.family, data.y, m)
         X = data.X.rows(0, data.n)
         if kept is None:
             kept = independent_columns(X)
@@ -82,6 +87,7 @@ class Problem:
             template=Template(tuple(t.z.shape[1] for t in data.terms)),
             kept=kept,
             constant=constant,
+            saturated=saturated_likelihood,
             n=data.n,
         )
 
@@ -104,14 +110,6 @@ class Problem:
         """X beta + offset (n,)."""
         eta = gamma @ self.XT
         return eta if self.offset is None else eta + self.offset
-
-    def step_weights(self, values: RowValues, eta: FloatArray, shape: float) -> FloatArray:
-        """Weights of a Newton step; those of Fisher scoring where observed ones are negative."""
-        w = values.observed
-        if self.rows.is_canonical:
-            return w
-        bad = ~(w > 0.0)
-        return np.where(bad, self.rows.expected(eta, shape), w) if bad.any() else w
 
     def zero_effects(self) -> Reduced:
         """Random effects of zero."""

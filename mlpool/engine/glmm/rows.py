@@ -167,14 +167,18 @@ class RowModel:
     def shape_values(self, eta: FloatArray, shape: float) -> ShapeValues:
         """Return derivatives by log phi (log theta) at the linear predictor."""
         now = self.values(eta, shape)
-        mu, y, m = mean_and_derivatives(self.family.link, eta)[0], self.y, self.m
+        mu, m1, m2, _ = mean_and_derivatives(self.family.link, eta)
+        y, m = self.y, self.m
         match self.family.name:
             case "nbinom2":
                 t, s = shape, shape + mu
                 first = digamma(y + t) - digamma(t) + np.log(t / s) + 1.0 - (y + t) / s
-                slope = mu * ((2.0 * t + y) / s**2 - 2.0 * t * (t + y) / s**3)
+                g, g1, _ = precision_and_derivatives("nbinom2", mu, t)
+                dg = (mu * g / t) ** 2
+                dg1 = 2.0 * mu * g * (g + mu * g1) / t**2
+                change = m1**2 * dg - (y - mu) * (m2 * dg + m1**2 * dg1)
                 return ShapeValues(
-                    loglik=m * t * first, score=m * t * (y - mu) * mu / s**2, weight=m * t * slope
+                    loglik=m * t * first, score=m * t * (y - mu) * m1 * dg, weight=m * t * change
                 )
             case "nbinom1":
                 return self._nbinom1_shape(mu, shape)
@@ -282,4 +286,6 @@ def saturated(family: Family, y: FloatArray, m: FloatArray) -> float:
     """Log-likelihood with every mean at its response, which lme4 leaves out when nAGQ > 1."""
     if family.name == "binomial":
         return float(np.sum(m * (xlogy(y, y) + xlog1py(1.0 - y, -y))))
+    if family.name != "poisson":
+        return 0.0
     return float(np.sum(m * (xlogy(y, y) - y)))

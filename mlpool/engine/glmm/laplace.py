@@ -99,7 +99,7 @@ class Laplace:
         problem = self.problem
         factors = problem.factors(theta)
         modes = find_modes(problem, factors, gamma, shape, self.start, joint=self.joint)
-        values = problem.rows.values(modes.eta, shape)
+        values = modes.values
         elimination = problem.effects.eliminate(values.weight, factors)
         self.steps += modes.steps
         value = -2.0 * (values.loglik + problem.constant) + modes.penalty + elimination.logdet
@@ -127,7 +127,6 @@ class Laplace:
         if slopes.shape is not None:
             out.append(np.array([slopes.shape.sum()]))
         return np.concatenate(out)
-
 
     def slopes(self, state: State) -> Slopes:
         """Return the derivatives by rows and levels."""

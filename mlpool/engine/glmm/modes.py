@@ -45,6 +45,8 @@ class Modes:
     gamma : ndarray of shape (p,)
         Fixed effects of the working columns.
     eta : ndarray of shape (n,)
+    values : RowValues
+        Of the rows at eta.
     penalty : float
         ``u'u``.
     steps : int
@@ -54,6 +56,7 @@ class Modes:
     e: Reduced
     gamma: FloatArray
     eta: FloatArray
+    values: RowValues
     penalty: float
     steps: int
 
@@ -66,6 +69,7 @@ class _Point:
     e: Reduced
     gamma: FloatArray
     eta: FloatArray
+    values: RowValues
     h: float
 
     @property
@@ -105,7 +109,7 @@ def find_modes(  # noqa: PLR0913 - one argument per symbol of h
     """
     here = _starting_point(problem, factors, gamma, shape, start)
     for step in range(1, MAX_STEPS + 1):
-        values = problem.rows.values(here.eta, shape)
+        values = here.values
         w, limit = _weights(problem, values, here.eta, shape)
         elimination = problem.effects.eliminate(w, factors)
         towards = problem.effects.dot(here.b)
@@ -119,7 +123,13 @@ def find_modes(  # noqa: PLR0913 - one argument per symbol of h
         here = _line_search(problem, here, (b, e, new_gamma), shape, lenient=small)
         if small:
             return Modes(
-                b=here.b, e=here.e, gamma=here.gamma, eta=here.eta, penalty=here.penalty, steps=step
+                b=here.b,
+                e=here.e,
+                gamma=here.gamma,
+                eta=here.eta,
+                values=here.values,
+                penalty=here.penalty,
+                steps=step,
             )
     raise FitError(
         "The conditional modes of the random effects were not found: penalised least squares did "
@@ -151,9 +161,8 @@ def _starting_point(
     zero = problem.zero_effects()
     e = zero if start is None else start
     here = _point(problem, problem.times_sigma(e, factors), e, gamma, shape)
-    if start is not None:
-        plain = _point(problem, zero, zero, gamma, shape)
-        here = here if here.h <= plain.h else plain
+    if start is not None and not np.isfinite(here.h):
+        here = _point(problem, zero, zero, gamma, shape)
     if not np.isfinite(here.h):
         raise FitError(problem.nowhere(gamma))
     return here
@@ -161,8 +170,9 @@ def _starting_point(
 
 def _point(problem: Problem, b: Reduced, e: Reduced, gamma: FloatArray, shape: float) -> _Point:
     eta = problem.predictor(gamma) + problem.effects.dot(b)
-    total = problem.rows.total(eta, shape)
-    return _Point(b=b, e=e, gamma=gamma, eta=eta, h=-2.0 * total + inner(e, b))
+    values = problem.rows.values(eta, shape)
+    h = -2.0 * values.loglik + inner(e, b)
+    return _Point(b=b, e=e, gamma=gamma, eta=eta, values=values, h=h)
 
 
 def _solve(

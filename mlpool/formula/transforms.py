@@ -258,7 +258,8 @@ def _contrasts(state: State, x: Any, contrast: Any = None, base: float = 1) -> V
 
 
 def _cbind(state: State, *columns: Any) -> Value:
-    arrays = tuple(number_array(c, "cbind").astype(np.float64) for c in columns)
+    each = [number_array(c, "cbind").astype(np.float64) for c in columns]
+    arrays = tuple(np.array(a) for a in np.broadcast_arrays(*each))
     return MatrixValue(
         arrays=arrays, labels=tuple(str(i + 1) for i in range(len(arrays))), kind="numeric"
     )

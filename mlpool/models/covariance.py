@@ -116,10 +116,21 @@ def robust_source(choice: VcovChoice) -> str:
     return f"{choice.label}, {counts} clusters" + (f" of {' x '.join(named)}" if named else "")
 
 
+def _full_hessian_vcov(model: Any) -> FloatArray:
+    """Return the covariance from the full Hessian; say so where it is not positive definite."""
+    found = model.fit.inference()
+    if not found.is_positive and model._cache.setdefault("said_conditional", False) is False:
+        from mlpool.models.messages import say_conditional_vcov
+
+        model._cache["said_conditional"] = True
+        say_conditional_vcov()
+    return np.asarray(found.vcov)
+
+
 def model_vcov(model: FittedModel) -> FloatArray:
     """Return the model-based covariance; of glmer that from the full Hessian."""
     if model.kind == "glmer":
-        return np.asarray(model.fit.inference().vcov)
+        return _full_hessian_vcov(model)
     scale = model.fit.dispersion if model.kind == "glm" else model.fit.sigma**2
     return np.asarray(model.fit.vcov_unscaled * scale)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
+
 from mlpool.errors import (
     ConvergenceWarning,
     FewClustersWarning,
@@ -17,6 +19,10 @@ from mlpool.errors import (
 from mlpool.formula.design import Design
 from mlpool.inference.vcov_spec import FEW_CLUSTERS
 from mlpool.models.covariance import VcovChoice
+
+SEPARATION_SE = 50.0
+"""Standard error in SDs of a column, on the link scale, that no identified coefficient has."""
+_SEPARATION_ROWS = 1 << 16
 
 
 def say_what_was_left_out(design: Design, *, is_mixed: bool, is_linear: bool) -> None:
@@ -66,6 +72,16 @@ def say_few_clusters(choice: VcovChoice) -> None:
         )
 
 
+def say_conditional_vcov() -> None:
+    """Warn that standard errors take the random effects' covariance as known."""
+    warnings.warn(
+        "The Hessian of the deviance is not positive definite; standard errors come from the "
+        "information given theta instead (vcov('conditional')).",
+        ConvergenceWarning,
+        stacklevel=user_level(),
+    )
+
+
 def say_not_converged(record: Any) -> None:
     """Warn when a GLM's iterations did not converge."""
     if not record.converged:
@@ -92,10 +108,16 @@ def fit_messages(design: Design, record: Any) -> list[tuple[str, type[Warning]]]
                 RankDeficiencyWarning,
             )
         )
+    separated = separated_columns(design, record)
+    if separated:
+        found.append((_separation_text(design, separated), ConvergenceWarning))
+        return found
     diagnostics = getattr(record, "diagnostics", ())
     for d in diagnostics[:1]:
         if d.code == "singular":
             found.append((_singular_text(d), SingularFitWarning))
+        elif d.code == "poisson_limit":
+            found.append((f"{d.hint[0].upper()}{d.hint[1:]}.", ConvergenceWarning))
         elif d.code in ("scale", "nearly_unidentified"):
             found.append((d.hint, ScalingWarning))
         else:
@@ -106,6 +128,36 @@ def fit_messages(design: Design, record: Any) -> list[tuple[str, type[Warning]]]
                 )
             )
     return found
+
+
+def separated_columns(design: Design, record: Any) -> list[str]:
+    """Return the coefficients that run to infinity, by their enormous standard errors.
+
+    Where a predictor tells outcomes apart completely the likelihood is flat towards infinity: the
+    standard error in SDs of the column is far beyond what any link can tell apart.
+    """
+    vcov = getattr(record, "vcov_conditional", None)
+    if vcov is None:
+        return []
+    n = min(design.n, _SEPARATION_ROWS)
+    columns = design.X.rows(0, n)[:, record.kept]
+    spread = columns.std(axis=0)
+    # A column of ones, or one that varies further down, counts with its own size.
+    spread = np.where(spread > 0, spread, np.abs(columns).max(axis=0, initial=0.0))
+    errors = np.sqrt(np.abs(np.diag(vcov))) * spread
+    names = [design.X.names[i] for i in record.kept]
+    return [name for name, e in zip(names, errors, strict=True) if not e < SEPARATION_SE]
+
+
+def _separation_text(design: Design, names: list[str]) -> str:
+    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    verb = "runs" if len(names) == 1 else "run"
+    noun = "coefficient" if len(names) == 1 else "coefficients"
+    return (
+        f"The {noun} {shown} {verb} to infinity: complete separation, because outcomes of "
+        f"{design.response_name!r} can be told apart by these columns without error. Drop or merge "
+        "them (a level with one outcome only, say); numbers shown are where the search stopped."
+    )
 
 
 def _singular_text(d: Any) -> str:

@@ -43,8 +43,7 @@ def _theta_information(problem: Problem, state: State) -> FloatArray:
         # K twice, summed over levels, once for all pairs of directions.
         KK = np.einsum("abj,cdj->abcd", K, K, optimize=True)
         own = np.einsum("abcd,mbc,nda->mn", KK, D, D, optimize=True)
-        floor = 1e-6 * max(float(np.trace(own)) / len(where), 1e-3)
-        out[np.ix_(where, where)] = (own + own.T) / 2.0 + floor * np.eye(len(where))
+        out[np.ix_(where, where)] = (own + own.T) / 2.0 + np.diag(1e-6 * np.diag(own) + 1e-6)
     return out
 
 
@@ -68,7 +67,7 @@ def _shape_curvature(objective: Laplace, x: FloatArray, state: State) -> float:
     moved[-1] += _SHAPE_STEP
     later = objective.gradient(objective.state(moved))[-1]
     second = (later - objective.gradient(state)[-1]) / _SHAPE_STEP
-    return float(second) if second > 0 else 0.1 * objective.problem.n
+    return float(second) if second > 1e-3 else 1.0
 
 
 def difference_hessian(

@@ -7,9 +7,12 @@ modes, their covariances; second derivatives when they are asked for.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from mlpool.engine.findings import diagnose
 from mlpool.engine.glmm.curvature import difference_hessian, scoring
 from mlpool.engine.glmm.laplace import Laplace, State, conditional_vcov
 from mlpool.engine.glmm.modes import find_modes
@@ -53,12 +56,19 @@ def fit_glmm(data: GlmmData, *, n_quadrature: int = 1, control: Control | None =
     with blas_threads(control.blas_threads):
         problem = Problem.of(data, control)
         objective = make_objective(problem, n_quadrature)
-        x, scale = _start(problem, objective, control)
-        found = minimise(
-            objective, x, scale, lambda s: scoring(objective, _x_of(objective, s, x), s), control
-        )
-        found = _snapped(objective, found)
-        return _finish(objective, found, x, n_quadrature, control)
+        try:
+            x, scale = _start(problem, objective, control)
+            found = minimise(
+                objective, x, scale, lambda s: scoring(objective, _x_of(objective, s, x), s),
+                control,
+            )  # fmt: skip
+            found = _snapped(objective, found)
+            return _finish(objective, found, x, n_quadrature, control)
+        except np.linalg.LinAlgError:
+            raise FitError(
+                "The equations of the fit became singular: a predictor may separate the outcomes, "
+                "or the link may let means leave the family's range."
+            ) from None
 
 
 def make_objective(problem: Problem, n_quadrature: int) -> Laplace:
@@ -92,7 +102,7 @@ def _start(problem: Problem, objective: Laplace, control: Control) -> tuple[Floa
     theta = _first_theta(problem)
     scale = np.where(problem.template.is_diagonal, theta, np.inf)
     if control.start is not None:
-        theta = _user_theta(problem, control.start)
+        theta = _user_theta(problem, control.start) / problem.scale
     modes = find_modes(problem, problem.factors(theta), plain.gamma, shape, joint=True)
     objective.start, objective.gamma = modes.e, modes.gamma
     parts = [theta] if objective.joint else [theta, modes.gamma]
@@ -197,7 +207,7 @@ def _finish(
         vcov_conditional=vcov,
         inference=second.inference,
         scores=second.scores,
-        theta=theta,
+        theta=theta * problem.scale,
         dispersion=shape,
         deviance=state.value,
         penalty=state.modes.penalty,
@@ -209,7 +219,7 @@ def _finish(
         optimum=optimum,
         n_compressed=len(problem.rows.y),
         inner_iterations=objective.steps,
-        diagnostics=_findings(problem, theta, optimum, control),
+        diagnostics=_findings(problem, found, optimum, control),
     )
 
 
@@ -230,25 +240,27 @@ def _conditional_covariances(problem: Problem, state: State) -> tuple[FloatArray
 
 
 def _findings(
-    problem: Problem, theta: FloatArray, optimum: Optimum, control: Control
+    problem: Problem, found: Found, optimum: Optimum, control: Control
 ) -> tuple[Diagnostic, ...]:
-    out = []
-    if not optimum.converged:
-        out.append(
-            Diagnostic(
-                code="not_converged", severity="warning",
-                value=float(np.abs(optimum.gradient).max(initial=0.0)), threshold=0.0,
-                hint=optimum.message,
-            )
-        )  # fmt: skip
-    diagonal = theta[problem.template.is_diagonal]
-    smallest = float(diagonal.min(initial=np.inf))
-    if smallest < control.singular_tol:
-        out.append(
-            Diagnostic(
-                code="singular", severity="info", value=smallest, threshold=control.singular_tol
-            )
-        )
+    """Return what should be said about the fit, most serious first."""
+    k = problem.k
+    in_theta = replace(
+        optimum, end=found.x[:k] * problem.scale, gradient=found.gradient[:k] / problem.scale
+    )
+    out = list(diagnose(in_theta, problem.template, problem.scale, control))
+    if problem.has_shape and problem.rows.family.is_negative_binomial:
+        low, high = np.exp(problem.rows.shape_limits)
+        shape = found.state.shape
+        if not low < shape < high:
+            out.insert(
+                0,
+                Diagnostic(
+                    code="poisson_limit", severity="warning", value=shape, threshold=float(high),
+                    hint=f"the {problem.rows.family.name} model's theta runs to its limit "
+                    f"({shape:.3g}): the counts are not overdispersed, and family='poisson' gives "
+                    "the same model with one parameter less",
+                )
+            )  # fmt: skip
     return tuple(out)
 
 
@@ -280,10 +292,13 @@ class SecondDerivatives:
 
     def _make(self) -> Inference:
         problem, free = self.objective.problem, self.free
-        H = difference_hessian(self.objective, self.x, self.guess, free)
+        try:
+            H = difference_hessian(self.objective, self.x, self.guess, free)
+        except (FitError, np.linalg.LinAlgError):
+            H = np.zeros((len(self.x), len(self.x)))
         # To (theta, beta, log phi): gamma = R beta.
         k, p = problem.k, 0 if self.objective.joint else problem.p
-        J = np.eye(len(self.x))
+        J = np.diag(np.concatenate([1.0 / problem.scale, np.ones(len(self.x) - k)]))
         J[k : k + p, k : k + p] = problem.R[:p, :p]
         H_beta = J.T @ H @ J
         if self.objective.joint:
@@ -308,6 +323,7 @@ class SecondDerivatives:
         out = np.empty((part.n_levels, len(self.x)))
         where, row, col = problem.entries(problem.effects.order[0])
         out[:, where] = slopes.random[0][row, col].T
+        out[:, :k] /= problem.scale
         for c in range(p):
             out[:, k + c] = part.level_sums(problem.XT[c] * slopes.fixed)
         out[:, k : k + p] = out[:, k : k + p] @ problem.R

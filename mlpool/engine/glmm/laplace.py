@@ -90,7 +90,9 @@ class Laplace:
     def split(self, x: FloatArray) -> tuple[FloatArray, FloatArray, float]:
         """Return theta, gamma and the family's parameter."""
         k, p = self.problem.k, 0 if self.joint else self.problem.p
-        shape = float(np.exp(x[k + p])) if self.problem.has_shape else 1.0
+        shape = 1.0
+        if self.problem.has_shape:
+            shape = float(np.exp(np.clip(x[k + p], *self.problem.rows.shape_limits)))
         return x[:k], self.gamma if self.joint else x[k : k + p], shape
 
     def state(self, x: FloatArray) -> State:
@@ -125,7 +127,9 @@ class Laplace:
         if not self.joint:
             out.append(problem.XT @ slopes.fixed)
         if slopes.shape is not None:
-            out.append(np.array([slopes.shape.sum()]))
+            low, high = np.exp(problem.rows.shape_limits)
+            inside = low < state.shape < high
+            out.append(np.array([slopes.shape.sum() if inside else 0.0]))
         return np.concatenate(out)
 
     def slopes(self, state: State) -> Slopes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -15,7 +15,7 @@ from mlpool.engine.glmm.rows import RowModel, constant_of, saturated
 from mlpool.engine.glmm.types import GlmmData
 from mlpool.engine.rank import independent_columns
 from mlpool.engine.theta import Template
-from mlpool.engine.types import Control
+from mlpool.engine.types import ArrayRows, Control, ReTerm
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray, IntArray
 
@@ -35,6 +35,10 @@ class Problem:
     offset : ndarray of shape (n,) or None
     template : Template
         Of all terms in lme4's order.
+    scale : ndarray of shape (k,)
+        The user's theta is `scale` times the search's: columns of Z have a mean square near one.
+    z_scale : tuple of ndarray
+        By which columns of every term's Z were divided.
     kept : ndarray of int
         Columns of X that are estimated.
     constant : float
@@ -52,6 +56,8 @@ class Problem:
     R: FloatArray
     offset: FloatArray | None
     template: Template
+    scale: FloatArray
+    z_scale: tuple[FloatArray, ...]
     kept: IntArray
     constant: float
     saturated: float
@@ -70,12 +76,15 @@ class Problem:
             kept = independent_columns(X)
         X = X[:, kept] if len(kept) < X.shape[1] else X
         found = compress(data, X, m)
-        order = chain_order(found.terms)
-        effects = Effects(found.terms, order, control.max_dense_bytes)
+        terms, z_scale = zip(*(_scaled(term) for term in found.terms), strict=True)
+        order = chain_order(terms)
+        effects = Effects(terms, order, control.max_dense_bytes)
         y, m, X, offset = found.y, found.m, found.X, found.offset
         if order is not None:
             y, m, X = y[order], m[order], X[order]
             offset = None if offset is None else offset[order]
+        template = Template(tuple(t.z.shape[1] for t in data.terms))
+        term_of, row_of, _ = template.index
         R = np.linalg.qr(X, mode="r") / np.sqrt(len(y)) if X.shape[1] else np.empty((0, 0))
         XT = np.ascontiguousarray(solve_triangular(R, X.T, trans="T")) if X.shape[1] else X.T
         return cls(
@@ -84,7 +93,9 @@ class Problem:
             XT=XT,
             R=R,
             offset=offset,
-            template=Template(tuple(t.z.shape[1] for t in data.terms)),
+            template=template,
+            scale=np.array([1.0 / z_scale[t][r] for t, r in zip(term_of, row_of, strict=True)]),
+            z_scale=z_scale,
             kept=kept,
             constant=constant,
             saturated=saturated_likelihood,
@@ -157,7 +168,7 @@ class Problem:
         return Reduced(levels=levels, core=core)
 
     def by_term(self, effects: list[FloatArray]) -> tuple[FloatArray, ...]:
-        """Each term's rows (axis 1) of per-factor arrays (J, q, ...) in elimination order."""
+        """Each term's rows of effects (J, q) or covariances (J, q, q), for the user's columns."""
         out: dict[int, FloatArray] = {}
         for f, b in zip(self.effects.order, effects, strict=True):
             first = 0
@@ -168,7 +179,9 @@ class Problem:
                     own = own[:, :, first : first + size]
                 out[term] = np.ascontiguousarray(own)
                 first += size
-        return tuple(out[t] for t in range(len(self.template.sizes)))
+        return tuple(
+            out[t] / (s if out[t].ndim == 2 else np.outer(s, s)) for t, s in enumerate(self.z_scale)
+        )
 
     # --- words ------------------------------------------------------------------------------
 
@@ -181,6 +194,16 @@ class Problem:
             f"linear predictor runs from {low:.4g} to {high:.4g}: a predictor or the offset may be "
             "on a huge scale, or the link may not keep means inside the family's range."
         )
+
+
+def _scaled(term: ReTerm) -> tuple[ReTerm, FloatArray]:
+    """Divide the columns of Z by powers of two, so that their mean squares are near one."""
+    z = term.z.rows(0, term.z.shape[0])
+    square = np.einsum("ij,ij->j", z, z) / len(z)
+    scale = 2.0 ** np.round(0.5 * np.log2(np.where(square > 0, square, 1.0)))
+    if np.all(scale == 1.0):
+        return term, scale
+    return replace(term, z=ArrayRows(z / scale)), scale
 
 
 def check_finite(data: GlmmData) -> None:

@@ -28,6 +28,9 @@ _CANONICAL = {
     ("binomial", "logit"), ("poisson", "log"), ("Gamma", "inverse"), ("inverse.gaussian", "1/mu^2"),
 }  # fmt: skip
 
+POISSON_LIMIT = 11.5
+"""Logarithm of theta (nbinom2), or of 1 / theta (nbinom1), about 1e5."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowValues:
@@ -93,6 +96,19 @@ class RowModel:
     def has_shape(self) -> bool:
         """Whether the family has a parameter of its own: dispersion or theta."""
         return self.family.name not in ("binomial", "poisson")
+
+    @property
+    def shape_limits(self) -> tuple[float, float]:
+        """Logarithms between which the family's parameter is sought.
+
+        Beyond them a negative binomial is a Poisson to all digits that its likelihood has.
+        """
+        match self.family.name:
+            case "nbinom2":
+                return -12.0, POISSON_LIMIT
+            case "nbinom1":
+                return -POISSON_LIMIT, 12.0
+        return -100.0, 100.0
 
     def loglik(self, eta: FloatArray, shape: float) -> FloatArray:
         """Log-likelihood of each row (n,), up to constants; -inf where eta is impossible."""
@@ -232,8 +248,10 @@ class RowModel:
                 out = -0.5 * (units + np.log(2.0 * np.pi * shape / m * y**3))
             case _:
                 out = -0.5 * (m * (y - mu) ** 2 / shape + np.log(2.0 * np.pi * shape / m))
-        is_positive = name != "gaussian"
-        return np.where((mu > 0) | (not is_positive), out, -np.inf)
+        if name == "gaussian":
+            return np.asarray(out)
+        below_one = (mu < 1.0) | (name != "binomial")
+        return np.where((mu > 0.0) & below_one, out, -np.inf)
 
     def _nbinom1(self, eta: FloatArray, shape: float) -> RowValues:
         """Negative binomial of size r = mu / shape: the likelihood depends on eta through r."""

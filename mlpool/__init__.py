@@ -28,6 +28,7 @@ from mlpool.errors import (
 )
 
 if TYPE_CHECKING:
+    from mlpool.comparisons import p_adjust
     from mlpool.engine.types import Control
     from mlpool.formula.design import model_matrix
     from mlpool.frames import factor
@@ -108,6 +109,8 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "coef_test",
     "wald_test",
     "wild_bootstrap",
+    # compare terms, models, hypotheses
+    "p_adjust",
     # how good a model is
     "icc",
     "r2",
@@ -154,6 +157,7 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
 ]
 
 _HOME = {
+    "mlpool.comparisons": ("p_adjust",),
     "mlpool.engine.types": ("Control",),
     "mlpool.formula.design": ("model_matrix",),
     "mlpool.frames": ("factor",),

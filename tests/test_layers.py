@@ -22,7 +22,7 @@ ROWS = (
     ("inference", "sources"),
     ("models",),
     ("parameters", "summaries", "estimates", "performance", "teaching"),
-    ("robust", "pooling"),
+    ("robust", "pooling", "comparisons"),
     ("plots",),
     ("cli", "__init__", "__main__"),
 )
@@ -37,6 +37,7 @@ BRIDGES = {
     ("results", "plots"),
     ("pooling", "plots"),
     ("models", "plots"),
+    ("models", "comparisons"),
 }
 """(from, to): allowed inside functions only."""
 

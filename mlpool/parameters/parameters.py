@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, check_option
+from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
 from mlpool.inference.profile import ProfileIntervals, profile_confint
 from mlpool.models.contrasts import Covariance, read_covariance, read_method
 from mlpool.models.data import as_lmm_data
-from mlpool.parameters.adjust import adjust_p, adjustment_note, read_adjustment
 from mlpool.parameters.bootstrap import bootstrap_table
 from mlpool.parameters.fixed import FixedEffects, fixed_effects, warn_few_clusters
 from mlpool.parameters.grouplevel import group_level_frame, group_level_layout

@@ -16,7 +16,7 @@ from scipy import stats
 import mlpool
 from mlpool import model_parameters
 from mlpool.errors import FewClustersWarning, FitError, NotSupportedError, OptionError
-from mlpool.parameters.adjust import adjust_p, read_adjustment
+from mlpool.inference.p_adjust import adjust_p, read_adjustment
 
 Fitted = Callable[[str], Any]
 

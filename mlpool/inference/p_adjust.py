@@ -21,7 +21,7 @@ _LABELS = {
 _SYNONYMS = {"bh": "fdr"}
 
 
-def read_adjustment(method: object) -> str:
+def read_adjustment(method: object, argument: str = "p_adjust") -> str:
     """Return the method's canonical name; ``"none"`` for None.
 
     Raises
@@ -36,7 +36,7 @@ def read_adjustment(method: object) -> str:
     if name not in _LABELS:
         known = (*_LABELS, *_SYNONYMS)
         hint = nearest_names(method, known) if isinstance(method, str) else ""
-        raise OptionError(f"p_adjust must be one of {known}; got {method!r}.{hint}")
+        raise OptionError(f"{argument} must be one of {known}; got {method!r}.{hint}")
     return name
 
 
@@ -45,10 +45,10 @@ def adjustment_note(method: str) -> str:
     return f"p-value adjustment method: {_LABELS[method]}" if _LABELS[method] else ""
 
 
-def adjust_p(p: FloatArray, method: str) -> FloatArray:
+def adjust_p(p: FloatArray, method: str, n: int | None = None) -> FloatArray:
     """Return adjusted p-values; missing ones are not counted.
 
-    With p sorted upwards, p_(1) <= ... <= p_(m), and c the harmonic number of m:
+    With p sorted upwards, p_(1) <= ... <= p_(k), m tests and c the harmonic number of m:
 
         holm        max_{j <= i} (m - j + 1) p_(j)
         hochberg    min_{j >= i} (m - j + 1) p_(j)
@@ -59,9 +59,11 @@ def adjust_p(p: FloatArray, method: str) -> FloatArray:
 
     Parameters
     ----------
-    p : ndarray of shape (m,)
+    p : ndarray of shape (k,)
     method : str
         A canonical name of :func:`read_adjustment`.
+    n : int, optional
+        Number of tests m, at least k (the others count with p = 1); None: k.
 
     References
     ----------
@@ -70,20 +72,21 @@ def adjust_p(p: FloatArray, method: str) -> FloatArray:
     adjusted = np.array(p, dtype=np.float64)
     known = ~np.isnan(adjusted)
     values = adjusted[known]
-    m = len(values)
-    if method == "none" or m == 0:
+    k = len(values)
+    m = k if n is None else n
+    if method == "none" or m <= 1 or k == 0:
         return adjusted
     order = np.argsort(values, kind="stable")
-    rank = np.arange(1, m + 1)
+    rank = np.arange(1, k + 1)
     ordered = values[order]
     if method == "bonferroni":
         result = m * ordered
     elif method == "holm":
         result = np.maximum.accumulate((m - rank + 1) * ordered)
     elif method == "hommel":
-        result = _hommel(ordered)
+        result = _hommel(np.concatenate([ordered, np.ones(m - k)]))[:k]
     else:
-        scale = float(np.sum(1.0 / rank)) if method == "by" else 1.0
+        scale = float(np.sum(1.0 / np.arange(1, m + 1))) if method == "by" else 1.0
         factor = m - rank + 1 if method == "hochberg" else scale * m / rank
         result = np.minimum.accumulate((factor * ordered)[::-1])[::-1]
     values[order] = np.minimum(result, 1.0)

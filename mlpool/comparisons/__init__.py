@@ -1,0 +1,8 @@
+"""Tests that compare: terms of a model, models with each other, linear hypotheses, many p-values.
+
+May import everything up to summaries and parameters. Start reading in ``anova.py``.
+"""
+
+from mlpool.comparisons.p_adjust import p_adjust
+
+__all__ = ["p_adjust"]

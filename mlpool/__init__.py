@@ -50,7 +50,11 @@ if TYPE_CHECKING:
         update,
         vcov,
     )
-    from mlpool.parameters import compare_parameters, model_parameters
+    from mlpool.parameters import (
+        compare_parameters,
+        model_parameters,
+        standardize_parameters,
+    )
     from mlpool.performance import (
         compare_performance,
         get_variance,
@@ -72,6 +76,24 @@ if TYPE_CHECKING:
         simulate_reversal,
         two_stage_sample,
         type_one_error_study,
+    )
+    from mlpool.transform import (
+        center,
+        data_codebook,
+        deft,
+        degroup,
+        demean,
+        describe_distribution,
+        design_effect,
+        effective_n,
+        equivalent_n,
+        pooling_estimate,
+        precision_weighted_mean,
+        se_pooling,
+        shrinkage,
+        standardize,
+        table_one,
+        variance_ratio,
     )
 
 __version__ = "0.1.0"
@@ -100,6 +122,7 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     # tables
     "model_parameters",
     "compare_parameters",
+    "standardize_parameters",
     "summary",
     "display",
     # three poolings of one question
@@ -138,6 +161,23 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "coverage_study",
     "type_one_error_study",
     "design_effect_study",
+    # prepare and describe data, arithmetic of pooling
+    "demean",
+    "degroup",
+    "center",
+    "standardize",
+    "describe_distribution",
+    "data_codebook",
+    "table_one",
+    "shrinkage",
+    "pooling_estimate",
+    "precision_weighted_mean",
+    "design_effect",
+    "deft",
+    "effective_n",
+    "equivalent_n",
+    "variance_ratio",
+    "se_pooling",
     # errors and warnings
     "MlpoolError",
     "FormulaError",
@@ -179,7 +219,11 @@ _HOME = {
         "update",
         "vcov",
     ),
-    "mlpool.parameters": ("compare_parameters", "model_parameters"),
+    "mlpool.parameters": (
+        "compare_parameters",
+        "model_parameters",
+        "standardize_parameters",
+    ),
     "mlpool.performance": (
         "compare_performance",
         "get_variance",
@@ -201,6 +245,24 @@ _HOME = {
         "simulate_reversal",
         "two_stage_sample",
         "type_one_error_study",
+    ),
+    "mlpool.transform": (
+        "center",
+        "data_codebook",
+        "deft",
+        "degroup",
+        "demean",
+        "describe_distribution",
+        "design_effect",
+        "effective_n",
+        "equivalent_n",
+        "pooling_estimate",
+        "precision_weighted_mean",
+        "se_pooling",
+        "shrinkage",
+        "standardize",
+        "table_one",
+        "variance_ratio",
     ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -4,7 +4,8 @@ The only place that knows which data-frame libraries exist. May import errors an
 Start reading in ``intake.py``.
 """
 
+from mlpool.frames.emit import with_columns
 from mlpool.frames.intake import Frame, read_frame
 from mlpool.frames.levels import Column, factor
 
-__all__ = ["Column", "Frame", "factor", "read_frame"]
+__all__ = ["Column", "Frame", "factor", "read_frame", "with_columns"]

@@ -41,6 +41,11 @@ class Frame:
         self.index: pd.Index = backend.index if is_pandas else pd.RangeIndex(self.n_rows)
         self._cache: dict[str, Column] = {}
 
+    @property
+    def data(self) -> nw.DataFrame[Any]:
+        """The data as a narwhals frame."""
+        return self._data
+
     def __contains__(self, name: object) -> bool:
         """Tell whether there is a column of that name."""
         return name in self.columns

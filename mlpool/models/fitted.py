@@ -276,6 +276,12 @@ class FittedModel:
 
         return update(self, formula, data, **changes)
 
+    def standardized(self, *, robust: bool = False, two_sd: bool = False) -> Any:
+        """Return the model fitted again to z-scores; see :func:`mlpool.standardize`."""
+        from mlpool.models.standardized import standardize_model
+
+        return standardize_model(self, robust=robust, two_sd=two_sd)
+
     # --- text -------------------------------------------------------------------------------
 
     def parameters(self, **options: Any) -> Any:

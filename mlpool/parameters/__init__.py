@@ -6,5 +6,6 @@ frame is printed.
 
 from mlpool.parameters.compare import compare_parameters
 from mlpool.parameters.parameters import model_parameters
+from mlpool.parameters.standardize import standardize_parameters
 
-__all__ = ["compare_parameters", "model_parameters"]
+__all__ = ["compare_parameters", "model_parameters", "standardize_parameters"]

@@ -52,13 +52,14 @@ def _list(group: RowGroup, layout: Layout) -> str:
 def _grid(group: RowGroup, layout: Layout, width: int | None) -> str:
     columns = [_lines(c, i == 0, layout) for i, c in enumerate(group.columns)]
     blocks = _blocks(columns, width)
-    return "\n\n".join("\n".join(_block_lines(block, group.rules)) for block in blocks)
+    lines = _crossed_lines if layout == "codebook" else _block_lines
+    return "\n\n".join("\n".join(lines(block, group.rules)) for block in blocks)
 
 
 def _lines(column: Column, is_first: bool, layout: Layout) -> list[str]:
     """Return header and cells of one column, all equally wide."""
-    estimates = layout == "estimates"
-    cells = [cell.strip() for cell in column.cells] if estimates else list(column.cells)
+    estimates = layout in ("estimates", "codebook")
+    cells = [cell.strip() if layout == "estimates" else cell for cell in column.cells]
     lines = [column.header, *cells]
     size = max(map(len, lines))
     if is_first or (estimates and column.kind == "label"):
@@ -90,3 +91,13 @@ def _block_lines(columns: Sequence[Sequence[str]], rules: Sequence[int]) -> Iter
         yield text
     if len(columns[0]) == 1:
         yield "-" * len(_SEPARATOR.join(c[0] for c in columns))
+
+
+def _crossed_lines(columns: Sequence[Sequence[str]], rules: Sequence[int]) -> Iterator[str]:
+    """Yield lines whose rules cross the bars between columns, and a plain rule at the end."""
+    crossed = "-+-".join("-" * len(column[0]) for column in columns)
+    for i, line in enumerate(zip(*columns, strict=True)):
+        if i == 1 or (i > 1 and i - 1 in rules):
+            yield crossed
+        yield _SEPARATOR.join(line)
+    yield "-" * len(crossed)

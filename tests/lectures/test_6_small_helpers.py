@@ -16,7 +16,7 @@ sizes = st.floats(1, 1e4)
 variances = st.floats(1e-3, 1e3)
 
 
-def test_gelman_and_hill_ratio() -> None:
+def test_6_gelman_and_hill_ratio() -> None:
     """Seed 2: sigma_y 0.76, sigma_alpha 0.33."""
     assert f"{mlpool.variance_ratio(0.33**2, 0.76**2):.2f}" == "0.19"
     assert f"{mlpool.equivalent_n(0.33**2, 0.76**2):.2f}" == "5.30"
@@ -24,7 +24,7 @@ def test_gelman_and_hill_ratio() -> None:
     assert mlpool.equivalent_n(0.0, 1.0) == np.inf
 
 
-def test_icc_by_hand() -> None:
+def test_6_icc_by_hand() -> None:
     """Course A/03a: tau 1.20, sigma 4.60, 30 persons of 100 rows."""
     icc = 1.20**2 / (1.20**2 + 4.60**2)
     assert f"{icc:.8f}" == "0.06371681"
@@ -33,7 +33,7 @@ def test_icc_by_hand() -> None:
     assert f"{mlpool.effective_n(3000, icc, 100):.3f}" == "410.511"
 
 
-def test_standard_errors_of_the_poolings() -> None:
+def test_6_standard_errors_of_the_poolings() -> None:
     """Seed 4: psi 366.2307, theta 785.8655, 20 groups of 10."""
     se = mlpool.se_pooling(366.230697, 785.865456, 20, 10)
     printed = {"ols": "2.400100", "mixed": "4.716022", "nopool": "1.982253"}
@@ -41,7 +41,7 @@ def test_standard_errors_of_the_poolings() -> None:
     assert f"{se['nopool_group']:.6f}" == "8.864905"
 
 
-def test_empirical_bayes_means_are_the_blups(fitted: object) -> None:
+def test_6_empirical_bayes_means_are_the_blups(fitted: object) -> None:
     """Seed 0 and 2: all 419 schools, to 2e-6."""
     m = fitted("lecture_null")  # type: ignore[operator]
     data = pd.DataFrame({"y": m.design.y, "school": m.design.random[0].codes})
@@ -52,7 +52,7 @@ def test_empirical_bayes_means_are_the_blups(fitted: object) -> None:
     assert np.abs(table["EB"].to_numpy() - blups.to_numpy()).max() < 2e-6
 
 
-def test_empirical_bayes_intercepts_with_a_predictor(fitted: object) -> None:
+def test_6_empirical_bayes_intercepts_with_a_predictor(fitted: object) -> None:
     """Seed 2: the same with mean minus slope times the group's x, as coef()'s intercepts."""
     m = fitted("m1")  # type: ignore[operator]
     x = m.design.X.dense()[:, 1]
@@ -72,7 +72,7 @@ SCHOOLS = {178: (66.0778, 63.0319), 1: (58.9968, 58.5437), 12: (54.9989, 55.9154
            138: (57.0531, 57.2659)}  # fmt: skip
 
 
-def test_shrinkage_of_the_smallest_schools(shared: Path) -> None:
+def test_6_shrinkage_of_the_smallest_schools(shared: Path) -> None:
     """Seed 0, the shrinkage figure: no-pooling means and what they shrink to."""
     heck = pd.read_csv(shared / "data" / "heck2011.csv", encoding="utf-8-sig")
     groups = heck.groupby("school")["math"]
@@ -84,14 +84,14 @@ def test_shrinkage_of_the_smallest_schools(shared: Path) -> None:
 
 
 @given(sizes, sizes, variances, variances)
-def test_larger_groups_shrink_less(a: float, b: float, tau2: float, sigma2: float) -> None:
+def test_6_larger_groups_shrink_less(a: float, b: float, tau2: float, sigma2: float) -> None:
     """Seed 0: school A with n = 3 shrinks more than school B with n = 100."""
     small, large = sorted((a, b))
     assert mlpool.shrinkage(small, tau2, sigma2) <= mlpool.shrinkage(large, tau2, sigma2)
     assert 0 <= mlpool.shrinkage(small, tau2, sigma2) <= 1
 
 
-def test_limits_of_pooling() -> None:
+def test_6_limits_of_pooling() -> None:
     assert mlpool.shrinkage(5, 0.0, 2.0) == 0
     assert mlpool.shrinkage(5, 2.0, 0.0) == 1
     assert mlpool.shrinkage([0, 10], 1.0, 10.0).tolist() == [0.0, 0.5]
@@ -101,7 +101,7 @@ def test_limits_of_pooling() -> None:
 
 
 @given(st.floats(0, 1), sizes)
-def test_design_effects_agree(icc: float, n: float) -> None:
+def test_6_design_effects_agree(icc: float, n: float) -> None:
     effect = mlpool.design_effect(icc, n)
     assert mlpool.deft(icc, n) ** 2 == pytest.approx(effect)
     assert mlpool.effective_n(1000, icc, n) * effect == pytest.approx(1000)

@@ -3,6 +3,7 @@
 May import everything up to summaries and parameters. Start reading in ``anova.py``.
 """
 
+from mlpool.comparisons.linear_hypothesis import linear_hypothesis
 from mlpool.comparisons.p_adjust import p_adjust
 
-__all__ = ["p_adjust"]
+__all__ = ["linear_hypothesis", "p_adjust"]

@@ -56,12 +56,12 @@ class KenwardRoger:
         """Degrees of freedom of each row of `L` on its own."""
         return np.array([_scaling(self, row[None, :])[0] for row in np.atleast_2d(L)])
 
-    def f_test(self, L: FloatArray) -> FTest:
-        """Scaled F test of ``L beta = 0`` (pbkrtest's ``KRmodcomp``)."""
+    def f_test(self, L: FloatArray, rhs: FloatArray | None = None) -> FTest:
+        """Scaled F test of ``L beta = rhs``, zeros by default (pbkrtest's ``KRmodcomp``)."""
         L = np.atleast_2d(np.asarray(L, dtype=np.float64))
         df, scale = _scaling(self, L)
         rank = int(np.linalg.matrix_rank(L))
-        estimate = L @ self.info.beta
+        estimate = L @ self.info.beta - (0.0 if rhs is None else rhs)
         F = scale * float(estimate @ np.linalg.pinv(L @ self.vcov @ L.T) @ estimate) / rank
         return FTest(
             statistic=F, df_num=rank, df_den=df, p=float(f_upper_p(F, rank, df)), scaling=scale

@@ -86,8 +86,10 @@ def satterthwaite_df(info: VarianceInformation, L: FloatArray | None = None) -> 
         return np.asarray(2.0 * variance**2 / np.einsum("ri,ij,rj->r", g, C, g))
 
 
-def satterthwaite_f(info: VarianceInformation, L: FloatArray) -> FTest:
-    """F test of ``L beta = 0``, lmerTest's ``contestMD``.
+def satterthwaite_f(
+    info: VarianceInformation, L: FloatArray, rhs: FloatArray | None = None
+) -> FTest:
+    """F test of ``L beta = rhs`` (zeros by default), lmerTest's ``contestMD``.
 
     The covariance of L beta is taken apart into independent contrasts with df nu_m; with
     ``E = sum nu_m / (nu_m - 2)`` the denominator has ``2 E / (E - r)`` degrees of freedom.
@@ -97,7 +99,8 @@ def satterthwaite_f(info: VarianceInformation, L: FloatArray) -> FTest:
     kept = values > _RANK_TOL * values.max()
     rank = int(kept.sum())
     rotated = vectors[:, kept].T @ L
-    t2 = (rotated @ info.beta) ** 2 / values[kept]
+    distance = L @ info.beta - (0.0 if rhs is None else rhs)
+    t2 = (vectors[:, kept].T @ distance) ** 2 / values[kept]
     df = _joint_df(satterthwaite_df(info, rotated))
     statistic = float(t2.sum() / rank)
     return FTest(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from mlpool.errors import NotSupportedError, OptionError, nearest_names
 from mlpool.inference.cluster_tests import ClusterPieces
@@ -14,7 +11,6 @@ from mlpool.models.contrasts import Covariance, robust_pieces
 from mlpool.models.covariance import VcovChoice, choose_vcov
 from mlpool.models.fitted import FittedModel
 from mlpool.models.messages import say_few_clusters
-from mlpool.typing import FloatArray
 
 KINDS = ("lm", "glm", "lmer")
 
@@ -96,38 +92,3 @@ def find_coefficients(model: FittedModel, coefs: Any) -> list[int]:
                 + nearest_names(str(name), names)
             )
     return [names.index(name) for name in wanted]
-
-
-def read_hypotheses(model: FittedModel, constraints: Any) -> tuple[FloatArray, FloatArray]:
-    """Return L (q, p) and the values tested (q,).
-
-    Parameters
-    ----------
-    constraints : sequence of coefficient names (each is zero), or matrix of shape (q, p)
-
-    Raises
-    ------
-    OptionError
-        For unknown names, or a matrix of another width.
-    """
-    p = len(model.names)
-    is_names = isinstance(constraints, str) or (
-        isinstance(constraints, Sequence) and all(isinstance(c, str) for c in constraints)
-    )
-    if is_names:
-        L = np.eye(p)[find_coefficients(model, constraints)]
-    else:
-        try:
-            L = np.atleast_2d(np.asarray(constraints, dtype=np.float64))
-        except (TypeError, ValueError) as error:
-            raise OptionError(
-                "constraints are names of coefficients or a matrix with one column per "
-                f"coefficient; got {type(constraints).__name__}."
-            ) from error
-    if L.ndim != 2 or L.shape[1] != p or L.shape[0] == 0:
-        raise OptionError(
-            f"constraints need one number per coefficient ({p}); got shape {L.shape}."
-        )
-    if np.linalg.matrix_rank(L) < len(L):
-        raise OptionError("The hypotheses depend on each other; drop the redundant ones.")
-    return L, np.zeros(len(L))

@@ -11,9 +11,10 @@ from mlpool.errors import check_option
 from mlpool.inference.cluster_tests import ClusterPieces
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
 from mlpool.inference.wild import wild_draws, wild_wald
+from mlpool.models.hypotheses import read_hypotheses
 from mlpool.models.simulate import generator
 from mlpool.results import ResultFrame
-from mlpool.robust.arguments import check_model, find_pieces, read_hypotheses, source_note
+from mlpool.robust.arguments import check_model, find_pieces, source_note
 from mlpool.robust.layout import TestLayout
 from mlpool.robust.wild_bootstrap import as_iterations
 from mlpool.typing import FloatArray
@@ -43,8 +44,9 @@ def wald_test(
     Parameters
     ----------
     model : LinearModel, GeneralizedLinearModel or LinearMixedModel
-    constraints : list of str, or matrix of shape (q, p)
-        Names of coefficients that are zero together, or one linear combination a row.
+    constraints : str, list of str, or matrix of shape (q, p)
+        Hypotheses as text (``"ses = 0, 2*a - b = 1"``), names of coefficients that are zero
+        together, or one linear combination a row; see :func:`mlpool.linear_hypothesis`.
     vcov, cluster
         As :func:`mlpool.coef_test`.
     test : {"HTZ", "Naive-F", "chi-sq", "wild"}
@@ -61,7 +63,9 @@ def wald_test(
     Raises
     ------
     OptionError
-        For unknown tests, types or names, or hypotheses that depend on each other.
+        For unknown tests or types, or hypotheses that depend on each other.
+    FormulaError
+        If a hypothesis cannot be read or names an unknown coefficient.
 
     Examples
     --------
@@ -73,7 +77,8 @@ def wald_test(
     """
     m = check_model(model, "wald_test")
     name = check_option(str(test).lower(), tuple(TESTS), argument="test")
-    L, rhs = read_hypotheses(m, constraints)
+    hypotheses = read_hypotheses(constraints, m.names)
+    L, rhs = hypotheses.L, hypotheses.rhs
     pieces, choice = find_pieces(m, "CR1" if name == "wild" else vcov, cluster)
     if name == "wild":
         rng = generator(seed)
@@ -92,7 +97,7 @@ def wald_test(
     return ResultFrame(
         data=frame,
         layout=TestLayout(statistic="Chi2" if name == "chi-sq" else "F", footers=(note,)),
-        metadata={"kind": m.kind, "vcov": choice.label, "test": name, "hypotheses": L},
+        metadata={"kind": m.kind, "vcov": choice.label, "test": name, "hypotheses": hypotheses},
     )
 
 

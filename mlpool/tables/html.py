@@ -48,7 +48,8 @@ def render_html(spec: TableSpec, engine: str = "inline") -> str:
     lines = [f'<table class="mlpool" style="{_TABLE}">']
     if spec.title:
         style = "caption-side:top;text-align:left;font-weight:bold;padding:0.25em 0"
-        lines.append(f'<caption style="{style}">{escape(spec.title)}</caption>')
+        style += ";white-space:pre-line" if "\n" in spec.title else ""
+        lines.append(f'<caption style="{style}">{escape(spec.title.strip())}</caption>')
     lines.append(_head(spec.groups[0], columns))
     for i, group in enumerate(spec.groups):
         lines += _body(group, columns, spec.groups[0] if i else None)
@@ -165,7 +166,7 @@ def _great_tables(spec: TableSpec) -> str:
     )
     table = table.cols_align("right", columns=rest)
     if spec.title:
-        table = table.tab_header(title=spec.title)
+        table = table.tab_header(title=" ".join(spec.title.split()))
     for note in spec.notes:
         table = table.tab_source_note(note.text)
     return str(table.as_raw_html())

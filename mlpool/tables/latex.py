@@ -45,7 +45,8 @@ def render_latex(spec: TableSpec) -> str:
     )
     lines = [r"\begin{table}", r"\centering"]
     if spec.title:
-        lines.append(rf"\caption{{{escape_latex(spec.title)}}}")
+        title = escape_latex(" ".join(spec.title.split()))
+        lines.append(rf"\caption{{{title}}}")
     lines.append(_with_booktabs(body))
     lines += [rf"\par\footnotesize {escape_latex(note.text)}" for note in spec.notes]
     return "\n".join([*lines, r"\end{table}"])

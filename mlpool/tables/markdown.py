@@ -11,7 +11,8 @@ from mlpool.tables.spec import Column, RowGroup, TableSpec
 
 def render_markdown(spec: TableSpec) -> str:
     """Return the table as Markdown; headings become ``Table:`` captions, brackets parentheses."""
-    parts = [f"Table: {spec.title}"] if spec.title else []
+    title = _escape(" ".join(spec.title.split())) if "\n" in spec.title else spec.title
+    parts = [f"Table: {title}"] if title else []
     for group in spec.groups:
         if group.heading:
             parts.append(f"Table: {group.heading}")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from mlpool.errors import OptionError, nearest_names
 
 ColumnKind = Literal["label", "number", "interval", "p"]
-Layout = Literal["parameters", "estimates", "list", "equations", "codebook"]
+Layout = Literal["parameters", "estimates", "list", "equations", "codebook", "matrix"]
 
 MAX_DIGITS = 15
 """More decimals than a double carries are noise."""
@@ -103,12 +103,13 @@ class TableSpec:
     groups : tuple of RowGroup
     title : str
     notes : tuple of Note
-    layout : {"parameters", "estimates", "list", "equations", "codebook"}
+    layout : {"parameters", "estimates", "list", "equations", "codebook", "matrix"}
         ``"parameters"``: first column left, all others right, p-values padded on the right first.
         ``"estimates"``: cells trimmed, labels left, numbers right.
         ``"list"``, ``"equations"``: indented lines ``label: value`` or ``label = value`` without
         headers, of tables with two columns.
         ``"codebook"``: as estimates, but cells as they are, rules crossed by ``+`` and one below.
+        ``"matrix"``: as R prints a matrix below its title, notes under ``---``.
     is_tight : bool
         No blank line between a heading and its rows.
     """

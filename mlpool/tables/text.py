@@ -23,6 +23,8 @@ def render_text(spec: TableSpec, width: int | None = None) -> str:
     -------
     str
     """
+    if spec.layout == "matrix":
+        return _matrices(spec)
     parts = [spec.title] if spec.title else []
     for group in spec.groups:
         body = _list(group, spec.layout) if spec.layout in _LIST_SEPARATORS else ""
@@ -35,6 +37,15 @@ def render_text(spec: TableSpec, width: int | None = None) -> str:
     if spec.notes:
         parts.append("\n".join(note.text for note in spec.notes))
     return "\n\n".join(parts)
+
+
+def _matrices(spec: TableSpec) -> str:
+    """Return R's print of matrices: first column left, others right, one blank between."""
+    parts = [spec.title] if spec.title else []
+    for group in spec.groups:
+        columns = [_lines(c, i == 0, spec.layout) for i, c in enumerate(group.columns)]
+        parts += [" ".join(line) for line in zip(*columns, strict=True)]
+    return "\n".join([*parts, *(["---"] if spec.notes else []), *(n.text for n in spec.notes)])
 
 
 def _list(group: RowGroup, layout: Layout) -> str:

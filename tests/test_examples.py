@@ -1,79 +1,177 @@
-"""The examples run, on bundled data and on the lecture's, and print the lecture's numbers."""
+"""The lectures run, print the lectures' numbers, and match their notebooks."""
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
+import io
+import json
+import re
+import runpy
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from types import ModuleType
 
-import numpy as np
-import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parents[1]
+plotnine = pytest.importorskip("plotnine")
+pytestmark = pytest.mark.slow
+
+FOLDER = Path(__file__).parents[1] / "examples"
+LECTURES = sorted(
+    p.stem for p in FOLDER.glob("*.py") if p.read_text(encoding="utf-8").startswith("# %%")
+)
+
+PRINTED = {
+    "unbalanced_anova": (
+        "mean of 661 students: 482.64",
+        "mean of 20 school means: 482.78",
+        "variance of the school means: 3,697.7",
+        "(Intercept) |     482.757 | 13.673 | [454.159, 511.355] |   35.306 | < .001",
+        "SD (Intercept: idschool) |      59.647",
+        "SD (Residual)            |      73.756",
+        "log-likelihood -3,807.4, AIC 7,620.9, BIC 7,634.3",
+        "    5036 41 484.25 132.68 11.52",
+        "    5049 16 485.51 339.99 18.44",
+        "    5271 22 479.34 247.27 15.72",
+        "    5036 41 484.25 3690.40        5.07",
+        "    5198 18 520.70 3859.93        4.84",
+        "    5275 37 510.69 3704.74        5.05",
+        "precision-weighted mean 482.757, SE 13.673",
+        "the model's intercept   482.757, SE 13.673",
+    ),
+    "eb_and_means_as_outcomes": (
+        "    5036 41 484.25 132.68 3690.40    0.96 484.20",
+        "    5110 41 619.35 132.68 3690.40    0.96 614.44",
+        "    5275 37 510.69 147.02 3704.74    0.96 509.58",
+        # lmerTest's values for the bundled schools; the lecture's children are not public.
+        "sector [Catholic] |       2.805 | 0.439 | [ 1.938,  3.672] |  6.388 | 153.50 | < .001",
+        "sector [Catholic] |       1.225 | 0.306 | [ 0.621,  1.830] |  4.008 | 149.62 | < .001",
+    ),
+    "gelman_hill_chapter_12": (
+        "ratio 0.19",
+        "worth 5.30 measurements",
+        "ICC   0.159",
+        "(Intercept), a, b, c, a:c, b:c",
+        "160 dummies for 160 schools",
+        "agrees with coef() to 1e-5 in all 160 groups: True",
+        "its dummies are ranef(): True",
+    ),
+    "cluster_sampling": ("correlation of two units of a group 0.30, ICC 0.30",),
+    "pooling_and_standard_errors": (
+        "8.864905 for all 20 groups: True",
+        "(Intercept) 1628.976      2.383   683.6   <2e-16 ***",
+        "Residual standard error: 33.7 on 199 degrees of freedom",
+        "REML criterion at convergence: 1929.7",
+        " groups   (Intercept) 366.2    19.14   ",
+        "(Intercept) 1628.976      4.716   345.4",
+        "(Intercept) |     1628.98 | 4.72 | [1619.68, 1638.28] | 345.41 | < .001",
+        "ols          2.400100",
+        "mixed        4.716022",
+        "nopool       1.982253",
+    ),
+}
+"""Lines of the lectures that each script prints on its own data."""
+
+FIGURES = {
+    "cluster_sampling": 5,
+    "eb_and_means_as_outcomes": 2,
+    "gelman_hill_chapter_12": 3,
+    "pooling_and_standard_errors": 1,
+    "unbalanced_anova": 1,
+}
+"""How many pictures each notebook shows."""
+
+ON_THE_LECTURES_DATA = {
+    ("pooling_and_standard_errors", "stackexchange_pooling.csv"): PRINTED[
+        "pooling_and_standard_errors"
+    ],
+    ("gelman_hill_chapter_12", "heck2011.csv"): (
+        "57.67423",
+        "1           0.86945",
+        "2           4.02528",
+        "3          -7.49862 ",
+        "1          58.54368",
+        "6          60.08809",
+        "419 dummies for 419 schools",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
-def lecture() -> ModuleType:
-    path = ROOT / "examples" / "lecture_pooling.py"
-    spec = importlib.util.spec_from_file_location("lecture_pooling", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def run() -> Iterator[Callable[..., str]]:
+    """``run(name, *arguments)``: what a script prints, run at most once."""
+    before = sys.argv, plotnine.options.figure_size, plotnine.options.dpi
+
+    @cache
+    def run_once(name: str, *arguments: str) -> str:
+        path = FOLDER / f"{name}.py"
+        sys.argv = [str(path), *arguments]
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            runpy.run_path(str(path), run_name="__main__")
+        return out.getvalue()
+
+    yield run_once
+    sys.argv, plotnine.options.figure_size, plotnine.options.dpi = before
 
 
-@pytest.mark.slow
-def test_lecture_on_bundled_data(lecture: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    lecture.main([])
-    out = capsys.readouterr().out
-    assert "One slope for all 160 schools" in out
-    assert "160 tests: about 8 fall below .05 by chance alone" in out
-    assert out.count("# Fixed Effects") == 3
+@pytest.mark.parametrize("name", PRINTED)
+def test_script_prints_the_lecture_s_numbers(name: str, run: Callable[..., str]) -> None:
+    lines = run(name).split("\n")
+    assert [line for line in PRINTED[name] if line not in lines] == []
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::mlpool.SingularFitWarning")  # as in R: "boundary (singular)"
-def test_lecture_on_its_own_data(
-    lecture: ModuleType, shared: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("name", "file"), ON_THE_LECTURES_DATA)
+def test_script_on_the_lecture_s_data(
+    name: str, file: str, run: Callable[..., str], shared: Path
 ) -> None:
-    lecture.main(["--data", str(shared / "data" / "heck2011.csv")])
-    out = capsys.readouterr().out
-    for row in (
-        "(Intercept) |       58.13 | 0.14 | [57.86, 58.41] |  418.09 | < .001",
-        "gender [F]  |       -1.06 | 0.20 | [-1.45, -0.68] |   -5.42 | < .001",
-        "(Intercept) |       58.13 | 0.17 | [57.81, 58.46] |  351.72 | < .001",
-        "gender [F]  |       -1.06 | 0.21 | [-1.48, -0.65] |   -5.04 | < .001",
-        "SE of genderF: 0.20 -> 0.21",
-        "SE of ses: 0.13 -> 0.15",
-        "3.19, SE 0.16, 95% CI [2.88, 3.50], t(6451) = 20.22",
-        "419 tests: about 21 fall below .05 by chance alone; 68 do here.",
-        "Grand mean: 57.674",
-    ):
-        assert row in out, row
+    lines = run(name, "--data", str(shared / "data" / file)).split("\n")
+    assert [line for line in ON_THE_LECTURES_DATA[name, file] if line not in lines] == []
 
 
-@pytest.mark.slow
-def test_shrinkage_and_slopes_are_the_lecture_s(lecture: ModuleType, shared: Path) -> None:
-    import mlpool
+# --- notebooks ----------------------------------------------------------------------------------
 
-    dat = lecture.read_schools(str(shared / "data" / "heck2011.csv"))
-    table = lecture.shrinkage_table(dat, mlpool.lmer("math ~ 1 + (1 | school)", dat))
-    smallest = "178 1 12 22 36 38 48 50 51 79 84 89 96 99 104 115 117 119 127 138"
-    assert list(table.index) == smallest.split()
-    for school, before, after in (
-        ("178", 66.0778, 63.0319),
-        ("1", 58.9968, 58.5437),
-        ("36", 51.7470, 53.7776),
-        ("138", 57.0531, 57.2659),
-    ):
-        row = table.loc[school]
-        np.testing.assert_allclose([row["unpooled"], row["pooled"]], [before, after], atol=5e-4)
 
-    slopes = lecture.slopes_by_school(mlpool.lm("math ~ ses * school", dat))
-    printed = pd.read_csv(shared / "spec" / "heck2011_slopes_by_school.csv", dtype=str)
-    column = next(c for c in printed.columns if c.lower() == "slope")
-    expected = pd.to_numeric(printed[column]).to_numpy()
-    # Two decimals are printed, and three significant digits where they would be zeros.
-    np.testing.assert_allclose(slopes["Slope"], expected, atol=0.0051)
+def read_notebook(name: str) -> list[dict]:
+    return json.loads((FOLDER / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+
+
+def cells_of(script: str) -> list[str]:
+    """The cells of a percent-format script as a notebook stores them."""
+    cells = []
+    for part in re.split(r"^# %%", script, flags=re.MULTILINE)[1:]:
+        head, _, body = part.partition("\n")
+        if head.strip() == "[markdown]":
+            body = re.sub(r"^# ?", "", body, flags=re.MULTILINE)
+        cells.append(body.strip("\n"))
+    return cells
+
+
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+
+
+@pytest.mark.parametrize("name", LECTURES)
+def test_notebook_has_the_script_s_cells_and_output(name: str, run: Callable[..., str]) -> None:
+    """To renew it: python examples/make_notebooks.py."""
+    cells = read_notebook(name)
+    script = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
+    assert ["".join(c["source"]) for c in cells] == cells_of(script)
+    outputs = [o for c in cells for o in c.get("outputs", ())]
+    printed = "".join("".join(o["text"]) for o in outputs if o["output_type"] == "stream")
+    now = run(name)
+    assert NUMBER.sub("#", printed) == NUMBER.sub("#", now)
+    before, after = ([float(v) for v in NUMBER.findall(text)] for text in (printed, now))
+    # Other processors and versions may round the last printed digit differently.
+    assert after == pytest.approx(before, rel=2e-3, abs=0.011)
+
+
+@pytest.mark.parametrize("name", LECTURES)
+def test_notebook_is_small_and_shows_its_figures(name: str) -> None:
+    assert (FOLDER / f"{name}.ipynb").stat().st_size < 400_000
+    outputs = [o for c in read_notebook(name) for o in c.get("outputs", ())]
+    assert sum("image/png" in o.get("data", ()) for o in outputs) == FIGURES[name]
+    assert {o["output_type"] for o in outputs} <= {"stream", "execute_result"}
+
+
+def test_every_lecture_has_a_test() -> None:
+    assert set(LECTURES) == set(PRINTED)

@@ -84,7 +84,8 @@ def _shrinkage(result: Any, n: int | None, parameter: str | None, groups: Any, a
         frame = frame.sort_values("n", kind="stable").head(20 if n is None else n)
     else:
         frame = frame[frame["Level"].isin(_known(result, groups))]
-    order = frame.sort_values(["n", "Level"], ascending=[False, False], kind="stable")["Level"]
+    # From below: the largest group first, and equal ones in reverse, so that "1" stands above "2".
+    order = frame.iloc[::-1].sort_values("n", ascending=False, kind="stable")["Level"]
     frame = frame.assign(Row=ordered(frame["Level"], list(order)))
     dots = pd.concat(
         [frame.assign(Pooling=name, Estimate=frame[_FRAMES[name]]) for name in list(COLOURS)[:2]]

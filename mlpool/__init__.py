@@ -28,7 +28,7 @@ from mlpool.errors import (
 )
 
 if TYPE_CHECKING:
-    from mlpool.comparisons import linear_hypothesis, p_adjust
+    from mlpool.comparisons import anova, linear_hypothesis, p_adjust
     from mlpool.engine.types import Control
     from mlpool.formula.design import model_matrix
     from mlpool.frames import factor
@@ -133,6 +133,7 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "wald_test",
     "wild_bootstrap",
     # compare terms, models, hypotheses
+    "anova",
     "linear_hypothesis",
     "p_adjust",
     # how good a model is
@@ -198,7 +199,7 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
 ]
 
 _HOME = {
-    "mlpool.comparisons": ("linear_hypothesis", "p_adjust"),
+    "mlpool.comparisons": ("anova", "linear_hypothesis", "p_adjust"),
     "mlpool.engine.types": ("Control",),
     "mlpool.formula.design": ("model_matrix",),
     "mlpool.frames": ("factor",),

@@ -18,7 +18,7 @@ NAMES = {
     "plot check_model plot_shrinkage plot_icc theme_mlpool",
     "compare_pooling PoolingComparison",
     "coef_test wald_test wild_bootstrap",
-    "linear_hypothesis p_adjust",
+    "anova linear_hypothesis p_adjust",
     "icc r2 get_variance reliability model_performance compare_performance",
     "load_data datasets factor model_matrix",
     "standardize_parameters demean degroup center standardize",

@@ -3,7 +3,8 @@
 May import everything up to summaries and parameters. Start reading in ``anova.py``.
 """
 
+from mlpool.comparisons.anova import anova
 from mlpool.comparisons.linear_hypothesis import linear_hypothesis
 from mlpool.comparisons.p_adjust import p_adjust
 
-__all__ = ["linear_hypothesis", "p_adjust"]
+__all__ = ["anova", "linear_hypothesis", "p_adjust"]

@@ -1,0 +1,154 @@
+"""`anova`: tests of the terms of one model, or of several models against each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlpool.comparisons.arguments import backend_of, check_model
+from mlpool.comparisons.deviance_table import check_f, deviance_table
+from mlpool.comparisons.layout import DIGITS
+from mlpool.comparisons.terms_table import (
+    ROMAN,
+    Table,
+    check_has_terms,
+    lm_table,
+    lmer_table,
+    sequential_table,
+    wald_chisq_table,
+)
+from mlpool.errors import OptionError, check_option, nearest_names
+from mlpool.models.joint import joint_inference
+from mlpool.results import ResultFrame
+
+_TYPES = {"1": 1, "i": 1, "2": 2, "ii": 2, "3": 3, "iii": 3}
+_DEFAULT_TYPE = {"lm": 1, "glm": 1, "lmer": 3, "glmer": 2}
+_DDF = {
+    "satterthwaite": "satterthwaite",
+    "kenward-roger": "kenward",
+    "kenward": "kenward",
+    "kr": "kenward",
+    "residual": "residual",
+    "normal": "normal",
+    "lme4": "lme4",
+}
+
+
+def anova(
+    model: Any,
+    *,
+    type: str | int | None = None,
+    ddf: str | None = None,
+    test: str | None = None,
+    vcov: Any = None,
+    cluster: Any = None,
+    vcov_args: Any = None,
+) -> ResultFrame:
+    """Test each term of the fixed part of a model.
+
+    Parameters
+    ----------
+    model : FittedModel
+    type : {"I", "II", "III", 1, 2, 3}, optional
+        I: each term beyond those before it; II: beyond all that do not contain it; III: as if no
+        other term were about it. Default as in R: I for lm and glm, III for lmer (lmerTest), II for
+        glmer (car). Type III of lmer does not depend on how factors are coded; that of other models
+        (car's) does, and the table says so where it matters.
+    ddf : {"Satterthwaite", "Kenward-Roger", "lme4", "residual", "normal"}, optional
+        Denominator df of lmer, ``"Satterthwaite"`` by default; ``"lme4"`` gives lme4's sequential
+        table without p-values. Beside a CR covariance ``"Satterthwaite"`` is clubSandwich's HTZ
+        test.
+    test : {"F", "Chisq"}, optional
+        For glm "Chisq" (likelihood-ratio tests) where the dispersion is known, else "F". For linear
+        models ``"Chisq"`` leaves denominator df out.
+    vcov, cluster, vcov_args
+        As in :func:`mlpool.model_parameters`; a glm is then tested by Wald tests.
+
+    Returns
+    -------
+    ResultFrame
+        Parameter, df and, as far as the kind of table has them, Sum_Squares, Mean_Square, df_error,
+        F, Chi2, Deviance, p.
+
+    Raises
+    ------
+    OptionError
+        For unknown options, or ones that exclude each other.
+    NotSupportedError
+        If type III of a mixed model would need too many cells.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> cake = mlpool.load_data("cake")
+    >>> m = mlpool.lmer("angle ~ recipe * temp + (1 | recipe:replicate)", cake)
+    >>> anova(m, type="II")[["Parameter", "df", "F"]].round(2)
+         Parameter  df      F
+    0       recipe   2   0.10
+    1         temp   1  94.16
+    2  recipe:temp   2   0.04
+    """
+    m = check_model(model, "anova()")
+    table = _one_model(m, _read_type(m, type), ddf, test, (vcov, cluster, vcov_args))
+    return ResultFrame(
+        data=table.data,
+        layout=table.layout,
+        options=DIGITS,
+        metadata={
+            "kind": m.kind,
+            "type": ROMAN[_read_type(m, type)],
+            "method": table.method,
+            "vcov": table.covariance,
+        },
+        backend=backend_of(m),
+    )
+
+
+def _one_model(
+    m: Any, type_: int, ddf: str | None, test: str | None, robust: tuple[Any, Any, Any]
+) -> Table:
+    is_robust = any(v is not None for v in robust) or m.vcov_choice is not None
+    if test is not None:
+        check_option(test, ("F", "Chisq"), argument="test")
+    if m.kind == "glm" and not is_robust:
+        if test == "F":
+            check_f(m)
+        default = "F" if m.family.has_dispersion else "Chisq"
+        return deviance_table(m, type_, test or default)
+    method = _read_ddf(m, ddf)
+    if test == "Chisq":
+        if method not in (None, "normal"):
+            raise OptionError(f"test='Chisq' has no denominator df; drop ddf={ddf!r}.")
+        method = "normal"
+    if method == "lme4":
+        return sequential_table(m, joint_inference(m, ci_method="residual"))
+    vcov, cluster, vcov_args = robust
+    how = joint_inference(m, vcov=vcov, cluster=cluster, vcov_args=vcov_args, ci_method=method)
+    if test == "F" and not how.is_f:
+        raise OptionError(f"A {m.kind} model has no denominator df; use test='Chisq'.")
+    if m.kind == "lm":
+        check_has_terms(m)
+        return lm_table(m, how, type_)
+    return lmer_table(m, how, type_) if m.kind == "lmer" else wald_chisq_table(m, how, type_)
+
+
+def _read_type(m: Any, type: str | int | None) -> int:
+    if type is None:
+        return _DEFAULT_TYPE[m.kind]
+    found = _TYPES.get(str(type).lower()) if not isinstance(type, bool) else None
+    if found is None:
+        raise OptionError(f"type must be 'I', 'II' or 'III' (or 1, 2, 3); got {type!r}.")
+    return found
+
+
+def _read_ddf(m: Any, ddf: str | None) -> str | None:
+    if ddf is None:
+        return None
+    found = _DDF.get(ddf.lower()) if isinstance(ddf, str) else None
+    if found is None:
+        raise OptionError(
+            f"ddf must be one of ('Satterthwaite', 'Kenward-Roger', 'lme4', 'residual', 'normal'); "
+            f"got {ddf!r}.{nearest_names(str(ddf), _DDF)}"
+        )
+    if found == "lme4" and m.kind != "lmer":
+        raise OptionError(f"ddf='lme4' is for lmer models; this is a {m.kind} model.")
+    return found

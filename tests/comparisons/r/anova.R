@@ -1,0 +1,56 @@
+# Texts and numbers of tests of terms of models of the bundled data: base R, car, lmerTest.
+# Run in this folder: Rscript anova.R
+# (R 4.2.2, car 3.1-1, lmerTest 3.1-3, pbkrtest 0.5.2, sandwich 3.0-2, lme4 1.1-31)
+suppressMessages({library(car); library(lmerTest); library(sandwich); library(jsonlite)})
+options(width = 100)
+data <- "../../../mlpool/datasets/data"
+hsb <- read.csv(file.path(data, "hsb82.csv.gz")); hsb$school <- factor(hsb$school)
+hsb$sector <- factor(hsb$sector, levels = c("Public", "Catholic"))
+hsb$minority <- factor(hsb$minority, levels = c("No", "Yes")); hsb <- hsb[order(as.integer(hsb$school)), ]
+hsb$w <- 1 + (seq_len(nrow(hsb)) %% 3)
+hsb$third <- factor(letters[1 + (seq_len(nrow(hsb)) %% 3)])
+cb <- read.csv(file.path(data, "cbpp.csv")); cb$period <- factor(cb$period); cb$herd <- factor(cb$herd)
+cb$half <- factor(ifelse(as.integer(cb$herd) > 7, "late", "early"))
+cb$x <- (seq_len(nrow(cb)) %% 5) / 5
+cake <- read.csv(file.path(data, "cake.csv")); cake$recipe <- factor(cake$recipe)
+cake$replicate <- factor(cake$replicate); cake$temperature <- factor(cake$temperature)
+gaps <- cake[!(cake$recipe == "B" & cake$temperature %in% c("185", "215")) &
+             !(cake$recipe == "C" & cake$temperature == "175"), ]
+tight <- lmerControl(optimizer = "bobyqa", optCtrl = list(rhobeg = 0.1, rhoend = 1e-9))
+gtight <- glmerControl(optimizer = "bobyqa", tolPwrss = 1e-12, optCtrl = list(rhobeg = 0.1, rhoend = 1e-9))
+texts <- list(); values <- list()
+keep <- function(name, a, text = TRUE) {
+  a <- a  # printed as R prints it
+  if (text) texts[[name]] <<- sub(" +$", "", capture.output(print(a)))
+  values[[name]] <<- c(list(term = rownames(a)), lapply(as.list(a), function(x) as.numeric(x)))
+}
+lm1 <- lm(math ~ ses * sector + third, hsb); lm2 <- lm(math ~ sector * third + ses, hsb, weights = w)
+lm0 <- lm(math ~ 0 + sector + ses, hsb)
+keep("lm_1", anova(lm1)); keep("lm_2", Anova(lm1)); keep("lm_3", Anova(lm1, type = 3))
+keep("lmw_1", anova(lm2)); keep("lmw_2", Anova(lm2)); keep("lm0_1", anova(lm0))
+V <- vcovCL(lm1, hsb$school)
+suppressMessages({ keep("lm_cl_2", Anova(lm1, vcov. = V), FALSE); keep("lm_cl_3", Anova(lm1, type = 3, vcov. = V), FALSE) })
+glm1 <- glm(cbind(incidence, size - incidence) ~ half * period + x, binomial, cb, epsilon = 1e-14)
+glm2 <- glm(incidence ~ period + half + offset(log(size)), poisson, cb, epsilon = 1e-14)
+glm3 <- glm(math + 10 ~ ses * sector, Gamma(link = "log"), hsb, epsilon = 1e-14)
+keep("glm_1", anova(glm1, test = "Chisq")); keep("glm_2", Anova(glm1)); keep("glm_3", Anova(glm1, type = 3))
+keep("pois_1", anova(glm2, test = "Chisq")); keep("gamma_1", anova(glm3, test = "F"))
+keep("gamma_2", Anova(glm3), FALSE)
+keep("glm_wald_2", Anova(glm1, test.statistic = "Wald"), FALSE)
+glmer1 <- glmer(cbind(incidence, size - incidence) ~ period * half + x + (1 | herd), cb, binomial, control = gtight)
+keep("glmer_2", Anova(glmer1)); keep("glmer_3", Anova(glmer1, type = 3))
+lmer1 <- lmer(math ~ ses * sector + third + (1 | school), hsb, control = tight)
+keep("lmer_3", anova(lmer1)); keep("lmer_2", anova(lmer1, type = 2)); keep("lmer_1", anova(lmer1, type = 1))
+keep("lmer_lme4", anova(lmer1, ddf = "lme4"))
+lmer2 <- lmer(angle ~ recipe * temperature + (1 | recipe:replicate), cake, control = tight)
+keep("cake_3_kr", anova(lmer2, ddf = "Kenward-Roger")); keep("cake_lme4", anova(lmer2, ddf = "lme4"))
+lmer3 <- suppressMessages(lmer(angle ~ recipe * temperature + (1 | recipe:replicate), gaps, control = tight))
+suppressMessages(for (t in 1:3) keep(paste0("gaps_", t), anova(lmer3, type = t)))
+lmer4 <- lmer(math ~ minority * sector * ses + (1 | school), hsb, control = tight)
+for (t in 1:3) keep(paste0("three_", t), anova(lmer4, type = t))
+lmer5 <- lmer(math ~ 0 + sector:third + ses:sector + (1 | school), hsb, control = tight)
+keep("cells_3", anova(lmer5), FALSE)
+writeLines(toJSON(values, digits = I(15), auto_unbox = FALSE, na = "null"), "anova.json")
+con <- file("anova.txt", "w", encoding = "UTF-8")
+for (n in names(texts)) writeLines(c(paste("##", n), texts[[n]]), con)
+close(con)

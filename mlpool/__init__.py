@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mlpool.engine.types import Control
     from mlpool.formula.design import model_matrix
     from mlpool.frames import factor
+    from mlpool.intervals import Bootstrap, bootstrap, bootstrap_parameters
     from mlpool.models import (
         VarCorr,
         coef,
@@ -119,6 +120,10 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "simulate",
     "refit",
     "update",
+    # intervals
+    "bootstrap",
+    "Bootstrap",
+    "bootstrap_parameters",
     # tables
     "model_parameters",
     "compare_parameters",
@@ -203,6 +208,7 @@ _HOME = {
     "mlpool.engine.types": ("Control",),
     "mlpool.formula.design": ("model_matrix",),
     "mlpool.frames": ("factor",),
+    "mlpool.intervals": ("Bootstrap", "bootstrap", "bootstrap_parameters"),
     "mlpool.models": (
         "VarCorr",
         "coef",

@@ -22,7 +22,7 @@ ROWS = (
     ("inference", "sources"),
     ("models",),
     ("parameters", "summaries", "estimates", "performance", "teaching"),
-    ("robust", "pooling", "comparisons"),
+    ("robust", "pooling", "comparisons", "intervals"),
     ("plots",),
     ("cli", "__init__", "__main__"),
 )
@@ -38,6 +38,8 @@ BRIDGES = {
     ("pooling", "plots"),
     ("models", "plots"),
     ("models", "comparisons"),
+    ("models", "intervals"),
+    ("intervals", "plots"),
 }
 """(from, to): allowed inside functions only."""
 

@@ -14,6 +14,7 @@ NAMES = {
     "fit lm glm lmer glmer Control",
     "fixef ranef coef vcov VarCorr standard_error p_value get_parameters",
     "simulate refit update",
+    "bootstrap Bootstrap bootstrap_parameters",
     "model_parameters compare_parameters summary display",
     "plot check_model plot_shrinkage plot_icc theme_mlpool",
     "compare_pooling PoolingComparison",

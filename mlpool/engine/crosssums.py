@@ -173,8 +173,8 @@ def pair_sums(
     for start in range(0, len(f.codes), step):
         stop = min(start + step, len(f.codes))
         key = f.codes[start:stop].astype(np.int64) * g.n_levels + g.codes[start:stop]
-        U = _outer_columns(data, f, sums[0], start, stop)
-        V = _outer_columns(data, g, sums[1], start, stop)
+        U = outer_columns(data, f, sums[0], start, stop)
+        V = outer_columns(data, g, sums[1], start, stop)
         found, inverse = _present(key, int(table)) if is_dense else _sorted(key)
         keys.append(found)
         values.append(_sum_products(U, V, inverse, found.size))
@@ -196,7 +196,7 @@ def _sorted(key: IntArray) -> tuple[IntArray, IntArray]:
     return found, inverse
 
 
-def _outer_columns(
+def outer_columns(
     data: LmmData, factor: GroupingFactor, sums: CrossProducts, start: int, stop: int
 ) -> list[FloatArray | None]:
     """Outer columns of some rows times sqrt(weight); None stands for an unweighted constant."""

@@ -40,7 +40,7 @@ def fit_lmm(data: LmmData, *, reml: bool = True, control: Control | None = None)
     ----------
     Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), eqs. 34 and 41.
     """
-    if _is_one_factor(data):
+    if is_one_factor(data):
         return fit_one_factor(data, reml=reml, control=control)
     return fit_several(data, reml=reml, control=control)
 
@@ -52,7 +52,7 @@ def criterion_at(
     control = control or Control()
     theta = np.asarray(theta, dtype=np.float64)
     with blas_threads(control.blas_threads):
-        if _is_one_factor(data):
+        if is_one_factor(data):
             return prepare(data, reml=reml, control=control).evaluate(theta)
         return prepare_several(data, reml=reml, control=control).evaluate(theta)
 
@@ -64,11 +64,11 @@ def fit_at(
     control = control or Control()
     theta = np.asarray(theta, dtype=np.float64)
     with blas_threads(control.blas_threads):
-        if _is_one_factor(data):
+        if is_one_factor(data):
             return fit_at_theta(prepare(data, reml=reml, control=control), theta)
         return fit_several_at(prepare_several(data, reml=reml, control=control), theta)
 
 
-def _is_one_factor(data: LmmData) -> bool:
+def is_one_factor(data: LmmData) -> bool:
     """Tell whether all terms share one grouping factor: then second derivatives are exact too."""
     return len({t.factor for t in data.terms}) == 1

@@ -122,6 +122,10 @@ class SeveralFactors:
                 self._dense = DenseEffects.of(self.blocks)
         return self._dense
 
+    def share_dense(self, other: SeveralFactors) -> None:
+        """Take over Z'Z of the same model with another response."""
+        self._dense = other.dense
+
     @property
     def k(self) -> int:
         """Length of theta."""

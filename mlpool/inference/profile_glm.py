@@ -143,7 +143,7 @@ class _ProfilePath:
         """Return ``|zeta|`` and its derivative at ``beta_i + sign * distance``."""
         offset = self._offset + (self._at + self._sign * distance) * self._column
         start = self._start_at(distance, offset)
-        coefficients, deviance = _fit_with_offset(self._problem, self._others, offset, start)
+        coefficients, deviance = fit_with_offset(self._problem, self._others, offset, start)
         if not np.isfinite(deviance):
             return np.inf, np.nan
         gain = deviance - self._deviance
@@ -167,7 +167,7 @@ class _ProfilePath:
         return float(np.nansum((rows if weights is None else weights * rows) * self._column))
 
 
-def _fit_with_offset(
+def fit_with_offset(
     problem: GlmProblem, X: FloatArray, offset: FloatArray, start: FloatArray
 ) -> tuple[FloatArray, float]:
     """Fit by iteratively reweighted least squares, a part of the linear predictor being fixed.

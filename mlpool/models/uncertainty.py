@@ -86,14 +86,14 @@ def random_intervals(m: LinearMixedModel, level: float = 0.95) -> RandomWald:
     return random_wald_of(information(m), level)
 
 
-def profile_intervals(m: GeneralizedLinearModel, level: float = 0.95) -> FloatArray:
-    """Return profile-likelihood bounds (p, 2) of a GLM's coefficients (R's ``confint``)."""
+def glm_problem(m: GeneralizedLinearModel) -> GlmProblem:
+    """Return a GLM as numbers."""
     design = m.design
     prior = design.trials
     if design.weights is not None:
         prior = design.weights if prior is None else prior * design.weights
     assert m.family is not None
-    problem = GlmProblem(
+    return GlmProblem(
         y=design.y,
         X=design.X.dense()[:, m.fit.kept],
         family=m.family,
@@ -101,5 +101,9 @@ def profile_intervals(m: GeneralizedLinearModel, level: float = 0.95) -> FloatAr
         offset=design.offset,
         dispersion=m.fit.dispersion,
     )
+
+
+def profile_intervals(m: GeneralizedLinearModel, level: float = 0.95) -> FloatArray:
+    """Return profile-likelihood bounds (p, 2) of a GLM's coefficients (R's ``confint``)."""
     se = np.sqrt(np.diag(m.fit.vcov_unscaled) * m.fit.dispersion)
-    return profile_confint_glm(problem, m.fit.beta, se, level)
+    return profile_confint_glm(glm_problem(m), m.fit.beta, se, level)

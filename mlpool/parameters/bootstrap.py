@@ -1,94 +1,115 @@
-"""Bootstrap of a linear model's coefficients by resampling cases (rows)."""
+"""Bootstrapped parameters: medians, percentile intervals and p-values, as easystats has them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mlpool.errors import FitError, NotSupportedError, OptionError
+from mlpool.errors import OptionError
+from mlpool.inference.draws import two_sided_p
+from mlpool.models.bootstrapped import Drawn, draw_bootstrap
+from mlpool.models.places import random_names
+from mlpool.parameters.options import MIXED
+from mlpool.parameters.random import Intervals
 from mlpool.typing import FloatArray
-
-_RANK_TOL = 1e-10
-"""A draw whose cross-products have a smaller reciprocal condition lost a column."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootstrapTable:
-    """Summaries of the draws, each of shape (p,), and the number of draws that could be used."""
+    """Summaries of the draws of the coefficients (p,), and of the random effects' parameters.
+
+    Attributes
+    ----------
+    estimate, mean, low, high, p : ndarray of shape (p,)
+        Medians, means, percentiles, two-sided p-values of the coefficients.
+    random : mapping from place to (SE, low, high)
+        Percentile intervals of SDs, correlations and sigma; empty for models without.
+    notes : tuple of str
+        What was resampled, and what failed.
+    """
 
     estimate: FloatArray
+    mean: FloatArray
     low: FloatArray
     high: FloatArray
     p: FloatArray
-    n_used: int
+    random: Intervals
+    notes: tuple[str, ...]
 
 
-def bootstrap_table(model: Any, iterations: int, seed: Any, level: float) -> BootstrapTable:
-    """Return medians, percentile intervals and two-sided p-values of resampled coefficients.
+def bootstrap_table(
+    model: Any,
+    iterations: int,
+    seed: Any,
+    level: float,
+    *,
+    type_: str | None = None,
+    cluster: Any = None,
+    n_jobs: int | None = None,
+) -> BootstrapTable:
+    """Return summaries of bootstrap draws.
+
+    As in easystats, rows of lm and glm are resampled (case), and responses of mixed models are
+    simulated (parametric), unless `type_` says otherwise.
 
     Raises
     ------
-    NotSupportedError
-        For models other than lm.
     OptionError
-        If `iterations` is no whole number above 1.
+        If `iterations` is no whole number above 1, or an option is unknown.
     FitError
-        If hardly any draw has full rank.
+        If no replicate can be fitted.
     """
-    if model.kind != "lm":
-        raise NotSupportedError(
-            f"bootstrap=True resamples the rows of lm models; it is not available for "
-            f"{model.kind} models."
+    kind = type_ or ("parametric" if model.kind in MIXED else "case")
+    drawn = draw_bootstrap(
+        model, iterations, kind, cluster=cluster, seed=seed, n_jobs=n_jobs, argument="iterations"
+    )
+    return summarise_draws(model, drawn, level)
+
+
+def summarise_draws(model: Any, drawn: Drawn, level: float) -> BootstrapTable:
+    """Return summaries of draws that are there already.
+
+    Raises
+    ------
+    OptionError
+        If they are draws of a statistic.
+    """
+    if drawn.is_statistic:
+        raise OptionError(
+            "These are draws of a statistic; bootstrap(m) without statistic= draws parameters."
         )
-    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 2:
-        raise OptionError(f"iterations must be a whole number above 1; got {iterations!r}.")
-    draws = resample_cases(model, iterations, np.random.default_rng(seed))
-    if len(draws) < 2:
-        raise FitError(
-            "The bootstrap found no resample in which every coefficient can be estimated; the "
-            "model has too many coefficients for its rows."
-        )
+    values = drawn.replicates.values
+    n_random = len(random_names(model))
+    draws, others = values[:, n_random:], values[:, :n_random]
     tail = (1.0 - level) / 2.0
-    below, above = (draws <= 0.0).mean(axis=0), (draws >= 0.0).mean(axis=0)
+    low, high = np.quantile(draws, [tail, 1.0 - tail], axis=0)
     return BootstrapTable(
         estimate=np.median(draws, axis=0),
-        low=np.quantile(draws, tail, axis=0),
-        high=np.quantile(draws, 1.0 - tail, axis=0),
-        p=np.minimum(2.0 * np.minimum(below, above), 1.0),
-        n_used=len(draws),
+        mean=draws.mean(axis=0),
+        low=low,
+        high=high,
+        p=two_sided_p(draws),
+        random=_random(model, others, tail),
+        notes=drawn.notes(),
     )
 
 
-def resample_cases(model: Any, iterations: int, rng: np.random.Generator) -> FloatArray:
-    """Return the coefficients (draws, p) of resamples of full rank.
-
-    Drawing rows with replacement is weighting them by their counts c, so each draw solves
-    ``X' diag(c w) X beta = X' diag(c w) y``.
-    """
-    design = model.design
-    columns = design.X.dense()[:, model.fit.kept]
-    y = design.y if design.offset is None else design.y - design.offset
-    weights = np.ones(design.n) if design.weights is None else design.weights
-    # Columns of unit length: the condition of a draw then tells of lost columns, not of units.
-    scale = np.sqrt((columns**2).sum(axis=0))
-    x = columns / scale
-    draws = []
-    for _ in _progress(range(iterations)):
-        counts = np.bincount(rng.integers(0, design.n, design.n), minlength=design.n) * weights
-        weighted = x * counts[:, None]
-        gram = weighted.T @ x
-        if np.linalg.cond(gram) < 1.0 / _RANK_TOL:
-            draws.append(np.linalg.solve(gram, weighted.T @ y) / scale)
-    return np.array(draws)
-
-
-def _progress(steps: range) -> Iterable[int]:
-    """Return the steps, with a progress bar on a terminal if tqdm is installed."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return steps
-    return tqdm(steps, desc="bootstrap", leave=False, disable=None)
+def _random(model: Any, draws: FloatArray, tail: float) -> Intervals:
+    """Return (SE, low, high) by place; no standard errors, as in the coefficients' table."""
+    if not draws.shape[1]:
+        return {}
+    places = [
+        (t, row, column)
+        for t, random in enumerate(model.design.random)
+        for column in range(random.z.shape[1])
+        for row in range(column, random.z.shape[1])
+    ]
+    if len(places) < draws.shape[1]:
+        places.append((-1, 0, 0))
+    bounds = np.nanquantile(draws, [tail, 1.0 - tail], axis=0)
+    return {
+        place: (float("nan"), float(low), float(high))
+        for place, low, high in zip(places, *bounds, strict=True)
+    }

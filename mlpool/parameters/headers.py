@@ -37,7 +37,7 @@ def method_notes(
     """Return sentences on intervals and p-values, standard errors, and log and logit scales."""
     notes = []
     if method == "bootstrap":
-        notes.append("Intervals are percentiles and p-values two-tailed, both from resampled rows.")
+        notes.append("Intervals are percentiles and p-values two-tailed, both of bootstrap draws.")
     else:
         notes.append(_wald_note(m, method))
     choice = None if covariance is None else chosen_covariance(m, covariance)

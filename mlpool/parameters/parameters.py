@@ -13,7 +13,7 @@ from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
 from mlpool.inference.profile import ProfileIntervals, profile_confint
 from mlpool.models.contrasts import Covariance, read_covariance, read_method
 from mlpool.models.data import as_lmm_data
-from mlpool.parameters.bootstrap import bootstrap_table
+from mlpool.parameters.bootstrap import BootstrapTable, bootstrap_table
 from mlpool.parameters.fixed import FixedEffects, fixed_effects, warn_few_clusters
 from mlpool.parameters.grouplevel import group_level_frame, group_level_layout
 from mlpool.parameters.headers import coefficient_header, method_notes
@@ -61,6 +61,10 @@ class _Part:
     frame: pd.DataFrame
     labels: tuple[str, ...]
     headings: tuple[str, ...]
+
+
+_Found = ProfileIntervals | BootstrapTable | None
+"""Intervals that belong to both parts of a table."""
 
 
 def model_parameters(
@@ -116,9 +120,11 @@ def model_parameters(
     exponentiate : bool or "nongaussian"
         Odds ratios, rate ratios. Standard errors by the delta method; never the random effects.
     bootstrap : bool
-        ``lm``: medians, percentile intervals and p-values from resampled rows.
+        Medians, percentile intervals and p-values of the coefficients, and intervals of the random
+        effects' SDs and correlations: from resampled rows (``lm``, ``glm``) or simulated responses
+        (mixed models). :func:`mlpool.bootstrap` has more kinds.
     iterations, seed : int
-        Number of resamples; seed of ``numpy.random.default_rng``.
+        Number of replicates; their seed.
     digits, ci_digits, p_digits, select, zap_small, table_width
         How to print; see :class:`mlpool.tables.TableOptions`.
     ci_random : bool, optional
@@ -201,13 +207,13 @@ def _table(m: Any, request: _Request, options: TableOptions, keep: Any, drop: An
     is_mixed = m.kind in MIXED
     if request.effects == "random" and not is_mixed:
         raise NotSupportedError(f"effects='random' needs a mixed model; {m.kind} models have none.")
-    profile = _profile(m, request)
+    found = _profile(m, request) or _bootstrap(m, request)
     parts, statistic = [], ""
     if request.effects != "random":
-        part, statistic = _fixed_part(m, request, profile)
+        part, statistic = _fixed_part(m, request, found)
         parts.append(part)
     if is_mixed and request.effects != "fixed":
-        parts.append(_random_part(m, request, profile))
+        parts.append(_random_part(m, request, found))
     frame = pd.concat([p.frame for p in parts], ignore_index=True) if parts[1:] else parts[0].frame
     labels = tuple(label for part in parts for label in part.labels)
     headings = tuple(heading for part in parts for heading in part.headings)
@@ -224,9 +230,7 @@ def _table(m: Any, request: _Request, options: TableOptions, keep: Any, drop: An
         data=frame,
         layout=layout,
         options=options,
-        notes=()
-        if request.effects == "random"
-        else method_notes(m, request.ci_method, request.exponentiate, request.covariance),
+        notes=() if request.effects == "random" else _notes(m, request, found),
         metadata=_metadata(m, request),
         backend=_backend(m),
     )
@@ -239,15 +243,27 @@ def _profile(m: Any, request: _Request) -> ProfileIntervals | None:
     return profile_confint(as_lmm_data(m.design), m.fit, request.level or DEFAULT_LEVEL)
 
 
-def _fixed_part(m: Any, request: _Request, profile: ProfileIntervals | None) -> tuple[_Part, str]:
+def _bootstrap(m: Any, request: _Request) -> BootstrapTable | None:
+    """Return bootstrapped parameters, drawn once for both parts."""
+    if request.ci_method != "bootstrap":
+        return None
+    return bootstrap_table(m, request.iterations, request.seed, request.level or DEFAULT_LEVEL)
+
+
+def _notes(m: Any, request: _Request, found: _Found) -> tuple[str, ...]:
+    notes = method_notes(m, request.ci_method, request.exponentiate, request.covariance)
+    return (*notes, *found.notes) if isinstance(found, BootstrapTable) else notes
+
+
+def _fixed_part(m: Any, request: _Request, found: _Found) -> tuple[_Part, str]:
     """Return the coefficients' rows and the statistic's name."""
     names = [column.name for column in m.columns]
     labels = pretty_names(m.columns)
-    if request.ci_method == "bootstrap":
-        frame, statistic = _bootstrap_frame(m, names, request), ""
+    if isinstance(found, BootstrapTable):
+        frame, statistic = _bootstrap_frame(found, names, request), ""
     else:
         level = request.level or DEFAULT_LEVEL
-        result = fixed_effects(m, level, request.ci_method, request.covariance, profile)
+        result = fixed_effects(m, level, request.ci_method, request.covariance, found)
         frame, statistic = _wald_frame(names, result, request), result.statistic
     if m.kind in MIXED:
         frame["Effects"] = "fixed"
@@ -280,8 +296,7 @@ def _wald_frame(names: list[str], result: FixedEffects, request: _Request) -> pd
     return pd.DataFrame(columns)
 
 
-def _bootstrap_frame(m: Any, names: list[str], request: _Request) -> pd.DataFrame:
-    draws = bootstrap_table(m, request.iterations, request.seed, request.level or DEFAULT_LEVEL)
+def _bootstrap_frame(draws: BootstrapTable, names: list[str], request: _Request) -> pd.DataFrame:
     b, low, high = draws.estimate, draws.low, draws.high
     if request.exponentiate:
         b, low, high = np.exp(b), np.exp(low), np.exp(high)
@@ -291,10 +306,12 @@ def _bootstrap_frame(m: Any, names: list[str], request: _Request) -> pd.DataFram
     return pd.DataFrame({**columns, "p": adjust_p(draws.p, request.p_adjust)})
 
 
-def _random_part(m: Any, request: _Request, profile: ProfileIntervals | None) -> _Part:
+def _random_part(m: Any, request: _Request, found: _Found) -> _Part:
     intervals = None
-    if profile is not None:
-        intervals = bounds_only(profile)
+    if isinstance(found, BootstrapTable):
+        intervals = found.random
+    elif found is not None:
+        intervals = bounds_only(found)
     elif request.ci_random:
         intervals = wald_intervals(m, request.level or DEFAULT_LEVEL)
     rows = random_rows(m, intervals)

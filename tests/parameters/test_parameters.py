@@ -386,34 +386,34 @@ def test_bootstrap(sleep_lm: Any) -> None:
     width = (table["CI_high"] - table["CI_low"]).to_numpy()
     np.testing.assert_allclose(width, 2 * 1.96 * np.sqrt(np.diag(robust)), rtol=0.15)
     np.testing.assert_allclose(table["Coefficient"], sleep_lm.fixef(), rtol=0.02)
-    assert "resampled" in table.notes[0]
-
-
-def test_bootstrap_draws_are_fits_to_resampled_rows(sleepstudy: pd.DataFrame) -> None:
-    from mlpool.parameters.bootstrap import resample_cases
-
-    weighted = sleepstudy.assign(w=1.0 + sleepstudy["Days"] / 10, shift=sleepstudy["Days"] * 3.0)
-    m = mlpool.lm("Reaction ~ Days", weighted, weights="w", offset="shift")
-    draws = resample_cases(m, 3, np.random.default_rng(7))
-    rng = np.random.default_rng(7)
-    for draw in draws:
-        rows = weighted.iloc[rng.integers(0, 180, 180)].reset_index(drop=True)
-        refit = mlpool.lm("Reaction ~ Days", rows, weights="w", offset="shift")
-        np.testing.assert_allclose(draw, refit.fixef(), rtol=1e-9)
+    assert "of bootstrap draws" in table.notes[0]
+    assert table.notes[1] == "Case bootstrap of 180 rows: 800 replicates."
 
 
 def test_bootstrap_without_usable_draws() -> None:
     n = 6
     data = {"y": [1.0, 3, 2, 5, 4, 7], **{f"x{j}": np.eye(n)[j] for j in range(4)}}
     m = mlpool.lm("y ~ 0 + x0 + x1 + x2 + x3", data)
-    with pytest.raises(FitError, match="no resample in which every coefficient"):
-        model_parameters(m, bootstrap=True, iterations=2, seed=0)
+    with pytest.raises(
+        FitError, match=r"None of the 2 replicates could be fitted\. The resample leaves"
+    ):
+        model_parameters(m, bootstrap=True, iterations=2, seed=2)
 
 
-def test_bootstrap_options(sleep_lm: Any, sleep_model: Any) -> None:
-    with pytest.raises(NotSupportedError, match="not available for lmer models"):
-        model_parameters(sleep_model, bootstrap=True)
+def test_bootstrap_of_a_mixed_model(sleep_model: Any) -> None:
+    table = model_parameters(sleep_model, bootstrap=True, iterations=150, seed=1)
+    names = ["Parameter", "Coefficient", "CI", "CI_low", "CI_high", "p", "Effects", "Group", "SE"]
+    assert list(table.columns) == names
+    random = table.data[table["Effects"] == "random"]
+    assert (random["CI_low"] < random["Coefficient"]).all()
+    assert (random["CI_high"] > random["Coefficient"]).all()
+    assert "SE" not in str(table)
+
+
+def test_bootstrap_options(sleep_lm: Any) -> None:
     with pytest.raises(OptionError, match="iterations must be a whole number"):
+        model_parameters(sleep_lm, bootstrap=True, iterations=1.5)
+    with pytest.raises(OptionError, match="at least two replicates; got iterations=1"):
         model_parameters(sleep_lm, bootstrap=True, iterations=1)
     with pytest.raises(OptionError, match="bootstrap=True takes neither"):
         model_parameters(sleep_lm, bootstrap=True, vcov="HC3")

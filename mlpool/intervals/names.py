@@ -1,0 +1,76 @@
+"""Which parameters, at which level, under which column names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import OptionError, nearest_names
+from mlpool.models.places import random_names
+from mlpool.typing import FloatArray
+
+
+def read_level(level: Any) -> float:
+    """Return a confidence level.
+
+    Raises
+    ------
+    OptionError
+        Unless it lies between 0 and 1.
+    """
+    is_number = isinstance(level, (int, float, np.number)) and not isinstance(level, bool)
+    if not is_number or not 0.0 < float(level) < 1.0:
+        raise OptionError(f"level must lie between 0 and 1, as 0.95; got {level!r}.")
+    return float(level)
+
+
+def bound_names(level: float) -> list[str]:
+    """Return R's column names: ``2.5 %`` and ``97.5 %``."""
+    tail = 50.0 * (1.0 - level)
+    return [f"{float(f'{value:.3g}'):g} %" for value in (tail, 100.0 - tail)]
+
+
+def interval_frame(names: list[str], bounds: FloatArray, level: float) -> pd.DataFrame:
+    """Return bounds (k, 2) as R prints its matrix."""
+    return pd.DataFrame(bounds, index=pd.Index(names), columns=bound_names(level))
+
+
+def read_parm(m: Any, names: list[str], parm: Any) -> list[int]:
+    """Return the positions of the parameters asked for, in the order asked for.
+
+    Parameters
+    ----------
+    m : FittedModel
+    names : list of str
+        Of all parameters.
+    parm : None, str, int or list of them
+        ``"theta_"`` stands for SDs, correlations and sigma, ``"beta_"`` for the coefficients.
+
+    Raises
+    ------
+    OptionError
+        For a name or position that does not exist.
+    """
+    if parm is None:
+        return list(range(len(names)))
+    n_random = len(random_names(m))
+    wanted = [parm] if isinstance(parm, (str, int, np.integer)) else list(parm)
+    found: list[int] = []
+    for one in wanted:
+        if isinstance(one, str) and one in names:
+            found.append(names.index(one))
+        elif one == "theta_":
+            found += range(n_random)
+        elif one == "beta_":
+            found += range(n_random, len(names))
+        elif isinstance(one, (int, np.integer)) and 0 <= one < len(names):
+            found.append(int(one))
+        else:
+            hint = nearest_names(one, names) if isinstance(one, str) else ""
+            raise OptionError(
+                f"parm must name parameters among {', '.join(names)} (or 'theta_', 'beta_', "
+                f"positions from 0); got {one!r}.{hint}"
+            )
+    return found

@@ -1,0 +1,93 @@
+"""`bootstrap_parameters`: easystats' table of bootstrapped coefficients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from mlpool.errors import check_option
+from mlpool.intervals.bootstrap import Bootstrap
+from mlpool.intervals.names import read_level
+from mlpool.models.extract import require_kind
+from mlpool.models.simulate import KINDS
+from mlpool.parameters.bootstrap import bootstrap_table, summarise_draws
+from mlpool.parameters.headers import coefficient_header
+from mlpool.parameters.layout import ParametersLayout
+from mlpool.parameters.names import pretty_names
+from mlpool.results import ResultFrame
+
+
+def bootstrap_parameters(
+    m: Any,
+    iterations: int = 1000,
+    *,
+    centrality: str = "median",
+    ci: float = 0.95,
+    type: str | None = None,
+    cluster: Any = None,
+    seed: Any = None,
+    n_jobs: int | None = None,
+) -> ResultFrame:
+    """Return bootstrapped coefficients with percentile intervals and p-values (easystats).
+
+    Parameters
+    ----------
+    m : FittedModel or Bootstrap
+        A model, or draws that :func:`mlpool.bootstrap` made of its parameters.
+    iterations : int
+        Replicates.
+    centrality : {"median", "mean"}
+        Of the draws.
+    ci : float
+    type : {"case", "parametric", "residual"}, optional
+        By default ``"case"`` for lm and glm, ``"parametric"`` for mixed models, as in R.
+    cluster, seed, n_jobs
+        As :func:`mlpool.bootstrap`.
+
+    Returns
+    -------
+    ResultFrame
+        Columns Parameter, Coefficient, CI, CI_low, CI_high, p.
+
+    Raises
+    ------
+    OptionError
+        For unknown options, or fewer than two replicates.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("Reaction ~ Days", mlpool.load_data("sleepstudy"))
+    >>> table = mlpool.bootstrap_parameters(m, 500, seed=1)
+    >>> list(table.columns)
+    ['Parameter', 'Coefficient', 'CI', 'CI_low', 'CI_high', 'p']
+    """
+    level = read_level(ci)
+    check_option(centrality, ("median", "mean"), argument="centrality")
+    if isinstance(m, Bootstrap):
+        model, own = m.model, summarise_draws(m.model, m.drawn, level)
+    else:
+        require_kind(m, KINDS, "bootstrap_parameters()")
+        model, own = (
+            m,
+            bootstrap_table(m, iterations, seed, level, type_=type, cluster=cluster, n_jobs=n_jobs),
+        )
+    middle = own.mean if centrality == "mean" else own.estimate
+    frame = pd.DataFrame({
+        "Parameter": list(model.names), "Coefficient": middle, "CI": level, "CI_low": own.low,
+        "CI_high": own.high, "p": own.p,
+    })  # fmt: skip
+    layout = ParametersLayout(
+        labels=pretty_names(model.columns), headings=("",) * len(frame),
+        coefficient=coefficient_header(model, False), level=level,
+    )  # fmt: skip
+    return ResultFrame(
+        data=frame,
+        layout=layout,
+        notes=own.notes,
+        metadata={
+            "kind": "bootstrap_parameters", "ci": level, "formula": model.formula.text,
+            "response": model.design.response_name,
+        },
+    )  # fmt: skip

@@ -28,6 +28,18 @@ from mlpool.errors import (
 )
 
 if TYPE_CHECKING:
+    from mlpool.checks import (
+        check_autocorrelation,
+        check_collinearity,
+        check_convergence,
+        check_heterogeneity_bias,
+        check_heteroscedasticity,
+        check_normality,
+        check_outliers,
+        check_overdispersion,
+        check_singularity,
+        check_zeroinflation,
+    )
     from mlpool.comparisons import anova, linear_hypothesis, p_adjust
     from mlpool.engine.types import Control
     from mlpool.formula.design import model_matrix
@@ -148,6 +160,17 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "reliability",
     "model_performance",
     "compare_performance",
+    # what a model assumes
+    "check_singularity",
+    "check_convergence",
+    "check_heteroscedasticity",
+    "check_normality",
+    "check_outliers",
+    "check_collinearity",
+    "check_autocorrelation",
+    "check_overdispersion",
+    "check_zeroinflation",
+    "check_heterogeneity_bias",
     # look
     "plot",
     "check_model",
@@ -205,6 +228,18 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
 
 _HOME = {
     "mlpool.comparisons": ("anova", "linear_hypothesis", "p_adjust"),
+    "mlpool.checks": (
+        "check_autocorrelation",
+        "check_collinearity",
+        "check_convergence",
+        "check_heterogeneity_bias",
+        "check_heteroscedasticity",
+        "check_normality",
+        "check_outliers",
+        "check_overdispersion",
+        "check_singularity",
+        "check_zeroinflation",
+    ),
     "mlpool.engine.types": ("Control",),
     "mlpool.formula.design": ("model_matrix",),
     "mlpool.frames": ("factor",),

@@ -149,6 +149,8 @@ def _glm_record(  # noqa: PLR0913 - one argument per symbol of the formula
     result: Any, y: FloatArray, Xk: FloatArray, kept: Any, family: Family, prior: FloatArray
 ) -> OlsFit:
     mu = np.asarray(result.fittedvalues)
+    if family.name == "binomial":  # as R: separated rows keep a weight above zero
+        mu = np.clip(mu, np.finfo(float).eps, 1 - np.finfo(float).eps)
     link, variance = result.model.family.link, result.model.family.variance
     slope = np.asarray(link.deriv(mu))
     base_variance = mu * (1 - mu) if family.name == "binomial" else np.asarray(variance(mu))

@@ -117,28 +117,6 @@ def score_rows(data: LmmData, fit: LmmFit) -> tuple[FloatArray, FloatArray]:
     return _inverse_times(rows, rows.X), rows.e
 
 
-def inverse_diagonal(data: LmmData, fit: LmmFit) -> FloatArray:
-    """Return the diagonal of V^-1 of a model with one grouping factor, rows scaled by weights.
-
-    Raises
-    ------
-    NotSupportedError
-        For several grouping factors.
-    """
-    rows = _read(data, fit)
-    if not _all_equal(rows.codes):
-        raise NotSupportedError("leverages of models with several grouping factors are not made.")
-    codes = rows.codes[0]
-    half = np.hstack([Z @ root for Z, root in zip(rows.Z, rows.roots, strict=True)])
-    J, q = rows.n_levels[0], half.shape[1]
-    A = np.empty((J, q, q))
-    for a in range(q):
-        for b in range(q):
-            A[:, a, b] = np.bincount(codes, half[:, a] * half[:, b], J)
-    inner = np.linalg.inv(A + np.eye(q))[codes]
-    return np.asarray((1.0 - np.einsum("ia,iab,ib->i", half, inner, half)) / rows.s2)
-
-
 def _read(data: LmmData, fit: LmmFit) -> _Rows:
     X = data.X.rows(0, data.n)[:, fit.kept]
     e = data.y - X @ fit.beta

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError
-from mlpool.inference.mixed_sandwich import inverse_diagonal, score_rows
+from mlpool.inference.hat import Smoother, smoother
 from mlpool.models.covariance import model_vcov
 from mlpool.models.data import as_lmm_data
 from mlpool.typing import FloatArray
@@ -17,28 +18,44 @@ from mlpool.typing import FloatArray
 def leverages(m: Any) -> FloatArray:
     """Return each row's leverage, R's ``hatvalues`` (n,).
 
-    For a mixed model the diagonal of the matrix that makes y into the fitted values at the
-    estimated theta (lme4's ``hatvalues``): ``I - s2 W^-1/2 (V^-1 - V^-1 X M X'V^-1) W^-1/2``.
+    The diagonal of the matrix that makes y into the fitted values, for mixed models at the
+    estimated theta (lme4's ``hatvalues``). Generalised models: that of the last weighted least
+    squares problem. lme4 weights the rows of generalised mixed models by prior weights alone; here
+    they have their working weights, so that leverages add up to the effective number of parameters.
 
     Raises
     ------
     NotSupportedError
-        For mixed models with several grouping factors, and generalised ones.
+        For more than 10,000 random effects of several grouping factors.
     """
-    if m.kind == "lmer":
-        data = as_lmm_data(m.design)
-        inverse_rows, _ = score_rows(data, m.fit)
-        own = inverse_diagonal(data, m.fit)
-        taken = np.einsum("ia,ab,ib->i", inverse_rows, model_vcov(m), inverse_rows)
-        return np.asarray(1.0 - m.fit.sigma**2 * (own - taken))
-    if m.kind not in ("lm", "glm"):
-        raise NotSupportedError("leverages of generalised mixed models are not available.")
-    X = m.design.X.dense()[:, m.fit.kept]
-    weights = m.fit.working_weights if m.kind == "glm" else m.design.weights
-    if weights is not None:
-        X = np.sqrt(weights)[:, None] * X
-    Q = np.linalg.qr(X)[0]
-    return np.asarray(np.einsum("ij,ij->i", Q, Q))
+    return smoother_of(m).diagonal()
+
+
+def smoother_of(m: Any) -> Smoother:
+    """Return the matrix that makes responses into fitted values, in pieces, made once per model."""
+    if "smoother" not in m._cache:
+        data = replace(as_lmm_data(m.design), weights=working_weights(m))
+        theta = m.theta if m.is_mixed else np.empty(0)
+        m._cache["smoother"] = smoother(data, theta, m.fit.kept)
+    result: Smoother = m._cache["smoother"]
+    return result
+
+
+def working_weights(m: Any) -> FloatArray:
+    """Return the weights of the rows (n,): prior weights, times mu'^2 / (phi V) where mu is curved.
+
+    References
+    ----------
+    McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., section 2.5.
+    """
+    prior: FloatArray = m.prior_weights
+    if m.family is None:
+        return prior
+    mu = np.asarray(m.fitted, dtype=np.float64)
+    slope = m.family.derivative(m.family.link_of(mu))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = prior * slope**2 / m.family.variance(mu) / m.sigma**2
+    return np.asarray(np.nan_to_num(weights, nan=0.0, posinf=0.0))
 
 
 def cooks_distance(m: Any) -> FloatArray:

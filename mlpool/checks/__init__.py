@@ -1,0 +1,39 @@
+"""Checks of a model's fit and assumptions: each returns a sentence with its numbers.
+
+May import models and everything below (pictures when they are asked for). Start reading in
+``result.py``, then ``residuals.py``.
+"""
+
+from mlpool.checks.collinearity import CollinearityTable, check_collinearity
+from mlpool.checks.convergence import Convergence, Singularity, check_convergence, check_singularity
+from mlpool.checks.counts import (
+    CountCheck,
+    check_overdispersion,
+    check_zeroinflation,
+)
+from mlpool.checks.heterogeneity import HeterogeneityBias, check_heterogeneity_bias
+from mlpool.checks.normality import Normality, check_normality
+from mlpool.checks.outliers import Outliers, check_outliers
+from mlpool.checks.residuals import check_autocorrelation, check_heteroscedasticity
+from mlpool.checks.result import Check
+
+__all__ = [
+    "Check",
+    "CollinearityTable",
+    "Convergence",
+    "CountCheck",
+    "HeterogeneityBias",
+    "Normality",
+    "Outliers",
+    "Singularity",
+    "check_autocorrelation",
+    "check_collinearity",
+    "check_convergence",
+    "check_heterogeneity_bias",
+    "check_heteroscedasticity",
+    "check_normality",
+    "check_outliers",
+    "check_overdispersion",
+    "check_singularity",
+    "check_zeroinflation",
+]

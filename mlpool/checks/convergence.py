@@ -1,0 +1,218 @@
+"""`check_singularity` and `check_convergence`: whether an estimate can be taken as it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.checks.result import Check, check_is_model
+from mlpool.errors import OptionError
+from mlpool.models.messages import separated_columns
+
+SINGULAR = 1e-4
+"""lme4's tolerance of ``isSingular``."""
+
+_PROBLEMS = {
+    "max_evaluations": "the limit on evaluations was reached",
+    "gradient": "the gradient of the deviance is not zero",
+    "poisson_limit": "theta of the negative binomial runs to its limit",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Singularity(Check):
+    """Whether a covariance of random effects is singular.
+
+    Attributes
+    ----------
+    smallest : float
+        Smallest diagonal of theta; missing for models without random effects.
+    tolerance : float
+    terms : DataFrame
+        Group, Parameter, SD, theta (diagonal), Singular.
+    """
+
+    smallest: float = math.nan
+    tolerance: float = SINGULAR
+    terms: pd.DataFrame
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return `terms`."""
+        return self.terms.copy()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Convergence(Check):
+    """Whether the optimiser arrived.
+
+    Attributes
+    ----------
+    gradient : float
+        Largest derivative of the deviance by a parameter inside its bounds; missing where there was
+        nothing to optimise, or another engine fitted.
+    evaluations : int or None
+    problems : tuple of str
+    """
+
+    gradient: float = math.nan
+    evaluations: int | None = None
+    problems: tuple[str, ...] = ()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the numbers as a frame."""
+        row = {"Converged": self.holds, "Gradient": self.gradient, "Evaluations": self.evaluations}
+        return pd.DataFrame([row])
+
+
+def check_singularity(m: Any, *, tolerance: float = SINGULAR) -> Singularity:
+    """Tell whether a fit is singular: a random-effect variance zero, or a correlation +-1.
+
+    Parameters
+    ----------
+    m : FittedModel
+        Models without random effects are never singular.
+    tolerance : float
+        A diagonal of theta below it counts as zero, as in lme4's ``isSingular`` (1e-4); easystats'
+        own default is 1e-5.
+
+    Returns
+    -------
+    Singularity
+        True if singular.
+
+    Raises
+    ------
+    OptionError
+        For something that is no model, or a tolerance that is none.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lmer("Reaction ~ Days + (Days | Subject)", mlpool.load_data("sleepstudy"))
+    >>> check_singularity(m)
+    OK: The fit is not singular (smallest diagonal of theta 0.231).
+    """
+    check_is_model(m, "check_singularity()")
+    is_number = isinstance(tolerance, (int, float, np.number)) and not isinstance(tolerance, bool)
+    if not is_number or not float(tolerance) >= 0.0:
+        raise OptionError(f"tolerance must be a number, 0 or more; got {tolerance!r}.")
+    terms = _terms(m, float(tolerance))
+    if not m.is_mixed:
+        text = "OK: A model without random effects cannot be singular."
+        return Singularity(sentence=text, holds=False, terms=terms, model=m, tolerance=tolerance)
+    smallest = float(terms["theta"].min())
+    found = terms[terms["Singular"]]
+    scale = float(m.sigma) if m.kind == "lmer" else 1.0  # theta is relative to sigma there
+    text = f"OK: The fit is not singular (smallest diagonal of theta {smallest:.3g})."
+    if len(found):
+        what = _what(found, float(tolerance) * scale)
+        text = f"Warning: Singular fit: {what}; a simpler random part may do."
+    return Singularity(
+        sentence=text, holds=bool(len(found)), smallest=smallest, tolerance=float(tolerance),
+        terms=terms, panel="reqq", model=m,
+    )  # fmt: skip
+
+
+def _terms(m: Any, tolerance: float) -> pd.DataFrame:
+    rows, start = [], 0
+    blocks = m.varcorr().blocks if m.is_mixed else ()
+    for block in blocks:
+        for i, name in enumerate(block.names):
+            diagonal = float(m.theta[start])
+            start += len(block.names) - i  # theta stacks columns of a lower triangle
+            rows.append(
+                (block.group, name, float(np.sqrt(block.vcov[i, i])), diagonal,
+                 diagonal < tolerance)
+            )  # fmt: skip
+    return pd.DataFrame(rows, columns=["Group", "Parameter", "SD", "theta", "Singular"])
+
+
+def _what(found: pd.DataFrame, smallest_sd: float) -> str:
+    """Name the terms: one that varies is determined by the terms before it."""
+    texts = []
+    for name, group, sd in zip(found["Parameter"], found["Group"], found["SD"], strict=True):
+        why = "does not vary"
+        if float(sd) > smallest_sd:
+            why = "is determined by the terms before it (a correlation of +-1)"
+        texts.append(f"{name} of {group} {why}")
+    return " and ".join(texts)
+
+
+def check_convergence(m: Any) -> Convergence:
+    """Tell whether the optimiser arrived at an optimum.
+
+    Parameters
+    ----------
+    m : FittedModel
+
+    Returns
+    -------
+    Convergence
+        True if it converged. mlpool's gradients are exact, so that a warning is no false alarm.
+
+    Raises
+    ------
+    OptionError
+        For something that is no model.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("Reaction ~ Days", mlpool.load_data("sleepstudy"))
+    >>> check_convergence(m)
+    OK: The estimates are the exact solution of least squares.
+    """
+    check_is_model(m, "check_convergence()")
+    problems = _problems(m)
+    optimum = m.optimum
+    gradient = _largest_gradient(m) if optimum is not None else math.nan
+    if problems:
+        text = f"Warning: The fit did not converge: {'; '.join(problems)}."
+    elif m.kind == "lm":
+        text = "OK: The estimates are the exact solution of least squares."
+    elif optimum is None:
+        text = "OK: The fit converged."
+    else:
+        text = (
+            f"OK: The fit converged after {optimum.evaluations} evaluations "
+            f"(largest gradient {gradient:.1e})."
+        )
+    return Convergence(
+        sentence=text, holds=not problems, gradient=gradient, problems=tuple(problems),
+        evaluations=None if optimum is None else int(optimum.evaluations), model=m,
+    )  # fmt: skip
+
+
+def _problems(m: Any) -> list[str]:
+    found = [
+        _PROBLEMS.get(d.code, d.hint or d.code)
+        for d in getattr(m.fit, "diagnostics", ())
+        if d.severity != "info"
+    ]
+    if m.kind == "glm" and not m.fit.converged:
+        found.append("the iterations of the GLM went on to their limit")
+    separated = separated_columns(m.design, _with_covariance(m))
+    if separated:
+        found.append(f"complete separation: {', '.join(separated)} run to infinity")
+    if m.optimum is not None and not m.optimum.converged and not found:
+        found.append(m.optimum.message or "the optimiser gave up")
+    return found
+
+
+def _with_covariance(m: Any) -> Any:
+    """Return the record of a fit with the covariance of beta given theta, by one name."""
+    if m.kind != "glm":
+        return m.fit
+    vcov = m.fit.vcov_unscaled * m.fit.dispersion
+    return SimpleNamespace(vcov_conditional=vcov, kept=m.fit.kept)
+
+
+def _largest_gradient(m: Any) -> float:
+    """Return the largest |derivative| of parameters that do not stand at zero, their bound."""
+    gradient, end = np.asarray(m.optimum.gradient), np.asarray(m.optimum.end)
+    return float(np.abs(gradient[end != 0.0]).max(initial=0.0))

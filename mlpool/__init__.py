@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from mlpool.plots import check_model, plot, plot_icc, plot_shrinkage, theme_mlpool
     from mlpool.pooling import PoolingComparison, compare_pooling
     from mlpool.robust import coef_test, wald_test, wild_bootstrap
-    from mlpool.summaries import display, summary
+    from mlpool.summaries import display, summary, summary_table
     from mlpool.teaching import (
         coverage_study,
         design_effect_study,
@@ -141,6 +141,7 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "compare_parameters",
     "standardize_parameters",
     "summary",
+    "summary_table",
     "display",
     # three poolings of one question
     "compare_pooling",
@@ -278,7 +279,7 @@ _HOME = {
     "mlpool.plots": ("check_model", "plot", "plot_icc", "plot_shrinkage", "theme_mlpool"),
     "mlpool.pooling": ("PoolingComparison", "compare_pooling"),
     "mlpool.robust": ("coef_test", "wald_test", "wild_bootstrap"),
-    "mlpool.summaries": ("display", "summary"),
+    "mlpool.summaries": ("display", "summary", "summary_table"),
     "mlpool.teaching": (
         "coverage_study",
         "design_effect_study",

@@ -9,12 +9,21 @@ from typing import Any
 
 from mlpool.errors import OptionError, nearest_names
 from mlpool.summaries.display import display
+from mlpool.summaries.flextable import summary_table
 from mlpool.summaries.generalized import print_generalized, summarise_generalized
 from mlpool.summaries.mixed import print_mixed, summarise_mixed, varcorr_text
 from mlpool.summaries.record import Summary
 from mlpool.summaries.single import print_single, summarise_glm, summarise_lm
 
-__all__ = ["Summary", "display", "print_text", "summarise", "summary", "varcorr_text"]
+__all__ = [
+    "Summary",
+    "display",
+    "print_text",
+    "summarise",
+    "summary",
+    "summary_table",
+    "varcorr_text",
+]
 
 
 def print_text(m: Any) -> str:

@@ -193,12 +193,18 @@ class TableOptions:
 
 
 def merge_columns(groups: Sequence[RowGroup]) -> list[Column]:
-    """Return one column per name over all `groups`, in order of first appearance."""
-    seen: dict[str, Column] = {}
+    """Return one column per name over all `groups`; a new one stands after its left neighbour."""
+    merged: list[Column] = []
     for group in groups:
+        place = 0
         for column in group.filled_columns:
-            seen.setdefault(column.name, column)
-    return list(seen.values())
+            names = [c.name for c in merged]
+            if column.name in names:
+                place = names.index(column.name) + 1
+            else:
+                merged.insert(place, column)
+                place += 1
+    return merged
 
 
 def _check_digits(argument: str, value: object, other: str = "") -> None:

@@ -44,6 +44,29 @@ def two_groups(n: tuple[int, int], means: tuple[float, float], sigma: float) -> 
     return pd.DataFrame({"y": np.array(means)[sector] + r, "sector": sector})
 
 
+TABLES = {
+    "1, students": """\
+            | Estimate | Standard Error | t value | Pr(>|t|) |
+------------------------------------------------------------------
+(Intercept) |   94.847 |          0.175 | 542.565 |   0.0000 | ***
+sector      |    6.553 |          0.566 |  11.584 |   0.0000 | ***
+
+Signif. codes: 0 <= '***' < 0.001 < '**' < 0.01 < '*' < 0.05
+Residual standard error: 17.51 on 11089 degrees of freedom
+Multiple R-squared: 0.01196, Adjusted R-squared: 0.01187
+F-statistic: 134.2 on 11089 and 1 DF, p-value: 0.0000""",
+    "2, schools": """\
+            | Estimate | Standard Error | t value | Pr(>|t|) |
+------------------------------------------------------------------
+(Intercept) |   94.586 |          0.318 | 297.148 |   0.0000 | ***
+sector      |    6.513 |          1.036 |   6.284 |   0.0000 | ***
+
+Signif. codes: 0 <= '***' < 0.001 < '**' < 0.01 < '*' < 0.05
+Residual standard error: 8.252 on 740 degrees of freedom
+Multiple R-squared: 0.05066, Adjusted R-squared: 0.04938
+F-statistic: 39.49 on 740 and 1 DF, p-value: 0.0000""",
+}
+
 NAIVE = {
     # name: (sizes, public mean, difference, sigma, printed)
     "1, students": (
@@ -74,6 +97,8 @@ def test_2_9_naive_approaches(name: str) -> None:
     text = str(mlpool.summary(m))
     for part in printed[2:]:
         assert part in text, part
+    table_text = str(mlpool.summary_table(m))
+    assert "\n".join(line.rstrip() for line in table_text.split("\n")) == TABLES[name]
     # The predicted value of a private school is the sum of both coefficients.
     if name.startswith("1"):
         assert f"{m.predict(pd.DataFrame({'sector': [1]})).iloc[0]:.3f}" == "101.400"

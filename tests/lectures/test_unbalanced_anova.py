@@ -104,6 +104,28 @@ def test_2_2_hierarchical_model(model: Any) -> None:
     assert f"{m.bic:.1f}" == "7634.3"
 
 
+def test_2_2_table_of_the_hierarchical_model(model: Any) -> None:
+    """as_flextable(m1); the made-up rows leave the last digit of t open."""
+    lines = [line.rstrip() for line in str(mlpool.summary_table(model)).split("\n")]
+    fixed = "      | (Intercept) |  482.757 |         13.673 | 19 |    35.30{} |  0.0000 | ***"
+    assert lines[0] == "# Fixed effects"
+    assert lines[4] in (fixed.format(6), fixed.format(7))
+    assert lines[6:] == [
+        "# Random effects",
+        "",
+        "group    |                 | Estimate",
+        "-------------------------------------",
+        "idschool | sd__(Intercept) |   59.647",
+        "Residual | sd__Observation |   73.756",
+        "",
+        "Signif. codes: 0 <= '***' < 0.001 < '**' < 0.01 < '*' < 0.05",
+        "square root of the estimated residual variance: 73.8",
+        "data's log-likelihood under the model: -3,807.4",
+        "Akaike Information Criterion: 7,620.9",
+        "Bayesian Information Criterion: 7,634.3",
+    ]
+
+
 def test_2_3_implied_icc(model: Any) -> None:
     assert f"{TAU2 / (TAU2 + SIGMA2):.3f}" == "0.395"
     assert mlpool.icc(model).to_pandas()["ICC_adjusted"][0] == pytest.approx(0.395, abs=5e-4)

@@ -19,6 +19,7 @@ from mlpool.errors import (
     MissingDataWarning,
     MlpoolError,
     MlpoolWarning,
+    ModelFileError,
     NotSupportedError,
     OptionError,
     RankDeficiencyWarning,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     )
     from mlpool.comparisons import anova, linear_hypothesis, p_adjust
     from mlpool.engine.types import Control
+    from mlpool.files import load_model
     from mlpool.formula.design import model_matrix
     from mlpool.frames import factor
     from mlpool.intervals import Bootstrap, bootstrap, bootstrap_parameters
@@ -132,6 +134,7 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "simulate",
     "refit",
     "update",
+    "load_model",
     # intervals
     "bootstrap",
     "Bootstrap",
@@ -217,6 +220,7 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "NotSupportedError",
     "OptionError",
     "FitError",
+    "ModelFileError",
     "MlpoolWarning",
     "ConvergenceWarning",
     "SingularFitWarning",
@@ -242,6 +246,7 @@ _HOME = {
         "check_zeroinflation",
     ),
     "mlpool.engine.types": ("Control",),
+    "mlpool.files": ("load_model",),
     "mlpool.formula.design": ("model_matrix",),
     "mlpool.frames": ("factor",),
     "mlpool.intervals": ("Bootstrap", "bootstrap", "bootstrap_parameters"),

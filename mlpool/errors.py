@@ -69,6 +69,10 @@ class FitError(MlpoolError):
     """The numbers do not allow a fit (no rows, a constant response, no convergence at all)."""
 
 
+class ModelFileError(MlpoolError, OSError):
+    """A file cannot be read as a saved model, or a model cannot be saved."""
+
+
 # --- warnings -------------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ ROWS = (
     ("inference", "sources"),
     ("models",),
     ("parameters", "summaries", "estimates", "performance", "checks", "teaching"),
-    ("robust", "pooling", "comparisons", "intervals"),
+    ("robust", "pooling", "comparisons", "intervals", "files"),
     ("plots",),
     ("cli", "__init__", "__main__"),
 )
@@ -41,6 +41,7 @@ BRIDGES = {
     ("models", "comparisons"),
     ("models", "intervals"),
     ("intervals", "plots"),
+    ("models", "files"),
 }
 """(from, to): allowed inside functions only."""
 

@@ -14,6 +14,7 @@ NAMES = {
     "fit lm glm lmer glmer Control",
     "fixef ranef coef vcov VarCorr standard_error p_value get_parameters",
     "simulate refit update",
+    "load_model",
     "bootstrap Bootstrap bootstrap_parameters",
     "model_parameters compare_parameters summary summary_table display",
     "plot check_model plot_shrinkage plot_icc theme_mlpool",
@@ -34,6 +35,7 @@ NAMES = {
     "MlpoolError FormulaError DataError ColumnNotFoundError NotSupportedError OptionError FitError",
     "MlpoolWarning ConvergenceWarning SingularFitWarning RankDeficiencyWarning",
     "MissingDataWarning FewClustersWarning ScalingWarning",
+    "ModelFileError",
     "__version__",
 }
 
@@ -81,6 +83,7 @@ def test_load_data_takes_a_name_and_a_backend() -> None:
         ("NotSupportedError", NotImplementedError),
         ("OptionError", TypeError),
         ("FitError", ValueError),
+        ("ModelFileError", OSError),
     ],
 )
 def test_errors_are_caught_by_their_builtin(error: str, builtin: type[Exception]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,19 @@ class Frame:
     def data(self) -> nw.DataFrame[Any]:
         """The data as a narwhals frame."""
         return self._data
+
+    @classmethod
+    def from_columns(cls, columns: Sequence[Column], index: pd.Index) -> Frame:
+        """Return a frame of columns that were read before."""
+        native = pd.DataFrame({c.name: _to_series(c, index) for c in columns}, index=index)
+        frame = cls(native, nw.from_native(native, eager_only=True))
+        frame._cache = {c.name: c for c in columns}
+        return frame
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Names of the columns that were read, in the order of the data."""
+        return tuple(name for name in self.columns if name in self._cache)
 
     def __contains__(self, name: object) -> bool:
         """Tell whether there is a column of that name."""
@@ -276,6 +289,19 @@ def _factor(name: str, codes: Any, levels: tuple[str, ...], kind: Kind = "factor
     return Column(
         name=name, kind=kind, values=codes, levels=levels, is_missing=mask if mask.any() else None
     )
+
+
+def _to_series(column: Column, index: pd.Index) -> pd.Series:
+    """Return a column as pandas has it."""
+    if column.is_factor:
+        dtype = pd.CategoricalDtype(list(column.levels), ordered=column.kind == "ordered")
+        return pd.Series(pd.Categorical.from_codes(column.values.tolist(), dtype=dtype), index)
+    if column.kind == "numeric":
+        return pd.Series(column.values, index, copy=False)
+    values = pd.array(column.values != 0, dtype="boolean")
+    if column.is_missing is not None:
+        values[column.is_missing] = pd.NA
+    return pd.Series(values, index)
 
 
 def _missing_mask(series: nw.Series[Any]) -> BoolArray | None:

@@ -10,6 +10,7 @@ import numpy as np
 from mlpool.errors import OptionError
 from mlpool.inference.vcov import CR_TYPES, ScoreRows, robust_vcov
 from mlpool.inference.vcov_spec import VcovSpec
+from mlpool.models.facts import fact
 from mlpool.models.glmm_robust import glmm_robust_vcov
 from mlpool.models.robust import check_mixed_choice, outermost_group, robust_mixed_vcov
 from mlpool.typing import FloatArray, IntArray
@@ -95,9 +96,19 @@ def coefficient_vcov(model: FittedModel, vcov: Any = None, cluster: Any = None) 
             return model_vcov(model)
         if vcov == "conditional" and model.kind == "glmer":
             return np.asarray(model.fit.vcov_conditional)
-    choice = choose_vcov(model.design, vcov, cluster, model.names) or model.vcov_choice
-    if choice is None:
-        return model_vcov(model)
+    choice = choose_vcov(model.design, vcov, cluster, model.names)
+    if choice is not None:
+        return _robust_vcov(model, choice)
+    return model_vcov(model) if model.vcov_choice is None else fitted_vcov(model)
+
+
+@fact("lm", "glm", "lmer", "glmer", when=lambda m: m.vcov_choice is not None)
+def fitted_vcov(model: Any) -> FloatArray:
+    """Return the robust covariance that was chosen when the model was fitted."""
+    return _robust_vcov(model, model.vcov_choice)
+
+
+def _robust_vcov(model: FittedModel, choice: VcovChoice) -> FloatArray:
     if choice.matrix is not None:
         return choice.matrix
     if model.kind == "lmer":

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mlpool.errors import NotSupportedError
+from mlpool.models.facts import fact
 from mlpool.models.variance import smallest_theta, variance_parts
 
 TOLERANCE = 1e-5
@@ -50,12 +51,14 @@ def r2_values(m: Any, tolerance: float = TOLERANCE) -> dict[str, float]:
     return {"R2_Nagelkerke": r2_nagelkerke(m)}
 
 
+@fact("glm", "glmer")
 def is_bernoulli(m: Any) -> bool:
     """Return whether every response is one trial, 0 or 1."""
     y = m.design.y
     return bool(m.design.trials is None and np.all((y == 0) | (y == 1)))
 
 
+@fact("lm", "glm", when=lambda m: m.family is None or m.family.name == "gaussian")
 def r2_linear(m: Any) -> tuple[float, float]:
     """Return R2 and its adjusted form, about the mean if the model has an intercept."""
     y, weights = m.design.y, m.design.weights
@@ -71,6 +74,7 @@ def r2_linear(m: Any) -> tuple[float, float]:
     return r2, 1.0 - (1.0 - r2) * (m.nobs - has_intercept) / m.df_residual
 
 
+@fact("glm", when=lambda m: m.family.name == "binomial" and is_bernoulli(m))
 def r2_tjur(m: Any) -> float:
     """Return the difference of the mean fitted probabilities of successes and failures.
 
@@ -91,6 +95,12 @@ def r2_nagelkerke(m: Any) -> float:
     """
     deviance, null, n = m.fit.rss, m.fit.null_deviance, m.nobs
     return float(np.expm1((deviance - null) / n) / np.expm1(-null / n))
+
+
+@fact("lm", "glm", "lmer", "glmer")
+def rmse(m: Any) -> float:
+    """Return the root mean square of the response residuals."""
+    return float(np.sqrt(np.mean(np.asarray(m.resid) ** 2)))
 
 
 def r2_mixed(m: Any, tolerance: float = TOLERANCE) -> tuple[float, float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -281,6 +283,24 @@ class FittedModel:
         from mlpool.models.standardized import standardize_model
 
         return standardize_model(self, robust=robust, two_sd=two_sd)
+
+    def save(self, path: str | PathLike[str], data: bool = False) -> Path:
+        """Write the model to a file that :func:`mlpool.load_model` reads.
+
+        Parameters
+        ----------
+        path : str or Path
+        data : bool
+            Keep the rows of the used columns, which residuals, refits, simulation and other
+            sandwich covariances need.
+
+        Returns
+        -------
+        Path
+        """
+        from mlpool.files.model_file import save_model
+
+        return save_model(self, path, data=data)
 
     # --- text -------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from mlpool.families import Family
 from mlpool.formula.design import Design
 from mlpool.models.data import as_lmm_data
 from mlpool.models.effects import GroupFrames, VarCorr, add_fixed, gather_by_group, make_varcorr
+from mlpool.models.facts import fact
 from mlpool.models.fitted import FittedModel, Kind
 from mlpool.models.predict import linear_predictor, predict_glmm
 from mlpool.typing import FloatArray
@@ -68,7 +69,7 @@ class GeneralizedLinearMixedModel(FittedModel):
     @property
     def deviance(self) -> float:
         """Sum of squared deviance residuals given the random effects (R's ``deviance``)."""
-        return float(np.sum(np.asarray(self.residuals("deviance")) ** 2))
+        return conditional_deviance(self)
 
     @property
     def df_residual(self) -> int:
@@ -159,6 +160,12 @@ class GeneralizedLinearMixedModel(FittedModel):
             [r.levels for r in random],
             [r.z.names for r in random],
         )
+
+
+@fact("glmer")
+def conditional_deviance(m: Any) -> float:
+    """Return the sum of squared deviance residuals given the random effects."""
+    return float(np.sum(np.asarray(m.residuals("deviance")) ** 2))
 
 
 def as_glmm_data(design: Design, family: Family) -> GlmmData:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mlpool.models.facts import fact
 from mlpool.typing import FloatArray
 
 _LN2, _LN10 = float(np.log(2.0)), float(np.log(10.0))
@@ -27,6 +28,13 @@ def deviance_of(m: Any, estimator: str = "ML") -> float:
     return float(m.deviance) if estimator == "ML" else reml_criterion(m)
 
 
+@fact("lmer")
+def sum_log_weights(m: Any) -> float:
+    """Return the sum of the logarithms of the prior weights; 0 without weights."""
+    weights = m.design.weights
+    return 0.0 if weights is None else float(np.log(weights).sum())
+
+
 def reml_criterion(m: Any) -> float:
     """Return the REML criterion at the model's theta, also of an ML fit.
 
@@ -35,12 +43,12 @@ def reml_criterion(m: Any) -> float:
     fit = m.fit
     if fit.reml:
         return float(fit.criterion)
-    df, weights = fit.n - len(fit.beta), m.design.weights
-    log_w = 0.0 if weights is None else float(np.log(weights).sum())
+    df = fit.n - len(fit.beta)
     profiled = df * (1 + np.log(2 * np.pi * fit.pwrss / df))
-    return float(fit.logdet_L2 + fit.logdet_RX2 + profiled - log_w)
+    return float(fit.logdet_L2 + fit.logdet_RX2 + profiled - sum_log_weights(m))
 
 
+@fact("lm", "glm", "lmer", "glmer")
 def log_jacobian(m: Any) -> float:
     """Return ``sum log|f'(y)|`` of a response ``f(y)``; 0 for an untransformed one.
 

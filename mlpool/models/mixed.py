@@ -15,6 +15,7 @@ from mlpool.formula.design import Design
 from mlpool.models.data import as_lmm_data
 from mlpool.models.effects import GroupFrames, VarCorr, add_fixed, gather_by_group, make_varcorr
 from mlpool.models.fitted import FittedModel, Kind
+from mlpool.models.loglik import sum_log_weights
 from mlpool.models.predict import predict_lmm
 from mlpool.typing import FloatArray
 
@@ -56,9 +57,9 @@ class LinearMixedModel(FittedModel):
         """ML deviance (-2 log-likelihood), at this theta also for REML fits."""
         if not self.reml:
             return self.fit.criterion
-        n, weights = self.fit.n, self.design.weights
-        log_w = 0.0 if weights is None else float(np.log(weights).sum())
-        return float(self.fit.logdet_L2 + n * (1 + np.log(2 * np.pi * self.fit.pwrss / n)) - log_w)
+        n = self.fit.n
+        profiled = n * (1 + np.log(2 * np.pi * self.fit.pwrss / n))
+        return float(self.fit.logdet_L2 + profiled - sum_log_weights(self))
 
     @property
     def df_residual(self) -> int:

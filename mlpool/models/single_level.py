@@ -39,7 +39,8 @@ class LinearModel(FittedModel):
 
     def fit_record(self, design: Design) -> OlsFit | AbsorbedOls:
         """Return the least-squares record of another design."""
-        return least_squares(design, "auto" if self.fit.raw is None else "statsmodels")
+        engine = "statsmodels" if self.fit.engine == "statsmodels" else "auto"
+        return least_squares(design, engine)
 
     def predict(self, newdata: Any = None) -> pd.Series:
         """Return fitted values of the data or of `newdata`, encoded as the data were."""
@@ -58,6 +59,11 @@ class GeneralizedLinearModel(FittedModel):
         """Coefficients, plus one where a dispersion is estimated."""
         assert self.family is not None
         return len(self.fit.beta) + int(self.family.has_dispersion)
+
+    @property
+    def statsmodels(self) -> Any:
+        """The statsmodels results object of the same model (fitted now if need be)."""
+        return self.fit_record(self.design).raw if self.fit.raw is None else self.fit.raw
 
     def fit_record(self, design: Design) -> OlsFit:
         """Return the IRLS record of another design."""

@@ -13,11 +13,14 @@ from mlpool.inference.profile_glm import GlmProblem, profile_confint_glm
 from mlpool.inference.random_wald import RandomWald, random_wald_of
 from mlpool.inference.satterthwaite import satterthwaite_df
 from mlpool.models.data import as_lmm_data
+from mlpool.models.facts import fact
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models.mixed import LinearMixedModel
     from mlpool.models.single_level import GeneralizedLinearModel
+
+_USUAL_LEVEL = 0.95
 
 _METHODS = {
     "satterthwaite": "Satterthwaite's",
@@ -55,13 +58,10 @@ def denominator_df(m: LinearMixedModel, method: str) -> tuple[FloatArray, FloatA
     return result.df, np.sqrt(np.diag(result.vcov)), _METHODS[name]
 
 
-def information(m: LinearMixedModel) -> VarianceInformation:
+@fact("lmer")
+def information(m: Any) -> VarianceInformation:
     """Return the information of the variance parameters, computed once per model."""
-    cache: dict[str, Any] = m._cache
-    if "information" not in cache:
-        cache["information"] = variance_information(as_lmm_data(m.design), m.fit)
-    result: VarianceInformation = cache["information"]
-    return result
+    return variance_information(as_lmm_data(m.design), m.fit)
 
 
 def kenward_roger_result(m: LinearMixedModel) -> KenwardRoger:
@@ -103,7 +103,17 @@ def glm_problem(m: GeneralizedLinearModel) -> GlmProblem:
     )
 
 
-def profile_intervals(m: GeneralizedLinearModel, level: float = 0.95) -> FloatArray:
+def profile_intervals(m: GeneralizedLinearModel, level: float = _USUAL_LEVEL) -> FloatArray:
     """Return profile-likelihood bounds (p, 2) of a GLM's coefficients (R's ``confint``)."""
+    return usual_profile_intervals(m) if level == _USUAL_LEVEL else _profile_intervals(m, level)
+
+
+@fact("glm")
+def usual_profile_intervals(m: Any) -> FloatArray:
+    """Return the bounds at the level that tables have by default."""
+    return _profile_intervals(m, _USUAL_LEVEL)
+
+
+def _profile_intervals(m: GeneralizedLinearModel, level: float) -> FloatArray:
     se = np.sqrt(np.diag(m.fit.vcov_unscaled) * m.fit.dispersion)
     return profile_confint_glm(glm_problem(m), m.fit.beta, se, level)

@@ -17,6 +17,7 @@ from mlpool.errors import NotSupportedError
 from mlpool.formula.design import Design
 from mlpool.formula.matrix import make_matrix
 from mlpool.formula.types import Terms
+from mlpool.models.facts import fact
 from mlpool.typing import FloatArray
 
 _BLOCK = 1 << 16
@@ -133,6 +134,7 @@ def combine_parts(
     )
 
 
+@fact("lmer", "glmer")
 def design_moments(m: Any) -> DesignMoments:
     """Return the moments of the design in one pass over blocks of rows."""
     design: Design = m.design
@@ -156,6 +158,7 @@ def design_moments(m: Any) -> DesignMoments:
     )
 
 
+@fact("glmer")
 def distribution_variance(m: Any) -> float:
     """Return the residual variance, or the one that the distribution implies on the link scale.
 

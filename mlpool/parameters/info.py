@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mlpool.errors import NotSupportedError
-from mlpool.models.explained import R2_LABELS, r2_values
+from mlpool.models.explained import R2_LABELS, r2_values, rmse
 
 
 def info_lines(model: Any) -> tuple[str, ...]:
@@ -15,7 +15,7 @@ def info_lines(model: Any) -> tuple[str, ...]:
     lines = [
         f"Model: {fixed_formula(model.formula.text)} ({model.nobs} Observations)",
         f"Sigma: {model.sigma:.3f} (df = {model.df_residual})",
-        f"RMSE : {float(np.sqrt(np.mean(np.asarray(model.resid) ** 2))):.3f}",
+        f"RMSE : {rmse(model):.3f}",
     ]
     lines += _r2_line(model)
     return tuple(lines)

@@ -9,12 +9,18 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, check_option, nearest_names
-from mlpool.models.explained import TOLERANCE, is_bernoulli, is_degenerate, r2_values
+from mlpool.models.explained import TOLERANCE, is_degenerate, r2_values, rmse
 from mlpool.models.loglik import deviance_of, log_jacobian
 from mlpool.models.variance import variance_parts
 from mlpool.performance.arguments import backend_of, check_model
 from mlpool.performance.layout import DIGITS, Grid, GridColumn
-from mlpool.performance.scores import log_loss, percent_correct, scoring_rules
+from mlpool.performance.scores import (
+    has_scores,
+    has_single_trials,
+    log_loss,
+    percent_correct,
+    scoring_rules,
+)
 from mlpool.results import ResultFrame
 
 COLUMNS = (
@@ -96,7 +102,7 @@ def indices(m: Any, estimator: str) -> dict[str, float]:
     deviance = deviance_of(m, estimator) - 2 * log_jacobian(m)
     row = information_criteria(deviance, m.loglik_df, m.nobs)
     row |= _explained(m)
-    row["RMSE"] = float(np.sqrt(np.mean(np.asarray(m.resid) ** 2)))
+    row["RMSE"] = rmse(m)
     row["Sigma"] = m.sigma
     if m.family is not None:
         row |= _scores(m)
@@ -160,10 +166,10 @@ def _explained(m: Any) -> dict[str, float]:
 
 def _scores(m: Any) -> dict[str, float]:
     row: dict[str, float] = {}
-    bernoulli = m.family.name == "binomial" and is_bernoulli(m)
+    bernoulli = has_single_trials(m)
     if bernoulli:
         row["Log_loss"] = log_loss(m)
-    if bernoulli or (m.family.name == "poisson" and m.design.weights is None):
+    if has_scores(m):
         row["Score_log"], row["Score_spherical"] = scoring_rules(m)
     if bernoulli:
         row["PCP"] = percent_correct(m)

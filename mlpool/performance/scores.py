@@ -6,15 +6,30 @@ from typing import Any
 
 import numpy as np
 
+from mlpool.models.explained import is_bernoulli
+from mlpool.models.facts import fact
 from mlpool.typing import FloatArray
 
 
+def has_single_trials(m: Any) -> bool:
+    """Return whether a model is one of single trials, 0 or 1."""
+    return m.family is not None and m.family.name == "binomial" and is_bernoulli(m)
+
+
+def has_scores(m: Any) -> bool:
+    """Return whether R has scoring rules for a model: single trials, and counts."""
+    is_count = m.family is not None and m.family.name == "poisson" and m.design.weights is None
+    return is_count or has_single_trials(m)
+
+
+@fact("glm", "glmer", when=has_single_trials)
 def log_loss(m: Any) -> float:
     """Return the mean of -log of the probability given to what happened."""
     y, mu = m.design.y, np.asarray(m.fitted)
     return float(-np.mean(np.log(np.where(y == 1, mu, 1.0 - mu))))
 
 
+@fact("glm", "glmer", when=has_single_trials)
 def percent_correct(m: Any) -> float:
     """Return the mean probability given to what happened (percentage of correct predictions).
 
@@ -26,6 +41,7 @@ def percent_correct(m: Any) -> float:
     return float(np.mean(np.where(y == 1, mu, 1.0 - mu)))
 
 
+@fact("glm", "glmer", when=has_scores)
 def scoring_rules(m: Any) -> tuple[float, float]:
     """Return the logarithmic and the spherical score by R's definitions.
 

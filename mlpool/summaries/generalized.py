@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.inference.wald import wald
-from mlpool.summaries.grids import coefficient_text, quantile_text, vector_text
+from mlpool.summaries.grids import coefficient_text, vector_text
 from mlpool.summaries.mixed import (
     correlation_text,
     criterion_line,
@@ -18,7 +18,8 @@ from mlpool.summaries.mixed import (
     warning_lines,
 )
 from mlpool.summaries.record import Summary
-from mlpool.summaries.rnumbers import five_numbers, format_numbers, signif, zapsmall
+from mlpool.summaries.residuals import quantile_text
+from mlpool.summaries.rnumbers import format_numbers, signif
 
 _DIGITS = 4
 _MOST_CORRELATIONS = 20
@@ -48,9 +49,8 @@ def summarise_generalized(m: Any, correlation: bool | None = None) -> Summary:
     table = np.column_stack([w.estimate, w.se, w.statistic, w.p])
     letter = "t" if m.family.has_dispersion else "z"
     header = ["Estimate", "Std. Error", f"{letter} value", "Pr(>|z|)"]
-    scaled = np.asarray(m.residuals("pearson", scaled=True))
     lines = [*_title(m), "", criterion_line(m, summary=True), "", "Scaled residuals: "]
-    lines += [quantile_text(zapsmall(five_numbers(scaled), _DIGITS + 1), _DIGITS), ""]
+    lines += [quantile_text(m, _DIGITS), ""]
     lines += ["Random effects:", varcorr_text(m.varcorr(), digits=_DIGITS, variances=True)]
     lines += [
         size_line(m),

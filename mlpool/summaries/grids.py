@@ -49,11 +49,6 @@ def vector_text(names: Sequence[str], cells: Sequence[str], *, gap: int = 1) -> 
     return "\n".join(lines)
 
 
-def quantile_text(values: FloatArray, digits: int) -> str:
-    """Return the residuals' five numbers as R prints them."""
-    return vector_text(["Min", "1Q", "Median", "3Q", "Max"], format_numbers(list(values), digits))
-
-
 def coefficient_text(  # noqa: PLR0913 - one argument per symbol of the formula
     table: FloatArray,
     names: Sequence[str],

@@ -11,9 +11,10 @@ from mlpool.inference.wald import wald
 from mlpool.models.contrasts import contrast_inference
 from mlpool.models.covariance import robust_source
 from mlpool.models.uncertainty import denominator_df
-from mlpool.summaries.grids import coefficient_text, matrix_text, quantile_text, vector_text
+from mlpool.summaries.grids import coefficient_text, matrix_text, vector_text
 from mlpool.summaries.record import Summary
-from mlpool.summaries.rnumbers import abbreviate, five_numbers, format_numbers, format_one, zapsmall
+from mlpool.summaries.residuals import quantile_text
+from mlpool.summaries.rnumbers import abbreviate, format_numbers, format_one
 from mlpool.typing import FloatArray
 
 _DIGITS = 4
@@ -43,12 +44,9 @@ def summarise_mixed(m: Any, ddf: str | None = None, correlation: bool | None = N
         Whether to print the correlations of the fixed effects; None: up to 20 of them.
     """
     table, header, note = _table(m, ddf)
-    scaled = m.resid.to_numpy() / m.sigma
-    if m.design.weights is not None:
-        scaled = scaled * np.sqrt(m.design.weights)
     lines = [*_title(m, note), "", criterion_line(m, summary=True), "", "Scaled residuals: "]
     lines += [
-        quantile_text(zapsmall(five_numbers(scaled), _DIGITS + 1), _DIGITS),
+        quantile_text(m, _DIGITS),
         "",
         "Random effects:",
     ]

@@ -9,21 +9,15 @@ import pandas as pd
 
 from mlpool.inference.wald import f_upper_p, wald
 from mlpool.models.covariance import robust_source
-from mlpool.summaries.grids import (
-    coefficient_text,
-    matrix_text,
-    quantile_text,
-    vector_text,
-)
+from mlpool.summaries.grids import coefficient_text, matrix_text, vector_text
 from mlpool.summaries.record import Summary
+from mlpool.summaries.residuals import fitted_sum_of_squares, quantile_text, residual_lines
 from mlpool.summaries.rnumbers import (
-    five_numbers,
     format_g,
     format_numbers,
     format_one,
     format_pvalues,
     signif,
-    zapsmall,
 )
 from mlpool.typing import FloatArray
 
@@ -54,17 +48,15 @@ def print_single(m: Any) -> str:
 def summarise_lm(m: Any) -> Summary:
     """Return R's ``summary(lm)``."""
     table, frame = _coefficients(m, "t")
-    weights = m.design.weights
-    resid = m.resid.to_numpy() * (1.0 if weights is None else np.sqrt(weights))
     r2, adjusted, f, dfs = _fit_measures(m)
     lines = [
         "",
         "Call:",
         m.call,
         "",
-        "Weighted Residuals:" if weights is not None else "Residuals:",
+        "Weighted Residuals:" if m.design.weights is not None else "Residuals:",
     ]
-    lines += [_residual_block(m, resid), "", _coefficient_heading(m)]
+    lines += [_residual_block(m), "", _coefficient_heading(m)]
     lines += [_table_text(m, table, "t"), ""]
     lines += [*_robust_line(m), _sigma_line(m)]
     if m.n_missing:
@@ -119,29 +111,14 @@ def summarise_glm(m: Any) -> Summary:
 
 
 def _deviance_block(m: Any) -> str:
-    y, mu = m.design.y, np.asarray(m.fit.fitted)
-    prior = np.ones(len(y)) if m.design.trials is None else m.design.trials
-    prior = prior if m.design.weights is None else prior * m.design.weights
-    unit = m.family.unit_deviance(y, mu) * prior
-    residuals = np.sign(y - mu) * np.sqrt(np.clip(unit, 0, None))
-    if len(residuals) > 5:
-        shown = five_numbers(residuals)
-        return vector_text(
-            ["Min", "1Q", "Median", "3Q", "Max"],
-            format_numbers(list(zapsmall(shown, 5)), _DIGITS),
-            gap=2,
-        )
-    return vector_text(
-        [str(i) for i in m.design.index], format_numbers(list(residuals), _DIGITS), gap=2
-    )
+    labels, values = residual_lines(m)
+    return vector_text(labels, format_numbers(values, _DIGITS), gap=2)
 
 
-def _residual_block(m: Any, resid: FloatArray) -> str:
+def _residual_block(m: Any) -> str:
     if m.df_residual == 0:
-        return f"ALL {len(resid)} residuals are 0: no residual degrees of freedom!"
-    if len(resid) > 5:
-        return quantile_text(zapsmall(five_numbers(resid), _DIGITS + 1), _DIGITS)
-    return vector_text([str(i) for i in m.design.index], format_numbers(list(resid), _DIGITS))
+        return f"ALL {m.nobs} residuals are 0: no residual degrees of freedom!"
+    return quantile_text(m, _DIGITS)
 
 
 def _sigma_line(m: Any) -> str:
@@ -168,8 +145,7 @@ def _fit_measures(m: Any) -> tuple[float, float, float | None, tuple[int, int]]:
     n = m.nobs
     slopes = len(m.names) - int(has_intercept)
     if not has_intercept:
-        w = np.ones(n) if m.design.weights is None else m.design.weights
-        total = float(w @ np.asarray(m.fitted) ** 2) + rss
+        total = fitted_sum_of_squares(m) + rss
     r2 = 1 - rss / total if total > 0 else float("nan")
     adjusted = 1 - (1 - r2) * (n - int(has_intercept)) / df if df > 0 else float("nan")
     if slopes == 0 or df <= 0:

@@ -1,0 +1,85 @@
+"""What a model remembers of its rows: the few numbers that its tables and texts print.
+
+A function of a model that reads rows to make a few numbers is marked with :func:`fact`: the numbers
+are made once and kept with the model. A saved model has its facts instead of its rows, so that it
+prints the same text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+
+from mlpool.errors import FitError, NotSupportedError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    """A function of a model, and which models have it."""
+
+    make: Callable[[Any], Any]
+    kinds: tuple[str, ...]
+    applies: Callable[[Any], bool]
+
+
+_FACTS: dict[str, _Fact] = {}
+
+
+def fact(
+    *kinds: str, when: Callable[[Any], bool] = lambda m: True
+) -> Callable[[Callable[[Any], T]], Callable[[Any], T]]:
+    """Mark a function of a model whose value is kept with the model and saved with it.
+
+    Parameters
+    ----------
+    *kinds : str
+        Kinds of models that have the fact.
+    when : callable, optional
+        Whether a model of these kinds has it.
+    """
+
+    def mark(make: Callable[[Any], T]) -> Callable[[Any], T]:
+        name = make.__name__
+
+        @wraps(make)
+        def remembered(m: Any) -> T:
+            known = facts_of(m)
+            if name not in known:
+                known[name] = make(m)
+            value: T = known[name]
+            return value
+
+        _FACTS[name] = _Fact(remembered, kinds, when)
+        return remembered
+
+    return mark
+
+
+def facts_of(m: Any) -> dict[str, Any]:
+    """Return the facts that a model remembers so far; adding to them is remembering."""
+    known: dict[str, Any] = m._cache.setdefault("facts", {})
+    return known
+
+
+def make_facts(m: Any) -> dict[str, Any]:
+    """Make every fact that a model can have, and return them.
+
+    What a model does not have for reasons of its own (a family without a known variance, a matrix
+    too large) is left out.
+    """
+    for one in _FACTS.values():
+        if m.kind in one.kinds and one.applies(m):
+            try:
+                one.make(m)
+            except (NotSupportedError, FitError):
+                continue
+    return dict(facts_of(m))
+
+
+def maker_of(name: str) -> Callable[[Any], Any] | None:
+    """Return the function that makes a fact; None if there is no such fact."""
+    return _FACTS[name].make if name in _FACTS else None

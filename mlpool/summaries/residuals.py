@@ -1,0 +1,61 @@
+"""The residuals' lines of a summary: five numbers, or every residual of very small data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mlpool.models.facts import fact
+from mlpool.summaries.grids import vector_text
+from mlpool.summaries.rnumbers import five_numbers, format_numbers, zapsmall
+from mlpool.typing import FloatArray
+
+QUANTILES = ("Min", "1Q", "Median", "3Q", "Max")
+_MOST_LISTED = 5
+"""R lists the residuals of an lm or glm with up to this many rows."""
+_DIGITS = 5
+
+
+@fact("lm", "glm", "lmer", "glmer")
+def residual_lines(m: Any) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Return the labels and numbers below a summary's heading of residuals.
+
+    lm: residuals times the root of the weights; glm: deviance residuals; mixed models: scaled
+    Pearson residuals.
+    """
+    values = _residuals(m)
+    if len(values) > _MOST_LISTED or m.is_mixed:
+        return QUANTILES, tuple(zapsmall(five_numbers(values), _DIGITS).tolist())
+    return tuple(str(i) for i in m.design.index), tuple(values.tolist())
+
+
+def quantile_text(m: Any, digits: int) -> str:
+    """Return the residuals' lines as R prints them."""
+    labels, values = residual_lines(m)
+    return vector_text(labels, format_numbers(values, digits))
+
+
+def _residuals(m: Any) -> FloatArray:
+    if m.kind == "glmer":
+        return np.asarray(m.residuals("pearson", scaled=True))
+    if m.kind == "glm":
+        return _deviance_residuals(m)
+    resid = np.asarray(m.resid) / (m.sigma if m.is_mixed else 1.0)
+    weights = m.design.weights
+    return resid if weights is None else resid * np.sqrt(weights)
+
+
+def _deviance_residuals(m: Any) -> FloatArray:
+    y, mu = m.design.y, np.asarray(m.fit.fitted)
+    prior = np.ones(len(y)) if m.design.trials is None else m.design.trials
+    prior = prior if m.design.weights is None else prior * m.design.weights
+    unit = m.family.unit_deviance(y, mu) * prior
+    return np.asarray(np.sign(y - mu) * np.sqrt(np.clip(unit, 0, None)))
+
+
+@fact("lm")
+def fitted_sum_of_squares(m: Any) -> float:
+    """Return the weighted sum of squared fitted values, which R2 without an intercept is about."""
+    w = np.ones(m.nobs) if m.design.weights is None else m.design.weights
+    return float(w @ np.asarray(m.fitted) ** 2)

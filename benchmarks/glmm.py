@@ -4,8 +4,9 @@
 
 Peers are used where they are installed: lme4 through ``Rscript``; statsmodels
 (BinomialBayesMixedGLM and its Poisson sister, MAP and variational Bayes), mixedlm and gpboost in
-the interpreter that ``--peers`` names. Criteria have different constants, and Bayesian estimates none at all, so that
-every program is judged by one measure: Laplace's deviance at its estimates, less the optimum.
+the interpreter that ``--peers`` names. Criteria have different constants, and Bayesian estimates
+none at all, so that every program is judged by one measure: Laplace's deviance at its estimates,
+less the optimum.
 """
 
 from __future__ import annotations

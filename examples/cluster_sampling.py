@@ -72,15 +72,7 @@ study = mlpool.sampling_study(population, "y", "cluster", draws=20_000, seed=3)
 print(study)
 
 # %%
-draws = pd.DataFrame(study.metadata["means"]).melt(var_name="Design", value_name="mean")
-(
-    p9.ggplot(draws, p9.aes("mean", fill="Design"))
-    + p9.geom_histogram(bins=60, alpha=0.6, position="identity")
-    + p9.geom_vline(xintercept=population["y"].mean(), linetype="dashed")
-    + p9.scale_fill_manual(values=["#009E73", "#D55E00"])
-    + p9.labs(x="Mean of 100 units", y="Samples")
-    + mlpool.theme_mlpool()
-)
+mlpool.plot(study)
 
 # %% [markdown]
 # ## Heterogeneity between groups is dependence within them
@@ -112,21 +104,7 @@ coverage = mlpool.coverage_study(
 print(coverage)
 
 # %%
-intervals = coverage.metadata["intervals"]
-shown = intervals[intervals["Method"].isin(["lm", "satterthwaite"])]
-shown = shown.assign(Sample=shown.groupby("Method").cumcount())
-shown = shown[shown["Sample"] < 60]
-hit = (shown["CI_low"] <= 0) & (shown["CI_high"] >= 0)
-shown = shown.assign(Truth=np.where(hit, "covered", "missed"))
-(
-    p9.ggplot(shown, p9.aes("Sample", ymin="CI_low", ymax="CI_high", color="Truth"))
-    + p9.geom_hline(yintercept=0.0, linetype="dashed", color="grey")
-    + p9.geom_linerange()
-    + p9.facet_wrap("Method", ncol=1)
-    + p9.scale_color_manual(values=["#999999", "#D55E00"])
-    + p9.labs(y="95 % interval")
-    + mlpool.theme_mlpool()
-)
+mlpool.plot(coverage, n=60) + p9.theme(figure_size=(5.5, 4))
 
 # %% [markdown]
 # ## Inference about the groups
@@ -176,6 +154,9 @@ errors = mlpool.type_one_error_study(
     binary_w=True, sd_x_within=0.0, seed=9, progress=False,
 )  # fmt: skip
 print(errors)
+
+# %%
+mlpool.plot(errors)
 
 # %% [markdown]
 # **The wrong way round.** Up in the population, down in every group: Simpson's paradox. Splitting x

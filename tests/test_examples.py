@@ -74,7 +74,7 @@ PRINTED = {
 """Lines of the lectures that each script prints on its own data."""
 
 FIGURES = {
-    "cluster_sampling": 5,
+    "cluster_sampling": 6,
     "eb_and_means_as_outcomes": 2,
     "gelman_hill_chapter_12": 3,
     "pooling_and_standard_errors": 1,

@@ -13,6 +13,12 @@ from mlpool.plots.coefficients import plot_comparison, plot_grouplevel, plot_par
 from mlpool.plots.performance import plot_performance, plot_reliability
 from mlpool.plots.pooling import plot_pooling
 from mlpool.plots.predictions import VALUES, plot_grid
+from mlpool.plots.studies import (
+    plot_coverage,
+    plot_design_effect,
+    plot_sampling,
+    plot_type_one,
+)
 from mlpool.pooling.compare import PoolingComparison
 from mlpool.results import ResultFrame
 
@@ -25,8 +31,8 @@ def plot(x: Any, **options: Any) -> Any:
     x : result or model
         ``model_parameters`` and ``compare_parameters`` (forest plots), ``estimate_*`` (lines with
         ribbons, dots with intervals, caterpillars), ``compare_pooling`` (``kind="shrinkage"``,
-        ``"lines"``, ``"panels"``, ``"size"``), ``compare_performance``, ``reliability``, or a
-        fitted model (its :func:`mlpool.check_model` panels).
+        ``"lines"``, ``"panels"``, ``"size"``), ``compare_performance``, ``reliability``, studies
+        such as ``coverage_study``, or a fitted model (its :func:`mlpool.check_model` panels).
     **options
         Of that kind of plot: ``line={"color": "red", "alpha": 0.1}``, ``ribbon="none"``,
         ``point=``, ``show_data=True`` ...
@@ -60,6 +66,16 @@ def plot(x: Any, **options: Any) -> Any:
         raise OptionError(f"this plot has no option {name}; see help(mlpool.plot).") from None
 
 
+_BY_KIND: dict[str, Callable[..., Any]] = {
+    "compare_performance": plot_performance,
+    "reliability": plot_reliability,
+    "sampling_study": plot_sampling,
+    "coverage_study": plot_coverage,
+    "type_one_error_study": plot_type_one,
+    "design_effect_study": plot_design_effect,
+}
+
+
 def _find(x: Any) -> Callable[..., Any]:
     if isinstance(x, PoolingComparison):
         return plot_pooling
@@ -82,10 +98,8 @@ def _find(x: Any) -> Callable[..., Any]:
 
 def _find_table(x: ResultFrame) -> Callable[..., Any] | None:
     kind = x.metadata.get("kind")
-    if kind == "compare_performance":
-        return plot_performance
-    if kind == "reliability":
-        return plot_reliability
+    if kind in _BY_KIND:
+        return _BY_KIND[kind]
     if "models" in x.metadata and "Parameter" in x:
         return plot_comparison
     if {"Group", "Level", "Coefficient"} <= set(x.columns):

@@ -1,0 +1,220 @@
+"""The lectures' figures: what they are built from (docs/gallery.md shows them)."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mlpool
+
+plotnine = pytest.importorskip("plotnine")
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore::{name}")
+    for name in ("UserWarning", "DeprecationWarning", "FutureWarning", "PendingDeprecationWarning")
+]
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def gallery() -> ModuleType:
+    pytest.importorskip("PIL")
+    spec = importlib.util.spec_from_file_location("make_gallery", DOCS / "make_gallery.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def built(plot: Any) -> list[tuple[str, pd.DataFrame]]:
+    """The layers' geoms and the data they draw."""
+    copy = deepcopy(plot)
+    copy._build()
+    return [(type(layer.geom).__name__, layer.data) for layer in copy.layers]
+
+
+def layer(plot: Any, geom: str, which: int = 0) -> pd.DataFrame:
+    return [data for name, data in built(plot) if name == geom][which]
+
+
+def slopes(lines: pd.DataFrame) -> np.ndarray:
+    """Rise over run of every line."""
+    ends = lines.sort_values("x").groupby(["PANEL", "group"]).agg(
+        x0=("x", "first"), x1=("x", "last"), y0=("y", "first"), y1=("y", "last")
+    )  # fmt: skip
+    return ((ends["y1"] - ends["y0"]) / (ends["x1"] - ends["x0"])).to_numpy()
+
+
+# --- the page -----------------------------------------------------------------------------------
+
+
+def test_gallery_page_is_up_to_date(gallery: ModuleType) -> None:
+    """To renew it: python docs/make_gallery.py."""
+    assert (DOCS / "gallery.md").read_text(encoding="utf-8") == gallery.page()
+
+
+def test_gallery_pictures_are_small(gallery: ModuleType) -> None:
+    pictures = {p.stem: p.stat().st_size for p in (DOCS / "gallery").glob("*.png")}
+    assert set(pictures) == set(gallery.FIGURES)
+    assert max(pictures.values()) < 60_000
+
+
+# --- 1 pooling approaches -----------------------------------------------------------------------
+
+
+def test_1_shrinkage_of_the_twenty_smallest_schools(fitted: Callable[[str], Any]) -> None:
+    plot = mlpool.plot_shrinkage(fitted("lecture_null"), n=20)
+    arrows = layer(plot, "geom_segment")
+    assert len(arrows) == 20
+    assert layer(plot, "geom_vline")["xintercept"].iloc[0] == pytest.approx(57.674, abs=5e-4)
+    assert layer(plot, "geom_vline")["linetype"].iloc[0] == "dashed"
+    first = plot.data.set_index("Level").loc["178"]
+    assert [first["No"], first["Partial"]] == pytest.approx([66.0778, 63.0319], abs=5e-4)
+    # From above: the smallest school, then those of twelve students in their own order.
+    rows = list(plot.data["Row"].cat.categories)[::-1]
+    assert rows[:5] == ["178", "1", "12", "22", "36"]
+    assert rows[-1] == "138"
+
+
+# --- 2 unbalanced ANOVA -------------------------------------------------------------------------
+
+
+def test_2_intervals_of_the_empirical_bayes_means(gallery: ModuleType) -> None:
+    plot = gallery.eb_intervals()
+    ranges = layer(plot, "geom_pointrange").sort_values("y")
+    assert len(ranges) == 20
+    assert [f"{v:.2f}" for v in ranges["y"].iloc[[0, -1]]] == ["379.96", "614.44"]
+    width = (ranges["ymax"] - ranges["ymin"]) / 2
+    assert width.min() == pytest.approx(1.959964 * 10.18, abs=0.02)  # 51 students
+    assert width.max() == pytest.approx(1.959964 * 17.66, abs=0.02)  # 16 students
+    assert layer(plot, "geom_hline")["yintercept"].tolist() == [482.757]
+    # From below the lowest estimate, as a caterpillar.
+    assert ranges["x"].tolist() == sorted(ranges["x"])
+
+
+def test_2_error_curves(gallery: ModuleType) -> None:
+    curves = layer(gallery.error_curves(), "geom_line")
+    tops = curves.groupby("group")["y"].max()
+    sd = np.sqrt(5439.9 / np.array([16, 29, 51]))
+    np.testing.assert_allclose(sorted(tops), 1 / (sd * np.sqrt(2 * np.pi)), rtol=1e-6)
+
+
+# --- 3 Gelman & Hill ----------------------------------------------------------------------------
+
+
+def test_3_panels_and_sizes(gallery: ModuleType) -> None:
+    panels = gallery.panels()
+    assert layer(panels, "geom_point")["PANEL"].nunique() == 8
+    assert len(layer(panels, "geom_line")) == 8 * 3 * 2
+    sizes = layer(gallery.size(), "geom_point")
+    assert sizes["PANEL"].value_counts().tolist() == [160, 160]
+    no, partial = (sizes[sizes["PANEL"] == p]["y"] for p in (1, 2))
+    assert no.std() > partial.std()
+
+
+def test_3_lines_of_three_poolings(gallery: ModuleType) -> None:
+    plot = gallery.lines()
+    assert [name for name, _ in built(plot)].count("geom_ribbon") == 0
+    thin = layer(plot, "geom_line", 0)
+    assert thin.groupby("PANEL")["group"].nunique().tolist() == [160, 160]
+    assert np.ptp(slopes(thin[thin["PANEL"] == 3])) < 1e-9  # one slope, many intercepts
+
+
+# --- 4 cluster sampling -------------------------------------------------------------------------
+
+
+def test_4_strips_by_group(gallery: ModuleType) -> None:
+    plot = gallery.group_strips()
+    assert len(layer(plot, "geom_point")) == 15
+    assert layer(plot, "geom_jitter")["x"].round().nunique() == 15
+
+
+@pytest.mark.slow
+def test_4_sampling_distributions(gallery: ModuleType) -> None:
+    bars = layer(gallery.sampling_distributions(), "geom_histogram")
+    assert bars.groupby("group")["count"].sum().tolist() == [20_000, 20_000]
+    spread = bars[bars["count"] > 0].groupby("group")["x"].agg(np.ptp)
+    assert spread.iloc[1] > 1.4 * spread.iloc[0]
+
+
+def test_4_intervals_that_hit_and_miss(gallery: ModuleType) -> None:
+    plot = gallery.intervals()
+    ranges = layer(plot, "geom_linerange")
+    assert ranges["PANEL"].value_counts().tolist() == [60, 60]
+    missed = (ranges["ymin"] > 0) | (ranges["ymax"] < 0)
+    assert set(ranges["color"][missed]) == {"#D55E00"}
+    assert set(ranges["color"][~missed]) == {"#999999"}
+    assert missed[ranges["PANEL"] == 1].sum() > 3 * missed[ranges["PANEL"] == 2].sum()
+
+
+@pytest.mark.slow
+def test_4_p_values_of_no_effect(gallery: ModuleType) -> None:
+    bars = layer(gallery.type_one_errors(), "geom_histogram")
+    first = bars[bars["xmax"] <= 0.05 + 1e-9].set_index("PANEL")["count"]
+    assert first[1] > 4 * first[2]
+    assert bars.groupby("PANEL")["count"].sum().tolist() == [200, 200]
+
+
+def test_4_over_and_underconservative(gallery: ModuleType) -> None:
+    pairs = slopes(layer(gallery.overconservative(), "geom_line"))
+    assert len(pairs) == 10
+    assert (pairs > 0).all()
+    means = next(d for _, d in built(gallery.underconservative()) if len(d) == 2)
+    assert abs(np.diff(means["y"])[0]) > 1
+
+
+def test_4_effect_reversal(gallery: ModuleType) -> None:
+    plot = gallery.effect_reversal()
+    inside, pooled = (layer(plot, "geom_smooth", i) for i in (0, 1))
+    assert len(slopes(inside)) == 5
+    np.testing.assert_allclose(slopes(inside), -1.0, rtol=1e-6)
+    assert slopes(pooled)[0] > 0
+    assert "ymin" not in inside or inside["ymin"].isna().all()  # no ribbon
+
+
+def test_4_macro_and_micro(gallery: ModuleType) -> None:
+    macro = gallery.macro_effect()
+    assert len(layer(macro, "geom_point")) == 50
+    assert slopes(layer(macro, "geom_smooth"))[0] < 0
+    micro = slopes(layer(gallery.micro_effects(), "geom_line", 0))
+    assert len(micro) == 100
+    assert (micro > 0).mean() > 0.85
+
+
+# --- 7 other lectures ---------------------------------------------------------------------------
+
+
+def test_7_strips_of_three_iccs(gallery: ModuleType) -> None:
+    points = layer(gallery.icc_strips(), "geom_point")
+    assert points["PANEL"].value_counts().tolist() == [300, 300, 300]
+
+
+def test_7_histogram_of_blups(fitted: Callable[[str], Any], gallery: ModuleType) -> None:
+    """Forty bins of the lecture's schools and the curve N(57.67, 3.26)."""
+    null = fitted("lecture_null")
+    assert f"{null.fixef().iloc[0]:.2f}" == "57.67"
+    assert f"{mlpool.VarCorr(null).to_frame()['sdcor'].iloc[0]:.2f}" == "3.26"
+    plot = gallery.blup_histogram()
+    bars = layer(plot, "geom_histogram")
+    assert len(bars) == 40
+    width = bars["xmax"] - bars["xmin"]
+    assert (bars["density"] * width).sum() == pytest.approx(1.0)
+    curve = next(d for name, d in built(plot) if "hist" not in name)
+    assert curve["y"].max() == pytest.approx(1 / (2.935 * np.sqrt(2 * np.pi)), rel=1e-3)
+
+
+def test_models(gallery: ModuleType) -> None:
+    assert len(layer(gallery.coefficients(), "geom_pointrange")) == 4
+    assert len(layer(gallery.side_by_side(), "geom_pointrange")) == 4
+    assert len(layer(gallery.performance(), "geom_point")) == 24
+    curve = layer(gallery.reliability(), "geom_point")
+    assert curve["y"].between(0, 1).all()

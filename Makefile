@@ -33,7 +33,11 @@ fast:  ## tests without the slow ones
 test:  ## all tests
 	$(BIN)/pytest -q
 
+docs:  ## the site, into site/; warnings are errors
+	$(BIN)/pip install -q -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 ci:  ## everything, in a fresh environment
 	./.ci/run
 
-.PHONY: help setup check lint format types layers fast test ci
+.PHONY: help setup check lint format types layers fast test docs ci

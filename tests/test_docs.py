@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+import importlib
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,9 @@ import pytest
 import mlpool
 from mlpool.cli import main
 from mlpool.formula.safety import FUNCTIONS, NUMPY_FUNCTIONS
+
+sys.path.insert(0, str(Path(__file__).parent))
+from conftest import load_script
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,27 +29,77 @@ def blocks(text: str) -> list[tuple[str, str]]:
     return [(m[1], m[2]) for m in FENCE.finditer(text)]
 
 
-def lines(text: str) -> list[str]:
-    return [line.rstrip() for line in text.strip("\n").splitlines()]
+EXAMPLES = load_script("docs", "run_examples.py")
+HOOKS = load_script("docs", "hooks.py")
+lines = EXAMPLES.tidy
+WITH_CODE = [
+    path
+    for path in DOCS
+    # The gallery's blocks are functions of its script, which tests/lectures/test_figures.py runs.
+    if "```python\n" in path.read_text(encoding="utf-8") and path.name != "gallery.md"
+]
 
 
-def test_readme_python_prints_what_it_shows() -> None:
-    """A ``text`` block right after a ``python`` block is that block's output, exactly."""
-    shown = blocks(README)
-    namespace: dict[str, object] = {}
+@pytest.mark.parametrize("path", WITH_CODE, ids=lambda p: p.name)
+def test_python_prints_what_the_page_shows(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ``text`` block right after a ``python`` block is its output; an image is its plot."""
+    monkeypatch.chdir(tmp_path)  # where a page saves files
+    text = path.read_text(encoding="utf-8")
     ran = 0
-    for (language, body), (next_language, expected) in zip(
-        shown, [*shown[1:], ("", "")], strict=True
-    ):
-        if language != "python":
-            continue
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out):
-            exec(compile(body, "README.md", "exec"), namespace)
+    for example in EXAMPLES.run_page(text, path.name):
         ran += 1
-        if next_language == "text":
-            assert lines(out.getvalue()) == lines(expected)
-    assert ran
+        shown, image = example.block["text"], example.block["image"]
+        if shown is not None:
+            assert lines(example.printed) == lines(shown)
+        if image is not None:
+            plotnine = pytest.importorskip("plotnine")
+            assert isinstance(example.value, plotnine.ggplot)
+            assert (path.parent / image).read_bytes()[:4] == b"\x89PNG"
+    assert ran == sum(language == "python" for language, _ in blocks(text))
+
+
+def test_pages_are_rewritten_as_they_run(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\nx = 2\nprint(x + 1)\n```\n\n```text\nold\n```\n\nend\n")
+    EXAMPLES.write_page(page)
+    assert page.read_text() == ("```python\nx = 2\nprint(x + 1)\n```\n\n```text\n3\n```\n\nend\n")
+
+
+# --- the site -------------------------------------------------------------------------------
+
+
+def test_every_public_name_is_in_the_reference_once() -> None:
+    entries = [
+        name
+        for path, (_, text) in HOOKS.reference_pages().items()
+        if path != "reference/classes.md"
+        for name in re.findall(r"heading: (\w+)", text)
+    ]
+    assert sorted(entries) == sorted(set(mlpool.__all__) - {"__version__"})
+
+
+@pytest.mark.parametrize("name", sorted(set(mlpool.__all__) - {"__version__"}))
+def test_reference_finds_the_name_and_its_docstring(name: str) -> None:
+    module, _, attribute = HOOKS.path_of(name).rpartition(".")
+    value = getattr(importlib.import_module(module), attribute)
+    assert value is getattr(mlpool, name)
+    assert value.__doc__
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for path in (ROOT / "docs").rglob("*.md"):
+        assert f": {path.relative_to(ROOT / 'docs').as_posix()}\n" in config, path.name
+    for made in HOOKS.MADE_FROM:
+        assert f": {made}\n" in config
+
+
+def test_sphinx_roles_do_not_show() -> None:
+    html = "<p>as :func:<code>fit</code>, at 12:<code>a</code></p>"
+    shown = "<p>as <code>fit</code>, at 12:<code>a</code></p>"
+    assert HOOKS.on_page_content(html, None) == shown
 
 
 def test_readme_commands_print_what_they_show(capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,19 +75,24 @@ class PoolingComparison:
 
     def __str__(self) -> str:
         """Return both tables; of the groups the first ten."""
-        count = len(self.groups)
-        shown = _SHOWN * len(self.varying)
-        head = replace(self.groups, data=self.groups.to_pandas().head(shown))
-        text = f"{self.coefficients}\n\n{head}"
-        if count > shown:
-            text += f"\n... and {(count - shown) // len(self.varying)} more groups in .groups"
-        return text
+        more = f"\n{self._more}" if self._more else ""
+        return f"{self.coefficients}\n\n{self._head}{more}"
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = replace(self.groups, data=self.groups.to_pandas().head(_SHOWN * len(self.varying)))
-        return f"{self.coefficients.to_html()}{head.to_html()}"
+        more = f"<p>{self._more}</p>" if self._more else ""
+        return f"{self.coefficients.to_html()}{self._head.to_html()}{more}"
+
+    @property
+    def _head(self) -> ResultFrame:
+        shown = _SHOWN * len(self.varying)
+        return replace(self.groups, data=self.groups.to_pandas().head(shown))
+
+    @property
+    def _more(self) -> str:
+        left = len(self.groups) // len(self.varying) - _SHOWN
+        return f"... and {left} more groups in .groups" if left > 0 else ""
 
 
 def compare_pooling(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -16,6 +17,7 @@ _TABLE = (
     "border-collapse:collapse;border:none;color:inherit;width:auto;margin:0.5em 0;font-size:0.95em;"
     "border-top:2px solid currentColor;border-bottom:2px solid currentColor"
 )
+_CAPTION = "caption-side:top;text-align:left;font-weight:bold;padding:0.25em 0"
 _CELL = "padding:0.25em 0.75em;border:none;background:transparent;vertical-align:top"
 _NUMBER = f"{_CELL};text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
 _LABEL = f"{_CELL};text-align:left;font-weight:normal"
@@ -44,17 +46,24 @@ def render_html(spec: TableSpec, engine: str = "inline") -> str:
     check_option(engine, ("inline", "great_tables"), argument="engine")
     if engine == "great_tables":
         return _great_tables(spec)
-    columns = merge_columns(spec.groups)
+    title, groups = _caption(spec)
+    columns = merge_columns(groups)
     lines = [f'<table class="mlpool" style="{_TABLE}">']
-    if spec.title:
-        style = "caption-side:top;text-align:left;font-weight:bold;padding:0.25em 0"
-        style += ";white-space:pre-line" if "\n" in spec.title else ""
-        lines.append(f'<caption style="{style}">{escape(spec.title.strip())}</caption>')
-    lines.append(_head(spec.groups[0], columns))
-    for i, group in enumerate(spec.groups):
-        lines += _body(group, columns, spec.groups[0] if i else None)
+    if title:
+        style = _CAPTION + (";white-space:pre-line" if "\n" in title else "")
+        lines.append(f'<caption style="{style}">{escape(title.strip())}</caption>')
+    lines.append(_head(groups[0], columns))
+    for i, group in enumerate(groups):
+        lines += _body(group, columns, groups[0] if i else None)
     lines += _foot(spec, len(columns))
     return "\n".join([*lines, "</table>"])
+
+
+def _caption(spec: TableSpec) -> tuple[str, tuple[RowGroup, ...]]:
+    """Return title and groups; the heading of a lone group is the title, as a reader expects."""
+    if len(spec.groups) == 1 and spec.groups[0].heading and not spec.title:
+        return spec.groups[0].heading, (replace(spec.groups[0], heading=""),)
+    return spec.title, spec.groups
 
 
 def _head(group: RowGroup, columns: list[Column]) -> str:
@@ -106,6 +115,9 @@ def _heading_row(group: RowGroup, columns: list[Column], first: RowGroup | None)
 def _cell(column: Column | None, row: int, style: str, *, is_label: bool) -> str:
     text = "" if column is None else _shown(column, column.cells[row])
     if is_label:
+        indent = len(text) - len(text.lstrip())  # a browser would drop the blanks
+        style += f";padding-left:{0.75 + 0.5 * indent:g}em" if indent else ""
+        text = text.strip()
         return f'<th scope="row" style="{style}">{escape(text)}</th>'
     return f'<td style="{style}">{escape(text)}</td>'
 

@@ -33,8 +33,7 @@ class StudyLayout:
         """Return the table."""
         columns = tuple(self._column(data, str(name), options) for name in data.columns)
         return TableSpec(
-            groups=(RowGroup(columns=columns),),
-            title=self.title,
+            groups=(RowGroup(columns=columns, heading=self.title),),
             notes=tuple(Note(line) for line in self.footers),
             layout="estimates",
         )

@@ -120,7 +120,7 @@ def sampling_study(
     return ResultFrame(
         data=frame,
         layout=StudyLayout(
-            title="# Sampling distribution of the mean",
+            title="Sampling distribution of the mean",
             footers=(
                 f"Population mean {truth:.3f}, ICC {rho:.3f}; {draws} draws of "
                 f"{n_clusters * n_per_cluster} units.",

@@ -23,7 +23,7 @@ from mlpool.errors import (
     check_option,
     nearest_names,
 )
-from mlpool.models import fit, lm
+from mlpool.models import fit
 from mlpool.models.contrasts import contrast_inference
 from mlpool.results import ResultFrame
 from mlpool.teaching.clusters import simulate_clusters
@@ -38,13 +38,22 @@ class _Method:
     mixed: bool
     vcov: str | None = None
     ci_method: str | None = None
+    dummies: bool = False
+
+    def formula(self, parameter: str, random_slope: bool) -> str:
+        """Return the model this method fits."""
+        fixed = "y ~ 1" if parameter == "(Intercept)" else f"y ~ {parameter}"
+        if self.mixed:
+            return f"{fixed} + ({'x' if random_slope else '1'} | cluster)"
+        return f"{fixed} + factor(cluster)" if self.dummies else fixed
 
 
 METHODS = {
     "lm": _Method("OLS, naive", mixed=False),
     "CR1": _Method("OLS, CR1", mixed=False, vcov="CR1"),
     "CR2": _Method("OLS, CR2 + Satterthwaite", mixed=False, vcov="CR2", ci_method="satterthwaite"),
-    "fixed": _Method("OLS, cluster dummies", mixed=False),
+    "fixed": _Method("OLS, cluster dummies", mixed=False, dummies=True),
+    "normal": _Method("Mixed, normal", mixed=True, ci_method="normal"),
     "lmer": _Method("Mixed, residual df", mixed=True),
     "satterthwaite": _Method("Mixed, Satterthwaite", mixed=True, ci_method="satterthwaite"),
     "kenward": _Method("Mixed, Kenward-Roger", mixed=True, ci_method="kenward"),
@@ -74,7 +83,8 @@ def coverage_study(
         Replicates.
     methods : sequence of str
         ``lm`` (naive OLS), ``CR1``, ``CR2`` (with Satterthwaite df), ``fixed`` (dummies per
-        cluster), ``lmer``, ``satterthwaite``, ``kenward``.
+        cluster); mixed models with ``normal``, ``lmer`` (residual df), ``satterthwaite`` and
+        ``kenward`` intervals.
     level : float
         Confidence level.
     random_slope : bool
@@ -121,7 +131,7 @@ def coverage_study(
                 "Failed": len(own) - len(good),
             }
         )  # fmt: skip
-    return _study(rows, "coverage_study", f"# Coverage of {100 * level:g}% intervals",
+    return _study(rows, "coverage_study", f"Coverage of {100 * level:g}% intervals",
                   parameter, n_sims, truth, intervals)  # fmt: skip
 
 
@@ -169,7 +179,7 @@ def type_one_error_study(
                 "Failed": len(own) - len(good),
             }
         )  # fmt: skip
-    return _study(rows, "type_one_error_study", f"# Type I errors at {100 * alpha:g}%",
+    return _study(rows, "type_one_error_study", f"Type I errors at {100 * alpha:g}%",
                   parameter, n_sims, 0.0, intervals)  # fmt: skip
 
 
@@ -216,7 +226,7 @@ def design_effect_study(
     return ResultFrame(
         data=pd.DataFrame(rows),
         layout=StudyLayout(
-            title="# Design effect", whole=("n", "N"),
+            title="Design effect", whole=("n", "N"),
             footers=(f"{n_clusters} clusters, {draws} draws each.",),
         ),
         metadata={"kind": "design_effect_study"},
@@ -248,32 +258,39 @@ def _replicate(
         truth = data.attrs["truth"][
             {"x": "slope", "w": "effect_w", "(Intercept)": "intercept"}[parameter]
         ]
+        models: dict[str, Any] = {}  # methods that differ in their inference alone share a fit
         for name in methods:
-            found.append((i, name, *_interval(data, METHODS[name], name, parameter, level,
-                                              random_slope)))  # fmt: skip
+            method = METHODS[name]
+            formula = method.formula(parameter, random_slope)
+            if formula not in models:
+                models[formula] = _fitted(formula, data)
+            found.append((i, name, *_interval(models[formula], method, parameter, level)))
     columns = ["Replicate", "Method", "Coefficient", "SE", "CI_low", "CI_high", "p"]
     return pd.DataFrame(found, columns=columns), truth
 
 
-def _interval(
-    data: pd.DataFrame, method: _Method, name: str, parameter: str, level: float, slope: bool
-) -> tuple[float, ...]:
-    """Return estimate, SE, bounds and p; NaN (counted by the study) where a fit or its df fail."""
-    from scipy.stats import t as student
-
-    fixed = "y ~ 1" if parameter == "(Intercept)" else f"y ~ {parameter}"
+def _fitted(formula: str, data: pd.DataFrame) -> Any:
+    """Return the model, or None where it cannot be fitted."""
     with warnings.catch_warnings():
         # Singular fits and few clusters are what a study is about; it does not repeat them.
         warnings.simplefilter("ignore", MlpoolWarning)
         try:
-            if method.mixed:
-                model = fit(f"{fixed} + ({'x' if slope else '1'} | cluster)", data)
-            elif name == "fixed":
-                model = lm(f"{fixed} + factor(cluster)", data)
-            else:
-                model = lm(fixed, data)
-            L = np.zeros((1, len(model.names)))
-            L[0, model.names.index(parameter)] = 1.0
+            return fit(formula, data)
+        except (DataError, FitError):
+            return None
+
+
+def _interval(model: Any, method: _Method, parameter: str, level: float) -> tuple[float, ...]:
+    """Return estimate, SE, bounds and p; NaN (counted by the study) where a fit or its df fail."""
+    from scipy.stats import t as student
+
+    if model is None:
+        return (math.nan,) * 5
+    L = np.zeros((1, len(model.names)))
+    L[0, model.names.index(parameter)] = 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MlpoolWarning)
+        try:
             parts = contrast_inference(
                 model, L, vcov=method.vcov, cluster="cluster" if method.vcov else None,
                 ci_method=method.ci_method,

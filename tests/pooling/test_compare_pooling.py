@@ -148,6 +148,7 @@ def test_text_and_html(schools):
     assert repr(c) == text
     html = c._repr_html_()
     assert html.count("<table") == 2
+    assert html.endswith("<p>... and 150 more groups in .groups</p>")
     assert len(c.groups.to_pandas()) == 160
     assert c.varying == ("(Intercept)",)
 

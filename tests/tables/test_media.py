@@ -120,6 +120,20 @@ def test_html_is_one_well_formed_table(spec: TableSpec) -> None:
     assert "a&lt;b (F)" in render_html(spec)
 
 
+def test_html_of_a_lone_group_has_its_heading_as_caption() -> None:
+    name = Column(name="name", header="", cells=("math", "  Mean <SD>"), kind="label")
+    group = RowGroup(heading="Table 1", columns=(name,))
+    text = render_html(TableSpec(groups=(group,)))
+    page = Rows(text)
+    assert page.open == []
+    assert ">Table 1</caption>" in text
+    assert page.rows == [[""], ["math"], ["Mean <SD>"]]
+    assert text.count("padding-left:1.75em") == 1, "blanks before a label are an indent"
+    two = render_html(TableSpec(groups=(group,), title="Above"))
+    assert ">Above</caption>" in two
+    assert ["Table 1"] in Rows(two).rows
+
+
 def test_html_by_great_tables(spec: TableSpec) -> None:
     pytest.importorskip("great_tables")
     text = render_html(spec, engine="great_tables")

@@ -48,6 +48,22 @@ def test_within_effect_has_too_wide_naive_intervals() -> None:
     assert width["OLS, cluster dummies"] == pytest.approx(width["Mixed, residual df"], rel=0.05)
 
 
+def test_methods_of_one_model_share_its_fit() -> None:
+    """Each method's intervals are those it has alone; a normal interval is 1.96 SE to each side."""
+    design = {"n_clusters": 6, "n_per_cluster": 5, "icc": 0.3, "seed": 11}
+    names = ["normal", "satterthwaite", "kenward", "CR2"]
+    together = coverage_study("w", n_sims=3, methods=names, **design).metadata["intervals"]
+    for name in names:
+        alone = coverage_study("w", n_sims=3, methods=[name], **design).metadata["intervals"]
+        own = together[together["Method"] == name].reset_index(drop=True)
+        assert own.equals(alone)
+    normal = together[together["Method"] == "normal"]
+    half = (normal["CI_high"] - normal["CI_low"]) / 2
+    assert np.allclose(half / normal["SE"], 1.959964, rtol=1e-6)
+    wider = together[together["Method"] == "satterthwaite"]
+    assert (wider["CI_low"].to_numpy() < normal["CI_low"].to_numpy()).all()
+
+
 def test_replicates_do_not_depend_on_their_number() -> None:
     few = coverage_study(n_sims=3, methods=["lm"], n_clusters=5, n_per_cluster=4, seed=9)
     many = coverage_study(n_sims=6, methods=["lm"], n_clusters=5, n_per_cluster=4, seed=9)
@@ -70,6 +86,8 @@ def test_texts() -> None:
     assert lines[0] == "# Coverage of 95% intervals"
     assert lines[-1] == "Parameter: x (truth 0); 2 replicates."
     assert "%" in lines[4]
+    assert study.to_markdown().startswith("Table: Coverage of 95% intervals\n")
+    assert ">Coverage of 95% intervals</caption>" in study.to_html()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""Pages that are made when the site is built: the reference, and copies of two files.
+
+The reference has one page per group of ``mlpool.__all__``; the comments there are the titles. So a
+new public name is documented by being listed.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlpool
+
+if TYPE_CHECKING:
+    from mkdocs.structure.files import Files
+
+ROOT = Path(__file__).parents[1]
+MADE_FROM = {"speed.md": "benchmarks/README.md", "changelog.md": "CHANGELOG.md"}
+CLASSES = ("mlpool.models.fitted.FittedModel", "mlpool.results.ResultFrame",
+           "mlpool.tables.spec.TableOptions")  # fmt: skip
+"""What verbs return, though users never build one themselves."""
+
+
+def groups() -> dict[str, list[str]]:
+    """Return the names of ``mlpool.__all__`` by the comment above them."""
+    source = (ROOT / "mlpool" / "__init__.py").read_text(encoding="utf-8")
+    body = source.split("__all__ = [", 1)[1].split("\n]", 1)[0]
+    found: dict[str, list[str]] = {}
+    for line in body.splitlines()[1:]:
+        text = line.strip()
+        if text.startswith("#"):
+            title = text.lstrip("# ")
+            found[title[0].upper() + title[1:]] = []
+        elif not text.startswith('"__'):
+            found[list(found)[-1]].append(text.strip('",'))
+    return found
+
+
+def path_of(name: str) -> str:
+    """Return where a public name is defined: modules of the same name would hide it."""
+    value = getattr(mlpool, name)
+    return f"{value.__module__}.{value.__qualname__}"
+
+
+def entry(path: str, name: str) -> str:
+    """Return what mkdocstrings replaces by the docstring of `path`, under the public name."""
+    return f"::: {path}\n    options:\n      heading: {name}\n      toc_label: {name}\n"
+
+
+def reference_pages() -> dict[str, tuple[str, str]]:
+    """Return (title, text) of every reference page by its file."""
+    pages = {}
+    for title, names in groups().items():
+        entries = "\n".join(entry(path_of(name), name) for name in names)
+        slug = "_".join(re.findall(r"[a-z]+", title.lower()))
+        pages[f"reference/{slug}.md"] = (title, f"# {title}\n\n{entries}\n")
+    entries = "\n".join(entry(path, path.rsplit(".", 1)[1]) for path in CLASSES)
+    title = "Models and tables: what they can do"
+    pages["reference/classes.md"] = (title, f"# {title}\n\n{entries}\n")
+    return pages
+
+
+def on_config(config: Any) -> Any:
+    """List the reference pages where the navigation says ``Reference``."""
+    pages = [{title: path} for path, (title, _) in reference_pages().items()]
+    for section in config.nav:
+        if "Reference" in section:
+            section["Reference"] = pages
+    return config
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages that are no files of ``docs``."""
+    from mkdocs.structure.files import File
+
+    texts = {path: text for path, (_, text) in reference_pages().items()}
+    for name, source in MADE_FROM.items():
+        texts[name] = (ROOT / source).read_text(encoding="utf-8")
+    for name, text in texts.items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def on_page_content(html: str, page: Any, **_: Any) -> str:
+    """Show the code of Sphinx's roles in docstrings (``:func:`name```) without the role."""
+    return re.sub(r":(?:class|func|meth|attr|mod):(?=<code>)", "", html)

@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     )
     from mlpool.plots import check_model, plot, plot_icc, plot_shrinkage, theme_mlpool
     from mlpool.pooling import PoolingComparison, compare_pooling
+    from mlpool.reporting import report
     from mlpool.robust import coef_test, wald_test, wild_bootstrap
     from mlpool.summaries import display, summary, summary_table
     from mlpool.teaching import (
@@ -164,6 +165,8 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "reliability",
     "model_performance",
     "compare_performance",
+    # in words
+    "report",
     # what a model assumes
     "check_singularity",
     "check_convergence",
@@ -283,6 +286,7 @@ _HOME = {
     ),
     "mlpool.plots": ("check_model", "plot", "plot_icc", "plot_shrinkage", "theme_mlpool"),
     "mlpool.pooling": ("PoolingComparison", "compare_pooling"),
+    "mlpool.reporting": ("report",),
     "mlpool.robust": ("coef_test", "wald_test", "wild_bootstrap"),
     "mlpool.summaries": ("display", "summary", "summary_table"),
     "mlpool.teaching": (

@@ -22,7 +22,7 @@ ROWS = (
     ("inference", "sources"),
     ("models",),
     ("parameters", "summaries", "estimates", "performance", "checks", "teaching"),
-    ("robust", "pooling", "comparisons", "intervals", "files"),
+    ("robust", "pooling", "comparisons", "intervals", "files", "reporting"),
     ("plots",),
     ("cli", "__init__", "__main__"),
 )

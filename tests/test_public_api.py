@@ -23,7 +23,7 @@ NAMES = {
     "anova linear_hypothesis p_adjust",
     "check_singularity check_convergence check_heteroscedasticity check_normality check_outliers",
     "check_collinearity check_autocorrelation check_overdispersion check_zeroinflation",
-    "check_heterogeneity_bias",
+    "check_heterogeneity_bias report",
     "icc r2 get_variance reliability model_performance compare_performance",
     "load_data datasets factor model_matrix",
     "standardize_parameters demean degroup center standardize",

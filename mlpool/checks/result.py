@@ -141,12 +141,15 @@ def p_text(p: float) -> str:
 
 def pearson_over_sigma(m: Any) -> Any:
     """Return Pearson residuals of a linear model over sigma (n,); None if there are none left."""
-    sigma = float(m.sigma)
-    residuals = np.asarray(m.residuals("pearson"), dtype=np.float64)
-    scale = float(np.abs(np.asarray(m.design.y)).max(initial=0.0))
-    if not np.isfinite(sigma) or sigma <= 1e-12 * scale or m.df_residual < 2:
+    if fits_exactly(m) or m.df_residual < 2:
         return None
-    return residuals / sigma
+    return np.asarray(m.residuals("pearson"), dtype=np.float64) / float(m.sigma)
+
+
+def fits_exactly(m: Any) -> bool:
+    """Return whether the residuals of a linear model are rounding errors, or sigma is missing."""
+    scale = float(np.abs(np.asarray(m.design.y)).max(initial=0.0))
+    return not float(m.sigma) > 1e-12 * scale
 
 
 def leaves_residuals(m: Any) -> bool:

@@ -71,6 +71,8 @@ def r2_linear(m: Any) -> tuple[float, float]:
     if explained + residual <= 0:
         return float("nan"), float("nan")
     r2 = explained / (explained + residual)
+    if m.df_residual < 1:
+        return r2, float("nan")
     return r2, 1.0 - (1.0 - r2) * (m.nobs - has_intercept) / m.df_residual
 
 

@@ -31,7 +31,7 @@ def with_references(
         part = column.parts[0] if len(column.parts) == 1 else None
         if part is not None and part.kind == "factor" and part.text not in done:
             done.add(part.text)
-            level = _reference_level(model, part.text)
+            level = reference_level(model, part.text)
             if level is not None:
                 blank = dict.fromkeys(record, float("nan"))
                 raw = {"Parameter": f"{part.text}{level}", "Coefficient": value}
@@ -43,7 +43,7 @@ def with_references(
     return pd.DataFrame(rows, columns=frame.columns), tuple(names)
 
 
-def _reference_level(model: Any, text: str) -> str | None:
+def reference_level(model: Any, text: str) -> str | None:
     """Return the one level that treatment contrasts leave out; None under other codings."""
     columns = [c for c in model.design.X.columns if len(c.parts) == 1 and c.parts[0].text == text]
     coded = {c.parts[0].label for c in columns}

@@ -1,0 +1,58 @@
+"""How groups differ: the random effects' standard deviations and correlations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mlpool.models.effects import VarCorrBlock
+from mlpool.reporting.words import listed
+from mlpool.tables.cells import format_number
+
+
+def random_sentences(m: Any, digits: int) -> str:
+    """Say the SDs and correlations of every term, and the residual SD; empty without groups."""
+    if not m.is_mixed:
+        return ""
+    varcorr = m.varcorr()
+    texts = [_block(block, m.ngroups[block.group], digits) for block in varcorr.blocks]
+    text = " ".join(texts)
+    if m.family is not None:
+        text = f"On the {m.family.link} scale, {text[0].lower()}{text[1:]}"
+    if varcorr.sigma is not None:
+        name = "residual SD" if m.family is None else "square root of the dispersion"
+        text += f" The {name} is {format_number(varcorr.sigma, digits)}."
+    elif m.family.is_negative_binomial:
+        text += f" Theta of the negative binomial is {format_number(m.dispersion, digits)}."
+    return text
+
+
+def _block(block: VarCorrBlock, n_levels: int, digits: int) -> str:
+    sds = [format_number(float(sd), digits) for sd in block.sd]
+    first, *others = [_name(name) for name in block.names]
+    parts = [f"{first} has an SD of {sds[0]}"]
+    parts += [f"{name} one of {sd}" for name, sd in zip(others, sds[1:], strict=True)]
+    return (
+        f"Between the {n_levels} levels of {block.group} {listed(parts)}"
+        f"{_correlations(block, digits)}."
+    )
+
+
+def _name(name: str) -> str:
+    return "the intercept" if name == "(Intercept)" else f"the coefficient of {name}"
+
+
+def _correlations(block: VarCorrBlock, digits: int) -> str:
+    k = len(block.names)
+    pairs = [(i, j) for i in range(k) for j in range(i) if np.isfinite(block.cor[i, j])]
+    if not pairs:
+        return ""
+    values = [format_number(float(block.cor[i, j]), digits, zap_small=True) for i, j in pairs]
+    if k == 2:
+        return f", with a correlation of {values[0]}"
+    named = [
+        f"{value} of {block.names[j]} and {block.names[i]}"
+        for value, (i, j) in zip(values, pairs, strict=True)
+    ]
+    return f", with correlations {listed(named)}"

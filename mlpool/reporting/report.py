@@ -1,0 +1,183 @@
+"""`report`: a fitted model in words."""
+
+from __future__ import annotations
+
+import html
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from mlpool.errors import MlpoolError, MlpoolWarning, OptionError
+from mlpool.models.contrasts import Covariance, chosen_covariance, read_covariance
+from mlpool.parameters import model_parameters
+from mlpool.parameters.options import check_level, check_model
+from mlpool.reporting.cautions import cautions
+from mlpool.reporting.coefficients import coefficient_sentences
+from mlpool.reporting.explained import explained_sentences
+from mlpool.reporting.model import heading, method_sentences, model_sentences
+from mlpool.reporting.random import random_sentences
+from mlpool.results import ResultFrame
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Report:
+    """A model in words; printing it gives plain text.
+
+    Attributes
+    ----------
+    model, explained, method, random : str
+        Sentences on what was fitted to which rows, how much it explains, how intervals and p-values
+        were made, and how groups differ (empty without random effects).
+    heading : str
+        What the coefficients are: ``Fixed effects, as log-odds``.
+    coefficients : tuple of str
+        One sentence per coefficient.
+    cautions : tuple of str
+        What a reader should know; often none.
+    table : ResultFrame
+        The :func:`mlpool.model_parameters` that the numbers come from.
+    """
+
+    model: str
+    explained: str
+    method: str
+    heading: str
+    coefficients: tuple[str, ...]
+    random: str
+    cautions: tuple[str, ...]
+    table: ResultFrame
+
+    def __str__(self) -> str:
+        return self._text(bullet="  - ")
+
+    __repr__ = __str__
+
+    def to_markdown(self) -> str:
+        """Return Markdown: coefficients and cautions as lists, the formula as code."""
+        return self._text(bullet="- ", clean=_escaped)
+
+    def _repr_html_(self) -> str:
+        parts = []
+        for lead, items in self._paragraphs():
+            parts.append(f"<p>{html.escape(lead)}</p>")
+            if items:
+                rows = "".join(f"<li>{html.escape(item)}</li>" for item in items)
+                parts.append(f"<ul>{rows}</ul>")
+        return "".join(parts)
+
+    def _text(self, bullet: str, clean: Any = str) -> str:
+        parts = []
+        for lead, items in self._paragraphs():
+            lines = "".join(f"\n{bullet}{clean(item)}" for item in items)
+            gap = "\n" if lines and bullet == "- " else ""
+            parts.append(f"{clean(lead)}{gap}{lines}")
+        return "\n\n".join(parts)
+
+    def _paragraphs(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return (paragraph, items of the list below it)."""
+        first = " ".join(s for s in (self.model, self.explained, self.method) if s)
+        out: list[tuple[str, tuple[str, ...]]] = [(first, ())]
+        if self.coefficients:
+            out.append((f"{self.heading}:", self.coefficients))
+        if self.random:
+            out.append((self.random, ()))
+        if self.cautions:
+            out.append(("Please note:", self.cautions))
+        return out
+
+
+def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
+    m: Any,
+    *,
+    ci: float = 0.95,
+    ci_method: str | None = None,
+    vcov: Any = None,
+    vcov_args: Any = None,
+    cluster: Any = None,
+    standardize: bool | None = None,
+    digits: int = 2,
+) -> Report:
+    """Describe a fitted model in words, with the numbers of its tables and their methods.
+
+    Parameters
+    ----------
+    m : FittedModel
+    ci : float
+        Confidence level.
+    ci_method, vcov, vcov_args, cluster
+        As in :func:`mlpool.model_parameters`; the report names them.
+    standardize : bool, optional
+        Standardized coefficients, too, from a second fit to z-scores; by default of linear models.
+    digits : int
+        Decimals of estimates and intervals.
+
+    Returns
+    -------
+    Report
+        ``print(report(m))``, ``report(m).to_markdown()``, or its parts.
+
+    Raises
+    ------
+    OptionError, NotSupportedError
+        For something that is no model, and as :func:`mlpool.model_parameters`.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("Reaction ~ Days", mlpool.load_data("sleepstudy"))
+    >>> print(mlpool.report(m).explained)
+    It explains a share of 0.29 of the variance (R2; adjusted 0.28; F(1, 178) = 71.46, p < .001).
+    """
+    check_model(m, "report()")
+    level = check_level(ci)
+    if level is None:
+        raise OptionError("report() needs a level for its intervals, such as ci=0.95.")
+    if standardize not in (True, False, None):
+        raise OptionError(f"standardize must be True, False or None; got {standardize!r}.")
+    covariance = read_covariance(m, vcov, cluster, vcov_args)
+    options = {
+        "ci": level, "ci_method": ci_method, "vcov": vcov, "vcov_args": vcov_args,
+        "cluster": cluster, "effects": "fixed",
+    }  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MlpoolWarning)  # the cautions say what warnings would
+        table = model_parameters(m, digits=digits, **options)
+        choice = chosen_covariance(m, covariance)
+        again = _standardized(m, options, standardize, covariance)
+        method = str(table.metadata["ci_method"])
+        return Report(
+            model=model_sentences(m),
+            explained=explained_sentences(m, choice, digits),
+            method=method_sentences(m, method, choice),
+            heading=heading(m),
+            coefficients=coefficient_sentences(m, table, again, digits),
+            random=random_sentences(m, digits),
+            cautions=cautions(m, method, choice),
+            table=table,
+        )
+
+
+def _standardized(
+    m: Any, options: dict[str, Any], wanted: bool | None, covariance: Covariance
+) -> ResultFrame | None:
+    """Return the table of the model of z-scores; None where it is not wanted or not to be had."""
+    is_linear = m.kind in ("lm", "lmer")
+    if not (is_linear if wanted is None else wanted):
+        return None
+    try:
+        return model_parameters(m.standardized(), **options)
+    except MlpoolError:
+        if wanted:
+            raise
+        return None
+
+
+def _escaped(text: str) -> str:
+    """Return text whose stars, bars and underscores mean themselves in Markdown."""
+    head, mark, rest = text.partition("(formula: ")
+    if mark:
+        formula, _, tail = rest.partition("; ")
+        return f"{_escaped(head)}(formula: `{formula}`; {_escaped(tail)}"
+    for char in "\\*_|<>~":
+        text = text.replace(char, f"\\{char}")
+    return text

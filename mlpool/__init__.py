@@ -13,6 +13,7 @@ from mlpool.errors import (
     ColumnNotFoundError,
     ConvergenceWarning,
     DataError,
+    ExtrapolationWarning,
     FewClustersWarning,
     FitError,
     FormulaError,
@@ -43,6 +44,19 @@ if TYPE_CHECKING:
     )
     from mlpool.comparisons import anova, linear_hypothesis, p_adjust
     from mlpool.engine.types import Control
+    from mlpool.estimates import (
+        emmeans,
+        emtrends,
+        estimate_contrasts,
+        estimate_expectation,
+        estimate_grouplevel,
+        estimate_link,
+        estimate_means,
+        estimate_prediction,
+        estimate_relation,
+        estimate_slopes,
+        pairs,
+    )
     from mlpool.files import load_model
     from mlpool.formula.design import model_matrix
     from mlpool.frames import factor
@@ -184,6 +198,18 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "plot_shrinkage",
     "plot_icc",
     "theme_mlpool",
+    # answers
+    "estimate_means",
+    "estimate_contrasts",
+    "estimate_slopes",
+    "estimate_relation",
+    "estimate_expectation",
+    "estimate_link",
+    "estimate_prediction",
+    "estimate_grouplevel",
+    "emmeans",
+    "pairs",
+    "emtrends",
     # data
     "load_data",
     "datasets",
@@ -231,6 +257,7 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "MissingDataWarning",
     "FewClustersWarning",
     "ScalingWarning",
+    "ExtrapolationWarning",
     "__version__",
 ]
 
@@ -250,6 +277,19 @@ _HOME = {
     ),
     "mlpool.engine.types": ("Control",),
     "mlpool.files": ("load_model",),
+    "mlpool.estimates": (
+        "emmeans",
+        "emtrends",
+        "estimate_contrasts",
+        "estimate_expectation",
+        "estimate_grouplevel",
+        "estimate_link",
+        "estimate_means",
+        "estimate_prediction",
+        "estimate_relation",
+        "estimate_slopes",
+        "pairs",
+    ),
     "mlpool.formula.design": ("model_matrix",),
     "mlpool.frames": ("factor",),
     "mlpool.intervals": ("Bootstrap", "bootstrap", "bootstrap_parameters"),

@@ -104,6 +104,10 @@ class ScalingWarning(MlpoolWarning):
     """Columns are on very different scales, or a value is suspicious but usable."""
 
 
+class ExtrapolationWarning(MlpoolWarning):
+    """Estimates are asked for where there are no data."""
+
+
 # --- sentences shared by several modules ----------------------------------------------------
 
 

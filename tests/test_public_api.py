@@ -24,6 +24,8 @@ NAMES = {
     "check_singularity check_convergence check_heteroscedasticity check_normality check_outliers",
     "check_collinearity check_autocorrelation check_overdispersion check_zeroinflation",
     "check_heterogeneity_bias report",
+    "estimate_means estimate_contrasts estimate_slopes estimate_relation estimate_expectation",
+    "estimate_link estimate_prediction estimate_grouplevel emmeans pairs emtrends",
     "icc r2 get_variance reliability model_performance compare_performance",
     "load_data datasets factor model_matrix",
     "standardize_parameters demean degroup center standardize",
@@ -34,8 +36,8 @@ NAMES = {
     "coverage_study type_one_error_study design_effect_study",
     "MlpoolError FormulaError DataError ColumnNotFoundError NotSupportedError OptionError FitError",
     "MlpoolWarning ConvergenceWarning SingularFitWarning RankDeficiencyWarning",
-    "MissingDataWarning FewClustersWarning ScalingWarning",
     "ModelFileError",
+    "MissingDataWarning FewClustersWarning ScalingWarning ExtrapolationWarning",
     "__version__",
 }
 

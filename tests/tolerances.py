@@ -68,3 +68,11 @@ REL_GLMM_SE = 5e-4
 
 ABS_GLMM = 1e-5
 """Conditional modes, their SDs, fitted values: they follow the estimates."""
+
+# --- marginal means -------------------------------------------------------------------------
+
+REL_EMMEANS = 1e-5
+"""Marginal means, trends and their contrasts: linear in beta, whose theta R found by itself."""
+
+ABS_TUKEY = 1e-4
+"""The studentized range is integrated numerically, here and in R."""

@@ -73,7 +73,7 @@ def wald_test(
     >>> m = mlpool.lm("math ~ ses + sector", mlpool.load_data("hsb82"))
     >>> table = mlpool.wald_test(m, ["ses", "sectorCatholic"], cluster="school")
     >>> round(float(table["df_denom"].iloc[0]), 1)
-    131.7
+    130.7
     """
     m = check_model(model, "wald_test")
     name = check_option(str(test).lower(), tuple(TESTS), argument="test")

@@ -1,0 +1,27 @@
+"""From a model to answers: marginal means, contrasts, slopes, predictions, group levels."""
+
+from mlpool.estimates.aliases import emmeans, emtrends, pairs
+from mlpool.estimates.contrasts import estimate_contrasts
+from mlpool.estimates.grouplevel import estimate_grouplevel
+from mlpool.estimates.means import estimate_means
+from mlpool.estimates.relation import (
+    estimate_expectation,
+    estimate_link,
+    estimate_prediction,
+    estimate_relation,
+)
+from mlpool.estimates.slopes import estimate_slopes
+
+__all__ = [
+    "emmeans",
+    "emtrends",
+    "estimate_contrasts",
+    "estimate_expectation",
+    "estimate_grouplevel",
+    "estimate_link",
+    "estimate_means",
+    "estimate_prediction",
+    "estimate_relation",
+    "estimate_slopes",
+    "pairs",
+]

@@ -1,0 +1,151 @@
+"""What every ``estimate_*`` function reads from its arguments in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mlpool.errors import OptionError, check_option
+from mlpool.estimates.focal import Focal, read_focal
+from mlpool.estimates.grid import (
+    GridRows,
+    Setting,
+    counterfactual,
+    expand,
+    make_setting,
+    matching,
+    observed_frame,
+)
+from mlpool.estimates.inference import Inference, Request
+from mlpool.estimates.variables import Variable
+from mlpool.models.contrasts import read_covariance, read_method
+from mlpool.parameters.fixed import warn_few_clusters
+from mlpool.parameters.headers import method_notes
+
+ESTIMATES = ("typical", "specific", "average", "population")
+"""Ways to deal with the variables that are not focal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Averaging:
+    """How variables that are not focal enter.
+
+    Attributes
+    ----------
+    estimate : str
+        ``"typical"``: numbers at their mean, factors averaged with equal weights (emmeans);
+        ``"specific"``: factors at the first level; ``"average"``: averaged over the rows of the
+        data with these levels; ``"population"``: over all rows, each with the focal values put in.
+    variables : mapping of Variable
+    setting : Setting or None
+        None for averages over rows of the data.
+    """
+
+    estimate: str
+    variables: Mapping[str, Variable]
+    setting: Setting | None
+
+    def rows(self, grid: pd.DataFrame, focal: Sequence[Focal]) -> GridRows:
+        """Return the rows that the answers of a grid average over."""
+        if self.setting is not None:
+            return expand(grid, self.variables, self.setting)
+        observed = observed_frame(self.variables)
+        if self.estimate == "population":
+            return counterfactual(grid, self.variables, observed)
+        return matching(grid, focal, self.variables, observed)
+
+    @property
+    def n_averaged(self) -> int:
+        """Rows behind one answer, at most."""
+        if self.setting is not None:
+            return self.setting.n_averaged
+        return max((len(v.values) for v in self.variables.values()), default=1)
+
+    @property
+    def averaged_names(self) -> tuple[str, ...]:
+        """Factors that answers average over."""
+        return tuple(self.setting.averaged) if self.setting is not None else ()
+
+
+def read_averaging(
+    estimate: str | None,
+    variables: dict[str, Variable],
+    focal: Sequence[Focal],
+    *,
+    two_valued: bool = False,
+    at: Any = None,
+) -> Averaging:
+    """Return how to average.
+
+    Parameters
+    ----------
+    at : mapping, optional
+        Values that variables are held at: ``{"x": 7}``.
+
+    Raises
+    ------
+    OptionError
+        For an unknown way, or values of focal variables or for averages over rows.
+    """
+    held = read_focal(at, variables, argument="at")
+    way = check_option("typical" if estimate is None else estimate, ESTIMATES, argument="estimate")
+    setting = None
+    twice = {f.name for f in held} & {f.name for f in focal}
+    if twice:
+        raise OptionError(f"at names {twice.pop()!r}, which is focal; give its values there.")
+    if held and way in ("average", "population"):
+        raise OptionError(f"estimate={way!r} averages over rows of the data and takes no at=.")
+    if way in ("typical", "specific"):
+        setting = make_setting(
+            variables, focal, averages=way == "typical", two_valued=two_valued, at=held
+        )
+    return Averaging(estimate=way, variables=variables, setting=setting)
+
+
+def read_request(
+    model: Any, ci: float | None, vcov: Any, cluster: Any, vcov_args: Any, ci_method: str | None
+) -> Request:
+    """Return the request, and warn where it rests on few clusters."""
+    covariance = read_covariance(model, vcov, cluster, vcov_args)
+    method = read_method(model, ci_method, covariance)
+    warn_few_clusters(model, covariance, method)
+    return Request(ci=ci, vcov=vcov, cluster=cluster, vcov_args=vcov_args, ci_method=ci_method)
+
+
+def notes_on(model: Any, request: Request, result: Inference) -> tuple[str, ...]:
+    """Return where intervals, p-values and standard errors come from."""
+    covariance = read_covariance(model, request.vcov, request.cluster, request.vcov_args)
+    return tuple(method_notes(model, result.method, True, covariance))
+
+
+def metadata_of(model: Any, kind: str, request: Request, result: Inference) -> dict[str, Any]:
+    """Return what is kept beside a table of estimates."""
+    return {
+        "kind": kind,
+        "model": model,
+        "formula": model.formula.text,
+        "response": model.design.response_name,
+        "family": None if model.family is None else str(model.family),
+        "ci": request.ci,
+        "ci_method": result.method,
+        "vcov": result.covariance,
+    }
+
+
+def check_by(names: Sequence[str], variables: Mapping[str, Variable], what: str) -> None:
+    """Refuse grouping factors of random effects where only fixed effects are averaged.
+
+    Raises
+    ------
+    OptionError
+        Naming what to use instead.
+    """
+    for name in names:
+        if variables[name].is_group:
+            raise OptionError(
+                f"{name!r} is a grouping factor of random effects, and {what} are of the fixed "
+                f"effects; use estimate_relation(by=[..., {name!r}]) or estimate_grouplevel()."
+            )

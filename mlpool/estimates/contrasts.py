@@ -1,0 +1,355 @@
+"""`estimate_contrasts`: differences between marginal means, or between slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import NotSupportedError, OptionError
+from mlpool.estimates.asked import (
+    Averaging,
+    check_by,
+    metadata_of,
+    notes_on,
+    read_averaging,
+    read_request,
+)
+from mlpool.estimates.comparisons import Comparison, make_comparison
+from mlpool.estimates.focal import Focal, read_focal
+from mlpool.estimates.grid import focal_grid
+from mlpool.estimates.inference import Inference, Request, infer, joined
+from mlpool.estimates.layout import EstimatesLayout, grid_columns, inference_columns, listed
+from mlpool.estimates.links import Scale, read_scale
+from mlpool.estimates.means import averages, others_line
+from mlpool.estimates.multiplicity import (
+    adjusted_critical,
+    adjusted_p,
+    p_adjust_note,
+    read_p_adjust,
+)
+from mlpool.estimates.notes import interaction_notes, say_extrapolation, scale_footer
+from mlpool.estimates.rows import BLOCK_NUMBERS, Answers
+from mlpool.estimates.slopes import slopes_of
+from mlpool.estimates.variables import Variable, level_text, model_variables
+from mlpool.parameters.options import check_level, check_model
+from mlpool.results import ResultFrame
+
+_TITLES = {
+    "typical": "Marginal Contrasts Analysis",
+    "average": "Averaged Contrasts Analysis",
+    "specific": "Model-based Contrasts Analysis",
+    "population": "Counterfactual Contrasts Analysis (G-computation)",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What is contrasted where."""
+
+    contrast: tuple[Focal, ...]
+    by: tuple[Focal, ...]
+    trend: Variable | None
+    averaging: Averaging
+    scale: Scale
+
+    @property
+    def focal(self) -> tuple[Focal, ...]:
+        """The grid: contrasted variables first, so that a family's rows stay together."""
+        return (*self.contrast, *self.by)
+
+
+def estimate_contrasts(
+    model: Any,
+    contrast: Any = None,
+    by: Any = None,
+    *,
+    comparison: Any = "pairwise",
+    estimate: str = "typical",
+    predict: str | None = None,
+    p_adjust: str | None = None,
+    ci: float | None = 0.95,
+    adjust_ci: bool = False,
+    within_by: bool = False,
+    vcov: Any = None,
+    cluster: Any = None,
+    vcov_args: Any = None,
+    ci_method: str | None = None,
+    length: int | None = 10,
+    at: dict[str, Any] | None = None,
+    two_valued: bool = False,
+) -> ResultFrame:
+    """Return differences between marginal means, or between slopes.
+
+    Parameters
+    ----------
+    model : FittedModel
+        Of any kind; of mixed models the fixed effects.
+    contrast : str, sequence of str or dict, optional
+        The factor whose levels are compared, or values of a number (``"ses = [0, 1]"``); several
+        variables: their combinations. A bare number with `by=`: slopes compared between the
+        levels of `by`. None: the first factor.
+    by : str, sequence of str or dict, optional
+        Compare within each of these, as in :func:`mlpool.estimate_means`.
+    comparison : str, dict or array
+        ``"pairwise"`` (later minus earlier level), ``"reference"``, ``"sequential"``,
+        ``"meandev"`` (minus the mean of all), ``"meanotherdev"``, ``"helmert"``, ``"poly"``; with
+        ``rev`` before the first three the other way round; or weights: ``{"A vs B, C":
+        [1, -.5, -.5]}``.
+    estimate, predict
+        As in :func:`mlpool.estimate_means`.
+    p_adjust : str, optional
+        ``"tukey"`` (pairwise), ``"sidak"``, ``"scheffe"``, or as :func:`mlpool.p_adjust`.
+    ci : float or None
+    adjust_ci : bool
+        Widen intervals with the p-values, so that they hold together.
+    within_by : bool
+        Whether every value of `by` is a family of its own; else all rows are one. Tukey's and
+        Scheffé's families are always within.
+    vcov, cluster, vcov_args, ci_method
+        As in :func:`mlpool.model_parameters`.
+    length : int or None
+        Points of a numeric variable in `by`.
+    at, two_valued
+        As in :func:`mlpool.estimate_means`.
+
+    Returns
+    -------
+    ResultFrame
+        Level1, Level2 (Contrast for weights and polynomials), the columns of `by`, Difference,
+        SE, CI_low, CI_high, t or z, df, p.
+
+    Raises
+    ------
+    OptionError
+        For unknown predictors, levels and comparisons, and a number without values or `by`.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("angle ~ recipe + temperature", mlpool.load_data("cake"))
+    >>> print(mlpool.estimate_contrasts(m, contrast="recipe", p_adjust="holm"))
+    Marginal Contrasts Analysis
+    <BLANKLINE>
+    Level1 | Level2 | Difference |   SE |        95% CI | t(262) |     p
+    --------------------------------------------------------------------
+    B      | A      |      -1.48 | 1.16 | [-3.76, 0.81] |  -1.27 | 0.574
+    C      | A      |      -1.52 | 1.16 | [-3.81, 0.76] |  -1.31 | 0.574
+    C      | B      |      -0.04 | 1.16 | [-2.33, 2.24] |  -0.04 | 0.970
+    <BLANKLINE>
+    Variable predicted: angle
+    Predictors contrasted: recipe
+    Predictors averaged: temperature
+    p-value adjustment method: Holm (1979)
+    """
+    check_model(model, "estimate_contrasts()")
+    plan = _read_plan(
+        model, contrast, by, estimate=estimate, predict=predict, length=length, at=at,
+        two_valued=two_valued,
+    )  # fmt: skip
+    method = read_p_adjust(p_adjust)
+    grid = focal_grid(plan.focal)
+    n_levels = int(np.prod([len(f.values) for f in plan.contrast]))
+    labels = _labels(grid.iloc[:n_levels], plan.contrast)
+    compared = make_comparison(comparison, labels)
+    if method == "tukey" and compared.name not in ("pairwise", "revpairwise"):
+        raise OptionError(
+            "p_adjust='tukey' is for pairwise comparisons; use 'sidak' or 'holm' for others."
+        )
+    request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
+    answers = _answers(model, grid, plan)
+    result = _infer_families(model, answers, compared, request)
+    n_families = len(grid) // n_levels
+    result = _adjusted(result, compared, method, n_families, within_by, adjust_ci, request.ci)
+    data = _frame(grid.iloc[::n_levels], plan.by, compared, result)
+    names = ("Contrast",) if not compared.second else ("Level1", "Level2")
+    layout = EstimatesLayout(
+        title=_TITLES[plan.averaging.estimate], labels=(*names, *(f.name for f in plan.by)),
+        value="Difference", statistic=result.symbol, level=ci, shows_p=True,
+        footers=_footers(model, plan, method),
+    )  # fmt: skip
+    return ResultFrame(
+        data=data,
+        layout=layout,
+        notes=notes_on(model, request, result),
+        metadata=metadata_of(model, "estimate_contrasts", request, result)
+        | {
+            "by": tuple(f.name for f in plan.by),
+            "contrast": tuple(f.name for f in plan.contrast),
+            "p_adjust": method,
+            "scale": plan.scale.name,
+        },
+    )
+
+
+def _read_plan(
+    model: Any,
+    contrast: Any,
+    by: Any,
+    *,
+    estimate: str,
+    predict: str | None,
+    length: int | None,
+    at: Any,
+    two_valued: bool,
+) -> _Plan:
+    variables = model_variables(model)
+    if contrast is None:
+        factors = [n for n, v in variables.items() if not v.is_numeric and not v.is_group]
+        if not factors:
+            raise OptionError("This model has no factor to contrast; name values: 'x = [0, 1]'.")
+        contrast = factors[0]
+    focal = read_focal(contrast, variables, argument="contrast")
+    if not focal:
+        raise OptionError("contrast names no predictor.")
+    groups = read_focal(by, variables, length=length)
+    twice = {f.name for f in focal} & {f.name for f in groups}
+    if twice:
+        raise OptionError(f"{twice.pop()!r} is in contrast and in by; name it once.")
+    check_by([f.name for f in (*focal, *groups)], variables, "contrasts")
+    trend = _trend(focal, groups)
+    if trend is not None:
+        focal, groups = groups, ()
+    averaging = read_averaging(estimate, variables, (*focal, *groups), two_valued=two_valued, at=at)
+    scale = read_scale(model, predict, "inverse_link" if averaging.setting else "response")
+    if trend is not None and scale.predict == "inverse_link":
+        scale = replace(scale, predict="response")
+    return _Plan(contrast=focal, by=groups, trend=trend, averaging=averaging, scale=scale)
+
+
+def _trend(focal: Sequence[Focal], by: Sequence[Focal]) -> Variable | None:
+    """Return the number whose slopes are compared: one without values, between levels of `by`.
+
+    Raises
+    ------
+    OptionError
+        If there is nothing to compare its slope between.
+    """
+    # 0/1 columns and the like are compared as levels
+    bare = [
+        f
+        for f in focal
+        if f.variable.is_numeric and "=" not in f.text and len(f.variable.distinct) > 2
+    ]
+    if not bare:
+        return None
+    name = bare[0].name
+    if len(focal) > 1 or not by:
+        raise OptionError(
+            f"{name} is a number: give values to compare ('{name} = [0, 1]'), by= to compare its "
+            f"slopes, or use estimate_slopes(trend={name!r})."
+        )
+    return bare[0].variable
+
+
+def _labels(grid: pd.DataFrame, contrast: Sequence[Focal]) -> list[str]:
+    columns = [[level_text(v) for v in grid[f.name]] for f in contrast]
+    return [", ".join(row) for row in zip(*columns, strict=True)]
+
+
+def _answers(model: Any, grid: pd.DataFrame, plan: _Plan) -> Answers:
+    """Return means (or slopes) of the whole grid on the scale that differences are taken on."""
+    if plan.trend is not None:
+        make = slopes_of(model, plan.focal, plan.averaging, plan.trend, plan.scale)
+    else:
+        make = averages(model, plan.focal, plan.averaging, plan.scale)
+    width = max(1, plan.averaging.n_averaged * model.design.X.shape[1])
+    if len(grid) * len(model.fit.beta) > 20 * BLOCK_NUMBERS:
+        raise NotSupportedError(
+            f"Contrasts among {len(grid):,} means of {len(model.fit.beta):,} coefficients do not "
+            "fit in memory; name fewer levels, such as contrast='school = [1, 2, 3]'."
+        )
+    size = max(1, BLOCK_NUMBERS // width)
+    parts = [make(grid.iloc[i : i + size]) for i in range(0, len(grid), size)]
+    value = np.concatenate([p.value for p in parts])
+    jacobian = np.vstack([p.jacobian for p in parts])
+    if plan.trend is None and plan.scale.is_taken_back:
+        jacobian = plan.scale.family.derivative(value)[:, None] * jacobian
+        value = plan.scale.back(value)
+    return Answers(value=value, jacobian=jacobian)
+
+
+def _infer_families(
+    model: Any, answers: Answers, compared: Comparison, request: Request
+) -> Inference:
+    """Return the contrasts of every family, families one after the other."""
+    W = compared.weights
+    k = W.shape[1]
+    p = answers.jacobian.shape[1]
+    size = max(1, BLOCK_NUMBERS // max(p, 1))
+    parts = []
+    for start in range(0, len(answers.value), k):
+        value, J = answers.value[start : start + k], answers.jacobian[start : start + k]
+        for row in range(0, len(W), size):
+            rows = W[row : row + size]
+            part = Answers(value=_weighted(rows, value), jacobian=_weighted(rows, J))
+            parts.append(infer(model, part, request, zap=True))
+    return joined(parts)
+
+
+def _weighted(W: Any, values: Any) -> Any:
+    """Return W values; missing only where a missing value has weight."""
+    missing = np.isnan(values).reshape(len(values), -1).any(axis=1)
+    out = W @ np.where(np.isnan(values), 0.0, values)
+    out[(W[:, missing] != 0.0).any(axis=1)] = np.nan
+    return out
+
+
+def _adjusted(
+    result: Inference,
+    compared: Comparison,
+    method: str,
+    n_families: int,
+    within_by: bool,
+    adjust_ci: bool,
+    level: float | None,
+) -> Inference:
+    """Return the result with p-values (and intervals, if asked) adjusted by family."""
+    c, k = compared.weights.shape
+    rank = int(np.linalg.matrix_rank(compared.weights))
+    own = within_by or method in ("tukey", "scheffe")
+    families = [slice(i * c, (i + 1) * c) for i in range(n_families)] if own else [slice(0, None)]
+    p, critical = result.p.copy(), result.critical.copy()
+    for family in families:
+        df = result.df[family]
+        p[family] = adjusted_p(result.p[family], result.statistic[family], df, method, k, rank)
+        if adjust_ci and level is not None:
+            n_tests = int(np.isfinite(result.p[family]).sum())
+            critical[family] = adjusted_critical(level, df, method, k, rank, n_tests)
+    low, high = result.low, result.high
+    if adjust_ci:
+        low, high = result.estimate - critical * result.se, result.estimate + critical * result.se
+    return replace(result, p=p, low=low, high=high, critical=critical)
+
+
+def _frame(
+    grid: pd.DataFrame, by: Sequence[Focal], compared: Comparison, result: Inference
+) -> pd.DataFrame:
+    n = len(grid)
+    c = len(compared.weights)
+    columns: dict[str, Any] = {}
+    if compared.second:
+        columns |= {"Level1": list(compared.first) * n, "Level2": list(compared.second) * n}
+    else:
+        columns["Contrast"] = list(compared.first) * n
+    groups = grid[[f.name for f in by]]
+    columns |= grid_columns(groups.iloc[np.repeat(np.arange(n), c)])
+    return pd.DataFrame(columns | inference_columns(result, "Difference", p=True))
+
+
+def _footers(model: Any, plan: _Plan, method: str) -> tuple[str, ...]:
+    what = [plan.trend.name] if plan.trend is not None else [f.text for f in plan.contrast]
+    lines = [f"Variable predicted: {model.design.response_name}"]
+    lines.append(f"Predictors contrasted: {listed(what)}")
+    others = others_line(plan.averaging, plan.focal)
+    if others and plan.trend is None:
+        lines.append(others)
+    lines.append(p_adjust_note(method))
+    lines += scale_footer(plan.scale, "Contrasts")
+    lines += say_extrapolation(plan.focal)
+    names = [*(f.name for f in plan.focal), *([plan.trend.name] if plan.trend else [])]
+    lines += interaction_notes(model, names, plan.averaging.averaged_names, "contrasts")
+    return tuple(lines)

@@ -1,0 +1,202 @@
+"""How ``estimate_*`` tables are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.estimates.inference import Inference
+from mlpool.estimates.variables import level_text
+from mlpool.tables import (
+    Column,
+    Elements,
+    Note,
+    RowGroup,
+    TableOptions,
+    TableSpec,
+    glue,
+    is_style,
+    select_columns,
+)
+from mlpool.tables.cells import (
+    format_bound,
+    format_compact_p,
+    format_counts,
+    format_intervals,
+    format_numbers,
+    format_ps,
+    interval_header,
+    stars,
+)
+
+MAX_PRINTED = 5_000
+"""Rows above which a table is not laid out as text."""
+
+_MINIMAL = "{estimate} ({ci})|{p}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimatesLayout:
+    """How one table of estimates is printed.
+
+    Attributes
+    ----------
+    title : str
+    labels : tuple of str
+        Raw columns that say what a row is about, in order.
+    value : str
+        The estimates' column (``Mean``, ``Slope``, ``Predicted``).
+    statistic : {"t", "z", ""}
+    level : float or None
+    extra : tuple of str
+        Further columns of numbers after the interval (``Residuals``).
+    shows_p, shows_uncertainty : bool
+    footers : tuple of str
+    """
+
+    title: str
+    labels: tuple[str, ...]
+    value: str
+    statistic: str = ""
+    level: float | None = 0.95
+    extra: tuple[str, ...] = ()
+    shows_p: bool = False
+    shows_uncertainty: bool = True
+    footers: tuple[str, ...] = ()
+
+    def describe(self, data: pd.DataFrame, options: TableOptions) -> TableSpec:
+        """Return the table, or a sentence in its place where it would fill hundreds of pages."""
+        notes = tuple(Note(line) for line in self.footers)
+        if len(data) > MAX_PRINTED:
+            text = (
+                f"A table of {len(data):,} rows and {data.shape[1]} columns, too long to print: "
+                "take to_pandas(), or a part of it such as table[table['p'] < .05]."
+            )
+            return TableSpec(groups=(), title=self.title, notes=(Note(text), *notes))
+        labels = [label_column(name, data[name], options) for name in self.labels if name in data]
+        select = _MINIMAL if options.select == "minimal" else options.select
+        if is_style(select):
+            columns = [*labels, *glue(self._elements(data, options), str(select))]
+        else:
+            columns = [*labels, *self._columns(data, options)]
+        groups: tuple[RowGroup, ...] = (
+            RowGroup(columns=tuple(c for c in columns if c.kind == "label" or not c.is_empty)),
+        )
+        if select is not None and not is_style(select):
+            groups = select_columns(groups, select)
+        return TableSpec(groups=groups, title=self.title, notes=notes, layout="estimates")
+
+    def _columns(self, data: pd.DataFrame, options: TableOptions) -> list[Column]:
+        digits, zap = options.digits, options.zap_small
+
+        def numbers(name: str) -> Column:
+            cells = format_numbers(data[name], digits, zap_small=zap)
+            return Column(name=name, header=name, cells=cells)
+
+        columns = [numbers(self.value)]
+        if not self.shows_uncertainty:
+            return columns
+        columns.append(numbers("SE"))
+        if self.level is not None:
+            cells = format_intervals(
+                list(data["CI_low"]), list(data["CI_high"]), options.interval_digits, zap_small=zap
+            )
+            header = interval_header(self.level)
+            columns.append(Column(name="CI", header=header, cells=cells, kind="interval"))
+        columns += [numbers(name) for name in self.extra if name in data]
+        columns += self._statistic(data, options)
+        if self.shows_p:
+            cells = format_ps(data["p"], options.p_digits)
+            columns.append(Column(name="p", header="p", cells=cells, kind="p"))
+        return columns
+
+    def _statistic(self, data: pd.DataFrame, options: TableOptions) -> list[Column]:
+        if not self.statistic:
+            return []
+        name, zap = self.statistic, options.zap_small
+        cells = format_numbers(data[name], options.digits, zap_small=zap)
+        if name == "z":
+            return [Column(name=name, header=name, cells=cells)]
+        df = format_counts(_whole(data["df"]), zap_small=zap)
+        distinct = {cell for cell in df if cell}
+        if len(distinct) <= 1:
+            header = f"{name}({distinct.pop()})" if distinct else name
+            return [Column(name=name, header=header, cells=cells)]
+        return [
+            Column(name=name, header=name, cells=cells),
+            Column(name="df", header="df", cells=df),
+        ]
+
+    def _elements(self, data: pd.DataFrame, options: TableOptions) -> Elements:
+        digits, bounds, zap = options.digits, options.interval_digits, options.zap_small
+        missing = [float("nan")] * len(data)
+        low, high = data.get("CI_low", missing), data.get("CI_high", missing)
+        p = [float(v) for v in data["p"]] if self.shows_p else missing
+        return Elements(
+            estimate=format_numbers(data[self.value], digits, zap_small=zap),
+            se=format_numbers(data.get("SE", missing), digits, zap_small=zap),
+            low=tuple(format_bound(v, bounds, zap_small=zap) for v in low),
+            high=tuple(format_bound(v, bounds, zap_small=zap) for v in high),
+            p=tuple(format_compact_p(v, options.p_digits) for v in p),
+            stars=tuple(stars(v) for v in p),
+            name=self.value,
+        )
+
+
+def _whole(df: pd.Series) -> Any:
+    """Return finite df; those that are whole but for rounding as whole numbers."""
+    values = np.where(np.isfinite(df), df, np.nan)
+    nearest = np.round(values)
+    return np.where(np.abs(values - nearest) < 1e-4, nearest, values)
+
+
+def label_column(name: str, values: pd.Series, options: TableOptions) -> Column:
+    """Return a column that says what a row is about: numbers right, levels left."""
+    if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
+        cells = tuple("" if v is None else level_text(v) for v in values)
+        return Column(name=name, header=name, cells=cells, kind="label")
+    cells = format_counts(values, options.digits, zap_small=options.zap_small)
+    return Column(name=name, header=name, cells=cells)
+
+
+def inference_columns(result: Inference, value: str, *, p: bool) -> dict[str, Any]:
+    """Return the raw columns of estimates: value, SE, bounds, statistic, df and p."""
+    columns = {
+        value: result.estimate,
+        "SE": result.se,
+        "CI_low": result.low,
+        "CI_high": result.high,
+        result.symbol: result.statistic,
+        "df": result.df,
+    }
+    if p:
+        columns["p"] = result.p
+    return columns
+
+
+def grid_columns(grid: pd.DataFrame) -> dict[str, Any]:
+    """Return the focal columns as numbers or categoricals in their order."""
+    columns: dict[str, Any] = {}
+    for name in grid.columns:
+        values = grid[name]
+        first = values.iloc[0] if len(values) else 0.0
+        if isinstance(first, (int, float, np.number)) and not isinstance(first, bool):
+            columns[str(name)] = np.array(values.tolist())
+        else:
+            columns[str(name)] = ordered_labels([level_text(v) for v in values])
+    return columns
+
+
+def ordered_labels(labels: Iterable[str]) -> Any:
+    """Return labels as a categorical in order of appearance."""
+    texts = list(labels)
+    return pd.Categorical(texts, categories=list(dict.fromkeys(texts)))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names separated by commas."""
+    return ", ".join(names)

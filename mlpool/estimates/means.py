@@ -1,0 +1,201 @@
+"""`estimate_means`: marginal means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from mlpool.estimates.asked import (
+    Averaging,
+    check_by,
+    metadata_of,
+    notes_on,
+    read_averaging,
+    read_request,
+)
+from mlpool.estimates.focal import Focal, read_focal
+from mlpool.estimates.grid import focal_grid
+from mlpool.estimates.inference import infer_blocks
+from mlpool.estimates.layout import (
+    EstimatesLayout,
+    grid_columns,
+    inference_columns,
+    listed,
+)
+from mlpool.estimates.links import Scale, read_scale
+from mlpool.estimates.notes import (
+    describe_setting,
+    group_names,
+    interaction_notes,
+    say_extrapolation,
+    scale_footer,
+)
+from mlpool.estimates.rows import Answers, average
+from mlpool.estimates.variables import model_variables
+from mlpool.parameters.options import check_level, check_model
+from mlpool.results import ResultFrame
+
+_TITLES = {
+    "typical": "Estimated Marginal Means",
+    "average": "Average Predictions",
+    "specific": "Model-based Predictions",
+    "population": "Average Counterfactual Predictions",
+}
+
+
+def estimate_means(
+    model: Any,
+    by: Any = None,
+    *,
+    estimate: str = "typical",
+    predict: str | None = None,
+    ci: float | None = 0.95,
+    vcov: Any = None,
+    cluster: Any = None,
+    vcov_args: Any = None,
+    ci_method: str | None = None,
+    length: int | None = 10,
+    at: dict[str, Any] | None = None,
+    two_valued: bool = False,
+) -> ResultFrame:
+    """Return marginal means at the levels or values of some predictors.
+
+    Parameters
+    ----------
+    model : FittedModel
+        Of any kind; of mixed models the fixed effects (a group of average random effects).
+    by : str, sequence of str or dict, optional
+        Focal predictors: ``"gender"``, ``["ses = [quartiles]", "gender"]``, ``"x = [0, 1]"``,
+        ``{"x": [0, 1]}``. Words in brackets: ``sd``, ``mad``, ``fivenum``, ``quartiles``,
+        ``terciles``, ``terciles2``, ``minmax``, ``zeromax``, ``mean``, ``median``, ``pretty``.
+        None: every factor of the model.
+    estimate : {"typical", "specific", "average", "population"}
+        The other predictors: numbers at their mean and factors averaged with equal weights;
+        factors at their first level; averaged over the rows of the data with those levels; or
+        over all rows, each with the focal values put in (G-computation).
+    predict : {"response", "inverse_link", "link"}, optional
+        Scale of generalised models. Default: ``"inverse_link"`` for typical and specific values
+        (averaged on the link's scale, then taken back, as emmeans' ``type = "response"``), and
+        ``"response"`` for averages over rows.
+    ci : float or None
+        Confidence level.
+    vcov, cluster, vcov_args, ci_method
+        As in :func:`mlpool.model_parameters`.
+    length : int or None
+        Number of points of a numeric predictor; None: all its distinct values.
+    at : dict, optional
+        Values to hold other predictors at: ``{"ses": 0}``; several are averaged over.
+    two_valued : bool
+        Average over numbers with two distinct values (0/1) as over factors, as emmeans does.
+
+    Returns
+    -------
+    ResultFrame
+        The focal columns, Mean (Probability for binomial models), SE, CI_low, CI_high, t or z, df.
+
+    Raises
+    ------
+    OptionError
+        For unknown predictors, levels, words and scales.
+
+    Notes
+    -----
+    Standard errors are exact: the delta method with analytic derivatives.
+
+    References
+    ----------
+    Searle, Speed & Milliken (1980), The American Statistician 34; R's ``modelbased`` and
+    ``emmeans``.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("math ~ ses + gender", mlpool.load_data("hsb82"))
+    >>> print(mlpool.estimate_means(m, by="gender"))
+    Estimated Marginal Means
+    <BLANKLINE>
+    gender |  Mean |   SE |         95% CI | t(7182)
+    ------------------------------------------------
+    M      | 13.47 | 0.11 | [13.25, 13.68] |  122.77
+    F      | 12.10 | 0.10 | [11.90, 12.31] |  116.75
+    <BLANKLINE>
+    Variable predicted: math
+    Predictors modulated: gender
+    Predictors averaged: ses (0.00014)
+    """
+    check_model(model, "estimate_means()")
+    variables = model_variables(model)
+    focal = read_focal(_factors(variables) if by is None else by, variables, length=length)
+    check_by([f.name for f in focal], variables, "marginal means")
+    averaging = read_averaging(estimate, variables, focal, two_valued=two_valued, at=at)
+    default = "inverse_link" if averaging.setting is not None else "response"
+    scale = read_scale(model, predict, default)
+    request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
+    grid = focal_grid(focal)
+    make = averages(model, focal, averaging, scale)
+    result = infer_blocks(model, grid, make, request, scale=scale, rows_each=averaging.n_averaged)
+    value = mean_name(scale)
+    footers = means_footers(model, focal, averaging, scale)
+    data = pd.DataFrame(grid_columns(grid) | inference_columns(result, value, p=False))
+    layout = EstimatesLayout(
+        title=_TITLES[averaging.estimate], labels=tuple(grid.columns), value=value,
+        statistic=result.symbol, level=ci, footers=footers,
+    )  # fmt: skip
+    return ResultFrame(
+        data=data,
+        layout=layout,
+        notes=notes_on(model, request, result),
+        metadata=metadata_of(model, "estimate_means", request, result)
+        | {"by": tuple(grid.columns), "scale": scale.name},
+    )
+
+
+def averages(
+    model: Any, focal: Sequence[Focal], averaging: Averaging, scale: Scale
+) -> Callable[[pd.DataFrame], Answers]:
+    """Return the function that gives the mean predictions of rows of a grid."""
+    return lambda grid: average(model, averaging.rows(grid, focal), scale)
+
+
+def mean_name(scale: Scale) -> str:
+    """Return what a mean is called: a probability for binomial models on the response's scale."""
+    is_probability = scale.is_response and scale.family.name == "binomial"
+    return "Probability" if is_probability else "Mean"
+
+
+def means_footers(
+    model: Any, focal: Sequence[Focal], averaging: Averaging, scale: Scale
+) -> tuple[str, ...]:
+    """Return the lines below a table of means."""
+    names = [f.name for f in focal]
+    lines = [f"Variable predicted: {model.design.response_name}"]
+    if focal:
+        lines.append(f"Predictors modulated: {listed(f.text for f in focal)}")
+    others = others_line(averaging, focal)
+    if others:
+        lines.append(others)
+    lines += scale_footer(scale, "Predictions")
+    lines += say_extrapolation(focal)
+    lines += interaction_notes(model, names, averaging.averaged_names, "means")
+    return tuple(lines)
+
+
+def others_line(averaging: Averaging, focal: Sequence[Focal]) -> str:
+    """Return ``Predictors averaged: x (1.2), f``, or controlled; an empty string for none."""
+    groups = group_names(averaging.variables, focal)
+    if averaging.estimate == "average":
+        return ""
+    if averaging.setting is None:
+        names = [n for n in averaging.variables if n not in {f.name for f in focal}]
+        return f"Predictors averaged: {listed(names)}" if names else ""
+    shown = describe_setting(averaging.setting, averaging.variables)
+    if averaging.estimate == "specific":
+        return f"Predictors controlled: {shown}" if shown else ""
+    shown = listed(part for part in (shown, groups) if part)
+    return f"Predictors averaged: {shown}" if shown else ""
+
+
+def _factors(variables: Any) -> list[str]:
+    return [n for n, v in variables.items() if not v.is_numeric and not v.is_group]

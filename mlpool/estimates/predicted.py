@@ -1,0 +1,212 @@
+"""Predictions of rows with their errors: of means, of groups, of single new outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import NotSupportedError, OptionError
+from mlpool.estimates.inference import Inference, Request, infer_blocks
+from mlpool.estimates.links import Scale
+from mlpool.estimates.rows import Answers, predicted_blocks
+from mlpool.inference.simulation import ResponseModel
+from mlpool.models.totals import prediction_variance
+from mlpool.typing import FloatArray, IntArray
+
+Terms = dict[int, tuple[FloatArray, IntArray]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """Draws behind prediction intervals of families other than the normal."""
+
+    iterations: int = 2000
+    seed: Any = None
+
+    def __post_init__(self) -> None:
+        """Check the number.
+
+        Raises
+        ------
+        OptionError
+            If it is not a whole number of at least 100.
+        """
+        is_whole = isinstance(self.iterations, int) and not isinstance(self.iterations, bool)
+        if not is_whole or self.iterations < 100:
+            raise OptionError(
+                f"iterations must be a whole number of at least 100; got {self.iterations!r}."
+            )
+
+
+def predict_frame(
+    model: Any,
+    frame: pd.DataFrame,
+    request: Request,
+    scale: Scale,
+    groups: tuple[str, ...],
+    interval: str,
+    drawn: Drawn,
+) -> Inference:
+    """Return the predictions of rows.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Predictors; grouping factors too if `groups` names them.
+    groups : tuple of str
+        Grouping factors whose random effects are included.
+    interval : {"confidence", "prediction"}
+    """
+    base = infer_blocks(model, frame, lambda part: _linear(model, part), request, zap=False)
+    terms = _terms(model, frame, groups)
+    if terms:
+        base = _with_random(model, frame, base, terms, request)
+    if interval == "prediction":
+        return _outcomes(model, frame, base, terms, scale, request, drawn)
+    return _taken_back(base, scale)
+
+
+def _linear(model: Any, frame: pd.DataFrame) -> Answers:
+    blocks = list(predicted_blocks(model, frame))
+    return Answers(
+        value=np.concatenate([eta for _, _, eta in blocks]),
+        jacobian=np.vstack([X for _, X, _ in blocks]),
+    )
+
+
+def _terms(model: Any, frame: pd.DataFrame, groups: tuple[str, ...]) -> Terms:
+    """Return z and codes of the terms whose effects are included.
+
+    Raises
+    ------
+    DataError
+        For a level that was not in the data.
+    """
+    if not groups:
+        return {}
+    chosen = [i for i, r in enumerate(model.design.random) if r.group in groups]
+    new = model.design.new(_with_groups(model, frame), allow_new_levels=True)
+    for i in chosen:
+        if (new.random[i][1] < 0).any():
+            place = int(np.argmax(new.random[i][1] < 0))
+            group = model.design.random[i].group
+            label = ":".join(str(frame[n].iloc[place]) for n in group.split(":") if n in frame)
+            raise OptionError(
+                f"{group} = {label!r} was not in the data, so its random effects are unknown; "
+                "take include_random=False."
+            )
+    return {i: new.random[i] for i in chosen}
+
+
+def _with_groups(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with some value in every grouping column: which one does not matter."""
+    needed = {c for r in model.design.random for part in r.bar.group for c in part.columns}
+    return frame.assign(**{name: "0" for name in needed if name not in frame})
+
+
+def _with_random(
+    model: Any, frame: pd.DataFrame, base: Inference, terms: Terms, request: Request
+) -> Inference:
+    """Add the random effects, and their part of the error."""
+    if request.vcov is not None or request.cluster is not None:
+        raise NotSupportedError(
+            "vcov= and cluster= are for population-level predictions; predictions that include "
+            "random effects have the model's own errors."
+        )
+    eta = base.estimate.copy()
+    for i, (z, codes) in terms.items():
+        eta += np.einsum("ik,ik->i", z, np.asarray(model.fit.b[i])[codes])
+    variance = _variance(model, frame, terms)
+    return _again(base, eta, np.sqrt(variance))
+
+
+def _variance(model: Any, frame: pd.DataFrame, terms: Terms) -> FloatArray:
+    out = np.empty(len(frame))
+    for part, X, _ in predicted_blocks(model, frame):
+        own = {i: (z[part], codes[part]) for i, (z, codes) in terms.items()}
+        out[part] = prediction_variance(model, X, own)
+    return out
+
+
+def _again(base: Inference, estimate: FloatArray, se: FloatArray) -> Inference:
+    """Return the same inference around other estimates with other errors."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = np.where(se > 0, estimate / se, np.nan)
+    half = base.critical * se
+    return replace(
+        base, estimate=estimate, se=se, statistic=statistic,
+        low=estimate - half, high=estimate + half,
+    )  # fmt: skip
+
+
+def _taken_back(base: Inference, scale: Scale) -> Inference:
+    """Return predictions of the link's scale on the response's."""
+    if not scale.is_response:
+        return base
+    ends = np.stack([scale.family.inverse(base.low), scale.family.inverse(base.high)])
+    return replace(
+        base,
+        estimate=np.asarray(scale.family.inverse(base.estimate)),
+        se=np.abs(scale.family.derivative(base.estimate)) * base.se,
+        low=ends.min(axis=0),
+        high=ends.max(axis=0),
+    )
+
+
+def _outcomes(
+    model: Any,
+    frame: pd.DataFrame,
+    base: Inference,
+    terms: Terms,
+    scale: Scale,
+    request: Request,
+    drawn: Drawn,
+) -> Inference:
+    """Return predictions of single new outcomes."""
+    variance = base.se**2 + _new_group_variance(model, frame, terms)
+    is_normal = model.family is None or (
+        model.family.name == "gaussian" and model.family.link == "identity"
+    )
+    if is_normal:
+        return _again(base, base.estimate, np.sqrt(variance + model.sigma**2))
+    if scale.name == "link":
+        raise OptionError(
+            "single outcomes are on the scale of the response; estimate_link() has the link's."
+        )
+    rng = np.random.default_rng(drawn.seed)
+    draws = np.empty((drawn.iterations, len(frame)))
+    sd = np.sqrt(np.maximum(variance, 0.0))
+    for i in range(drawn.iterations):
+        eta = base.estimate + sd * rng.standard_normal(len(frame))
+        outcome = ResponseModel(eta=eta, family=model.family, dispersion=_dispersion(model))
+        draws[i] = outcome.draw(rng)
+    level = request.ci if request.ci is not None else 0.95
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return replace(
+        base,
+        estimate=np.asarray(model.family.inverse(base.estimate)),
+        se=draws.std(axis=0, ddof=1),
+        low=low,
+        high=high,
+    )
+
+
+def _dispersion(model: Any) -> float:
+    return float(model.sigma**2) if model.family.has_dispersion else 1.0
+
+
+def _new_group_variance(model: Any, frame: pd.DataFrame, included: Mapping[int, Any]) -> FloatArray:
+    """Return ``z'G z`` of the terms whose effects are not included: those of a new group."""
+    out = np.zeros(len(frame))
+    if not model.is_mixed:
+        return out
+    new = model.design.new(_with_groups(model, frame), allow_new_levels=True)
+    for i, block in enumerate(model.varcorr().blocks):
+        if i not in included:
+            z = new.random[i][0]
+            out += np.einsum("ia,ab,ib->i", z, block.vcov, z)
+    return out

@@ -1,0 +1,242 @@
+"""Predictions on a grid or on rows of data, and the tables they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import OptionError
+from mlpool.estimates.asked import metadata_of, notes_on
+from mlpool.estimates.focal import Focal, read_focal
+from mlpool.estimates.grid import expand, focal_grid, inside_observed, make_setting, observed_frame
+from mlpool.estimates.inference import Inference, Request
+from mlpool.estimates.layout import EstimatesLayout, grid_columns, listed
+from mlpool.estimates.links import Scale, read_scale
+from mlpool.estimates.notes import describe_setting, say_extrapolation, scale_footer
+from mlpool.estimates.predicted import Drawn, predict_frame
+from mlpool.estimates.variables import Variable, model_variables
+from mlpool.frames import read_frame
+from mlpool.results import ResultFrame
+
+TITLE = "Model-based Predictions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One verb's question.
+
+    Attributes
+    ----------
+    verb : str
+    scale : Scale
+    interval : {"confidence", "prediction"}
+    groups : tuple of str
+        Grouping factors whose random effects are in the predictions.
+    drawn : Drawn
+        How many responses are drawn for intervals that have no formula.
+    """
+
+    verb: str
+    scale: Scale
+    interval: str
+    groups: tuple[str, ...]
+    drawn: Drawn
+
+
+def predictions(
+    verb: str,
+    model: Any,
+    by: Any,
+    data: Any,
+    predict: str,
+    interval: str,
+    request: Request,
+    include_random: Any,
+    *,
+    preserve_range: bool,
+    length: int | None,
+    on_data: bool,
+    drawn: Drawn | None = None,
+) -> ResultFrame:
+    """Return the table of one verb: predictions on a grid, or on rows of data.
+
+    Raises
+    ------
+    OptionError
+        If a grid and rows are both given, or random effects do not fit the grid.
+    """
+    if by is not None and data is not None:
+        raise OptionError("give by= (a grid) or data= (rows to predict), not both.")
+    variables = model_variables(model)
+    scale = read_scale(model, "inverse_link" if predict == "response" else predict, "inverse_link")
+    is_grid = by is not None or (data is None and not on_data)
+    if by is None and is_grid:
+        by = [n for n, v in variables.items() if not v.is_group]
+    focal = read_focal(by, variables, length=length) if is_grid else ()
+    asked = Asked(
+        verb=verb, scale=scale, interval=interval,
+        groups=_groups(model, include_random, focal), drawn=drawn or Drawn(),
+    )  # fmt: skip
+    if is_grid:
+        return _on_grid(model, variables, focal, asked, request, preserve_range)
+    return _on_rows(model, variables, data, asked, request)
+
+
+def _groups(model: Any, include_random: Any, focal: tuple[Focal, ...]) -> tuple[str, ...]:
+    """Return the grouping factors whose random effects are in the predictions.
+
+    Raises
+    ------
+    OptionError
+        For a name that is no grouping factor, or a factor in `by` whose effects are left out.
+    """
+    known = tuple(dict.fromkeys(r.group for r in model.design.random))
+    in_by = {f.name for f in focal if f.variable.is_group}
+    if include_random is None:
+        return tuple(g for g in known if set(g.split(":")) <= in_by)
+    if isinstance(include_random, str):
+        if include_random not in known:
+            raise OptionError(
+                f"include_random names {include_random!r}; the grouping factors are "
+                f"{', '.join(known) or 'none'}."
+            )
+        return (include_random,)
+    if not isinstance(include_random, bool):
+        raise OptionError(
+            f"include_random must be True, False or a grouping factor; got {include_random!r}."
+        )
+    if in_by and not include_random:
+        name = in_by.pop()
+        raise OptionError(
+            f"by names the grouping factor {name!r}, but include_random=False leaves its effects "
+            "out: every group would have the same predictions."
+        )
+    return known if include_random else ()
+
+
+def _on_grid(
+    model: Any,
+    variables: dict[str, Variable],
+    focal: tuple[Focal, ...],
+    asked: Asked,
+    request: Request,
+    preserve_range: bool,
+) -> ResultFrame:
+    missing = [g for g in asked.groups if not set(g.split(":")) <= {f.name for f in focal}]
+    if missing:
+        raise OptionError(
+            f"include_random asks for the effects of {missing[0]}: name it in by=, so that every "
+            "prediction is of one group."
+        )
+    grid = focal_grid(focal)
+    if preserve_range:
+        grid = grid[inside_observed(grid, focal)].reset_index(drop=True)
+        if grid.empty:
+            raise OptionError("No row of the grid lies in the data; take preserve_range=False.")
+    setting = make_setting(variables, focal, averages=False)
+    frame = expand(grid, variables, setting).frame
+    result = predict_frame(
+        model, frame, request, asked.scale, asked.groups, asked.interval, asked.drawn
+    )
+    lines = [f"Variable predicted: {model.design.response_name}"]
+    lines.append(f"Predictors modulated: {listed(f.text for f in focal)}")
+    shown = describe_setting(setting, variables)
+    lines += [f"Predictors controlled: {shown}"] if shown else []
+    lines += _scale_lines(model, asked)
+    lines += say_extrapolation(focal)
+    return _table(
+        model, pd.DataFrame(grid_columns(grid)), result, asked, request, tuple(lines),
+        by=tuple(grid.columns),
+    )  # fmt: skip
+
+
+def _on_rows(
+    model: Any, variables: dict[str, Variable], data: Any, asked: Asked, request: Request
+) -> ResultFrame:
+    residuals = None
+    if data is None:
+        frame = observed_frame(variables)
+        for name, variable in variables.items():
+            if variable.is_group:
+                frame[name] = variable.on_rows()
+        index = model.design.index
+    else:
+        read = read_frame(data)
+        index = read.index
+        frame = _columns(read, variables, asked.groups)
+    result = predict_frame(
+        model, frame, request, asked.scale, asked.groups, asked.interval, asked.drawn
+    )
+    if data is None and asked.scale.name == "response" and asked.interval == "confidence":
+        residuals = model.design.y - result.estimate
+    lines = [f"Variable predicted: {model.design.response_name}", *_scale_lines(model, asked)]
+    shown = frame[[n for n, v in variables.items() if not v.is_group or n in asked.groups]]
+    return _table(
+        model, shown.set_axis(index), result, asked, request, tuple(lines),
+        by=tuple(shown.columns), residuals=residuals,
+    )  # fmt: skip
+
+
+def _columns(frame: Any, variables: dict[str, Variable], groups: tuple[str, ...]) -> pd.DataFrame:
+    needed = {part for g in groups for part in g.split(":")}
+    columns = {}
+    for name, variable in variables.items():
+        if variable.is_group and name not in needed:
+            continue
+        column = frame.column(name)
+        if column.is_factor:
+            table = np.array([*column.levels, None], dtype=object)
+            columns[name] = pd.Series(table[column.values], dtype=object)
+        else:
+            columns[name] = pd.Series(np.asarray(column.values))
+    return pd.DataFrame(columns, index=pd.RangeIndex(frame.n_rows))
+
+
+def _scale_lines(model: Any, asked: Asked) -> list[str]:
+    lines = list(scale_footer(asked.scale, "Predictions"))
+    if model.is_mixed and asked.groups:
+        lines.append(f"Random effects included: {', '.join(asked.groups)}")
+    elif model.is_mixed:
+        new = ", intervals hold those of new groups" if asked.interval == "prediction" else ""
+        lines.append(f"Population level: random effects are zero{new}.")
+    if asked.interval == "prediction":
+        lines.append("Intervals are prediction intervals.")
+    return lines
+
+
+def _table(
+    model: Any,
+    columns: pd.DataFrame,
+    result: Inference,
+    asked: Asked,
+    request: Request,
+    lines: tuple[str, ...],
+    *,
+    by: tuple[str, ...],
+    residuals: Any = None,
+) -> ResultFrame:
+    data = columns.copy()
+    data["Predicted"], data["SE"] = result.estimate, result.se
+    data["CI_low"], data["CI_high"] = result.low, result.high
+    if residuals is not None:
+        data["Residuals"] = residuals
+    if np.isnan(result.se).any() and not np.isnan(result.estimate).any():
+        lines = (
+            *lines,
+            "Standard errors with the effects of several terms are not made for this many levels.",
+        )
+    layout = EstimatesLayout(
+        title=TITLE, labels=by, value="Predicted", level=request.ci, extra=("Residuals",),
+        footers=lines,
+    )  # fmt: skip
+    return ResultFrame(
+        data=data,
+        layout=layout,
+        notes=notes_on(model, request, result),
+        metadata=metadata_of(model, asked.verb, request, result)
+        | {"by": by, "scale": asked.scale.name, "groups": asked.groups,
+           "interval": asked.interval},
+    )  # fmt: skip

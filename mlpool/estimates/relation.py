@@ -1,0 +1,192 @@
+"""`estimate_relation`, `estimate_expectation`, `estimate_link`, `estimate_prediction`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlpool.errors import OptionError, nearest_names
+from mlpool.estimates.asked import read_request
+from mlpool.estimates.inference import Request
+from mlpool.estimates.predicted import Drawn
+from mlpool.estimates.predictions import predictions
+from mlpool.parameters.options import check_level, check_model
+from mlpool.results import ResultFrame
+
+
+def estimate_relation(
+    model: Any,
+    by: Any = None,
+    data: Any = None,
+    *,
+    ci: float | None = 0.95,
+    vcov: Any = None,
+    cluster: Any = None,
+    vcov_args: Any = None,
+    ci_method: str | None = None,
+    include_random: bool | str | None = None,
+    preserve_range: bool = True,
+    length: int | None = 10,
+    predict: str | None = None,
+    estimate: str | None = None,
+) -> ResultFrame:
+    """Return the predicted relation between predictors and outcome, for tables and plots.
+
+    Parameters
+    ----------
+    model : FittedModel
+    by : str, sequence of str or dict, optional
+        Focal predictors, as in :func:`mlpool.estimate_means`; None: all predictors. A grouping
+        factor of random effects gives one relation per group, random effects included.
+    data : data frame, optional
+        Predict these rows in place of a grid.
+    ci : float or None
+    vcov, cluster, vcov_args, ci_method
+        As in :func:`mlpool.model_parameters`.
+    include_random : bool or str, optional
+        Whether estimated random effects are in the predictions (a name: those of one grouping
+        factor). Default: of the grouping factors in `by`. Without them predictions are of a group
+        whose random effects are zero.
+    preserve_range : bool
+        Leave out what lies outside the data: combinations of levels that do not occur, and numbers
+        beyond their range within a combination. Values that you give are kept.
+    length : int or None
+        Points of a numeric predictor.
+    predict : {"response", "link"}, optional
+    estimate : str, optional
+        Accepted, as in R, where it has no effect: other predictors are held at their mean or
+        first level.
+
+    Returns
+    -------
+    ResultFrame
+        The focal columns, Predicted, SE, CI_low, CI_high.
+
+    Raises
+    ------
+    OptionError
+        For unknown predictors, levels, words and scales, or `by` and `data` together.
+
+    Notes
+    -----
+    Intervals of generalised models are made on the link's scale and taken back. With random
+    effects, errors are Henderson's (prediction error of ``x'beta + z'b``).
+
+    References
+    ----------
+    Henderson (1975), Biometrics 31; R's ``modelbased``.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("math ~ ses + gender", mlpool.load_data("hsb82"))
+    >>> print(mlpool.estimate_relation(m, by="ses = [minmax]"))
+    Model-based Predictions
+    <BLANKLINE>
+    ses   | Predicted |   SE |         95% CI
+    -----------------------------------------
+    -3.76 |      1.73 | 0.39 | [ 0.97,  2.48]
+    2.69  |     21.88 | 0.28 | [21.34, 22.42]
+    <BLANKLINE>
+    Variable predicted: math
+    Predictors modulated: ses = [minmax]
+    Predictors controlled: gender (M)
+    """
+    del estimate
+    return predictions(
+        "estimate_relation", model, by, data, predict or "inverse_link", "confidence",
+        _request(model, ci, vcov, cluster, vcov_args, ci_method), include_random,
+        preserve_range=preserve_range, length=length, on_data=False,
+    )  # fmt: skip
+
+
+def estimate_expectation(
+    model: Any, by: Any = None, data: Any = None, **options: Any
+) -> ResultFrame:
+    """Return expected outcomes of the rows of the data, or of a grid.
+
+    Parameters
+    ----------
+    model : FittedModel
+    by : optional
+        As in :func:`estimate_relation`; None: the rows of `data`, else of the model's own data,
+        with residuals.
+    data : data frame, optional
+    **options
+        As in :func:`estimate_relation`.
+
+    Returns
+    -------
+    ResultFrame
+        Predictors, Predicted, SE, CI_low, CI_high; Residuals for the model's own rows.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("Reaction ~ Days", mlpool.load_data("sleepstudy"))
+    >>> round(float(mlpool.estimate_expectation(m)["Predicted"].iloc[0]), 3)
+    251.405
+    """
+    return _by_name("estimate_expectation", model, by, data, "confidence", options)
+
+
+def estimate_link(model: Any, by: Any = None, data: Any = None, **options: Any) -> ResultFrame:
+    """Return :func:`estimate_expectation` on the scale of the link (log odds, log means)."""
+    return _by_name("estimate_link", model, by, data, "confidence", {**options, "predict": "link"})
+
+
+def estimate_prediction(
+    model: Any, by: Any = None, data: Any = None, **options: Any
+) -> ResultFrame:
+    """Return predictions of single new outcomes, with prediction intervals.
+
+    Parameters
+    ----------
+    model, by, data
+        As in :func:`estimate_expectation`.
+    **options
+        As there; also ``iterations`` (2000) and ``seed`` of intervals of families other than the
+        normal, which are quantiles of drawn outcomes.
+
+    Returns
+    -------
+    ResultFrame
+        SE and interval hold the residual variance, and of mixed models that of the random effects
+        of a new group (with ``include_random``: of the known group) and the uncertainty of the
+        coefficients.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("Reaction ~ Days", mlpool.load_data("sleepstudy"))
+    >>> table = mlpool.estimate_prediction(m, by="Days = [0, 9]", seed=1)
+    >>> table["SE"].round(2).to_list()
+    [48.17, 48.17]
+    """
+    return _by_name("estimate_prediction", model, by, data, "prediction", options)
+
+
+_OPTIONS = {
+    "ci": 0.95, "vcov": None, "cluster": None, "vcov_args": None, "ci_method": None,
+    "include_random": None, "preserve_range": True, "length": 10, "predict": None,
+    "estimate": None, "iterations": 2000, "seed": None,
+}  # fmt: skip
+
+
+def _by_name(
+    verb: str, model: Any, by: Any, data: Any, interval: str, options: dict[str, Any]
+) -> ResultFrame:
+    for name in options:
+        if name not in _OPTIONS or (interval != "prediction" and name in ("iterations", "seed")):
+            raise OptionError(f"{verb}() has no argument {name!r}.{nearest_names(name, _OPTIONS)}")
+    o = {**_OPTIONS, **options}
+    request = _request(model, o["ci"], o["vcov"], o["cluster"], o["vcov_args"], o["ci_method"])
+    return predictions(
+        verb, model, by, data, o["predict"] or "inverse_link", interval, request,
+        o["include_random"], preserve_range=o["preserve_range"], length=o["length"],
+        on_data=True, drawn=Drawn(iterations=o["iterations"], seed=o["seed"]),
+    )  # fmt: skip
+
+
+def _request(model: Any, ci: Any, *rest: Any) -> Request:
+    check_model(model, "estimate_relation()")
+    return read_request(model, check_level(ci), *rest)

@@ -1,0 +1,167 @@
+"""From rows to predict to answers: weighted averages of predictions and their Jacobians.
+
+An answer ``g(beta) = sum_i w_i h(x_i'beta + o_i)`` has the Jacobian ``sum_i w_i h'(eta_i) x_i'``,
+which is all that the delta method needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from mlpool.estimates.grid import GridRows
+from mlpool.estimates.links import Scale
+from mlpool.typing import BoolArray, FloatArray
+
+BLOCK_NUMBERS = 20_000_000
+"""Numbers of the model matrix that are made at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """Values and Jacobians.
+
+    Attributes
+    ----------
+    value : ndarray of shape (r,)
+        NaN for answers without rows, or that the data do not determine.
+    jacobian : ndarray of shape (r, p)
+    """
+
+    value: FloatArray
+    jacobian: FloatArray
+
+
+def average(model: Any, rows: GridRows, scale: Scale) -> Answers:
+    """Return the weighted average of the predictions of every answer."""
+    beta = np.asarray(model.fit.beta)
+    value = np.zeros(rows.n_answers)
+    jacobian = np.zeros((rows.n_answers, len(beta)))
+    for part, X, eta in predicted_blocks(model, rows.frame):
+        weight, answer = rows.weight[part], rows.answer[part]
+        value += np.bincount(answer, weight * scale.value(eta), rows.n_answers)
+        _add_rows(jacobian, answer, weight * scale.slope(eta), X)
+    return _only_known(model, Answers(value=value, jacobian=jacobian), rows)
+
+
+def average_slopes(model: Any, rows: GridRows, trend: str, step: float, scale: Scale) -> Answers:
+    """Return the weighted average of d prediction / d trend of every answer.
+
+    With the derivative x' of the row x, which central differences give (exactly for columns that
+    are linear in the variable, to the fifth order for others),
+
+        d h(eta) / dv = h'(eta) x'beta     Jacobian: h'(eta) x' + h''(eta) (x'beta) x
+
+    Parameters
+    ----------
+    step : float
+        Small against the variable's spread, a power of two.
+    """
+    beta = np.asarray(model.fit.beta)
+    value = np.zeros(rows.n_answers)
+    jacobian = np.zeros((rows.n_answers, len(beta)))
+    centre = np.asarray(rows.frame[trend], dtype=np.float64)
+    for part, X, eta in predicted_blocks(model, rows.frame):
+        frame = rows.frame.iloc[part]
+        at = centre[part]
+        near = _difference(model, frame, trend, at, step)
+        far = _difference(model, frame, trend, at, 2.0 * step)
+        D, drift = ((4.0 * n - f) / 3.0 for n, f in zip(near, far, strict=True))
+        d_eta = D @ beta + drift
+        weight, answer = rows.weight[part], rows.answer[part]
+        value += np.bincount(answer, weight * scale.slope(eta) * d_eta, rows.n_answers)
+        _add_rows(jacobian, answer, weight * scale.slope(eta), D)
+        if not scale.is_linear:
+            _add_rows(jacobian, answer, weight * scale.curvature(eta) * d_eta, X)
+    return _only_known(model, Answers(value=value, jacobian=jacobian), rows)
+
+
+def _difference(
+    model: Any, frame: pd.DataFrame, trend: str, at: FloatArray, step: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the central difference quotients of the rows and of the offset."""
+    high, low = at + step, at - step
+    kept = model.fit.kept
+    up = model.design.new(frame.assign(**{trend: high}), random=False)
+    down = model.design.new(frame.assign(**{trend: low}), random=False)
+    width = high - low
+    quotient = (up.X[:, kept] - down.X[:, kept]) / width[:, None]
+    none = np.zeros(len(at))
+    if up.offset is None:
+        return quotient, none
+    return quotient, (up.offset - down.offset) / width
+
+
+def predicted_blocks(
+    model: Any, frame: pd.DataFrame
+) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
+    """Yield (slice, X of the estimated coefficients, eta) over blocks of rows."""
+    kept = np.asarray(model.fit.kept)
+    beta = np.asarray(model.fit.beta)
+    width = max(1, model.design.X.shape[1])
+    size = max(1, BLOCK_NUMBERS // width)
+    for start in range(0, len(frame), size):
+        part = slice(start, min(start + size, len(frame)))
+        new = model.design.new(frame.iloc[part], random=False)
+        X = new.X
+        X = X if len(kept) == X.shape[1] else X[:, kept]
+        eta = X @ beta
+        yield part, X, eta if new.offset is None else eta + new.offset
+
+
+def _add_rows(total: FloatArray, answer: Any, weight: FloatArray, X: FloatArray) -> None:
+    """Add weighted rows to the rows of their answers."""
+    first, last = int(answer[0]), int(answer[-1]) + 1
+    place = sparse.csr_array(
+        (weight, (answer - first, np.arange(len(answer)))), shape=(last - first, len(answer))
+    )
+    total[first:last] += place @ X
+
+
+def _only_known(model: Any, answers: Answers, rows: GridRows) -> Answers:
+    """Make answers missing that have no rows, or that are not estimable."""
+    count = np.bincount(rows.answer, minlength=rows.n_answers)
+    unknown = count == 0
+    if model.aliased:
+        unknown |= _not_estimable(model, rows)
+    if unknown.any():
+        answers.value[unknown] = np.nan
+        answers.jacobian[unknown] = np.nan
+    return answers
+
+
+def _not_estimable(model: Any, rows: GridRows) -> BoolArray:
+    """Tell which answers rest on a dropped coefficient, so that they have no one value.
+
+    A row x is estimable if it is orthogonal to the null space of X, which has one vector per
+    dropped column a: (C, -1) with ``X_a = X_kept C`` (Searle 1971, Linear Models, section 5.4).
+    """
+    design, kept = model.design, np.asarray(model.fit.kept)
+    full = design.X.shape[1]
+    dropped = np.setdiff1d(np.arange(full), kept)
+    gram = np.zeros((full, full))
+    size = max(1, BLOCK_NUMBERS // full)
+    for start in range(0, design.n, size):
+        block = design.X.rows(start, min(start + size, design.n))
+        gram += block.T @ block
+    scale = np.sqrt(np.diag(gram))
+    scale = np.where(scale > 0, scale, 1.0)
+    gram /= np.outer(scale, scale)
+    inside = np.linalg.lstsq(gram[np.ix_(kept, kept)], gram[np.ix_(kept, dropped)], rcond=None)[0]
+    null = np.zeros((full, len(dropped)))
+    null[kept], null[dropped, np.arange(len(dropped))] = inside, -1.0
+    null /= scale[:, None]
+    bad = np.zeros(rows.n_answers, dtype=bool)
+    for start in range(0, len(rows.frame), size):
+        part = slice(start, min(start + size, len(rows.frame)))
+        X = design.new(rows.frame.iloc[part], random=False).X
+        total = np.zeros((rows.n_answers, full))
+        _add_rows(total, rows.answer[part], rows.weight[part], X)
+        off = np.abs(total @ null)
+        bad |= (off > 1e-8 * np.maximum(1.0, np.abs(total) @ np.abs(null))).any(axis=1)
+    return bad

@@ -1,0 +1,186 @@
+"""`estimate_slopes`: how the outcome changes with a numeric predictor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import OptionError
+from mlpool.estimates.asked import (
+    Averaging,
+    check_by,
+    metadata_of,
+    notes_on,
+    read_averaging,
+    read_request,
+)
+from mlpool.estimates.focal import Focal, read_focal
+from mlpool.estimates.grid import focal_grid
+from mlpool.estimates.inference import infer_blocks
+from mlpool.estimates.layout import EstimatesLayout, grid_columns, inference_columns
+from mlpool.estimates.links import Scale, read_scale
+from mlpool.estimates.notes import interaction_notes, say_extrapolation, scale_footer
+from mlpool.estimates.rows import Answers, average_slopes
+from mlpool.estimates.variables import Variable, find_variable, model_variables
+from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
+from mlpool.parameters.options import check_level, check_model
+from mlpool.results import ResultFrame
+
+STEP = 2.0**-10
+"""Step of differences, in standard deviations of the variable."""
+
+
+def estimate_slopes(
+    model: Any,
+    trend: str | None = None,
+    by: Any = None,
+    *,
+    estimate: str = "typical",
+    predict: str | None = None,
+    ci: float | None = 0.95,
+    p_adjust: str | None = None,
+    vcov: Any = None,
+    cluster: Any = None,
+    vcov_args: Any = None,
+    ci_method: str | None = None,
+    length: int | None = 10,
+    at: dict[str, Any] | None = None,
+    two_valued: bool = False,
+) -> ResultFrame:
+    """Return marginal effects: the derivative of the prediction by a numeric predictor.
+
+    Parameters
+    ----------
+    model : FittedModel
+        Of any kind; of mixed models the fixed effects.
+    trend : str, optional
+        The numeric predictor; None: the first one of the model.
+    by : str, sequence of str or dict, optional
+        Where the slope is taken, as in :func:`estimate_means`: ``"school"``,
+        ``"ses = [quartiles]"``.
+    estimate : {"typical", "specific", "average", "population"}
+        The other predictors, as in :func:`estimate_means`; ``"average"`` is the average marginal
+        effect over the rows of the data.
+    predict : {"response", "link"}, optional
+        Scale of generalised models; default ``"response"``.
+    ci : float or None
+    p_adjust : str, optional
+        As in :func:`mlpool.p_adjust`, over all rows of the table.
+    vcov, cluster, vcov_args, ci_method
+        As in :func:`mlpool.model_parameters`.
+    length : int or None
+        Points of a numeric variable in `by`.
+    at, two_valued
+        As in :func:`estimate_means`.
+
+    Returns
+    -------
+    ResultFrame
+        The columns of `by`, Slope, SE, CI_low, CI_high, t or z, df, p.
+
+    Raises
+    ------
+    OptionError
+        If `trend` is not a numeric predictor, and as :func:`estimate_means`.
+
+    Notes
+    -----
+    Derivatives of the model's columns are taken by central differences, exact for columns linear
+    in the variable; standard errors by the delta method with analytic derivatives of the link. A
+    slope that is rounding noise is exactly zero.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("math ~ ses * gender", mlpool.load_data("hsb82"))
+    >>> print(mlpool.estimate_slopes(m, trend="ses", by="gender"))
+    Estimated Marginal Effects
+    <BLANKLINE>
+    gender | Slope |   SE |       95% CI | t(7181) |      p
+    -------------------------------------------------------
+    M      |  3.01 | 0.14 | [2.73, 3.29] |   21.32 | < .001
+    F      |  3.22 | 0.13 | [2.96, 3.49] |   24.26 | < .001
+    <BLANKLINE>
+    Marginal effects estimated for ses
+    Type of slope was dY/dX
+    """
+    check_model(model, "estimate_slopes()")
+    variables = model_variables(model)
+    variable = read_trend(trend, variables)
+    focal = read_focal(by, variables, length=length)
+    check_by([f.name for f in focal], variables, "slopes")
+    others = tuple(f for f in focal if f.name != variable.name)
+    averaging = read_averaging(estimate, variables, focal, two_valued=two_valued, at=at)
+    scale = read_scale(model, "response" if predict == "inverse_link" else predict, "response")
+    adjustment = read_adjustment(p_adjust)
+    request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
+    grid = focal_grid(focal)
+    make = slopes_of(model, focal, averaging, variable, scale)
+    result = infer_blocks(model, grid, make, request, rows_each=4 * averaging.n_averaged, zap=True)
+    result = replace(result, p=adjust_p(result.p, adjustment))
+    footers = [f"Marginal effects estimated for {variable.name}", "Type of slope was dY/dX"]
+    footers += [adjustment_note(adjustment)] if adjustment != "none" else []
+    footers += scale_footer(scale, "Slopes")
+    footers += say_extrapolation(others)
+    names = [variable.name, *(f.name for f in others)]
+    footers += interaction_notes(model, names, averaging.averaged_names, "slopes")
+    layout = EstimatesLayout(
+        title="Estimated Marginal Effects", labels=tuple(grid.columns), value="Slope",
+        statistic=result.symbol, level=ci, shows_p=True, footers=tuple(footers),
+    )  # fmt: skip
+    return ResultFrame(
+        data=pd.DataFrame(grid_columns(grid) | inference_columns(result, "Slope", p=True)),
+        layout=layout,
+        notes=notes_on(model, request, result),
+        metadata=metadata_of(model, "estimate_slopes", request, result)
+        | {"by": tuple(grid.columns), "trend": variable.name, "scale": scale.name},
+    )
+
+
+def read_trend(trend: str | None, variables: dict[str, Variable]) -> Variable:
+    """Return the variable whose slope is asked for.
+
+    Raises
+    ------
+    OptionError
+        If it is not numeric, or the model has no numeric predictor.
+    """
+    if trend is None:
+        numeric = [v for v in variables.values() if v.is_numeric]
+        if not numeric:
+            raise OptionError("This model has no numeric predictor, so there is no slope.")
+        return numeric[0]
+    if not isinstance(trend, str):
+        raise OptionError(f"trend must be the name of a numeric predictor; got {trend!r}.")
+    variable = find_variable(variables, trend.strip(), "trend")
+    if not variable.is_numeric:
+        raise OptionError(
+            f"{trend} is a factor and has no slope; use estimate_contrasts(contrast={trend!r})."
+        )
+    return variable
+
+
+def slopes_of(
+    model: Any,
+    focal: Sequence[Focal],
+    averaging: Averaging,
+    variable: Variable,
+    scale: Scale,
+) -> Callable[[pd.DataFrame], Answers]:
+    """Return the function that gives the slopes at rows of a grid."""
+    step = step_of(variable)
+    return lambda grid: average_slopes(
+        model, averaging.rows(grid, focal), variable.name, step, scale
+    )
+
+
+def step_of(variable: Variable) -> float:
+    """Return the step of differences: a power of two, small against the spread."""
+    spread = float(np.std(variable.numbers))
+    size = spread if spread > 0 else max(1.0, abs(variable.mean))
+    return 2.0 ** math.floor(math.log2(size)) * STEP

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from pprint import pformat
 from typing import Any
 
 import numpy as np
@@ -325,16 +326,22 @@ def page() -> str:
         "Every picture is a plotnine plot that can be added to: `mlpool.plot(x) + labs(...)`. "
         "`python docs/make_gallery.py` draws this page; its first lines are\n\n"
         "```python\nimport numpy as np\nimport pandas as pd\nimport plotnine as p9\n"
-        "from scipy import stats\n\nimport mlpool\n```",
+        "from scipy import stats\n\nimport mlpool\n\n"
+        f"SCHOOL_SIZES = {pformat(SCHOOL_SIZES, compact=True, width=85)}\n"
+        f"SCHOOL_MEANS = {pformat(SCHOOL_MEANS, compact=True, width=85)}\n```",
     ]
+    made_of = inspect.getsource(fifty_states)  # shown once, above its first use
     for section, names in SECTIONS.items():
         parts.append(f"## {section}")
         for name in names:
+            code = code_of(FIGURES[name])
+            if "fifty_states()" in code:
+                code, made_of = f"{made_of}\n\n{code}".strip(), ""
             caption = inspect.getdoc(FIGURES[name]) or ""
             parts += [
                 f"### {caption.rstrip('.')}",
                 f"![{caption}](gallery/{name}.png)",
-                f"```python\n{code_of(FIGURES[name])}\n```",
+                f"```python\n{code}\n```",
             ]
     return "\n\n".join(parts) + "\n"
 

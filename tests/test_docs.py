@@ -32,12 +32,7 @@ def blocks(text: str) -> list[tuple[str, str]]:
 EXAMPLES = load_script("docs", "run_examples.py")
 HOOKS = load_script("docs", "hooks.py")
 lines = EXAMPLES.tidy
-WITH_CODE = [
-    path
-    for path in DOCS
-    # The gallery's blocks are functions of its script, which tests/lectures/test_figures.py runs.
-    if "```python\n" in path.read_text(encoding="utf-8") and path.name != "gallery.md"
-]
+WITH_CODE = [path for path in DOCS if "```python\n" in path.read_text(encoding="utf-8")]
 
 
 @pytest.mark.parametrize("path", WITH_CODE, ids=lambda p: p.name)

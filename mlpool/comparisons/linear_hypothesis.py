@@ -84,7 +84,7 @@ def linear_hypothesis(
     Model: math ~ ses + sector
     <BLANKLINE>
            Sum of Sq Df Res.Df      F Pr(>F)
-    F test    107.94  2   7182 1.3311 0.2643
+    F test     22.68  2   7182 0.2817 0.7545
     """
     m = check_model(model, "linear_hypothesis()")
     if test is not None:

@@ -5,7 +5,7 @@
 Peers are used where they are installed: lme4 through ``Rscript``; statsmodels
 (BinomialBayesMixedGLM and its Poisson sister, MAP and variational Bayes), mixedlm and gpboost in
 the interpreter that ``--peers`` names. Criteria have different constants, and Bayesian estimates
-none at all, so that every program is judged by one measure: Laplace's deviance at its estimates,
+have none, so that every program is judged by one measure: Laplace's deviance at its estimates,
 less the optimum.
 """
 

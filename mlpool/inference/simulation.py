@@ -8,12 +8,13 @@ family with ``Var(y_i) = dispersion V(mu_i) / w_i``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mlpool.engine.types import ReTerm
-from mlpool.errors import NotSupportedError
-from mlpool.families import Family
+from mlpool.errors import DataError, NotSupportedError, OptionError
+from mlpool.families import COUNTS, Family
 from mlpool.typing import FloatArray
 
 BATCH_ROWS = 65_536
@@ -61,15 +62,20 @@ class ResponseModel:
                 "A binomial response cannot be drawn with weights that are not whole numbers of "
                 "trials."
             )
-        is_count = self.family.name in ("poisson", "nbinom1", "nbinom2")
-        if is_count and np.any(self.weights != 1.0):
+        if self.family.name in COUNTS and np.any(self.weights != 1.0):
             raise NotSupportedError(
                 "A Poisson or negative binomial response has no distribution with prior weights; "
                 "fit without weights to simulate."
             )
 
     def draw(self, rng: np.random.Generator) -> FloatArray:
-        """Return one response (n,); binomial responses are proportions."""
+        """Return one response (n,); binomial responses are proportions.
+
+        Raises
+        ------
+        DataError
+            If drawn random effects take means out of the family's range.
+        """
         eta = self.eta
         if self.terms:
             eta = eta.copy()
@@ -85,6 +91,7 @@ class ResponseModel:
                 eta + np.sqrt(self.dispersion / w) * rng.standard_normal(eta.shape[0])
             )
         mu = self.family.inverse(eta)
+        _check_means(self.family, mu)
         match self.family.name:
             case "binomial":
                 trials = np.broadcast_to(np.asarray(w, dtype=np.float64), mu.shape)
@@ -104,6 +111,35 @@ class ResponseModel:
             case "inverse.gaussian":
                 return np.asarray(rng.wald(mu, w / self.dispersion))
         return np.asarray(mu + np.sqrt(self.dispersion / w) * rng.standard_normal(mu.shape[0]))
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """Return a random generator.
+
+    Raises
+    ------
+    OptionError
+        If `seed` is none of what NumPy takes.
+    """
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise OptionError(
+            f"seed must be a whole number such as 1, or None; got {seed!r}."
+        ) from None
+
+
+def _check_means(family: Family, mu: FloatArray) -> None:
+    if family.name == "gaussian":
+        return
+    # A mean may round to zero; of counts that is a distribution, too.
+    lowest_is_fine = bool(np.all(mu >= 0.0 if family.name in COUNTS else mu > 0.0))
+    if lowest_is_fine and np.all(np.isfinite(mu)):
+        return
+    raise DataError(
+        f"Drawn random effects give means outside the range of the family {family.name}: the link "
+        f"{family.link} does not keep them inside; a model with a log link can be simulated."
+    )
 
 
 def draw_effects(factor: FloatArray, n_levels: int, rng: np.random.Generator) -> FloatArray:

@@ -218,17 +218,21 @@ class FittedModel:
         """Response residuals, y - fitted, on the data's own index."""
         return pd.Series(self.design.y - self._fitted_values, index=self.design.index, name="resid")
 
-    def residuals(self, type: str | None = None, scaled: bool = False) -> pd.Series:
+    def residuals(
+        self, type: str | None = None, scaled: bool = False, seed: Any = None
+    ) -> pd.Series:
         """Return R's ``residuals(type=)``; see :func:`~mlpool.models.residuals.residuals_of`.
 
         Parameters
         ----------
-        type : {"response", "pearson", "deviance", "working"}, optional
+        type : {"response", "pearson", "deviance", "working", "quantile"}, optional
             Default: ``"deviance"`` for generalised models, ``"response"`` for linear ones.
         scaled : bool
             Divide by the residual standard deviation.
+        seed : int or Generator, optional
+            Of quantile residuals, which are random for counts and successes.
         """
-        values = residuals_of(self, type, scaled)
+        values = residuals_of(self, type, scaled, seed)
         return pd.Series(values, index=self.design.index, name="resid")
 
     @property

@@ -6,8 +6,8 @@ With g_c the derivative of cluster c's part of the marginal log-likelihood by al
     V = f H^-1 (sum_c g_c g_c') H^-1        f = 1 (CR0), G / (G - 1) (CR1)
 
 of which the block of beta is reported (White 1982, Econometrica 50; R's ``merDeriv`` with
-``sandwich``). A cluster must hold whole levels of the grouping factor, because the likelihood of a
-level does not split.
+``sandwich``). A cluster must hold whole levels of every grouping factor, because the likelihood of
+a level does not split: factors may be nested, and crossed ones have no clusters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.errors import DataError, NotSupportedError
+from mlpool.errors import NotSupportedError
 from mlpool.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -31,19 +31,15 @@ def glmm_robust_vcov(model: Any, choice: VcovChoice) -> FloatArray:
     Raises
     ------
     NotSupportedError
-        Without clusters, for several ways of clustering, other types than CR0 and CR1, models with
-        several grouping factors, or nAGQ = 0.
-    DataError
-        If a level of the grouping factor lies in several clusters.
+        For several ways of clustering, other types than CR0 and CR1, crossed factors, or nAGQ = 0.
     """
     _check_supported(model, choice)
     codes, n_clusters = choice.clusters[0], choice.n_clusters[0]
-    random = model.design.random[0]
-    cluster_of = _cluster_of_levels(random.codes, len(random.levels), codes, random.group)
+    cluster_of = [_cluster_of_levels(r.codes, len(r.levels), codes) for r in model.design.random]
     inference = model.fit.inference()
-    scores = model.fit.scores()
-    total = np.zeros((n_clusters, scores.shape[1]))
-    np.add.at(total, cluster_of, scores)
+    total = np.zeros((n_clusters, len(inference.hessian)))
+    for scores in model.fit.scores():
+        np.add.at(total, cluster_of[scores.term], scores.values)
     half = inference.hessian / 2.0
     free = np.flatnonzero(np.any(half != 0.0, axis=0))
     inverse = np.zeros_like(half)
@@ -56,32 +52,18 @@ def glmm_robust_vcov(model: Any, choice: VcovChoice) -> FloatArray:
 
 
 def _check_supported(model: Any, choice: VcovChoice) -> None:
-    if not choice.clusters:
-        raise NotSupportedError(
-            f"vcov={choice.label!r} needs cluster= for a mixed model: rows of a group are not "
-            "independent. cluster= may be the grouping factor itself."
-        )
     if len(choice.clusters) > 1:
         raise NotSupportedError("glmer has cluster-robust standard errors for one cluster= only.")
     if choice.kind not in _FACTORS:
         raise NotSupportedError(
             f"vcov={choice.label!r} is not available for glmer; use 'CR0' or 'CR1'."
         )
-    if len({r.group for r in model.design.random}) > 1:
-        raise NotSupportedError(
-            "Cluster-robust standard errors of glmer need one grouping factor; with several the "
-            "likelihood does not split into clusters."
-        )
     if model.nAGQ == 0:
         raise NotSupportedError("Cluster-robust standard errors need nAGQ=1 or more.")
 
 
-def _cluster_of_levels(levels: IntArray, n_levels: int, codes: IntArray, group: str) -> IntArray:
-    found = np.full(n_levels, -1, dtype=np.int64)
+def _cluster_of_levels(levels: IntArray, n_levels: int, codes: IntArray) -> IntArray:
+    """Return the cluster that holds each level; that none is cut has been checked before."""
+    found = np.zeros(n_levels, dtype=np.int64)
     found[levels] = codes
-    if np.any(found[levels] != codes):
-        raise DataError(
-            f"A level of {group!r} lies in several clusters; cluster= must be {group!r} itself or "
-            "groups of its levels."
-        )
     return found

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.errors import OptionError, check_option
+from mlpool.errors import NotSupportedError, OptionError, check_option
+from mlpool.families import COUNTS
+from mlpool.inference.quantile_residuals import quantile_residuals
+from mlpool.inference.simulation import generator
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
 
-TYPES = ("response", "pearson", "deviance", "working")
+TYPES = ("response", "pearson", "deviance", "working", "quantile")
 
 
-def residuals_of(m: FittedModel, kind: str | None = None, scaled: bool = False) -> FloatArray:
+def residuals_of(
+    m: FittedModel, kind: str | None = None, scaled: bool = False, seed: Any = None
+) -> FloatArray:
     """Return residuals of shape (n,).
 
     Parameters
     ----------
     m : FittedModel
-    kind : {"response", "pearson", "deviance", "working"}, optional
+    kind : {"response", "pearson", "deviance", "working", "quantile"}, optional
         Default as R's: ``"deviance"`` for glm (and glmer), ``"response"`` for lm and lmer.
 
         response
@@ -32,18 +37,35 @@ def residuals_of(m: FittedModel, kind: str | None = None, scaled: bool = False) 
             ``sign(y - mu) sqrt(w d(y, mu))``; of linear models as pearson.
         working
             ``(y - mu) d eta / d mu``; of linear models y - mu.
+        quantile
+            Randomised quantile residuals, standard normal when the model is true: ``Phi^-1(F(y))``
+            at the fitted means, placed at random within the steps of F for counts and successes.
     scaled : bool
         Divide by the residual standard deviation (lme4's ``scaled``).
+    seed : int or Generator, optional
+        Of quantile residuals.
+
+    Raises
+    ------
+    OptionError
+        For an unknown type, or a seed or scale where there is none.
+    NotSupportedError
+        For quantile residuals of counts with prior weights, which have no distribution.
 
     References
     ----------
-    McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., section 2.4.
+    McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., section 2.4; Dunn & Smyth (1996),
+    J. Comput. Graph. Stat. 5, 236-244.
     """
     if not isinstance(scaled, bool):
         raise OptionError(f"scaled must be True or False; got {scaled!r}.")
     default = "response" if m.family is None else "deviance"
     kind = check_option(default if kind is None else kind, TYPES, argument="type")
     y, mu = m.design.y, m.fitted.to_numpy()
+    if kind == "quantile":
+        return _quantile(m, y, mu, scaled, seed)
+    if seed is not None:
+        raise OptionError("seed= is for type='quantile'; other residuals are not random.")
     raw = y - mu
     if kind != "response":
         raw = _transformed(m, kind, raw, mu)
@@ -60,3 +82,17 @@ def _transformed(m: FittedModel, kind: str, raw: FloatArray, mu: FloatArray) -> 
         return np.asarray(raw * np.sqrt(prior / m.family.variance(mu)))
     units = np.maximum(prior * m.family.unit_deviance(m.design.y, mu), 0.0)
     return np.asarray(np.sign(raw) * np.sqrt(units))
+
+
+def _quantile(m: FittedModel, y: FloatArray, mu: FloatArray, scaled: bool, seed: Any) -> FloatArray:
+    if scaled:
+        raise OptionError("Quantile residuals have a scale of one already; leave scaled= out.")
+    prior = m.prior_weights
+    if m.family is not None and m.family.name in COUNTS and np.any(prior != 1.0):
+        raise NotSupportedError(
+            "A Poisson or negative binomial response with prior weights has no distribution and "
+            "so no quantile residuals; take type='pearson'."
+        )
+    has_scale = m.family is None or m.family.has_dispersion
+    phi = float(m.sigma**2) if has_scale else 1.0
+    return quantile_residuals(m.family, y, mu, phi, prior, generator(seed))

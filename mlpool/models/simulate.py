@@ -10,6 +10,7 @@ import pandas as pd
 from mlpool.engine.theta import Template
 from mlpool.errors import NotSupportedError, OptionError
 from mlpool.inference.simulation import ResponseModel
+from mlpool.inference.simulation import generator as generator
 from mlpool.models.data import as_lmm_data
 from mlpool.models.extract import require_kind
 from mlpool.models.predict import linear_predictor, wants_random
@@ -107,22 +108,6 @@ def as_user_response(m: Any, y: FloatArray) -> Any:
         labels = np.array(design.response_levels, dtype=object)[y.astype(np.intp)]
         return pd.Categorical(labels.tolist(), categories=list(design.response_levels))
     return y
-
-
-def generator(seed: Any) -> np.random.Generator:
-    """Return a random generator.
-
-    Raises
-    ------
-    OptionError
-        If `seed` is none of what NumPy takes.
-    """
-    try:
-        return np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise OptionError(
-            f"seed must be a whole number such as 1, or None; got {seed!r}."
-        ) from None
 
 
 def whole_number(value: Any, argument: str, *, least: int) -> int:

@@ -162,30 +162,40 @@ def design_moments(m: Any) -> DesignMoments:
 def distribution_variance(m: Any) -> float:
     """Return the residual variance, or the one that the distribution implies on the link scale.
 
-    Binomial: the latent error's. Poisson with log link: ``log(1 + 1 / mu)``, mu from the model
-    without predictors. Gamma with log link: ``log(1 + dispersion)``.
+    Binomial: the latent error's. Others, with lambda the mean of the model without predictors and
+    V its variance there: ``log(1 + V / lambda^2)`` with a log link (the lognormal approximation),
+    else ``V g'(lambda)^2`` (the delta method).
 
     Raises
     ------
     NotSupportedError
-        For other families and links.
+        For binomial models with a log link, which have no latent error.
+
+    References
+    ----------
+    Nakagawa, Johnson & Schielzeth (2017), J. R. Soc. Interface 14, 20170213, table 1 and eq. 6.
     """
     family = m.family
     if family is None or (family.name == "gaussian" and family.link == "identity"):
         return float(m.sigma**2)
-    if family.name == "binomial" and family.link in _BINOMIAL_LINKS:
-        return _BINOMIAL_LINKS[family.link]
-    if family.name == "poisson" and family.link == "log":
-        return float(np.log1p(np.exp(-null_record(m).beta[0])))
-    if family.name == "poisson" and family.link == "sqrt":
-        return 0.25
+    if family.name == "binomial":
+        if family.link in _BINOMIAL_LINKS:
+            return _BINOMIAL_LINKS[family.link]
+        raise NotSupportedError(
+            f"the variance of the family {family} on its link scale is not known; ICC and R2 of "
+            "binomial mixed models are there for the links logit, probit and cloglog."
+        )
     if family.name == "Gamma" and family.link == "log":
         return float(np.log1p(m.sigma**2))
-    raise NotSupportedError(
-        f"the variance of the family {family} on its link scale is not known; ICC and R2 of mixed "
-        "models are there for binomial (logit, probit, cloglog), poisson (log, sqrt) and Gamma "
-        "(log) models."
-    )
+    if family.name == "poisson" and family.link == "sqrt":
+        return 0.25
+    eta = null_record(m).beta[:1]
+    mean = float(family.inverse(eta)[0])
+    phi = float(m.sigma**2) if family.has_dispersion else 1.0
+    variance = phi * float(family.variance(np.array([mean]))[0])
+    if family.link == "log":
+        return float(np.log1p(variance / mean**2))
+    return variance / float(family.derivative(eta)[0]) ** 2
 
 
 def null_design(m: Any) -> Design:

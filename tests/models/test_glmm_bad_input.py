@@ -159,8 +159,20 @@ def test_cluster_robust_refusals():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mlpool.SingularFitWarning)
         two = mlpool.glmer("c ~ x + (1 | g) + (1 | k3)", DATA, family="poisson")
-    with pytest.raises(mlpool.NotSupportedError, match=r"one grouping factor|several clusters"):
+        within = DATA.assign(
+            a=GROUP // 4 * 10 + np.arange(N) % 3,
+            b=GROUP // 4 * 10 + np.arange(N) % 2,
+            c4=GROUP // 4,
+        )
+        inside = mlpool.glmer("c ~ x + (1 | a) + (1 | b)", within, family="poisson")
+    with pytest.raises(mlpool.NotSupportedError, match="'k3' lie in several clusters"):
         two.vcov("CR1", cluster="g")
+    with pytest.raises(mlpool.NotSupportedError, match="these are crossed"):
+        inside.vcov("CR1", cluster="c4")
+    with pytest.raises(mlpool.NotSupportedError, match="one cluster= only"):
+        m.vcov("HC1", cluster=["g", "k3"])
+    with pytest.raises(mlpool.NotSupportedError, match="takes rows as independent"):
+        m.vcov("HC1")
     rough = mlpool.glmer("y ~ x + (1 | g)", DATA, family="binomial", nAGQ=0)
     with pytest.raises(mlpool.NotSupportedError, match="nAGQ=1 or more"):
         rough.vcov("CR1", cluster="g")

@@ -132,8 +132,18 @@ class Effects:
         w : ndarray of shape (n,)
         factors : tuple of ndarray (q, q)
             Lambda of every factor, in the order of elimination.
+
+        Raises
+        ------
+        LinAlgError
+            If the result is not positive definite: observed weights may be negative away from the
+            modes, and a predictor far out may leave no digits.
         """
-        return Elimination(self._blocks(w), factors)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            found = Elimination(self._blocks(w), factors)
+        if not np.isfinite(found.logdet):
+            raise np.linalg.LinAlgError("the curvature is not positive definite")
+        return found
 
     def _blocks(self, w: FloatArray) -> Blocks:
         levels = [self._level(i, w) for i in range(self.n_chain)]

@@ -14,15 +14,15 @@ from scipy.linalg import solve_triangular
 
 from mlpool.engine.findings import diagnose
 from mlpool.engine.glmm.curvature import difference_hessian, scoring
-from mlpool.engine.glmm.laplace import Laplace, State, conditional_vcov
+from mlpool.engine.glmm.laplace import Laplace, Slopes, State, conditional_vcov
 from mlpool.engine.glmm.modes import find_modes
 from mlpool.engine.glmm.problem import Problem, check_finite
 from mlpool.engine.glmm.quadrature import Quadrature
 from mlpool.engine.glmm.search import Found, minimise
-from mlpool.engine.glmm.types import GlmmData, GlmmFit, Inference
+from mlpool.engine.glmm.types import GlmmData, GlmmFit, Inference, LevelScores
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, Optimum
-from mlpool.errors import FitError
+from mlpool.errors import FitError, NotSupportedError
 from mlpool.typing import BoolArray, FloatArray
 
 SNAP = 1e-3
@@ -125,6 +125,9 @@ def _first_gamma(problem: Problem) -> FloatArray:
         mu = np.maximum(y, 0.1) * 0.9 + 0.1 * max(float(y.mean()), 0.1)
     else:
         mu = y
+    if name == "gaussian" and rows.family.link == "log":
+        # Responses of zero or less have no logarithm; their means may well be positive.
+        mu = np.maximum(mu, 0.1 * max(float(np.abs(y).mean()), 1e-300))
     eta = rows.family.link_of(mu)
     if problem.offset is not None:
         eta = eta - problem.offset
@@ -313,20 +316,40 @@ class SecondDerivatives:
         vcov = _to_beta(problem, V[k : k + p, k : k + p])
         return Inference(hessian=H_beta, vcov=vcov, is_positive=True)
 
-    def scores(self) -> FloatArray:
-        """Return each level's derivatives of the log-likelihood by (theta, beta, log phi)."""
+    def scores(self) -> tuple[LevelScores, ...]:
+        """Return each level's derivatives of the log-likelihood by (theta, beta, log phi).
+
+        The rows' part stands with the finest factor of the nested chain, theta's with each factor.
+
+        Raises
+        ------
+        NotSupportedError
+            For crossed factors, whose derivatives are not kept by level.
+        """
         problem = self.objective.problem
-        state = self.objective.state(self.x)
-        slopes = self.objective.slopes(state)
-        part = problem.effects.parts[0]
-        k, p = problem.k, problem.p
-        out = np.empty((part.n_levels, len(self.x)))
-        where, row, col = problem.entries(problem.effects.order[0])
-        out[:, where] = slopes.random[0][row, col].T
-        out[:, :k] /= problem.scale
-        for c in range(p):
-            out[:, k + c] = part.level_sums(problem.XT[c] * slopes.fixed)
-        out[:, k : k + p] = out[:, k : k + p] @ problem.R
+        if problem.effects.places:
+            raise NotSupportedError(
+                "Cluster-robust standard errors of glmer need one grouping factor or nested ones; "
+                "these are crossed."
+            )
+        slopes = self.objective.slopes(self.objective.state(self.x))
+        out = []
+        for i, (f, part) in enumerate(
+            zip(problem.effects.order, problem.effects.parts, strict=True)
+        ):
+            values = np.zeros((part.n_levels, len(self.x)))
+            where, row, col = problem.entries(f)
+            values[:, where] = slopes.random[i][row, col].T / problem.scale[where]
+            if i == 0:
+                self._add_rows(values, slopes)
+            out.append(LevelScores(term=problem.effects.factors[f].terms[0], values=-0.5 * values))
+        return tuple(out)
+
+    def _add_rows(self, values: FloatArray, slopes: Slopes) -> None:
+        problem = self.objective.problem
+        part, k, p = problem.effects.parts[0], problem.k, problem.p
+        by_gamma = [part.level_sums(column * slopes.fixed) for column in problem.XT]
+        if p:
+            values[:, k : k + p] = np.column_stack(by_gamma) @ problem.R
         if slopes.shape is not None:
-            out[:, -1] = part.level_sums(slopes.shape)
-        return -0.5 * out
+            values[:, -1] = part.level_sums(slopes.shape)

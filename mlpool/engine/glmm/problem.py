@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from mlpool.engine.cholesky import Reduced
+from mlpool.engine.crosssums import GroupingFactor
 from mlpool.engine.glmm.compress import compress
 from mlpool.engine.glmm.effects import Effects
 from mlpool.engine.glmm.factors import chain_order
@@ -18,6 +19,8 @@ from mlpool.engine.theta import Template
 from mlpool.engine.types import ArrayRows, Control, ReTerm
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray, IntArray
+
+Places = tuple[IntArray, IntArray, IntArray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,8 @@ class Problem:
         with a parameter of their own.
     n : int
         Rows before identical ones were added up.
+    places : tuple of (ndarray, ndarray, ndarray)
+        Of every factor: where its entries stand in theta, and their rows and columns in its Lambda.
     """
 
     rows: RowModel
@@ -62,6 +67,7 @@ class Problem:
     constant: float
     saturated: float
     n: int
+    places: tuple[Places, ...]
 
     @classmethod
     def of(cls, data: GlmmData, control: Control, kept: IntArray | None = None) -> Problem:
@@ -100,6 +106,7 @@ class Problem:
             constant=constant,
             saturated=saturated_likelihood,
             n=data.n,
+            places=tuple(_places(template, factor) for factor in effects.factors),
         )
 
     @property
@@ -130,18 +137,9 @@ class Problem:
 
     # --- theta ------------------------------------------------------------------------------
 
-    def entries(self, f: int) -> tuple[IntArray, IntArray, IntArray]:
+    def entries(self, f: int) -> Places:
         """Where a factor's entries stand in theta, and their rows and columns in its Lambda."""
-        term, row, col = self.template.index
-        where, rows, cols, first = [], [], [], 0
-        factor = self.effects.factors[f]
-        for own, size in zip(factor.terms, factor.sizes, strict=True):
-            at = np.flatnonzero(term == own)
-            where.append(at)
-            rows.append(row[at] + first)
-            cols.append(col[at] + first)
-            first += size
-        return np.concatenate(where), np.concatenate(rows), np.concatenate(cols)
+        return self.places[f]
 
     def factors(self, theta: FloatArray) -> tuple[FloatArray, ...]:
         """Lambda (q, q) of every factor in the order of elimination."""
@@ -194,6 +192,18 @@ class Problem:
             f"linear predictor runs from {low:.4g} to {high:.4g}: a predictor or the offset may be "
             "on a huge scale, or the link may not keep means inside the family's range."
         )
+
+
+def _places(template: Template, factor: GroupingFactor) -> Places:
+    term, row, col = template.index
+    where, rows, cols, first = [], [], [], 0
+    for own, size in zip(factor.terms, factor.sizes, strict=True):
+        at = np.flatnonzero(term == own)
+        where.append(at)
+        rows.append(row[at] + first)
+        cols.append(col[at] + first)
+        first += size
+    return np.concatenate(where), np.concatenate(rows), np.concatenate(cols)
 
 
 def _scaled(term: ReTerm) -> tuple[ReTerm, FloatArray]:

@@ -64,6 +64,22 @@ class Inference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LevelScores:
+    """Derivatives of the log-likelihood by the levels of one factor.
+
+    Attributes
+    ----------
+    term : int
+        A term of the factor, in lme4's order.
+    values : ndarray of shape (n_levels, k + p + d)
+        By (theta, beta, log dispersion).
+    """
+
+    term: int
+    values: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GlmmFit:
     """A fitted generalised linear mixed model.
 
@@ -77,8 +93,8 @@ class GlmmFit:
     inference : callable
         Makes the second derivatives when they are first asked for; picklable.
     scores : callable
-        Makes the derivatives of each level's part of the log-likelihood, (levels, k + p + d), for
-        models of one grouping factor.
+        Makes the derivatives of each level's part of the log-likelihood, for models whose factors
+        are nested.
     theta : ndarray of shape (k,)
         In lme4's order.
     dispersion : float
@@ -111,7 +127,7 @@ class GlmmFit:
     kept: IntArray
     vcov_conditional: FloatArray
     inference: Callable[[], Inference]
-    scores: Callable[[], FloatArray]
+    scores: Callable[[], tuple[LevelScores, ...]]
     theta: FloatArray
     dispersion: float
     deviance: float

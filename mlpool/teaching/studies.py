@@ -23,8 +23,8 @@ from mlpool.errors import (
     check_option,
     nearest_names,
 )
-from mlpool.models import fit
 from mlpool.models.contrasts import contrast_inference
+from mlpool.models.fit import fit
 from mlpool.results import ResultFrame
 from mlpool.teaching.clusters import simulate_clusters
 from mlpool.teaching.layout import StudyLayout

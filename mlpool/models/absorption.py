@@ -131,7 +131,7 @@ def _are_same(first: tuple[Part, ...], second: tuple[Part, ...]) -> bool:
     for a, b in zip(first, second, strict=True):
         if isinstance(a, FactorPart):
             same = isinstance(b, FactorPart) and a.codes is b.codes and a.coding is b.coding
-            same = same or (_is_factor(b, a) and a.coding == b.coding)  # type: ignore[union-attr]
+            same = same or (isinstance(b, FactorPart) and _is_factor(b, a) and _same_coding(a, b))
         else:
             same = isinstance(b, NumberPart) and all(
                 x is y for x, y in zip(a.arrays, b.arrays, strict=True)
@@ -139,6 +139,13 @@ def _are_same(first: tuple[Part, ...], second: tuple[Part, ...]) -> bool:
         if not same:
             return False
     return True
+
+
+def _same_coding(a: FactorPart, b: FactorPart) -> bool:
+    """Whether two codings have the same columns; contrast matrices are compared by value."""
+    if isinstance(a.coding, Dummies) or isinstance(b.coding, Dummies):
+        return a.coding == b.coding
+    return np.array_equal(a.coding.matrix, b.coding.matrix)
 
 
 def _make_plan(X: DesignMatrix, main: int, factor: FactorPart, crossings: list[_Crossing]) -> Plan:

@@ -151,8 +151,10 @@ def plot_grouplevel(
     labels = dict(zip(frame["Row"].astype(str), frame["Level"].astype(str), strict=True))
     plot = plot + g.scale_x_discrete(labels=lambda rows: [labels.get(str(r), "") for r in rows])
     plot = plot + g.coord_flip() + g.labs(x="Level", y="Coefficient") + theme_mlpool()
-    if several_groups:
-        plot = plot + g.facet_wrap("Group", scales="free")
+    panels = (["Group"] if several_groups else []) + (["Parameter"] if colour else [])
+    if panels:
+        plot = plot + g.facet_wrap(panels, scales="free" if several_groups else "free_x")
+        plot = plot + g.theme(legend_position="none")
     if colour:
         plot = plot + g.scale_color_manual(values=colours(min(len(parameters), 8)))
     if thin:

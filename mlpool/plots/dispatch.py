@@ -10,6 +10,7 @@ from mlpool.models.fitted import FittedModel
 from mlpool.parameters.layout import ParametersLayout
 from mlpool.plots.checks import ModelChecks, check_model
 from mlpool.plots.coefficients import plot_comparison, plot_grouplevel, plot_parameters
+from mlpool.plots.contrasts import plot_contrasts
 from mlpool.plots.performance import plot_performance, plot_reliability
 from mlpool.plots.pooling import plot_pooling
 from mlpool.plots.predictions import VALUES, plot_grid
@@ -102,6 +103,8 @@ def _find_table(x: ResultFrame) -> Callable[..., Any] | None:
         return _BY_KIND[kind]
     if "models" in x.metadata and "Parameter" in x:
         return plot_comparison
+    if kind == "estimate_contrasts":
+        return plot_contrasts
     if {"Group", "Level", "Coefficient"} <= set(x.columns):
         return plot_grouplevel
     if isinstance(x.layout, ParametersLayout):

@@ -17,18 +17,29 @@ from mlpool.errors import NotSupportedError, OptionError
 from mlpool.plots.grammar import (
     LINE_COLOUR,
     MAX_COLOURS,
+    MAX_LABELS,
     colours,
     geom_options,
     grammar,
     ordered,
     theme_mlpool,
 )
+from mlpool.plots.slopes import caterpillar, significance_layers
 
 FEW = 8
 """Numeric variables with fewer distinct values are drawn as labels."""
 
 VALUES = ("Predicted", "Mean", "Probability", "Proportion", "Rate", "Slope", "Difference")
 """Names that the estimate's column may have."""
+
+
+RELATIONS = (
+    "estimate_relation",
+    "estimate_expectation",
+    "estimate_link",
+    "estimate_prediction",
+    "estimate_slopes",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +95,9 @@ def read_grid(result: Any) -> GridPlot:
             "This table has one number and nothing to draw it over; estimate it with by=."
         )
     numeric = pd.api.types.is_numeric_dtype(frame[focal[0]])
-    is_line = numeric and frame[focal[0]].nunique() >= FEW
+    # a relation is a line however few its points; means of few values are dots
+    enough = 2 if str(result.metadata.get("kind")) in RELATIONS else FEW
+    is_line = numeric and frame[focal[0]].nunique() >= enough
     for name in focal[0 if not is_line else 1 :]:
         frame[name] = _discrete(frame[name])
     others = list(focal[1:])
@@ -134,12 +147,16 @@ def plot_grid(
     grid = read_grid(result)
     fixed_colour = _own_colour(line) or _own_colour(pointrange)
     mapped = grid.colour if _is_mapped(grid, fixed_colour) else None
+    if not grid.is_line and len(grid.focal) == 1 and len(grid.data) > MAX_LABELS:
+        return caterpillar(result, grid, line=line, point=pointrange)
     plot = g.ggplot(grid.data, g.aes(x=grid.x, y=grid.value, group="Series"))
     if show_data:
         plot = plot + _data_layer(result, grid, mapped, point)
     if grid.value == "Slope":
         plot = plot + g.geom_hline(yintercept=0.0, linetype="dashed", color="grey")
     draw = _line_layers if grid.is_line else _dot_layers
+    if grid.value == "Slope" and grid.is_line and len(grid.focal) == 1 and ribbon != "none":
+        draw = significance_layers
     for layer in draw(grid, mapped, line, ribbon, pointrange, join_dots):
         plot = plot + layer
     for part in _scales_and_panels(grid, mapped):
@@ -261,7 +278,14 @@ def percent_labels(values: Sequence[float]) -> list[str]:
 def _labels(result: Any, grid: GridPlot) -> Any:
     g = grammar()
     response = str(result.metadata.get("response", ""))
-    what = {"Predicted": "Predicted value", "Slope": "Slope"}.get(grid.value, "Mean")
+    if grid.value == "Slope":
+        trend = str(result.metadata.get("trend", ""))
+        return g.labs(
+            x=grid.x,
+            y=f"Slope of {response} on {trend}" if trend else "Slope",
+            **({"color": grid.colour, "fill": grid.colour} if grid.colour else {}),
+        )
+    what = {"Predicted": "Predicted value"}.get(grid.value, "Mean")
     if grid.value in ("Probability", "Proportion"):
         what = "Probability"
     labels = {"x": grid.x, "y": f"{what} of {response}" if response else what}

@@ -176,3 +176,12 @@ def test_a_hundred_thousand_levels() -> None:
         m.vcov()
     with pytest.raises(NotSupportedError, match="model matrix of 300000 rows"):
         m.vcov("vcovCL", "g")
+
+
+def test_an_ordered_factor_crossed_with_a_factor_is_fitted():
+    """Contrast matrices are compared by value when absorption looks for a factor's own slopes."""
+    cake = mlpool.load_data("cake")
+    assert cake["temperature"].cat.ordered
+    m = mlpool.lm("angle ~ recipe * temperature", cake)
+    cells = cake.groupby(["recipe", "temperature"], observed=True)["angle"].transform("mean")
+    np.testing.assert_allclose(m.fitted, cells, rtol=1e-10)

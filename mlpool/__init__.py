@@ -42,7 +42,14 @@ if TYPE_CHECKING:
         check_singularity,
         check_zeroinflation,
     )
-    from mlpool.comparisons import anova, linear_hypothesis, p_adjust
+    from mlpool.comparisons import (
+        anova,
+        drop1,
+        linear_hypothesis,
+        p_adjust,
+        ranova,
+        test_likelihoodratio,
+    )
     from mlpool.engine.types import Control
     from mlpool.estimates import (
         emmeans,
@@ -170,6 +177,9 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "wild_bootstrap",
     # compare terms, models, hypotheses
     "anova",
+    "test_likelihoodratio",
+    "ranova",
+    "drop1",
     "linear_hypothesis",
     "p_adjust",
     # how good a model is
@@ -262,7 +272,14 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
 ]
 
 _HOME = {
-    "mlpool.comparisons": ("anova", "linear_hypothesis", "p_adjust"),
+    "mlpool.comparisons": (
+        "anova",
+        "drop1",
+        "linear_hypothesis",
+        "p_adjust",
+        "ranova",
+        "test_likelihoodratio",
+    ),
     "mlpool.checks": (
         "check_autocorrelation",
         "check_collinearity",

@@ -20,7 +20,7 @@ NAMES = {
     "plot check_model plot_shrinkage plot_icc theme_mlpool",
     "compare_pooling PoolingComparison",
     "coef_test wald_test wild_bootstrap",
-    "anova linear_hypothesis p_adjust",
+    "anova test_likelihoodratio ranova drop1 linear_hypothesis p_adjust",
     "check_singularity check_convergence check_heteroscedasticity check_normality check_outliers",
     "check_collinearity check_autocorrelation check_overdispersion check_zeroinflation",
     "check_heterogeneity_bias report",

@@ -4,7 +4,17 @@ May import everything up to summaries and parameters. Start reading in ``anova.p
 """
 
 from mlpool.comparisons.anova import anova
+from mlpool.comparisons.drop1 import drop1
+from mlpool.comparisons.likelihood_ratio import test_likelihoodratio
 from mlpool.comparisons.linear_hypothesis import linear_hypothesis
 from mlpool.comparisons.p_adjust import p_adjust
+from mlpool.comparisons.ranova import ranova
 
-__all__ = ["anova", "linear_hypothesis", "p_adjust"]
+__all__ = [
+    "anova",
+    "drop1",
+    "linear_hypothesis",
+    "p_adjust",
+    "ranova",
+    "test_likelihoodratio",
+]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mlpool.comparisons.arguments import backend_of, check_model
+from mlpool.comparisons.arguments import backend_of, check_model, check_same_data, name_models
 from mlpool.comparisons.deviance_table import check_f, deviance_table
 from mlpool.comparisons.layout import DIGITS
+from mlpool.comparisons.models_table import (
+    deviances_table,
+    least_squares_table,
+    likelihood_table,
+)
 from mlpool.comparisons.terms_table import (
     ROMAN,
     Table,
@@ -17,6 +23,8 @@ from mlpool.comparisons.terms_table import (
     wald_chisq_table,
 )
 from mlpool.errors import OptionError, check_option, nearest_names
+from mlpool.models.fit import as_bool
+from mlpool.models.fitted import FittedModel
 from mlpool.models.joint import joint_inference
 from mlpool.results import ResultFrame
 
@@ -34,20 +42,26 @@ _DDF = {
 
 
 def anova(
-    model: Any,
-    *,
+    *models: Any,
     type: str | int | None = None,
     ddf: str | None = None,
     test: str | None = None,
     vcov: Any = None,
     cluster: Any = None,
     vcov_args: Any = None,
+    refit: bool = True,
+    boundary: bool = False,
+    names: Iterable[str] | None = None,
+    **named_models: Any,
 ) -> ResultFrame:
-    """Test each term of the fixed part of a model.
+    """Test each term of the fixed part of one model, or several models against each other.
 
     Parameters
     ----------
-    model : FittedModel
+    *models : FittedModel or dict
+        One model, or several of the same data: lm (F tests) and glm (analysis of deviance) in the
+        order given, models with random effects by their number of parameters (likelihood-ratio
+        tests, as lme4), also beside an lm or glm.
     type : {"I", "II", "III", 1, 2, 3}, optional
         I: each term beyond those before it; II: beyond all that do not contain it; III: as if no
         other term were about it. Default as in R: I for lm and glm, III for lmer (lmerTest), II for
@@ -62,17 +76,31 @@ def anova(
         models ``"Chisq"`` leaves denominator df out.
     vcov, cluster, vcov_args
         As in :func:`mlpool.model_parameters`; a glm is then tested by Wald tests.
+    refit : bool
+        Compare REML fits by ML (lme4's default); False compares their REML likelihoods, which needs
+        the same fixed effects.
+    boundary : bool
+        Print p-values by the chi-square mixtures that hold for variance components beside the naive
+        ones; column ``p_boundary`` has them in any case.
+    names : list of str, optional
+        Names of the models.
+    **named_models : FittedModel
+        ``anova(null=m0, ses=m1)``.
 
     Returns
     -------
     ResultFrame
-        Parameter, df and, as far as the kind of table has them, Sum_Squares, Mean_Square, df_error,
-        F, Chi2, Deviance, p.
+        One model: Parameter, df and, as far as the kind of table has them, Sum_Squares,
+        Mean_Square, df_error, F, Chi2, Deviance, p. Several: Name, then npar, AIC, BIC, logLik,
+        deviance, Chi2, df, p, p_boundary; or df_residual, RSS or Deviance_residual, df, F, p.
 
     Raises
     ------
     OptionError
-        For unknown options, or ones that exclude each other.
+        For unknown options, ones that exclude each other, or REML likelihoods of models with
+        different fixed effects.
+    DataError
+        If several models are not of the same rows, response, weights and family.
     NotSupportedError
         If type III of a mixed model would need too many cells.
 
@@ -87,20 +115,57 @@ def anova(
     1         temp   1  94.16
     2  recipe:temp   2   0.04
     """
-    m = check_model(model, "anova()")
-    table = _one_model(m, _read_type(m, type), ddf, test, (vcov, cluster, vcov_args))
+    for name, m in named_models.items():
+        if not isinstance(m, FittedModel):
+            known = ("type", "ddf", "test", "vcov", "cluster", "vcov_args", "refit", "boundary")
+            raise OptionError(
+                f"anova() has no argument {name!r}, and {m!r} is no fitted model."
+                + nearest_names(name, known)
+            )
+    robust = (vcov, cluster, vcov_args)
+    is_one = len(models) + len(named_models) == 1
+    if is_one and not (models and isinstance(models[0], Mapping)):
+        m = check_model([*models, *named_models.values()][0], "anova()")
+        number = _read_type(m, type)
+        table, extra = _one_model(m, number, ddf, test, robust), {"type": ROMAN[number]}
+    else:
+        if type is not None or ddf is not None or any(v is not None for v in robust):
+            raise OptionError(
+                "type=, ddf=, vcov= and cluster= are for the terms of one model; for a robust test "
+                "between models use linear_hypothesis(larger, ...)."
+            )
+        chosen = name_models(models, names, named_models, "anova()")
+        check_same_data(chosen, "anova()")
+        m = next(iter(chosen.values()))
+        table = _several_models(
+            chosen, test, as_bool(refit, "refit"), as_bool(boundary, "boundary")
+        )
+        extra = {"models": ", ".join(chosen)}
     return ResultFrame(
         data=table.data,
         layout=table.layout,
         options=DIGITS,
-        metadata={
-            "kind": m.kind,
-            "type": ROMAN[_read_type(m, type)],
-            "method": table.method,
-            "vcov": table.covariance,
-        },
+        metadata={"kind": m.kind, "method": table.method, "vcov": table.covariance, **extra},
         backend=backend_of(m),
     )
+
+
+def _several_models(
+    models: dict[str, FittedModel], test: str | None, refit: bool, boundary: bool
+) -> Table:
+    if test is not None:
+        check_option(test, ("F", "Chisq"), argument="test")
+    kinds = {m.kind for m in models.values()}
+    if kinds == {"lm"} and test != "Chisq":
+        return least_squares_table(models)
+    if kinds == {"glm"}:
+        first: Any = next(iter(models.values()))
+        if test == "F":
+            check_f(first)
+        return deviances_table(models, test or ("F" if first.family.has_dispersion else "Chisq"))
+    if test == "F":
+        raise OptionError("Models with random effects are compared by test='Chisq'.")
+    return likelihood_table(models, refit=refit, boundary=boundary)
 
 
 def _one_model(

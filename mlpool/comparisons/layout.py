@@ -29,7 +29,7 @@ class TestColumn:
     name, header : str
     role : {"number", "df", "test", "p"}
         ``"number"``: what is tiny beside the largest becomes zero; ``"df"``: as it is; ``"test"``:
-        rounded to four decimals; ``"p"``: with stars after it, if it is the last such column.
+        rounded to four decimals; ``"p"``: the first such column gives the stars.
     """
 
     __test__ = False  # pytest would take the name for a test class
@@ -105,7 +105,7 @@ class AnovaLayout:
             columns.append(Column(name=column.name, header=column.header, cells=padded))
         p_names = [c.name for c in shown if c.role == "p"]
         if p_names:
-            marks = star_cells(data[p_names[-1]].tolist())
+            marks = star_cells(data[p_names[0]].tolist())
             if marks:
                 columns.append(Column(name="stars", header="", cells=marks))
                 notes.append(Note(LEGEND))

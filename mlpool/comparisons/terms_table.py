@@ -6,6 +6,7 @@ likelihood-ratio tests (II, III); lmer: lmerTest; glmer: car's Wald tests.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,9 +107,23 @@ def lmer_table(model: Any, how: JointInference, type_: int) -> Table:
     """Return lmerTest's table: sums of squares belong to F and sigma, and df to `how`."""
     terms = terms_of(model)
     tests = [how.test(rows) for rows in hypotheses_of_terms(model, how, type_, terms)]
-    labels = [t.label for t in terms]
     if not how.is_f or how.covariance is not None:
-        return _wald_table(model, how, type_, labels, tests)
+        return _wald_table(model, how, type_, [t.label for t in terms], tests)
+    title = f"Type {ROMAN[type_]} Analysis of Variance Table with {METHOD_NAMES[how.method]}"
+    return _f_table(model, how, [t.label for t in terms], tests, title)
+
+
+def lmer_f_table(
+    model: Any, how: JointInference, terms: Sequence[TermColumns], title: str
+) -> Table:
+    """Return F tests of the terms' own columns."""
+    tests = [how.test(np.eye(len(how.beta))[t.columns]) for t in terms]
+    return _f_table(model, how, [t.label for t in terms], tests, title)
+
+
+def _f_table(
+    model: Any, how: JointInference, labels: list[str], tests: list[FTest], title: str
+) -> Table:
     sigma2 = model.sigma**2
     data = pd.DataFrame(
         {
@@ -129,7 +144,6 @@ def lmer_table(model: Any, how: JointInference, type_: int) -> Table:
         F_VALUE,
         P_F,
     )
-    title = f"Type {ROMAN[type_]} Analysis of Variance Table with {METHOD_NAMES[how.method]}"
     layout = AnovaLayout(title=title, labels="Parameter", columns=columns)
     return Table(data=data, layout=layout, method=how.method)
 

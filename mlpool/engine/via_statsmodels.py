@@ -145,6 +145,13 @@ def fit_glm(  # noqa: PLR0913 - one argument per symbol of the formula
     return _glm_record(result, y, Xk, kept, family, prior)
 
 
+def _loglik(result: Any, family: Family, prior: FloatArray) -> float:
+    """Return the log-likelihood; Gamma and inverse Gaussian at R's dispersion, deviance / n."""
+    if family.name in ("Gamma", "inverse.gaussian"):
+        return float(result.llf_scaled(scale=result.deviance / prior.sum()))
+    return float(result.llf)
+
+
 def _glm_record(  # noqa: PLR0913 - one argument per symbol of the formula
     result: Any, y: FloatArray, Xk: FloatArray, kept: Any, family: Family, prior: FloatArray
 ) -> OlsFit:
@@ -169,7 +176,7 @@ def _glm_record(  # noqa: PLR0913 - one argument per symbol of the formula
         vcov_unscaled=R_inv @ R_inv.T,
         sigma=float(np.sqrt(dispersion)),
         rss=float(result.deviance),
-        loglik=float(result.llf),
+        loglik=_loglik(result, family, prior),
         n=n,
         df_residual=df,
         fitted=mu,

@@ -146,7 +146,8 @@ def read_tokens(text: str, names: Sequence[str]) -> list[Token]:
     FormulaError
         For a name that no coefficient has, or a character that means nothing here.
     """
-    patterns = [(name, _pattern(name)) for name in sorted(names, key=len, reverse=True)]
+    spelled = {name.replace("`", ""): name for name in names} | {name: name for name in names}
+    patterns = [(spelled[s], _pattern(s)) for s in sorted(spelled, key=len, reverse=True)]
     tokens: list[Token] = []
     at = 0
     while at < len(text):
@@ -282,8 +283,6 @@ def _pattern(name: str) -> re.Pattern[str]:
 def _token_at(
     text: str, at: int, patterns: Iterable[tuple[str, re.Pattern[str]]], names: Sequence[str]
 ) -> Token:
-    if text[at] == "`":
-        return _quoted(text, at, names)
     number = _NUMBER.match(text, at)
     if number:
         return Token("number", number.group(), at, number.end() - 1)
@@ -291,6 +290,8 @@ def _token_at(
         match = pattern.match(text, at)
         if match:
             return Token("name", name, at, match.end() - 1)
+    if text[at] == "`":
+        return _quoted(text, at, names)
     if text[at] in _PUNCTUATION:
         return Token("operator", text[at], at, at)
     word = _WORD.match(text, at)
@@ -299,14 +300,15 @@ def _token_at(
 
 
 def _quoted(text: str, at: int, names: Sequence[str]) -> Token:
-    """Return a name in backquotes, or one whose parts are: ``ses:`my level```."""
+    """Return a name in backquotes."""
     end = text.find("`", at + 1)
     if end < 0:
         raise FormulaError("This backquote is not closed.", formula=text, start=at, end=at)
     name = text[at + 1 : end]
-    if name not in names:
-        raise _unknown(text, name, at, end, names)
-    return Token("name", name, at, end)
+    for spelling in (name, f"`{name}`"):
+        if spelling in names:
+            return Token("name", spelling, at, end)
+    raise _unknown(text, name, at, end, names)
 
 
 def _unknown(text: str, name: str, start: int, end: int, names: Sequence[str]) -> FormulaError:

@@ -54,6 +54,14 @@ def test_a_label_reads_back_to_the_same_hypothesis(text: str) -> None:
         assert again.rhs[0] == value
 
 
+def test_names_that_r_writes_in_backquotes() -> None:
+    names = ["(Intercept)", "`my var`", "fv", "`my var`:fv"]
+    for text in ("`my var`:fv = 1", "my var:fv = 1", "`my var` : fv - 1"):
+        assert read_hypotheses(text, names).labels == ("`my var`:fv = 1",)
+    for text in ("`my var`", "my var = 0", "`my var` = 0"):
+        assert read_hypotheses(text, names).labels == ("`my var` = 0",)
+
+
 MISTAKES = {
     "gendrF = 0": (mlpool.FormulaError, r"no coefficient 'gendrF'. Did you mean 'genderF'"),
     "gender = 0": (mlpool.FormulaError, r"'gender'. Did you mean 'genderF'"),

@@ -1,0 +1,151 @@
+"""Is one model a special case of another? What changes between them?
+
+Fixed effects: the columns of one span those of the other. Random effects: V is linear in variances
+and covariances, so the model with V_a is a case of the one with V_b if every matrix of its basis
+lies in the span of the other's, which a few dozen rows that share levels show.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mlpool.inference.boundary import add_mixtures
+from mlpool.typing import FloatArray, IntArray
+
+_BLOCK = 1 << 16
+_SPAN_TOL = 1e-6
+"""Share of a column's length outside a span that counts as rounding."""
+_MOST_COLUMNS = 2_000
+"""Columns up to which spans are compared by numbers; beyond, terms are compared by name."""
+_LEVELS, _ROWS_PER_LEVEL = 10, 10
+"""Levels of each factor, and rows of each level, in which variance structures are compared."""
+
+
+def is_nested(small: Any, big: Any) -> bool:
+    """Tell whether `small` is `big` with restrictions: in its fixed and in its random part."""
+    return fixed_is_within(small, big) and variance_is_within(small, big)
+
+
+def same_fixed(a: Any, b: Any) -> bool:
+    """Tell whether two models have the same fixed part, however it is written."""
+    return len(a.names) == len(b.names) and fixed_is_within(a, b)
+
+
+def fixed_is_within(small: Any, big: Any) -> bool:
+    """Tell whether the columns of `small` are combinations of those of `big`."""
+    if len(small.names) > len(big.names):
+        return False
+    if len(small.names) + len(big.names) > _MOST_COLUMNS:
+        return set(small.names) <= set(big.names)
+    p = len(big.names)
+    R = np.empty((0, p + len(small.names)))
+    for start in range(0, big.design.n, _BLOCK):
+        stop = min(start + _BLOCK, big.design.n)
+        parts = [m.design.X.rows(start, stop)[:, m.fit.kept] for m in (big, small)]
+        R = np.asarray(np.linalg.qr(np.vstack([R, np.hstack(parts)]), mode="r"))
+    outside = np.linalg.norm(R[p:, p:], axis=0)
+    return bool(np.all(outside <= _SPAN_TOL * np.linalg.norm(R[:, p:], axis=0)))
+
+
+def variance_is_within(small: Any, big: Any) -> bool:
+    """Tell whether every covariance matrix that `small` can have, `big` can have too."""
+    rows = _telling_rows([*small.design.random, *big.design.random], big.design.n)
+    targets = _variance_basis(small.design.random, rows)
+    if targets.shape[1] == 0:
+        return True
+    basis = np.column_stack([_variance_basis(big.design.random, rows), np.eye(len(rows)).ravel()])
+    solution = np.linalg.lstsq(basis, targets, rcond=None)[0]
+    outside = np.linalg.norm(targets - basis @ solution, axis=0)
+    return bool(np.all(outside <= _SPAN_TOL * np.linalg.norm(targets, axis=0)))
+
+
+def _telling_rows(random: list[Any], n: int) -> IntArray:
+    """Return rows of a few levels of each factor, several of each level where there are."""
+    chosen: set[int] = set()
+    for codes in {id(r.codes): np.asarray(r.codes) for r in random}.values():
+        order = np.argsort(codes, kind="stable")
+        starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+        step = max(1, len(starts) // _LEVELS)
+        for start in starts[::step][:_LEVELS]:
+            level = order[start : start + _ROWS_PER_LEVEL]
+            chosen.update(int(i) for i in level if codes[i] == codes[order[start]])
+    return np.array(sorted(chosen or range(min(n, _LEVELS))))
+
+
+def _variance_basis(random: Any, rows: IntArray) -> FloatArray:
+    """Return the matrices dV/dphi at `rows`, one column each (rows x rows, flattened)."""
+    columns = []
+    for r in random:
+        z = np.vstack([r.z.rows(int(i), int(i) + 1) for i in rows])
+        codes = np.asarray(r.codes)[rows]
+        same = codes[:, None] == codes[None, :]
+        for a in range(z.shape[1]):
+            for b in range(a + 1):
+                product = np.outer(z[:, a], z[:, b])
+                columns.append(((product + product.T) * same).ravel())
+    return np.column_stack(columns) if columns else np.empty((len(rows) ** 2, 0))
+
+
+# --- the null distribution ----------------------------------------------------------------------
+
+
+def null_mixture(small: Any, big: Any) -> dict[int, float] | None:
+    """Return the chi-square mixture of the likelihood ratio of nested models.
+
+    Fixed effects add their df; random effects as :mod:`mlpool.inference.boundary` says, several
+    new ones as independent. None where no closed form is known (a term of two or more random
+    effects from nothing).
+    """
+    mixture: dict[int, float] | None = {len(big.names) - len(small.names): 1.0}
+    before, after = list(small.design.random), list(big.design.random)
+    for term in list(after):
+        twin = next((t for t in before if _is_same(t, term)), None)
+        if twin is not None:
+            before.remove(twin)
+            after.remove(term)
+    for term in after:
+        own = [t for t in before if _same_levels(t, term)]
+        before = [t for t in before if not any(t is o for o in own)]
+        part = _growth(sum(t.z.shape[1] for t in own), term.z.shape[1], own)
+        if part is None or mixture is None:
+            return None
+        mixture = add_mixtures(mixture, part)
+    return None if before else mixture
+
+
+def has_new_variance(small: Any, big: Any) -> bool:
+    """Tell whether the models differ in their random part."""
+    a = sum(r.z.shape[1] for r in small.design.random)
+    b = sum(r.z.shape[1] for r in big.design.random)
+    return bool(a != b)
+
+
+def _growth(covered: int, k: int, own: list[Any]) -> dict[int, float] | None:
+    """Return the mixture of growing from terms that cover `covered` of `k` random effects."""
+    free = covered * (covered + 1) // 2 - sum(_n_covariances(t) for t in own)
+    if covered == k:
+        return {free: 1.0}
+    if covered == k - 1:
+        return {free + k - 1: 0.5, free + k: 0.5}
+    return None
+
+
+def _n_covariances(term: Any) -> int:
+    k = int(term.z.shape[1])
+    return k * (k + 1) // 2
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    return _same_levels(a, b) and set(a.z.names) == set(b.z.names)
+
+
+def _same_levels(a: Any, b: Any) -> bool:
+    """Tell whether two factors group rows in the same way."""
+    if len(a.levels) != len(b.levels):
+        return False
+    x, y = np.asarray(a.codes, dtype=np.int64), np.asarray(b.codes, dtype=np.int64)
+    pairs = x * len(b.levels) + y
+    same: bool = np.array_equal(x, y) or len(np.unique(pairs)) == len(a.levels)
+    return same

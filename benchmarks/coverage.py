@@ -136,7 +136,7 @@ def figure(result: pd.DataFrame) -> Any:
         + g.scale_color_manual(list(PALETTE))
         + g.labs(x="clusters", y="coverage of 95 % intervals, %", color="", shape="")
         + mlpool.theme_mlpool()
-        + g.theme(figure_size=(10, 5.6), legend_position="bottom")
+        + g.theme(figure_size=(8, 5.2), legend_position="bottom")
         + g.guides(color=g.guide_legend(nrow=2), shape=g.guide_legend(nrow=2))
     )
 

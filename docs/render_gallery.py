@@ -23,7 +23,7 @@ from typing import Any
 import mlpool
 
 GROUNDS = {"light": ("#ffffff", "#222222"), "dark": ("#1e1e1e", "#d4d4d4")}
-WIDTH, HEIGHT = 1100, 6400
+WIDTH, HEIGHT = 1100, 9600
 
 
 def tables() -> dict[str, str]:
@@ -50,6 +50,16 @@ def tables() -> dict[str, str]:
         "compare_pooling": both,
         "compare_performance": mlpool.compare_performance(flat, deep),
         "icc": mlpool.icc(deep),
+        "anova": mlpool.anova(deep),
+        "estimate_means": mlpool.estimate_means(deep, "sector"),
+        "estimate_contrasts": mlpool.estimate_contrasts(deep, "sector"),
+        "estimate_slopes": mlpool.estimate_slopes(flat, "ses", by="sector"),
+        "estimate_grouplevel": mlpool.estimate_grouplevel(slopes),
+        "check_collinearity": mlpool.check_collinearity(flat),
+        "check_normality": mlpool.check_normality(slopes),
+        "bootstrap_parameters": mlpool.bootstrap_parameters(flat, iterations=50, seed=1),
+        "summary_table": mlpool.summary_table(deep),
+        "report": mlpool.report(slopes),
         "describe_distribution": mlpool.describe_distribution(schools, by="sector"),
         "table_one": mlpool.table_one(schools, ["math", "ses", "gender"], by="sector"),
         "a model": deep,
@@ -74,6 +84,8 @@ def plots() -> dict[str, str]:
     drawn = {
         "plot(model_parameters)": mlpool.plot(mlpool.model_parameters(m)),
         "plot_shrinkage": mlpool.plot_shrinkage(m),
+        "plot(estimate_relation)": mlpool.plot(mlpool.estimate_relation(m, by=["ses", "sector"])),
+        "plot(estimate_means)": mlpool.plot(mlpool.estimate_means(m, "sector")),
         "compare_pooling, panels": both.plot(kind="panels"),
         "plot_icc": mlpool.plot_icc(),
     }

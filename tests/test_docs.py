@@ -49,8 +49,8 @@ def test_python_prints_what_the_page_shows(
         if shown is not None:
             assert lines(example.printed) == lines(shown)
         if image is not None:
-            plotnine = pytest.importorskip("plotnine")
-            assert isinstance(example.value, plotnine.ggplot)
+            pytest.importorskip("plotnine")
+            assert callable(getattr(example.value, "save", None)), "a plot, or plots in a panel"
             assert (path.parent / image).read_bytes()[:4] == b"\x89PNG"
     assert ran == sum(language == "python" for language, _ in blocks(text))
 

@@ -55,7 +55,7 @@ def test_parser_sees_what_is_wrong() -> None:
 
 
 def test_tables_are_well_formed_and_self_contained(tables: dict[str, str]) -> None:
-    assert len(tables) >= 12
+    assert len(tables) >= 22
     for title, html in tables.items():
         page = Checked(html)
         assert page.open == [], title
@@ -93,5 +93,5 @@ def test_pages_hold_tables_and_plots(script: ModuleType, tmp_path: Path) -> None
     page = Checked((tmp_path / "dark.html").read_text(encoding="utf-8"))
     assert page.open == []
     sources = [attributes["src"] or "" for tag, attributes in page.tags if tag == "img"]
-    assert len(sources) == 4
+    assert len(sources) == 6
     assert all(source.startswith("data:image/png;base64,iVBOR") for source in sources)

@@ -18,6 +18,9 @@ _TABLE = (
     "border-top:2px solid currentColor;border-bottom:2px solid currentColor"
 )
 _CAPTION = "caption-side:top;text-align:left;font-weight:bold;padding:0.25em 0"
+_SHORT = 60
+"""Characters of a title that fit on a line of a notebook."""
+
 _CELL = "padding:0.25em 0.75em;border:none;background:transparent;vertical-align:top"
 _NUMBER = f"{_CELL};text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
 _LABEL = f"{_CELL};text-align:left;font-weight:normal"
@@ -50,8 +53,10 @@ def render_html(spec: TableSpec, engine: str = "inline") -> str:
     columns = merge_columns(groups)
     lines = [f'<table class="mlpool" style="{_TABLE}">']
     if title:
-        style = _CAPTION + (";white-space:pre-line" if "\n" in title else "")
-        lines.append(f'<caption style="{style}">{escape(title.strip())}</caption>')
+        # A short title stays on its line, also above a table that is narrower.
+        wrap = "pre-line" if "\n" in title else "nowrap" if len(title) <= _SHORT else "normal"
+        style = f"{_CAPTION};white-space:{wrap}"
+        lines.append(f'<caption style="{style}">{escape(title)}</caption>')
     lines.append(_head(groups[0], columns))
     for i, group in enumerate(groups):
         lines += _body(group, columns, groups[0] if i else None)
@@ -63,7 +68,7 @@ def _caption(spec: TableSpec) -> tuple[str, tuple[RowGroup, ...]]:
     """Return title and groups; the heading of a lone group is the title, as a reader expects."""
     if len(spec.groups) == 1 and spec.groups[0].heading and not spec.title:
         return spec.groups[0].heading, (replace(spec.groups[0], heading=""),)
-    return spec.title, spec.groups
+    return spec.caption, spec.groups
 
 
 def _head(group: RowGroup, columns: list[Column]) -> str:
@@ -178,7 +183,7 @@ def _great_tables(spec: TableSpec) -> str:
     )
     table = table.cols_align("right", columns=rest)
     if spec.title:
-        table = table.tab_header(title=" ".join(spec.title.split()))
+        table = table.tab_header(title=" ".join(spec.caption.split()))
     for note in spec.notes:
         table = table.tab_source_note(note.text)
     return str(table.as_raw_html())

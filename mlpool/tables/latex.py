@@ -45,7 +45,7 @@ def render_latex(spec: TableSpec) -> str:
     )
     lines = [r"\begin{table}", r"\centering"]
     if spec.title:
-        title = escape_latex(" ".join(spec.title.split()))
+        title = escape_latex(" ".join(spec.caption.split()))
         lines.append(rf"\caption{{{title}}}")
     lines.append(_with_booktabs(body))
     lines += [rf"\par\footnotesize {escape_latex(note.text)}" for note in spec.notes]

@@ -11,7 +11,7 @@ from mlpool.tables.spec import Column, RowGroup, TableSpec
 
 def render_markdown(spec: TableSpec) -> str:
     """Return the table as Markdown; headings become ``Table:`` captions, brackets parentheses."""
-    title = _escape(" ".join(spec.title.split())) if "\n" in spec.title else spec.title
+    title = _escape(" ".join(spec.caption.split())) if "\n" in spec.title else spec.caption
     parts = [f"Table: {title}"] if title else []
     for group in spec.groups:
         if group.heading:

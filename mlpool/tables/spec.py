@@ -120,6 +120,11 @@ class TableSpec:
     layout: Layout = "parameters"
     is_tight: bool = False
 
+    @property
+    def caption(self) -> str:
+        """The title without the ``#`` that marks it in text only."""
+        return self.title.strip().removeprefix("# ")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableOptions:

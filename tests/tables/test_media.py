@@ -129,8 +129,14 @@ def test_html_of_a_lone_group_has_its_heading_as_caption() -> None:
     assert ">Table 1</caption>" in text
     assert page.rows == [[""], ["math"], ["Mean <SD>"]]
     assert text.count("padding-left:1.75em") == 1, "blanks before a label are an indent"
-    two = render_html(TableSpec(groups=(group,), title="Above"))
-    assert ">Above</caption>" in two
+    two = render_html(TableSpec(groups=(group,), title="# Above"))
+    assert ">Above</caption>" in two, "the mark of a title in text is no part of it"
+    assert render_markdown(TableSpec(groups=(group,), title="# Above")).startswith("Table: Above\n")
+    assert "\\caption{Above}" in render_latex(TableSpec(groups=(group,), title="# Above"))
+    assert "nowrap" in two.split("</caption>")[0]
+    assert (
+        "nowrap" not in render_html(TableSpec(groups=(group,), title="x" * 80)).split("<thead")[0]
+    )
     assert ["Table 1"] in Rows(two).rows
 
 

@@ -72,6 +72,32 @@ def size() -> Any:
     return c.plot(kind="size")
 
 
+@figure("Three poolings")
+def relation() -> Any:
+    """Complete pooling: what the model says, with cluster-robust bands."""
+    ols = mlpool.lm("math ~ ses + gender", mlpool.load_data("hsb82"))
+    pred = mlpool.estimate_relation(ols, by=["ses", "gender"], vcov="vcovCL", cluster="school")
+    return mlpool.plot(pred) + p9.labs(y="math")
+
+
+@figure("Three poolings")
+def additive() -> Any:
+    """No pooling: every school its own intercept, parallel lines."""
+    m = mlpool.lm("math ~ ses + school", mlpool.load_data("hsb82"))
+    pred = mlpool.estimate_relation(m, by=["ses", "school"])
+    return mlpool.plot(pred, line={"color": "red", "alpha": 0.1}, ribbon="none") + p9.labs(y="math")
+
+
+@figure("Three poolings")
+def interacting() -> Any:
+    """No pooling: every school its own line, crossing lines."""
+    m = mlpool.lm("math ~ ses * school", mlpool.load_data("hsb82"))
+    pred = mlpool.estimate_relation(m, by=["ses", "school"])
+    return mlpool.plot(pred, line={"color": "blue", "alpha": 0.1}, ribbon="none") + p9.labs(
+        y="math"
+    )
+
+
 # --- groups -------------------------------------------------------------------------------------
 
 SCHOOL_SIZES = [41, 16, 33, 42, 29, 41, 37, 26, 22, 51, 38, 18, 36, 33, 21, 29, 38, 51, 22, 37]
@@ -148,6 +174,13 @@ def group_strips() -> Any:
 def icc_strips() -> Any:
     """What an intraclass correlation looks like."""
     return mlpool.plot_icc([0.05, 0.5, 0.95])
+
+
+@figure("Groups", (5.5, 4.2))
+def school_effects() -> Any:
+    """Effects of all schools with their intervals: a caterpillar."""
+    null = mlpool.lmer("math ~ 1 + (1 | school)", mlpool.load_data("hsb82"))
+    return mlpool.plot(mlpool.estimate_grouplevel(null))
 
 
 @figure("Groups", (5.5, 3.6))
@@ -287,6 +320,27 @@ def side_by_side() -> Any:
     return mlpool.plot(mlpool.compare_parameters(complete=complete, partial=partial))
 
 
+@figure("Models")
+def marginal_means() -> Any:
+    """Means of two factors, joined."""
+    m = mlpool.lmer("math ~ sector * minority + ses + (1 | school)", mlpool.load_data("hsb82"))
+    return mlpool.plot(mlpool.estimate_means(m, by=["minority", "sector"]))
+
+
+@figure("Models")
+def contrasts() -> Any:
+    """Differences between recipes."""
+    m = mlpool.lmer("angle ~ recipe + temp + (1 | recipe:replicate)", mlpool.load_data("cake"))
+    return mlpool.plot(mlpool.estimate_contrasts(m, contrast="recipe"))
+
+
+@figure("Models")
+def slopes() -> Any:
+    """The slope of SES at several values of the school's mean SES."""
+    m = mlpool.lmer("math ~ ses * meanses + (1 | school)", mlpool.load_data("hsb82"))
+    return mlpool.plot(mlpool.estimate_slopes(m, trend="ses", by="meanses"))
+
+
 @figure("Models", (8, 7))
 def check_model() -> Any:
     """The assumptions of a model, a panel each."""
@@ -315,7 +369,7 @@ def save(name: str) -> Path:
     plot.save(target, format="png", width=width, height=height, dpi=90, verbose=False)
     path = FOLDER / f"{name}.png"
     picture = Image.open(target).convert("RGB")
-    picture.quantize(64, dither=Image.Dither.NONE).save(path, "png", optimize=True)
+    picture.quantize(128, dither=Image.Dither.NONE).save(path, "png", optimize=True)
     return path
 
 

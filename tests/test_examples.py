@@ -23,6 +23,13 @@ LECTURES = sorted(
 )
 
 PRINTED = {
+    "pooling_approaches": (
+        "7185 students in 160 schools",
+        "160 tests, 8 expected below .05 by chance",
+        "A    3  95.0    0.43  80.71",
+        "B  100  72.0    0.96  71.92",
+        "grand mean 12.637; the formula is coef() in all schools: True",
+    ),
     "unbalanced_anova": (
         "mean of 661 students: 482.64",
         "mean of 20 school means: 482.78",
@@ -75,6 +82,7 @@ PRINTED = {
 
 FIGURES = {
     "cluster_sampling": 6,
+    "pooling_approaches": 5,
     "eb_and_means_as_outcomes": 2,
     "gelman_hill_chapter_12": 3,
     "pooling_and_standard_errors": 1,
@@ -86,6 +94,32 @@ ON_THE_LECTURES_DATA = {
     ("pooling_and_standard_errors", "stackexchange_pooling.csv"): PRINTED[
         "pooling_and_standard_errors"
     ],
+    ("pooling_approaches", "heck2011.csv"): (
+        "(Intercept) |       58.13 | 0.14 | [57.86, 58.41] |  418.09 | < .001",
+        "ses         |        4.23 | 0.13 | [ 3.98,  4.47] |   33.68 | < .001",
+        "gender [F]  |       -1.06 | 0.20 | [-1.45, -0.68] |   -5.42 | < .001",
+        "(Intercept) |       58.13 | 0.17 | [57.81, 58.46] |  351.72 | < .001",
+        "ses         |        4.23 | 0.15 | [ 3.93,  4.52] |   28.27 | < .001",
+        "gender [F]  |       -1.06 | 0.21 | [-1.48, -0.65] |   -5.04 | < .001",
+        "SE of ses: 0.13 -> 0.15",
+        "SE of genderF: 0.20 -> 0.21",
+        "Slope |   SE |       95% CI | t(6451) |      p",
+        "3.19  | 0.16 | [2.88, 3.50] |   20.22 | < .001",
+        "school |     Slope |   SE |          95% CI |   t(6033) |      p",
+        "5      |      7.64 | 3.90 | [ -0.01, 15.28] |      1.96 |  0.050",
+        "Marginal effects estimated for ses",
+        "Type of slope was dY/dX",
+        "419 tests, 21 expected below .05 by chance",
+        "none   68 below .05",
+        "holm    4 below .05",
+        "fdr    10 below .05",
+        "SD (Intercept: school) |        3.26",
+        "SD (Residual)          |        8.16",
+        "178     11  66.0778  0.6376   63.0319",
+        "1       12  58.9968  0.6574   58.5437",
+        "36      12  51.7470  0.6574   53.7776",
+        "grand mean 57.674; the formula is coef() in all schools: True",
+    ),
     ("gelman_hill_chapter_12", "heck2011.csv"): (
         "57.67423",
         "1           0.86945",

@@ -5,7 +5,10 @@ The lecture's own data, heck2011.csv; printed tables must match character by cha
 
 from __future__ import annotations
 
+import time
+import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,10 +115,144 @@ def test_1_3_no_pooling_a_without_dummies(heck: pd.DataFrame) -> None:
     assert table.loc["ses", "No_SE"] == pytest.approx(0.1577537, abs=5e-8)
 
 
-# --- 1.4 small samples and shrinkage ------------------------------------------------------------
+# --- 1.3 no pooling, A and B, through estimate_* ------------------------------------------------
+
+ADDITIVE = """\
+Estimated Marginal Effects
+
+Slope |   SE |       95% CI | t(6451) |      p
+----------------------------------------------
+3.19  | 0.16 | [2.88, 3.50] |   20.22 | < .001
+
+Marginal effects estimated for ses
+Type of slope was dY/dX"""
 
 
-def test_1_4_small_sample_activity() -> None:
+def test_1_3_no_pooling_a_table(fitted: Fitted) -> None:
+    table = mlpool.estimate_slopes(fitted("lecture_additive"), trend="ses")
+    assert str(table) == ADDITIVE
+
+
+@pytest.fixture(scope="module")
+def by_school(fitted: Fitted) -> Any:
+    return mlpool.estimate_slopes(fitted("lecture_interaction"), trend="ses", by="school")
+
+
+def test_1_4_no_pooling_b_frame_of_the_table(by_school: Any) -> None:
+    lines = str(by_school).split("\n")
+    assert lines[:4] == [
+        "Estimated Marginal Effects",
+        "",
+        "school |     Slope |   SE |          95% CI |   t(6033) |      p",
+        "----------------------------------------------------------------",
+    ]
+    assert lines[-3:] == ["", "Marginal effects estimated for ses", "Type of slope was dY/dX"]
+    assert [line.split()[0] for line in lines[4:-3]] == [str(j) for j in range(1, 420)]
+    assert lines[-4] == "419    |      6.55 | 2.42 | [  1.81, 11.30] |      2.71 |  0.007"
+    assert lines[4 + 31] == "32     |      0.00 | 3.32 | [ -6.50,  6.50] |      0.00 | > .999"
+
+
+NAMED = ["140", "222", "276", "289", "372", "392"]
+"""Schools whose printed SEs are furthest from the analytic ones: by up to .089 (1.9 %)."""
+
+
+def test_1_4_no_pooling_b_numbers(by_school: Any, shared: Path) -> None:
+    """The lecture's SEs are numerical; the slopes agree in every digit (spec 0.6)."""
+    printed = pd.read_csv(shared / "spec" / "heck2011_slopes_by_school.csv", dtype=str)
+    rows = [line.split(" | ") for line in str(by_school).split("\n")[4:-3]]
+    cells = pd.DataFrame(
+        [[r[0], r[1], r[2], *r[3].strip("[] ").split(","), r[4], r[5]] for r in rows],
+        columns=list(printed.columns),
+    ).apply(lambda column: column.str.strip())
+    assert cells["school"].tolist() == printed["school"].tolist()
+    same = (cells == printed).sum()
+    assert same["slope"] == 419
+    for column, at_least in (
+        ("se", 350),
+        ("ci_low", 309),
+        ("ci_high", 314),
+        ("t", 402),
+        ("p", 369),
+    ):
+        assert same[column] >= at_least, column
+
+    raw = by_school.to_pandas()
+    far = raw["school"].astype(str).isin(NAMED).to_numpy()
+    for column, theirs, near, loose in (
+        ("SE", "se", 0.02, 0.09),
+        ("CI_low", "ci_low", 0.05, 0.18),
+        ("CI_high", "ci_high", 0.05, 0.18),
+        ("t", "t", 0.016, 0.016),
+    ):
+        gap = np.abs(raw[column].to_numpy() - printed[theirs].astype(float).to_numpy())
+        # Printed numbers are rounded to two decimals.
+        assert (gap <= np.where(far, loose, near) + 0.005).all(), column
+    numbers = ~printed["p"].str.contains("[<>]")
+    gap = np.abs(raw["p"] - pd.to_numeric(printed["p"].where(numbers)))
+    assert gap.max() <= 0.008 + 0.0005
+
+
+def test_1_4_no_pooling_b_scientific_numbers(by_school: Any) -> None:
+    rows = [line.split(" | ") for line in str(by_school).split("\n")[4:-3]]
+    assert [r[0].strip() for r in rows if "e" in r[1]] == ["42", "340", "345"]
+    assert [r[0].strip() for r in rows if "e" in r[4]] == ["42", "133", "260", "340", "345"]
+    assert [r[0].strip() for r in rows if ">" in r[5]] == ["32", "42"]
+    assert sum("<" in r[5] for r in rows) == 8
+
+
+def test_1_4_no_pooling_b_costs_little(fitted: Fitted) -> None:
+    """419 slopes of 838 coefficients: below 10 s and 1 GB."""
+    m = fitted("lecture_interaction")
+    start = time.perf_counter()
+    tracemalloc.start()
+    str(mlpool.estimate_slopes(m, trend="ses", by="school"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert time.perf_counter() - start < 10
+    assert peak < 500e6
+
+
+def test_1_5_the_inference_dilemma(by_school: Any) -> None:
+    p = by_school.to_pandas()["p"]
+    assert (len(p), round(0.05 * len(p)), 0.05 * len(p)) == (419, 21, pytest.approx(20.95))
+    counts = [(mlpool.p_adjust(p, method) < 0.05).sum() for method in ("none", "holm", "fdr")]
+    assert counts == [68, 4, 10]
+
+
+# --- 1.2 the relation, its grid and its band ----------------------------------------------------
+
+
+def test_1_2_visualization_grid(fitted: Fitted) -> None:
+    pred = mlpool.estimate_relation(
+        fitted("lecture_lm"), by=["ses", "gender"], vcov="vcovCL", cluster="school"
+    ).to_pandas()
+    grid = [-2.414, -1.938, -1.461, -0.985, -0.509, -0.032, 0.444, 0.92, 1.397, 1.873]
+    assert len(pred) == 19
+    assert pred[pred["gender"] == "M"]["ses"].tolist() == pytest.approx(grid)
+    assert pred[pred["gender"] == "F"]["ses"].tolist() == pytest.approx(grid[:-1])
+    for gender, ses, expected in (
+        ("M", -2.414, (47.929, 47.071, 48.788)),
+        ("M", 1.397, (64.038, 63.594, 64.481)),
+        ("F", -2.414, (46.867, 46.013, 47.720)),
+    ):
+        row = pred[(pred["gender"] == gender) & np.isclose(pred["ses"], ses)].iloc[0]
+        got = [row["Predicted"], row["CI_low"], row["CI_high"]]
+        assert got == pytest.approx(expected, abs=0.001)
+    last = {g: pred[pred["gender"] == g]["Predicted"].iloc[-1] for g in "MF"}
+    assert last == pytest.approx({"M": 66.050, "F": 62.975}, abs=0.001)
+
+
+def test_1_3_and_1_4_grids_stop_where_a_school_s_data_stop(fitted: Fitted) -> None:
+    for name in ("lecture_additive", "lecture_interaction"):
+        grid = mlpool.estimate_relation(fitted(name), by=["ses", "school"]).to_pandas()
+        assert len(grid) == 1875
+        assert grid["school"].nunique() == 419
+
+
+# --- 1.6-1.8 small samples and shrinkage --------------------------------------------------------
+
+
+def test_1_6_small_sample_activity() -> None:
     """School A (n = 3, mean 95) is believed less than school B (n = 100, mean 72)."""
     table = mlpool.pooling_estimate([95.0, 72.0], [3, 100], tau2=25.0, sigma2=100.0, grand=70.0)
     a, b = table["lambda"]
@@ -125,7 +262,7 @@ def test_1_4_small_sample_activity() -> None:
     assert moves[0] > 10 > 1 > moves[1] > 0
 
 
-def test_1_4_shrinkage_of_the_smallest_schools(fitted: Fitted, heck: pd.DataFrame) -> None:
+def test_1_7_shrinkage_of_the_smallest_schools(fitted: Fitted, heck: pd.DataFrame) -> None:
     """The shrinkage figure: no-pooling means and what they are pulled to."""
     null = fitted("lecture_null")
     assert f"{mlpool.fixef(null).iloc[0]:.3f}" == "57.674"
@@ -146,7 +283,7 @@ def test_1_4_shrinkage_of_the_smallest_schools(fitted: Fitted, heck: pd.DataFram
         assert pooled[school] == pytest.approx(partial, abs=5e-4)
 
 
-def test_1_5_mechanics_of_shrinkage(fitted: Fitted, heck: pd.DataFrame) -> None:
+def test_1_8_mechanics_of_shrinkage(fitted: Fitted, heck: pd.DataFrame) -> None:
     """lambda_j mean_j + (1 - lambda_j) grand mean is coef() of all 419 schools."""
     null = fitted("lecture_null")
     (tau, sigma) = mlpool.VarCorr(null).to_frame()["sdcor"]

@@ -3,7 +3,7 @@ suppressPackageStartupMessages(library(lme4))
 a <- commandArgs(TRUE); d <- read.csv(a[4]); s <- Inf
 for (g in c("herd", "period", "district", "id", "item", "BROOD", "INDEX", "LOCATION", "YEAR", "j")) if (g %in% names(d)) d[[g]] <- factor(d[[g]])
 for (i in seq_len(as.integer(a[3]))) {
-  s <- min(s, system.time(m <- suppressMessages(suppressWarnings(glmer(as.formula(a[1]), d, family = a[2]))))[["elapsed"]])
+  s <- min(s, sum(system.time(m <- suppressMessages(suppressWarnings(glmer(as.formula(a[1]), d, family = a[2]))))[1:2]))
   if (s > 60) break
 }
 out <- function(x) paste0("[", paste(sprintf("%.12g", x), collapse = ","), "]")

@@ -45,7 +45,7 @@ def time_program(
         if python is None:
             return None
         command = [python, str(HERE / "glmm_worker.py"), program, task.name, str(folder)]
-    threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
     environment = {**os.environ, **threads, "PYTHONPATH": str(HERE.parent)}
     try:
         done = subprocess.run(

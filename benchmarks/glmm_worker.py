@@ -2,7 +2,9 @@
 
 The data are read and the program imported before the clock starts. Programs that take matrices
 (statsmodels, gpboost) get them ready made and expanded to rows of 0 and 1; those that take formulas
-read them while the clock runs. mlpool's and lme4's times include the standard errors.
+read them while the clock runs. Seconds are CPU time of all threads, which other work on the machine
+disturbs least; every program is asked for one thread. mlpool's and lme4's include the standard
+errors.
 """
 
 from __future__ import annotations
@@ -53,9 +55,13 @@ def prepare_mixedlm(task: Task, d: pd.DataFrame) -> Callable[[], dict[str, Any]]
     import mixedlm
 
     family = getattr(mixedlm.families, task.family.capitalize())()
+    formula, options = task.formula, {}
+    if formula.startswith("cbind("):  # which mixedlm does not read
+        d = d.assign(share=d["incidence"] / d["size"])
+        formula, options = "share ~ period + (1 | herd)", {"weights": "size"}
 
     def run() -> dict[str, Any]:
-        m = mixedlm.glmer(task.formula, d, family=family)
+        m = mixedlm.glmer(formula, d, family=family, **options)
         return {"deviance": None, "beta": list(m.beta), "theta": list(m.theta)}
 
     return run
@@ -119,9 +125,9 @@ def main() -> None:
     seconds: list[float] = []
     result: dict[str, Any] = {}
     for _ in range(task.repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         result = run()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
         if seconds[-1] > 60:
             break
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -64,7 +64,8 @@ def compare_performance(
     Warns
     -----
     MlpoolWarning
-        If the models differ in their response or number of rows.
+        If the models differ in their response or number of rows, or quadrature (nAGQ > 1) stands
+        beside Laplace's approximation.
 
     References
     ----------
@@ -86,6 +87,7 @@ def compare_performance(
     """
     chosen = name_models(models, names, named_models)
     _warn_different_data(chosen)
+    _warn_different_nodes(chosen)
     rows = []
     for name, m in chosen.items():
         row = choose_metrics(indices(m, "ML"), metrics)
@@ -140,6 +142,18 @@ def _warn_different_data(models: Mapping[str, Any]) -> None:
             "The models were not fitted to the same data "
             f"(rows: {sorted(rows)}; responses: {sorted(responses)}); their criteria cannot be "
             "compared.",
+            MlpoolWarning,
+            stacklevel=user_level(),
+        )
+
+
+def _warn_different_nodes(models: Mapping[str, Any]) -> None:
+    """Say that quadrature leaves out a constant that Laplace's approximation has."""
+    is_quadrature = {m.kind == "glmer" and m.nAGQ > 1 for m in models.values()}
+    if len(is_quadrature) > 1:
+        warnings.warn(
+            "Log-likelihoods with nAGQ > 1 lack the saturated model's, as in lme4, and cannot be "
+            "compared with the others; fit all models with the same nAGQ.",
             MlpoolWarning,
             stacklevel=user_level(),
         )

@@ -139,6 +139,37 @@ def test_means_outside_the_range():
         mlpool.glmer("y ~ x + (1 | g)", DATA, family="binomial(log)")
 
 
+def test_offsets_that_overflow_are_named():
+    data = DATA.assign(o=300.0 * np.sign(DATA["x"]))
+    with pytest.raises(mlpool.FitError, match="The offset, from -300 to 300"):
+        mlpool.glmer("c ~ x + offset(o) + (1 | g)", data, family="poisson")
+
+
+@pytest.mark.parametrize("family", ["binomial(probit)", "binomial(cloglog)"])
+def test_overflowing_links_warn_in_words_alone(family):
+    """Steps to infinity leave no warnings of NumPy's behind."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        m = mlpool.glmer("sep ~ f + (1 | g)", DATA, family=family)
+        assert np.all(np.isfinite(m.se))
+    assert {w.category for w in seen} <= {mlpool.ConvergenceWarning, mlpool.SingularFitWarning}
+    assert any("complete separation" in str(w.message) for w in seen)
+
+
+def test_identity_links_start_where_means_are_possible():
+    """A first theta that takes means below zero is made smaller."""
+    m = mlpool.glmer("c ~ 1 + (1 | g)", DATA, family="poisson(identity)")
+    assert m.optimum.converged
+    assert m.fitted.min() > 0.0
+
+
+def test_quadrature_beside_laplace_is_said():
+    one = mlpool.glmer("y ~ x + (1 | g)", DATA, family="binomial")
+    nodes = mlpool.glmer("y ~ x + (1 | g)", DATA, family="binomial", nAGQ=7)
+    with pytest.warns(mlpool.MlpoolWarning, match="fit all models with the same nAGQ"):
+        mlpool.compare_performance(one, nodes, metrics=["AIC"])
+
+
 def test_units_of_predictors_do_not_matter():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mlpool.MlpoolWarning)

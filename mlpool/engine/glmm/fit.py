@@ -15,7 +15,7 @@ from scipy.linalg import solve_triangular
 from mlpool.engine.findings import diagnose
 from mlpool.engine.glmm.curvature import difference_hessian, scoring
 from mlpool.engine.glmm.laplace import Laplace, Slopes, State, conditional_vcov
-from mlpool.engine.glmm.modes import find_modes
+from mlpool.engine.glmm.modes import Modes, find_modes
 from mlpool.engine.glmm.problem import Problem, check_finite
 from mlpool.engine.glmm.quadrature import Quadrature
 from mlpool.engine.glmm.search import Found, minimise
@@ -27,6 +27,8 @@ from mlpool.typing import BoolArray, FloatArray
 
 SNAP = 1e-3
 """Diagonal entries of theta below this are tried as exact zeros."""
+SMALLER_STARTS = (1.0, 0.3, 0.1, 0.03)
+"""Shares of the first theta that are tried until every mean is possible (identity links)."""
 
 
 def fit_glmm(data: GlmmData, *, n_quadrature: int = 1, control: Control | None = None) -> GlmmFit:
@@ -53,7 +55,8 @@ def fit_glmm(data: GlmmData, *, n_quadrature: int = 1, control: Control | None =
     """
     control = control or Control()
     check_finite(data)
-    with blas_threads(control.blas_threads):
+    # Trial steps may overflow; what is kept is checked to be finite.
+    with blas_threads(control.blas_threads), np.errstate(all="ignore"):
         problem = Problem.of(data, control)
         objective = make_objective(problem, n_quadrature)
         try:
@@ -65,10 +68,16 @@ def fit_glmm(data: GlmmData, *, n_quadrature: int = 1, control: Control | None =
             found = _snapped(objective, found)
             return _finish(objective, found, x, n_quadrature, control)
         except np.linalg.LinAlgError:
-            raise FitError(
-                "The equations of the fit became singular: a predictor may separate the outcomes, "
-                "or the link may let means leave the family's range."
-            ) from None
+            raise FitError(_singular(data)) from None
+
+
+def _singular(data: GlmmData) -> str:
+    reasons = "a predictor may separate the outcomes, or the link may let means leave the family's"
+    text = f"The equations of the fit became singular: {reasons} range."
+    if data.offset is None:
+        return text
+    low, high = float(data.offset.min()), float(data.offset.max())
+    return f"{text} The offset, from {low:.4g} to {high:.4g} on the link scale, may be in the way."
 
 
 def make_objective(problem: Problem, n_quadrature: int) -> Laplace:
@@ -103,7 +112,7 @@ def _start(problem: Problem, objective: Laplace, control: Control) -> tuple[Floa
     scale = np.where(problem.template.is_diagonal, theta, np.inf)
     if control.start is not None:
         theta = _user_theta(problem, control.start) / problem.scale
-    modes = find_modes(problem, problem.factors(theta), plain.gamma, shape, joint=True)
+    theta, modes = _first_modes(problem, theta, plain.gamma, shape)
     objective.start, objective.gamma = modes.e, modes.gamma
     parts = [theta] if objective.joint else [theta, modes.gamma]
     if problem.has_shape:
@@ -151,6 +160,20 @@ def _first_theta(problem: Problem) -> FloatArray:
         for at, r, c in zip(where, row, col, strict=True):
             theta[at] = 0.7 / max(size[r], 1e-8) if r == c else 0.0
     return theta
+
+
+def _first_modes(
+    problem: Problem, theta: FloatArray, gamma: FloatArray, shape: float
+) -> tuple[FloatArray, Modes]:
+    """Return the modes at theta, or at a smaller one where links leave the family's range."""
+    for share in SMALLER_STARTS:
+        try:
+            return share * theta, find_modes(
+                problem, problem.factors(share * theta), gamma, shape, joint=True
+            )
+        except (FitError, np.linalg.LinAlgError):
+            continue
+    return theta, find_modes(problem, problem.factors(theta), gamma, shape, joint=True)
 
 
 def _user_theta(problem: Problem, start: tuple[float, ...]) -> FloatArray:
@@ -289,7 +312,7 @@ class SecondDerivatives:
     def inference(self) -> Inference:
         """Return second derivatives and the covariance of beta."""
         if self._made is None:
-            with blas_threads(1):
+            with blas_threads(1), np.errstate(all="ignore"):
                 self._made = self._make()
         return self._made
 

@@ -147,9 +147,9 @@ def check_collinearity(m: Any, *, ci: float | None = 0.95) -> CollinearityTable:
     try:
         with np.errstate(all="ignore"):
             vif = variance_inflation(m)
-    except NotSupportedError:
+    except NotSupportedError as error:
         vif = pd.Series(dtype=float)
-        sentence = "Collinearity needs two terms or more, besides the intercept."
+        sentence = f"Collinearity cannot be told: {error}"
     _warn(m, vif)
     return CollinearityTable(
         data=_frame(vif, m.nobs, len(m.names), level),

@@ -96,6 +96,33 @@ def smoother(data: LmmData, theta: FloatArray, kept: IntArray) -> Smoother:
     return Smoother(S=S, inverse=inverse, R=R, G=np.linalg.pinv(R.T @ X, hermitian=True))
 
 
+def absorbed_smoother(
+    X: FloatArray, Z: FloatArray, codes: IntArray, solution: Any, weights: FloatArray | None
+) -> Smoother:
+    """Return H of least squares with a factor absorbed, from its per-level pieces.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+        Columns that all levels share.
+    Z : ndarray of shape (n, q)
+        The constant and the columns whose slopes differ between levels.
+    codes : ndarray of int of shape (n,)
+    solution : AbsorbedFit
+        Its A_j^-1, P_j and Phi: M = block-diagonal of A_j, R = X - Z P_j, G = Phi.
+    weights : ndarray of shape (n,) or None
+    """
+    root = np.ones(len(Z)) if weights is None else np.sqrt(weights)
+    blocks = solution.A_inverse
+    J, q = blocks.shape[:2]
+    made = sparse.bsr_array((blocks, np.arange(J), np.arange(J + 1)), shape=(J * q, J * q))
+    R = X - np.einsum("iq,iqp->ip", Z, solution.P[codes])
+    return Smoother(
+        S=_placed(root[:, None] * Z, codes, J), inverse=sparse.csr_array(made),
+        R=root[:, None] * R, G=solution.Phi,
+    )  # fmt: skip
+
+
 def _scaled_columns(data: LmmData, theta: FloatArray, root: FloatArray) -> Any:
     """Return S = Z Lambda; columns stand by level first where there is one factor."""
     parts, start = [], 0

@@ -9,10 +9,16 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError
-from mlpool.inference.hat import Smoother, smoother
+from mlpool.formula.matrix import check_dense
+from mlpool.inference.hat import Smoother, absorbed_smoother, smoother
+from mlpool.models.absorption import plan_absorption
 from mlpool.models.covariance import model_vcov
 from mlpool.models.data import as_lmm_data
+from mlpool.models.least_squares import AbsorbedOls
 from mlpool.typing import FloatArray
+
+MAX_COLUMNS = 3_000
+"""Coefficients beyond which determinants of their correlations take minutes."""
 
 
 def leverages(m: Any) -> FloatArray:
@@ -34,11 +40,22 @@ def leverages(m: Any) -> FloatArray:
 def smoother_of(m: Any) -> Smoother:
     """Return the matrix that makes responses into fitted values, in pieces, made once per model."""
     if "smoother" not in m._cache:
-        data = replace(as_lmm_data(m.design), weights=working_weights(m))
-        theta = m.theta if m.is_mixed else np.empty(0)
-        m._cache["smoother"] = smoother(data, theta, m.fit.kept)
+        m._cache["smoother"] = _make_smoother(m)
     result: Smoother = m._cache["smoother"]
     return result
+
+
+def _make_smoother(m: Any) -> Smoother:
+    n = m.design.n
+    if isinstance(m.fit, AbsorbedOls):
+        plan = plan_absorption(m.design.X)
+        assert plan is not None
+        Z = np.column_stack([np.ones(n), plan.own.rows(0, n)])
+        common = plan.common.rows(0, n)
+        return absorbed_smoother(common, Z, plan.codes, m.fit.solution, m.design.weights)
+    check_dense(n, len(m.fit.kept), f"the {len(m.fit.kept)} columns of the fixed effects")
+    data = replace(as_lmm_data(m.design), weights=working_weights(m))
+    return smoother(data, m.theta if m.is_mixed else np.empty(0), m.fit.kept)
 
 
 def working_weights(m: Any) -> FloatArray:
@@ -85,6 +102,11 @@ def variance_inflation(m: Any) -> pd.Series:
         If there are fewer than two terms.
     """
     columns = m.columns
+    if len(columns) > MAX_COLUMNS:
+        raise NotSupportedError(
+            f"variance inflation factors are made for at most {MAX_COLUMNS} coefficients; this "
+            f"model has {len(columns)}."
+        )
     keep = [i for i, c in enumerate(columns) if c.name != "(Intercept)"]
     labels = [_term_label(columns[i]) for i in keep]
     terms = list(dict.fromkeys(labels))

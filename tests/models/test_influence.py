@@ -49,6 +49,25 @@ def _hat(m):
     return M @ np.linalg.solve(M.T @ (w[:, None] * M) + penalty, M.T * w)
 
 
+@pytest.mark.parametrize("weights", [None, "w"])
+@pytest.mark.parametrize("formula", ["math ~ ses + school", "math ~ ses * school + gender"])
+def test_leverages_of_an_absorbed_factor_are_those_of_its_dummies(formula, weights):
+    d = mlpool.load_data("hsb82").iloc[:1500].assign(w=lambda d: 1.0 + d.index % 3)
+    absorbed = mlpool.lm(formula, d, weights=weights, engine="mlpool")
+    dense = mlpool.lm(formula, d, weights=weights, engine="statsmodels")
+    np.testing.assert_allclose(leverages(absorbed), leverages(dense), atol=1e-10)
+    inside = leverages(dense) < 1.0 - 1e-8  # a school of two rows has leverages of one
+    got, want = cooks_distance(absorbed)[inside], cooks_distance(dense)[inside]
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_too_many_columns_are_refused(monkeypatch):
+    d = mlpool.load_data("hsb82")
+    monkeypatch.setattr("mlpool.models.influence.MAX_COLUMNS", 2)
+    with pytest.raises(mlpool.NotSupportedError, match="at most 2 coefficients; this model has 3"):
+        variance_inflation(mlpool.lm("math ~ ses + sector", d))
+
+
 def test_vif_is_one_over_one_minus_r2():
     d = mlpool.load_data("hsb82")
     d = d.assign(twin=d["ses"] + np.random.default_rng(1).normal(size=len(d)))

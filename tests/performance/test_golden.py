@@ -53,6 +53,18 @@ def test_model_performance_has_the_numbers_of_r(
     assert cells(str(mlpool.model_performance(fitted(model)))) == golden
 
 
+def test_model_performance_of_a_glmer_has_the_numbers_of_r(shared: Path) -> None:
+    """R prints an empty column for the log loss that several trials per row do not have."""
+    golden = (shared / "golden" / "model_performance_glmer.txt").read_text(encoding="utf-8")
+    (row,) = cells(golden)
+    row = {k: f"{float(v):.1f}" if "IC" in k[:3] and k != "ICC" else v for k, v in row.items() if v}
+    m = mlpool.glmer(
+        "cbind(incidence, size - incidence) ~ period + (1 | herd)",
+        mlpool.load_data("cbpp"), "binomial",
+    )  # fmt: skip
+    assert cells(str(mlpool.model_performance(m))) == [row]
+
+
 @pytest.mark.parametrize(
     ("name", "models"),
     [

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         estimate_prediction,
         estimate_relation,
         estimate_slopes,
+        joint_tests,
         pairs,
     )
     from mlpool.files import load_model
@@ -220,6 +221,7 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "emmeans",
     "pairs",
     "emtrends",
+    "joint_tests",
     # data
     "load_data",
     "datasets",
@@ -305,6 +307,7 @@ _HOME = {
         "estimate_prediction",
         "estimate_relation",
         "estimate_slopes",
+        "joint_tests",
         "pairs",
     ),
     "mlpool.formula.design": ("model_matrix",),

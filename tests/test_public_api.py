@@ -25,7 +25,7 @@ NAMES = {
     "check_collinearity check_autocorrelation check_overdispersion check_zeroinflation",
     "check_heterogeneity_bias report",
     "estimate_means estimate_contrasts estimate_slopes estimate_relation estimate_expectation",
-    "estimate_link estimate_prediction estimate_grouplevel emmeans pairs emtrends",
+    "estimate_link estimate_prediction estimate_grouplevel emmeans pairs emtrends joint_tests",
     "icc r2 get_variance reliability model_performance compare_performance",
     "load_data datasets factor model_matrix",
     "standardize_parameters demean degroup center standardize",

@@ -3,6 +3,7 @@
 from mlpool.estimates.aliases import emmeans, emtrends, pairs
 from mlpool.estimates.contrasts import estimate_contrasts
 from mlpool.estimates.grouplevel import estimate_grouplevel
+from mlpool.estimates.joint import joint_tests
 from mlpool.estimates.means import estimate_means
 from mlpool.estimates.relation import (
     estimate_expectation,
@@ -23,5 +24,6 @@ __all__ = [
     "estimate_prediction",
     "estimate_relation",
     "estimate_slopes",
+    "joint_tests",
     "pairs",
 ]

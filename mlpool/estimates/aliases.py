@@ -43,7 +43,12 @@ def emmeans(
     names, groups = read_specs(specs)
     by, held = _with_values([*names, *groups], at)
     return estimate_means(
-        model, by=by, at=held, two_valued=True, ci_method=_mode(model, lmer_df, options), **options
+        model,
+        by=by,
+        at=held,
+        two_valued=True,
+        ci_method=read_mode(model, lmer_df, options),
+        **options,
     )
 
 
@@ -77,7 +82,7 @@ def pairs(
     return estimate_contrasts(
         model, contrast=contrast, by=by or None, comparison=comparison, p_adjust=adjust,
         adjust_ci=True, within_by=True, at=held, two_valued=True,
-        ci_method=_mode(model, lmer_df, options), **options,
+        ci_method=read_mode(model, lmer_df, options), **options,
     )  # fmt: skip
 
 
@@ -107,7 +112,7 @@ def emtrends(
     by, held = _with_values([*names, *groups], at)
     return estimate_slopes(
         model, trend=var, by=by or None, at=held, two_valued=True,
-        ci_method=_mode(model, lmer_df, options), **options,
+        ci_method=read_mode(model, lmer_df, options), **options,
     )  # fmt: skip
 
 
@@ -149,7 +154,14 @@ def _with_values(
     return focal, given or None
 
 
-def _mode(model: Any, lmer_df: str | None, options: dict[str, Any]) -> str | None:
+def read_mode(model: Any, lmer_df: str | None, options: dict[str, Any]) -> str | None:
+    """Return the source of df that emmeans' ``lmer.df`` means, unless `options` name one.
+
+    Raises
+    ------
+    OptionError
+        For an unknown mode.
+    """
     method = options.pop("ci_method", None)
     if method is not None or model.kind != "lmer":
         return None if method is None else str(method)

@@ -5,16 +5,19 @@ value = h(eta)        d value / d beta = h'(eta) x        d h'(eta) / d eta = h'
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mlpool.errors import OptionError, check_option
+from mlpool.models.predict import mean_over_effects
 from mlpool.typing import FloatArray
 
-PREDICT = ("response", "inverse_link", "link")
-"""Scales: averages on the response's own scale, on the link's then taken back, on the link's."""
+PREDICT = ("response", "inverse_link", "link", "averaged")
+"""Scales: averages on the response's own scale, on the link's then taken back, on the link's; of
+generalised mixed models the response averaged over the random effects' distribution."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,7 @@ class Scale:
     ----------
     family : Family or None
         None: linear model, the identity.
-    predict : {"response", "inverse_link", "link"}
+    predict : {"response", "inverse_link", "link", "averaged"}
     """
 
     family: Any
@@ -34,7 +37,14 @@ class Scale:
     @property
     def is_linear(self) -> bool:
         """Whether averages and derivatives are taken of the linear predictor."""
-        return self.family is None or self.family.link == "identity" or self.predict != "response"
+        if self.family is None or self.family.link == "identity":
+            return True
+        return self.predict not in ("response", "averaged")
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether responses are integrated over the random effects."""
+        return not self.is_linear and self.predict == "averaged"
 
     @property
     def is_response(self) -> bool:
@@ -47,17 +57,22 @@ class Scale:
         """``"link"`` where answers are linear predictors, else ``"response"``."""
         return "link" if self.predict == "link" else "response"
 
-    def value(self, eta: FloatArray) -> FloatArray:
-        """Return h(eta)."""
-        return eta if self.is_linear else np.asarray(self.family.inverse(eta))
+    def value(self, eta: FloatArray, variance: FloatArray | None = None) -> FloatArray:
+        """Return h(eta), averaged over ``N(0, variance)`` around eta if there is one."""
+        return eta if self.is_linear else _average(self.family, self.family.inverse, eta, variance)
 
-    def slope(self, eta: FloatArray) -> FloatArray:
+    def slope(self, eta: FloatArray, variance: FloatArray | None = None) -> FloatArray:
         """Return h'(eta)."""
-        return np.ones_like(eta) if self.is_linear else np.asarray(self.family.derivative(eta))
+        if self.is_linear:
+            return np.ones_like(eta)
+        return _average(self.family, self.family.derivative, eta, variance)
 
-    def curvature(self, eta: FloatArray) -> FloatArray:
+    def curvature(self, eta: FloatArray, variance: FloatArray | None = None) -> FloatArray:
         """Return h''(eta)."""
-        return np.zeros_like(eta) if self.is_linear else second_derivative(self.family.link, eta)
+        if self.is_linear:
+            return np.zeros_like(eta)
+        link = self.family.link
+        return _average(self.family, lambda x: second_derivative(link, x), eta, variance)
 
     def back(self, eta: FloatArray) -> FloatArray:
         """Return values taken back from the link's scale after averaging on it."""
@@ -75,12 +90,29 @@ def read_scale(model: Any, predict: str | None, default: str) -> Scale:
     Raises
     ------
     OptionError
-        For an unknown scale.
+        For an unknown scale, or averages over random effects that the model does not have.
     """
     if predict is not None and not isinstance(predict, str):
         raise OptionError(f"predict must be one of {PREDICT}; got {predict!r}.")
     chosen = default if predict is None else predict
+    if chosen == "averaged" and model.kind != "glmer":
+        raise OptionError(
+            "predict='averaged' integrates over the random effects of a generalised mixed model; "
+            "other models have none, or the same mean without them."
+        )
     return Scale(family=model.family, predict=check_option(chosen, PREDICT, argument="predict"))
+
+
+def _average(
+    family: Any,
+    function: Callable[[FloatArray], FloatArray],
+    eta: FloatArray,
+    variance: FloatArray | None,
+) -> FloatArray:
+    """Return a function of eta, or its mean at ``eta + N(0, variance)`` by the trapezoidal rule."""
+    if variance is None:
+        return np.asarray(function(eta))
+    return mean_over_effects(family, eta, variance, function)
 
 
 def second_derivative(link: str, eta: FloatArray) -> FloatArray:

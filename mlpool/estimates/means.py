@@ -75,10 +75,11 @@ def estimate_means(
         The other predictors: numbers at their mean and factors averaged with equal weights;
         factors at their first level; averaged over the rows of the data with those levels; or
         over all rows, each with the focal values put in (G-computation).
-    predict : {"response", "inverse_link", "link"}, optional
+    predict : {"response", "inverse_link", "link", "averaged"}, optional
         Scale of generalised models. Default: ``"inverse_link"`` for typical and specific values
         (averaged on the link's scale, then taken back, as emmeans' ``type = "response"``), and
-        ``"response"`` for averages over rows.
+        ``"response"`` for averages over rows. Those of mixed models are of a group with random
+        effects of zero; ``"averaged"`` integrates over the random effects (population averages).
     ci : float or None
         Confidence level.
     vcov, cluster, vcov_args, ci_method

@@ -37,6 +37,8 @@ def scale_footer(scale: Scale, what: str) -> tuple[str, ...]:
     family = scale.family
     if family is None or family.link == "identity":
         return ()
+    if scale.is_averaged:
+        return (f"{what} are on the response-scale, averaged over the random effects.",)
     if scale.predict == "link":
         return (f"{what} are on the {family.link}-scale.",)
     in_points = what == "Contrasts" and family.name == "binomial"

@@ -12,7 +12,7 @@ import pandas as pd
 from mlpool.errors import NotSupportedError, OptionError
 from mlpool.estimates.inference import Inference, Request, infer_blocks
 from mlpool.estimates.links import Scale
-from mlpool.estimates.rows import Answers, predicted_blocks
+from mlpool.estimates.rows import Answers, predicted_blocks, with_groups
 from mlpool.inference.simulation import ResponseModel
 from mlpool.models.totals import prediction_variance
 from mlpool.typing import FloatArray, IntArray
@@ -89,7 +89,7 @@ def _terms(model: Any, frame: pd.DataFrame, groups: tuple[str, ...]) -> Terms:
     if not groups:
         return {}
     chosen = [i for i, r in enumerate(model.design.random) if r.group in groups]
-    new = model.design.new(_with_groups(model, frame), allow_new_levels=True)
+    new = model.design.new(with_groups(model, frame), allow_new_levels=True)
     for i in chosen:
         if (new.random[i][1] < 0).any():
             place = int(np.argmax(new.random[i][1] < 0))
@@ -100,12 +100,6 @@ def _terms(model: Any, frame: pd.DataFrame, groups: tuple[str, ...]) -> Terms:
                 "take include_random=False."
             )
     return {i: new.random[i] for i in chosen}
-
-
-def _with_groups(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with some value in every grouping column: which one does not matter."""
-    needed = {c for r in model.design.random for part in r.bar.group for c in part.columns}
-    return frame.assign(**{name: "0" for name in needed if name not in frame})
 
 
 def _with_random(
@@ -204,7 +198,7 @@ def _new_group_variance(model: Any, frame: pd.DataFrame, included: Mapping[int, 
     out = np.zeros(len(frame))
     if not model.is_mixed:
         return out
-    new = model.design.new(_with_groups(model, frame), allow_new_levels=True)
+    new = model.design.new(with_groups(model, frame), allow_new_levels=True)
     for i, block in enumerate(model.varcorr().blocks):
         if i not in included:
             z = new.random[i][0]

@@ -70,6 +70,11 @@ def predictions(
     """
     if by is not None and data is not None:
         raise OptionError("give by= (a grid) or data= (rows to predict), not both.")
+    if predict == "averaged":
+        raise OptionError(
+            "relations are of one group at a time; estimate_means(predict='averaged') and "
+            "m.predict(averaged=True) integrate over the random effects."
+        )
     variables = model_variables(model)
     scale = read_scale(model, "inverse_link" if predict == "response" else predict, "inverse_link")
     is_grid = by is not None or (data is None and not on_data)

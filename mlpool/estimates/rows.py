@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from mlpool.errors import NotSupportedError
 from mlpool.estimates.grid import GridRows
 from mlpool.estimates.links import Scale
 from mlpool.typing import BoolArray, FloatArray
@@ -44,8 +45,9 @@ def average(model: Any, rows: GridRows, scale: Scale) -> Answers:
     jacobian = np.zeros((rows.n_answers, len(beta)))
     for part, X, eta in predicted_blocks(model, rows.frame):
         weight, answer = rows.weight[part], rows.answer[part]
-        value += np.bincount(answer, weight * scale.value(eta), rows.n_answers)
-        _add_rows(jacobian, answer, weight * scale.slope(eta), X)
+        spread = random_variance(model, rows.frame.iloc[part]) if scale.is_averaged else None
+        value += np.bincount(answer, weight * scale.value(eta, spread), rows.n_answers)
+        _add_rows(jacobian, answer, weight * scale.slope(eta, spread), X)
     return _only_known(model, Answers(value=value, jacobian=jacobian), rows)
 
 
@@ -74,11 +76,49 @@ def average_slopes(model: Any, rows: GridRows, trend: str, step: float, scale: S
         D, drift = ((4.0 * n - f) / 3.0 for n, f in zip(near, far, strict=True))
         d_eta = D @ beta + drift
         weight, answer = rows.weight[part], rows.answer[part]
-        value += np.bincount(answer, weight * scale.slope(eta) * d_eta, rows.n_answers)
-        _add_rows(jacobian, answer, weight * scale.slope(eta), D)
+        spread = _spread_of_slopes(model, frame, trend, scale)
+        slope = scale.slope(eta, spread)
+        value += np.bincount(answer, weight * slope * d_eta, rows.n_answers)
+        _add_rows(jacobian, answer, weight * slope, D)
         if not scale.is_linear:
-            _add_rows(jacobian, answer, weight * scale.curvature(eta) * d_eta, X)
+            _add_rows(jacobian, answer, weight * scale.curvature(eta, spread) * d_eta, X)
     return _only_known(model, Answers(value=value, jacobian=jacobian), rows)
+
+
+def random_variance(model: Any, frame: pd.DataFrame) -> FloatArray:
+    """Return ``z'G z`` of every row, summed over the random-effects terms."""
+    new = model.design.new(with_groups(model, frame), allow_new_levels=True)
+    out = np.zeros(len(frame))
+    for (z, _), block in zip(new.random, model.varcorr().blocks, strict=True):
+        out += np.einsum("ia,ab,ib->i", z, block.vcov, z)
+    return out
+
+
+def with_groups(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with some value in every grouping column: which one does not matter."""
+    needed = {c for r in model.design.random for part in r.bar.group for c in part.columns}
+    return frame.assign(**{name: "0" for name in needed if name not in frame})
+
+
+def _spread_of_slopes(
+    model: Any, frame: pd.DataFrame, trend: str, scale: Scale
+) -> FloatArray | None:
+    """Return the random effects' variance where responses are integrated over them.
+
+    Raises
+    ------
+    NotSupportedError
+        If the variable has a random slope: the variance then changes with it, too.
+    """
+    if not scale.is_averaged:
+        return None
+    for random in model.design.random:
+        if any(trend in e.columns for term in random.bar.terms.terms for e in term):
+            raise NotSupportedError(
+                f"{trend} has a random slope, and slopes of responses averaged over it are not "
+                "made; use estimate_means(predict='averaged') at two values."
+            )
+    return random_variance(model, frame)
 
 
 def _difference(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,8 +87,15 @@ def predict_glmm(
     return _series(model.family.inverse(eta.to_numpy()), eta.index) if scale == "response" else eta
 
 
-def mean_over_effects(family: Any, eta: FloatArray, variance: FloatArray) -> FloatArray:
+def mean_over_effects(
+    family: Any,
+    eta: FloatArray,
+    variance: FloatArray,
+    function: Callable[[FloatArray], FloatArray] | None = None,
+) -> FloatArray:
     """Return the mean of the inverse link at ``eta + N(0, variance)`` by the trapezoidal rule.
+
+    `function` is taken in its place where there is one: its derivatives, say.
 
     A linear combination of normal random effects is normal: one dimension is enough. Steps of h
     SDs leave an error of ``exp(-2 pi d / h)`` where the integrand is analytic within d of the real
@@ -98,6 +106,7 @@ def mean_over_effects(family: Any, eta: FloatArray, variance: FloatArray) -> Flo
     NotSupportedError
         For inverse links whose predictors come near zero.
     """
+    of = family.inverse if function is None else function
     sd = np.sqrt(variance)
     if family.link in _POLES and np.any(eta <= REACH * sd):
         raise NotSupportedError(
@@ -114,7 +123,7 @@ def mean_over_effects(family: Any, eta: FloatArray, variance: FloatArray) -> Flo
     weights = np.exp(-0.5 * nodes**2)
     total = np.zeros_like(eta)
     for x, w in zip(nodes, weights, strict=True):
-        total += w * family.inverse(eta + x * sd)
+        total += w * of(eta + x * sd)
     return np.asarray(total / weights.sum())
 
 

@@ -33,15 +33,6 @@ VALUES = ("Predicted", "Mean", "Probability", "Proportion", "Rate", "Slope", "Di
 """Names that the estimate's column may have."""
 
 
-RELATIONS = (
-    "estimate_relation",
-    "estimate_expectation",
-    "estimate_link",
-    "estimate_prediction",
-    "estimate_slopes",
-)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridPlot:
     """What is drawn where.
@@ -95,9 +86,7 @@ def read_grid(result: Any) -> GridPlot:
             "This table has one number and nothing to draw it over; estimate it with by=."
         )
     numeric = pd.api.types.is_numeric_dtype(frame[focal[0]])
-    # a relation is a line however few its points; means of few values are dots
-    enough = 2 if str(result.metadata.get("kind")) in RELATIONS else FEW
-    is_line = numeric and frame[focal[0]].nunique() >= enough
+    is_line = numeric and frame[focal[0]].nunique() >= FEW
     for name in focal[0 if not is_line else 1 :]:
         frame[name] = _discrete(frame[name])
     others = list(focal[1:])
@@ -278,14 +267,7 @@ def percent_labels(values: Sequence[float]) -> list[str]:
 def _labels(result: Any, grid: GridPlot) -> Any:
     g = grammar()
     response = str(result.metadata.get("response", ""))
-    if grid.value == "Slope":
-        trend = str(result.metadata.get("trend", ""))
-        return g.labs(
-            x=grid.x,
-            y=f"Slope of {response} on {trend}" if trend else "Slope",
-            **({"color": grid.colour, "fill": grid.colour} if grid.colour else {}),
-        )
-    what = {"Predicted": "Predicted value"}.get(grid.value, "Mean")
+    what = {"Predicted": "Predicted value", "Slope": "Slope"}.get(grid.value, "Mean")
     if grid.value in ("Probability", "Proportion"):
         what = "Probability"
     labels = {"x": grid.x, "y": f"{what} of {response}" if response else what}

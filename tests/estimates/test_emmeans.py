@@ -115,6 +115,24 @@ def test_effects_and_dunnett_contrasts(name):
     np.testing.assert_allclose(control["p"], expected["p"], rtol=REL_P_VALUE)
 
 
+def test_joint_tests(name):
+    m, case = _fitted(name)
+    expected = case["result"]["joint_tests"]
+    table = mlpool.joint_tests(m, **_mode(case)).to_pandas()
+    assert list(table["Term"]) == expected["term"]
+    assert list(table["df1"]) == expected["df1"]
+    # of several contrasts emmeans takes the smallest df of one; here the F test has df of its own
+    exact = case["lmer_df_mode"] in (None, "asymptotic")
+    p = np.array(expected["p"], dtype=float)
+    np.testing.assert_allclose(table["p"], p, rtol=1e-5 if exact else 5e-3)
+    F = table["F"] if "F" in table else table["Chi2"] / table["df1"]
+    np.testing.assert_allclose(F, expected["F"], atol=6e-4)
+    if "df2" in table:
+        np.testing.assert_allclose(
+            table["df2"], [float(v) for v in expected["df2"]], rtol=5e-3, atol=6e-3
+        )
+
+
 @pytest.fixture(scope="module")
 def cake_model():
     formula = "angle ~ recipe * temperature + (1 | recipe:replicate)"

@@ -50,10 +50,10 @@ def test_relation_has_a_line_and_a_ribbon_per_level(hsb):
     assert "geom_point" in _geoms(mlpool.plot(table, show_data=True))
 
 
-def test_relation_of_few_points_is_a_line(hsb):
+def test_few_values_are_drawn_as_labels(hsb):
     m = mlpool.lmer("math ~ ses + (ses | school)", hsb)
     table = mlpool.estimate_relation(m, by=["ses = [0, 1]", "school = [1224, 1288]"])
-    assert _geoms(table.plot()) == ["geom_ribbon", "geom_line"]
+    assert _geoms(table.plot()) == ["geom_line", "geom_pointrange"]
 
 
 def test_means_are_joined_dots_with_intervals(cake):
@@ -80,6 +80,7 @@ def test_slopes_are_shaded_where_their_interval_excludes_zero(hsb):
     table = mlpool.estimate_slopes(m, "ses", by={"meanses": np.linspace(-1, 0.8, 40).tolist()})
     plot = mlpool.plot(table)
     assert _geoms(plot)[:2] == ["geom_hline", "geom_ribbon"]
+    assert plot.labels.y == "Slope of math"
     fine = pd.DataFrame({"x": np.linspace(-2, 2, 81)})
     fine["Slope"] = fine["x"]
     fine["CI_low"], fine["CI_high"] = fine["x"] - 0.5, fine["x"] + 0.5

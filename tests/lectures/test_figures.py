@@ -158,6 +158,16 @@ def test_2_caterpillar_of_a_fitted_model(fitted: Callable[[str], Any]) -> None:
     assert dots["y"].tolist() == pytest.approx(sorted(first))
 
 
+def test_2_caterpillar_of_totals_has_their_intervals(fitted: Callable[[str], Any]) -> None:
+    """type="total": EB means with the intervals that R leaves out, around the grand mean."""
+    plot = mlpool.plot(mlpool.estimate_grouplevel(fitted("se_partial"), type="total"))
+    ranges = layer(plot, "geom_linerange")
+    assert len(ranges) == 20
+    width = (ranges["ymax"] - ranges["ymin"]) / 2
+    np.testing.assert_allclose(width, 1.959964 * 8.09, rtol=1e-3)
+    assert ((ranges["ymin"] + ranges["ymax"]) / 2).mean() == pytest.approx(1628.976, abs=1e-3)
+
+
 # --- 3 Gelman & Hill ----------------------------------------------------------------------------
 
 

@@ -140,8 +140,13 @@ def test_2_6_variance_of_the_empirical_bayes_means(model: Any) -> None:
     """The fit's SEs of the total effects are the roots of the lecture's V*."""
     c = mlpool.compare_pooling("math ~ 1", model_data(model), group="idschool")
     groups = c.groups.to_pandas()
+    totals = mlpool.estimate_grouplevel(model, type="total").to_pandas()
+    np.testing.assert_allclose(totals["Coefficient"], EB, atol=0.01)
     for school, sd in ((0, "11.32"), (1, "17.66"), (9, "10.18")):
         assert f"{groups['Partial_SE'][school]:.2f}" == sd
+        assert f"{totals['SE'][school]:.2f}" == sd
+    half = 1.959964 * totals["SE"]
+    np.testing.assert_allclose(totals["CI_high"] - totals["Coefficient"], half, rtol=1e-6)
 
 
 def test_2_7_within_school_error_curves() -> None:

@@ -78,12 +78,17 @@ class Judge:
         self.objective = Laplace(self.problem)
 
     def above(self, beta: list[float], theta: list[float]) -> float:
-        """Return by how much the deviance at these estimates exceeds the optimum."""
+        """Return by how much these estimates exceed the optimum; inf where there is no number."""
+        from mlpool import FitError
+
         p = self.problem
         if len(beta) != p.p or len(theta) != p.k:
             return float("nan")
         x = np.concatenate([np.asarray(theta) / p.scale, p.R @ np.asarray(beta)])
-        return self.objective.state(x).value - float(self.model.criterion)
+        try:
+            return self.objective.state(x).value - float(self.model.criterion)
+        except FitError:
+            return float("inf")
 
 
 def write_matrices(judge: Judge, path: Path) -> None:

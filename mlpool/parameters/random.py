@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from mlpool.engine.theta import Template
 from mlpool.inference.information import VarianceInformation
 from mlpool.inference.profile import ProfileIntervals
 from mlpool.inference.random_wald import RandomWald, random_wald_of
+from mlpool.inference.random_wald_glmm import random_bounds, sigma_bounds
 from mlpool.models.uncertainty import information
 from mlpool.typing import FloatArray
 
@@ -112,6 +114,8 @@ def wald_intervals(model: Any, level: float) -> Intervals:
     ``se(r) = se(S_ab) / (sd_a sd_b)``, interval ``tanh(atanh r -+ z se / (1 - r^2))``. The delta
     method on all three parameters would give a slightly larger error; easystats does not use it.
     """
+    if model.kind == "glmer":
+        return _generalized_intervals(model, level)
     info = information(model)
     result = random_wald_of(info, level)
     sd = {p: float(e) for p, e in zip(result.places, result.estimate, strict=True)}
@@ -127,6 +131,16 @@ def wald_intervals(model: Any, level: float) -> Intervals:
             half = z * se / (1.0 - r**2)
             low, high = np.tanh(np.arctanh(r) - half), np.tanh(np.arctanh(r) + half)
             found[place] = (se, float(low), float(high))
+    return found
+
+
+def _generalized_intervals(model: Any, level: float) -> Intervals:
+    """Return those of a generalised mixed model, from the Hessian of its standard errors."""
+    hessian = model.fit.inference().hessian
+    template = Template(tuple(r.z.shape[1] for r in model.design.random))
+    found = random_bounds(template, model.theta, hessian, level)
+    if model.family.has_dispersion:
+        found[-1, 0, 0] = sigma_bounds(model.sigma, hessian, level)
     return found
 
 

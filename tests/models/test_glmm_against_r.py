@@ -191,3 +191,44 @@ def test_one_response_in_four_spellings():
 def test_more_nodes_than_lme4_allows():
     m = mlpool.glmer(CBPP, _data("cbpp"), family="binomial", nAGQ=150)
     assert m.loglik == pytest.approx(VALUES["nodes_60"]["loglik"], abs=1e-8)
+
+
+GLMMTMB_INTERVALS = {
+    # confint() of glmmTMB 1.1.5: SDs are exponentiated Wald intervals of their logarithms.
+    ("cbpp", CBPP, "binomial"): {"SD (Intercept)": (0.3724432155, 1.1075515366)},
+    ("sleep", "Reaction ~ Days + (1 | Subject)", "Gamma(log)"): {
+        "SD (Intercept)": (0.08810050572, 0.1761830594),
+        "SD (Observations)": (0.08668708186, 0.1077393348),
+    },
+    ("sleep", "Reaction ~ Days + (Days | Subject)", "Gamma(log)"): {
+        "SD (Intercept)": (0.06760970429, 0.15045637251),
+        "SD (Days)": (0.01159498392, 0.02643765358),
+        "SD (Observations)": (0.07204568183, 0.09073651124),
+    },
+}
+
+
+@pytest.mark.parametrize("key", GLMMTMB_INTERVALS)
+def test_wald_intervals_of_sds(key):
+    data, formula, family = key
+    m = mlpool.glmer(formula, _data(data), family=family)
+    frame = mlpool.model_parameters(m, ci_random=True).to_pandas().set_index("Parameter")
+    for name, bounds in GLMMTMB_INTERVALS[key].items():
+        row = frame.loc[name]
+        np.testing.assert_allclose([row["CI_low"], row["CI_high"]], bounds, rtol=1e-3)
+        half = np.log(bounds[1] / bounds[0]) / (2 * 1.959963985)
+        assert row["SE"] == pytest.approx(row["Coefficient"] * half, rel=2e-3)
+    if "(Days |" in formula:
+        # glmmTMB's correlation is theta / sqrt(1 + theta^2) with a Wald interval of theta.
+        low, high = (r / np.sqrt(1 - r**2) for r in (-0.51891657004, 0.48169455847))
+        row = frame.loc["Cor (Intercept~Days)"]
+        assert row["SE"] == pytest.approx((high - low) / (2 * 1.959963985), rel=0.02)
+
+
+def test_wald_intervals_on_the_boundary():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mlpool.MlpoolWarning)
+        m = _fitted("slopes")
+        frame = mlpool.model_parameters(m, ci_random=True).to_pandas().set_index("Parameter")
+    assert np.isnan(frame.loc["Cor (Intercept~ses)", "SE"])
+    assert frame.loc["SD (Intercept)", "SE"] > 0

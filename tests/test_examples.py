@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import json
+import os
 import re
-import runpy
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,8 +135,29 @@ ON_THE_LECTURES_DATA = {
 }
 
 
+class ShowValues(ast.NodeTransformer):
+    """Hand the value of every bare expression to ``show_``, as a notebook does with a cell's."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr:
+        call = ast.Call(ast.Name("show_", ast.Load()), [node.value], [])
+        return ast.copy_location(ast.Expr(call), node)
+
+
+def execute(path: Path, show: Callable[[object], object]) -> None:
+    """Run a script's cells."""
+    tree = ShowValues().visit(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+    code = compile(ast.fix_missing_locations(tree), str(path), "exec")
+    exec(code, {"__name__": "__main__", "__file__": str(path), "show_": show})
+
+
 @pytest.fixture(scope="module")
-def run() -> Iterator[Callable[..., str]]:
+def shown() -> dict[str, list[Any]]:
+    """The plots that a script's cells end in, by its name."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def run(shown: dict[str, list[Any]]) -> Iterator[Callable[..., str]]:
     """``run(name, *arguments)``: what a script prints, run at most once."""
     before = sys.argv, plotnine.options.figure_size, plotnine.options.dpi
 
@@ -141,12 +165,24 @@ def run() -> Iterator[Callable[..., str]]:
     def run_once(name: str, *arguments: str) -> str:
         path = FOLDER / f"{name}.py"
         sys.argv = [str(path), *arguments]
+        values: list[Any] = []
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            runpy.run_path(str(path), run_name="__main__")
+            execute(path, values.append)
+        shown[name] = [v for v in values if isinstance(v, plotnine.ggplot)]
         return out.getvalue()
 
     yield run_once
     sys.argv, plotnine.options.figure_size, plotnine.options.dpi = before
+
+
+def test_one_command_runs_a_lecture_in_a_process_of_its_own(tmp_path: Path) -> None:
+    path = FOLDER / "pooling_and_standard_errors.py"
+    done = subprocess.run(
+        [sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(FOLDER.parent), "PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "SE: 4.716022" in done.stdout
 
 
 @pytest.mark.parametrize("name", PRINTED)
@@ -205,6 +241,19 @@ def test_notebook_is_small_and_shows_its_figures(name: str) -> None:
     outputs = [o for c in read_notebook(name) for o in c.get("outputs", ())]
     assert sum("image/png" in o.get("data", ()) for o in outputs) == FIGURES[name]
     assert {o["output_type"] for o in outputs} <= {"stream", "execute_result"}
+
+
+@pytest.mark.filterwarnings("ignore")  # of the libraries that draw
+@pytest.mark.parametrize("name", LECTURES)
+def test_figures_of_the_cells_are_drawn(
+    name: str, run: Callable[..., str], shown: dict[str, list[Any]]
+) -> None:
+    run(name)
+    assert len(shown[name]) == FIGURES[name]
+    for plot in shown[name]:
+        with io.BytesIO() as target:
+            plot.save(target, format="png", dpi=30, verbose=False)
+            assert target.tell() > 1_000
 
 
 def test_every_lecture_has_a_test() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 
 from mlpool.checks.result import Check, check_is_model
 from mlpool.errors import OptionError
-from mlpool.models.messages import separated_columns
+from mlpool.models.messages import separated_coefficients
 
 SINGULAR = 1e-4
 """lme4's tolerance of ``isSingular``."""
@@ -196,20 +195,12 @@ def _problems(m: Any) -> list[str]:
     ]
     if m.kind == "glm" and not m.fit.converged:
         found.append("the iterations of the GLM went on to their limit")
-    separated = separated_columns(m.design, _with_covariance(m))
+    separated = separated_coefficients(m) if m.family is not None else ()
     if separated:
         found.append(f"complete separation: {', '.join(separated)} run to infinity")
     if m.optimum is not None and not m.optimum.converged and not found:
         found.append(m.optimum.message or "the optimiser gave up")
     return found
-
-
-def _with_covariance(m: Any) -> Any:
-    """Return the record of a fit with the covariance of beta given theta, by one name."""
-    if m.kind != "glm":
-        return m.fit
-    vcov = m.fit.vcov_unscaled * m.fit.dispersion
-    return SimpleNamespace(vcov_conditional=vcov, kept=m.fit.kept)
 
 
 def _largest_gradient(m: Any) -> float:

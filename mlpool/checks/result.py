@@ -12,6 +12,7 @@ import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError
 from mlpool.families import COUNTS
+from mlpool.models.explained import fits_exactly
 from mlpool.tables.cells import format_p
 
 KINDS = ("lm", "glm", "lmer", "glmer")
@@ -144,12 +145,6 @@ def pearson_over_sigma(m: Any) -> Any:
     if fits_exactly(m) or m.df_residual < 2:
         return None
     return np.asarray(m.residuals("pearson"), dtype=np.float64) / float(m.sigma)
-
-
-def fits_exactly(m: Any) -> bool:
-    """Return whether the residuals of a linear model are rounding errors, or sigma is missing."""
-    scale = float(np.abs(np.asarray(m.design.y)).max(initial=0.0))
-    return not float(m.sigma) > 1e-12 * scale
 
 
 def leaves_residuals(m: Any) -> bool:

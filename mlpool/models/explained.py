@@ -105,6 +105,13 @@ def rmse(m: Any) -> float:
     return float(np.sqrt(np.mean(np.asarray(m.resid) ** 2)))
 
 
+@fact("lm", "glm", "lmer", "glmer")
+def fits_exactly(m: Any) -> bool:
+    """Return whether the residuals of a linear model are rounding errors, or sigma is missing."""
+    scale = float(np.abs(np.asarray(m.design.y)).max(initial=0.0))
+    return not float(m.sigma) > 1e-12 * scale
+
+
 def r2_mixed(m: Any, tolerance: float = TOLERANCE) -> tuple[float, float]:
     """Return Nakagawa's conditional and marginal R2.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from mlpool.errors import (
 from mlpool.formula.design import Design
 from mlpool.inference.vcov_spec import FEW_CLUSTERS
 from mlpool.models.covariance import VcovChoice
+from mlpool.models.facts import fact
 
 SEPARATION_SE = 50.0
 """Standard error in SDs of a column, on the link scale, that no identified coefficient has."""
@@ -147,6 +149,16 @@ def separated_columns(design: Design, record: Any) -> list[str]:
     errors = np.sqrt(np.abs(np.diag(vcov))) * spread
     names = [design.X.names[i] for i in record.kept]
     return [name for name, e in zip(names, errors, strict=True) if not e < SEPARATION_SE]
+
+
+@fact("glm", "glmer")
+def separated_coefficients(m: Any) -> tuple[str, ...]:
+    """Return the coefficients of a fitted model that run to infinity."""
+    record = m.fit
+    if m.kind == "glm":
+        vcov = m.fit.vcov_unscaled * m.fit.dispersion
+        record = SimpleNamespace(vcov_conditional=vcov, kept=m.fit.kept)
+    return tuple(separated_columns(m.design, record))
 
 
 def _separation_text(design: Design, names: list[str]) -> str:

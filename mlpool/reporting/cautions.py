@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mlpool.checks import check_convergence, check_singularity
-from mlpool.checks.result import fits_exactly, is_linear
+from mlpool.checks.result import is_linear
 from mlpool.inference.vcov_spec import FEW_CLUSTERS
+from mlpool.models.explained import fits_exactly
 from mlpool.reporting.words import counted, listed
 
 FEW_GROUPS = 20

@@ -201,6 +201,18 @@ def test_markdown_keeps_the_words() -> None:
     assert repr(reported("lmer")) == str(reported("lmer"))
 
 
+@pytest.mark.parametrize("name", ["lmer", "lm", "glm", "glmer"])
+def test_models_without_their_rows_report_the_same(name: str, tmp_path: Path) -> None:
+    """Standardized coefficients need the rows; everything else is in the file."""
+    m = fitted(name)
+    m.save(tmp_path / "m.mlpool")
+    again = mlpool.load_model(tmp_path / "m.mlpool")
+    assert str(mlpool.report(again)) == str(mlpool.report(m, standardize=False))
+    assert str(mlpool.check_convergence(again)) == str(mlpool.check_convergence(m))
+    with pytest.raises(mlpool.NotSupportedError, match=r"needs the rows.*data=True"):
+        mlpool.report(again, standardize=True)
+
+
 # --- cautions -----------------------------------------------------------------------------------
 
 

@@ -164,6 +164,8 @@ def _two_stage_means(
     for at in range(0, draws, step):
         m = min(step, draws - at)
         chosen = np.argpartition(rng.random((m, J)), a - 1, axis=1)[:, :a]
+        # The order inside a partition differs between processors; a seed's samples must not.
+        chosen.sort(axis=1)
         keys = rng.random((m, a, widest))
         keys[np.arange(widest) >= sizes[chosen][:, :, None]] = 2.0  # beyond the cluster's end
         units = np.argpartition(keys, b - 1, axis=2)[:, :, :b]

@@ -7,6 +7,7 @@ it adds what a contract cannot say: heavy libraries are imported inside function
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,14 @@ BRIDGES = {
 """(from, to): allowed inside functions only."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_architecture_page_shows_the_rows() -> None:
+    page = (PACKAGE.parent / "docs" / "developer" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \d+ \| (.*?) \| .* \|$", page, re.MULTILINE)
+    shown = [set(re.findall(r"`(\w+)`", row)) for row in rows]
+    assert shown[:-1] == [set(row) for row in ROWS[:-1]]
+    assert shown[-1] == {"cli"}
 
 
 def top(path: Path) -> str:

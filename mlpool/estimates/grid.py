@@ -12,7 +12,7 @@ import pandas as pd
 
 from mlpool.errors import NotSupportedError
 from mlpool.estimates.focal import Focal
-from mlpool.estimates.variables import Variable, level_text
+from mlpool.estimates.variables import Variable, level_text, taken
 from mlpool.typing import FloatArray, IntArray
 
 MAX_ROWS = 5_000_000
@@ -175,13 +175,12 @@ def expand(grid: pd.DataFrame, variables: Mapping[str, Variable], setting: Setti
     combos = list(itertools.product(*setting.averaged.values()))
     columns: dict[str, pd.Series] = {}
     for name in grid.columns:
-        columns[name] = variables[name].column(np.asarray(grid[name], dtype=object)[answer])
+        columns[name] = taken(variables[name].column(grid[name]), answer)
     for j, name in enumerate(setting.averaged):
-        values = np.empty(k, dtype=object)
-        values[:] = [combo[j] for combo in combos]
-        columns[name] = variables[name].column(np.tile(values, n))
+        own = variables[name].column([combo[j] for combo in combos])
+        columns[name] = taken(own, np.tile(np.arange(k), n))
     for name, value in setting.held.items():
-        columns[name] = variables[name].column([value]).repeat(n * k).reset_index(drop=True)
+        columns[name] = taken(variables[name].column([value]), np.zeros(n * k, dtype=np.int64))
     weight = np.full(n * k, 1.0 / k)
     frame = pd.DataFrame(columns, index=pd.RangeIndex(n * k))
     return GridRows(frame=frame, answer=answer, weight=weight, n_answers=n)
@@ -200,7 +199,7 @@ def counterfactual(
     frame = pd.concat([observed] * n, ignore_index=True) if n > 1 else observed.copy()
     answer = np.repeat(np.arange(n), m)
     for name in grid.columns:
-        frame[name] = variables[name].column(np.asarray(grid[name], dtype=object)[answer])
+        frame[name] = taken(variables[name].column(grid[name]), answer)
     return GridRows(frame=frame, answer=answer, weight=np.full(n * m, 1.0 / m), n_answers=n)
 
 
@@ -231,6 +230,6 @@ def matching(
     answer = np.repeat(np.arange(len(grid)), counts)
     frame = observed.iloc[rows].reset_index(drop=True)
     for f in numeric:
-        frame[f.name] = variables[f.name].column(np.asarray(grid[f.name], dtype=object)[answer])
+        frame[f.name] = taken(variables[f.name].column(grid[f.name]), answer)
     weight = 1.0 / counts[answer]
     return GridRows(frame=frame, answer=answer, weight=weight, n_answers=len(grid))

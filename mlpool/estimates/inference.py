@@ -13,11 +13,11 @@ from scipy import stats
 from mlpool.errors import OptionError
 from mlpool.estimates.links import Scale
 from mlpool.estimates.rows import BLOCK_NUMBERS, Answers
-from mlpool.models.contrasts import contrast_inference
+from mlpool.models.contrasts import row_inference
 from mlpool.typing import FloatArray
 
-BLOCK_ROWS = 1_000
-"""Answers whose covariance is made at a time."""
+BLOCK_ROWS = 100_000
+"""Answers whose errors are made at a time."""
 
 ZERO = 1e-10
 """Estimates below this share of the coefficients they are made of are rounding: exactly zero."""
@@ -192,7 +192,7 @@ def _uncertainty(
     # an empty table still says which covariance it would have
     for start in range(0, max(len(known), 1), BLOCK_ROWS):
         rows = known[start : start + BLOCK_ROWS]
-        parts = contrast_inference(
+        parts = row_inference(
             model, jacobian[rows], vcov=request.vcov, cluster=request.cluster,
             vcov_args=request.vcov_args, ci_method=request.ci_method,
         )  # fmt: skip

@@ -81,14 +81,18 @@ class Variable:
         first = self.levels[0] if self.levels else ""
         if isinstance(first, (int, float)):
             return pd.Series(np.asarray(list(values), dtype=np.float64))
-        return pd.Series([str(v) for v in values], dtype=object)
+        return pd.Series(pd.Categorical([str(v) for v in values], categories=list(self.levels)))
 
     def on_rows(self) -> pd.Series:
         """Return the column on the rows used."""
         if self.kind == "numeric":
             return pd.Series(self.numbers)
-        table = np.array(self.levels, dtype=object)
-        return self.column(table[self.values])
+        return taken(self.column(self.levels), self.values)
+
+
+def taken(column: pd.Series, rows: Any) -> pd.Series:
+    """Return some rows of a column, repeated as often as named, numbered anew."""
+    return column.take(rows).reset_index(drop=True)
 
 
 def model_variables(model: Any) -> dict[str, Variable]:

@@ -19,7 +19,7 @@ from mlpool.inference.vcov import CR_TYPES
 from mlpool.models.covariance import VcovChoice, choose_vcov
 from mlpool.models.robust import cluster_pieces
 from mlpool.models.uncertainty import information, kenward_roger_result
-from mlpool.typing import FloatArray
+from mlpool.typing import FloatArray, IntArray
 
 CI_METHODS: dict[str, tuple[str, ...]] = {
     "lm": ("residual", "wald", "normal", "satterthwaite"),
@@ -143,19 +143,81 @@ def contrast_inference(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowParts:
+    """What is inferred about every row of ``L beta`` by itself, without their covariances.
+
+    Attributes
+    ----------
+    se, df : ndarray of shape (r,)
+    statistic, method, covariance
+        As in :class:`ContrastParts`.
+    """
+
+    se: FloatArray
+    df: FloatArray
+    statistic: str
+    method: str
+    covariance: str | None
+
+
+def row_inference(
+    model: Any,
+    L: FloatArray,
+    *,
+    vcov: Any = None,
+    cluster: Any = None,
+    vcov_args: Any = None,
+    ci_method: str | None = None,
+) -> RowParts:
+    """Return :func:`contrast_inference` of many rows, of which no r x r matrix is made."""
+    asked = read_covariance(model, vcov, cluster, vcov_args)
+    method = read_method(model, ci_method, asked)
+    method = "wald" if method == "profile" else method
+    used, V = _vcov_of(model, L, asked, method)
+    part = L if len(used) == L.shape[1] else L[:, used]
+    variance = np.einsum("ia,ia->i", part @ V, part)
+    residual = residual_df(model)
+    return RowParts(
+        se=np.sqrt(np.where(variance >= 0, variance, np.nan)),
+        df=_df_of(model, L, asked, method),
+        statistic="z" if np.isinf(residual) and method != "satterthwaite" else "t",
+        method=method,
+        covariance=asked.label,
+    )
+
+
+def _vcov_of(
+    model: Any, L: FloatArray, asked: Covariance, method: str
+) -> tuple[IntArray, FloatArray]:
+    """Return the coefficients that L uses and their covariance; of most models, of all of them."""
+    everything = np.arange(L.shape[1])
+    if method == "kenward":
+        return everything, np.asarray(kenward_roger_result(model).vcov)
+    block = getattr(model.fit, "vcov_block", None)
+    if asked.is_given or model.vcov_choice is not None or block is None:
+        full = model.vcov(asked.type, asked.cluster) if asked.is_given else model.vcov()
+        return everything, np.asarray(full)
+    used = np.flatnonzero(np.any(L != 0.0, axis=0))
+    return used, np.asarray(block(used))
+
+
+def _df_of(model: Any, L: FloatArray, asked: Covariance, method: str) -> FloatArray:
+    if method == "kenward":
+        return kenward_roger_result(model).contrast_df(L)
+    if method == "satterthwaite" and asked.label is not None:
+        return robust_pieces(model, asked).df(L)
+    if method == "satterthwaite":
+        return satterthwaite_df(information(model), L)
+    return np.full(len(L), np.inf if method == "normal" else residual_df(model))
+
+
 def _covariance_and_df(
     model: Any, L: FloatArray, asked: Covariance, method: str
 ) -> tuple[FloatArray, FloatArray]:
-    if method == "kenward":
-        result = kenward_roger_result(model)
-        return L @ result.vcov @ L.T, result.contrast_df(L)
-    V = _between(model, L, asked)
-    if method == "satterthwaite" and asked.label is not None:
-        return V, robust_pieces(model, asked).df(L)
-    if method == "satterthwaite":
-        return V, satterthwaite_df(information(model), L)
-    df = np.inf if method == "normal" else residual_df(model)
-    return V, np.full(len(L), df)
+    used, V = _vcov_of(model, L, asked, method)
+    part = L[:, used]
+    return np.asarray(part @ V @ part.T), _df_of(model, L, asked, method)
 
 
 def robust_pieces(model: Any, asked: Covariance) -> ClusterPieces:
@@ -177,17 +239,6 @@ def chosen_covariance(model: Any, asked: Covariance) -> VcovChoice | None:
         choice: VcovChoice | None = model.vcov_choice
         return choice
     return choose_vcov(model.design, asked.type, asked.cluster, model.names)
-
-
-def _between(model: Any, L: FloatArray, asked: Covariance) -> FloatArray:
-    """Return L vcov L'; of an absorbed fit only the coefficients that L uses."""
-    block = getattr(model.fit, "vcov_block", None)
-    if asked.is_given or model.vcov_choice is not None or block is None:
-        full = model.vcov(asked.type, asked.cluster) if asked.is_given else model.vcov()
-        return np.asarray(L @ np.asarray(full) @ L.T)
-    used = np.flatnonzero(np.any(L != 0.0, axis=0))
-    part = L[:, used]
-    return np.asarray(part @ block(used) @ part.T)
 
 
 def residual_df(model: Any) -> float:

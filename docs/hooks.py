@@ -1,4 +1,4 @@
-"""Pages that are made when the site is built: the reference, and copies of two files.
+"""Pages that are made when the site is built: reference, lectures, and copies of two files.
 
 The reference has one page per group of ``mlpool.__all__``; the comments there are the titles. So a
 new public name is documented by being listed.
@@ -6,6 +6,8 @@ new public name is documented by being listed.
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,12 +63,32 @@ def reference_pages() -> dict[str, tuple[str, str]]:
     return pages
 
 
+def lecture_pages() -> tuple[dict[str, tuple[str, str]], dict[str, bytes]]:
+    """Return (title, text) of every notebook of ``examples`` by its file, and the pictures."""
+    pages, pictures = {}, {}
+    for path in sorted((ROOT / "examples").glob("*.ipynb")):
+        parts = []
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"]).strip()
+            parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+            for output in cell.get("outputs", ()):
+                if "text" in output:
+                    parts.append(f"```text\n{''.join(output['text']).rstrip()}\n```")
+                elif "image/png" in output.get("data", {}):
+                    name = f"{path.stem}_{len(pictures)}.png"
+                    pictures[f"lectures/{name}"] = base64.b64decode(output["data"]["image/png"])
+                    parts.append(f"![What the code above draws]({name})")
+        title = parts[0].splitlines()[0].lstrip("# ")
+        pages[f"lectures/{path.stem}.md"] = (title, "\n\n".join(parts) + "\n")
+    return pages, pictures
+
+
 def on_config(config: Any) -> Any:
-    """List the reference pages where the navigation says ``Reference``."""
-    pages = [{title: path} for path, (title, _) in reference_pages().items()]
+    """List the pages where the navigation says ``Reference`` and ``Lectures``."""
+    made = {"Reference": reference_pages(), "Lectures": lecture_pages()[0]}
     for section in config.nav:
-        if "Reference" in section:
-            section["Reference"] = pages
+        for name in set(section) & set(made):
+            section[name] = [{title: path} for path, (title, _) in made[name].items()]
     return config
 
 
@@ -74,7 +96,10 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are no files of ``docs``."""
     from mkdocs.structure.files import File
 
-    texts = {path: text for path, (_, text) in reference_pages().items()}
+    lectures, pictures = lecture_pages()
+    pages = {**reference_pages(), **lectures}
+    texts: dict[str, str | bytes] = {path: text for path, (_, text) in pages.items()}
+    texts.update(pictures)
     for name, source in MADE_FROM.items():
         texts[name] = (ROOT / source).read_text(encoding="utf-8")
     for name, text in texts.items():

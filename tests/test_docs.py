@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shlex
 import sys
@@ -89,6 +90,22 @@ def test_every_page_is_in_the_navigation() -> None:
         assert f": {path.relative_to(ROOT / 'docs').as_posix()}\n" in config, path.name
     for made in HOOKS.MADE_FROM:
         assert f": {made}\n" in config
+
+
+def test_every_notebook_is_a_lecture_with_its_output() -> None:
+    pages, pictures = HOOKS.lecture_pages()
+    notebooks = sorted((ROOT / "examples").glob("*.ipynb"))
+    assert len(pages) == len(notebooks) > 0
+    for path in notebooks:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        title, text = pages[f"lectures/{path.stem}.md"]
+        assert text.startswith(f"# {title}\n")
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        assert text.count("```python\n") == len(code)
+        images = re.findall(r"\]\(([^)]+\.png)\)", text)
+        assert all(pictures[f"lectures/{name}"][:4] == b"\x89PNG" for name in images)
+        outputs = [output for cell in code for output in cell["outputs"]]
+        assert len(images) + text.count("```text\n") == len(outputs)
 
 
 def test_sphinx_roles_do_not_show() -> None:

@@ -25,6 +25,11 @@ def _with_gap():
     return d.assign(Days=days)
 
 
+def _cbpp(formula, family, **options):
+    return mlpool.glmer(formula, mlpool.load_data("cbpp"), family=family, **options)
+
+
+_HERDS = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
 MODELS = {
     "dbar_ml": lambda: mlpool.lmer("Reaction ~ Days + (Days || Subject)", _sleep(), REML=False),
     "crossed": lambda: mlpool.lmer(
@@ -39,6 +44,14 @@ MODELS = {
     "lm_no_intercept": lambda: mlpool.lm("Reaction ~ 0 + Days", _sleep()),
     "lm_weighted_missing": lambda: mlpool.lm("Reaction ~ Days", _with_gap(), weights="w"),
     "many_columns": lambda: mlpool.lm("angle ~ recipe * temp", mlpool.load_data("cake")),
+    "glmer_agq": lambda: _cbpp(_HERDS, "binomial", nAGQ=10),
+    "glmer_quick_cloglog": lambda: _cbpp(_HERDS, "binomial(cloglog)", nAGQ=0),
+    "glmer_poisson_offset": lambda: _cbpp(
+        "incidence ~ period + offset(log(size)) + (1 | herd)", "poisson"
+    ),
+    "glmer_probit_slopes": lambda: mlpool.glmer(
+        "I(Reaction > 290) ~ Days + (Days | Subject)", _sleep(), family="binomial(probit)"
+    ),
 }
 
 

@@ -18,7 +18,7 @@ from mlpool.engine.types import Control
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray
 
-DECREMENT = 1e-9
+DECREMENT = 1e-11
 """Expected fall of the deviance below which the search ends."""
 NOISE = 1e-13
 """Rounding of the deviance, relative to its size."""

@@ -16,3 +16,11 @@ save_text("summary_lm_no_intercept", summary(lm(Reaction ~ 0 + Days, s)))
 s2 <- s; s2$Days[3] <- NA; s2$w <- 1 + (1:180) %% 3
 save_text("summary_lm_weighted_missing", summary(lm(Reaction ~ Days, s2, weights = w)))
 save_text("summary_many_columns", summary(lm(angle ~ recipe * temp, cake)))
+# Generalised mixed models; wide, so that the first line is one line.
+options(width = 130); GC <- glmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-10, maxfun = 1e5), tolPwrss = 1e-13)
+glmm <- list(
+  agq = glmer(cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, binomial, nAGQ = 10, control = GC),
+  quick_cloglog = glmer(cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, binomial("cloglog"), nAGQ = 0, control = GC),
+  poisson_offset = glmer(incidence ~ period + offset(log(size)) + (1 | herd), cbpp, poisson, control = GC),
+  probit_slopes = glmer(I(Reaction > 290) ~ Days + (Days | Subject), s, binomial("probit"), control = GC))
+for (n in names(glmm)) { save_text(paste0("summary_glmer_", n), summary(tight(glmm[[n]]))); save_text(paste0("print_glmer_", n), tight(glmm[[n]])) }

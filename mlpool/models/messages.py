@@ -60,12 +60,14 @@ def say_what_was_found(
         say_few_clusters(choice)
 
 
-def say_few_clusters(choice: VcovChoice) -> None:
-    """Warn below 40 clusters."""
+def say_few_clusters(choice: VcovChoice, kind: str = "") -> None:
+    """Warn below 40 clusters; `kind` is the model's, glmer having no CR2."""
     if choice.n_clusters and min(choice.n_clusters) < FEW_CLUSTERS:
         helps = "vcov='CR2' helps"
         if choice.label in ("CR2", "CR3"):
             helps = "and their df too large: ci_method='satterthwaite' helps"
+        if kind == "glmer":
+            helps = "a bootstrap of clusters helps"
         warnings.warn(
             f"Cluster-robust standard errors rest on {min(choice.n_clusters)} clusters; below "
             f"{FEW_CLUSTERS} they tend to be too small ({helps}).",

@@ -92,4 +92,4 @@ def warn_few_clusters(model: Any, covariance: Covariance, method: str) -> None:
     if covariance.is_given and method != "satterthwaite":
         choice = choose_vcov(model.design, covariance.type, covariance.cluster, model.names)
         if choice is not None:
-            say_few_clusters(choice)
+            say_few_clusters(choice, model.kind)

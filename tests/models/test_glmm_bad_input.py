@@ -209,6 +209,12 @@ def test_cluster_robust_refusals():
         rough.vcov("CR1", cluster="g")
 
 
+def test_few_clusters_point_to_what_glmer_has():
+    m = mlpool.glmer("y ~ x + (1 | g)", DATA, family="binomial")
+    with pytest.warns(mlpool.FewClustersWarning, match="20 clusters.*bootstrap of clusters helps"):
+        mlpool.model_parameters(m, vcov="CR1", cluster="g")
+
+
 def test_glm_has_no_negative_binomial():
     with pytest.raises(mlpool.NotSupportedError, match="with random effects only"):
         mlpool.glm("c ~ x", DATA, family="nbinom2")

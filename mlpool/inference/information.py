@@ -16,7 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlpool.engine.types import LmmData, LmmFit
-from mlpool.inference.sums import VarianceSums, relative_factors, variance_sums
+from mlpool.inference.kernels import inner, multiply, trace
+from mlpool.inference.sums import relative_factors, variance_sums
+from mlpool.inference.types import VarianceSums
 from mlpool.typing import FloatArray
 
 
@@ -138,15 +140,6 @@ def _patterns(sizes: list[int]) -> list[_Pattern]:
     return out
 
 
-def _apply(kernel: FloatArray, H: FloatArray) -> FloatArray:
-    """Multiply by a diagonal (1-d) or full (2-d) kernel."""
-    return np.asarray(kernel[:, None] * H if kernel.ndim == 1 else kernel @ H)
-
-
-def _trace(kernel: FloatArray) -> float:
-    return float(kernel.sum() if kernel.ndim == 1 else np.trace(kernel))
-
-
 def _first_order(sums: VarianceSums, patterns: list[_Pattern]) -> FloatArray:
     """``-[X, e]'V^-1 V_i V^-1 [X, e] = -H'E_i H``, and -W'V^-2 W for sigma^2."""
     H = sums.H
@@ -160,17 +153,17 @@ def _second_order(sums: VarianceSums, patterns: list[_Pattern]) -> tuple[FloatAr
     ``H'E_i K E_j H`` and ``tr(K E_i K E_j)``; for sigma^2, E Z' is replaced by the identity:
     ``H'E_i H2``, ``tr(E_i K2)``, ``W'V^-3 W`` and ``tr V^-2``.
     """
-    K, K2, H, H2 = sums.K, sums.K2, sums.H, sums.H2
+    K, H, H2 = sums.K, sums.H, sums.H2
     k, m = len(patterns), sums.S2.shape[0]
     Q, tr = np.empty((k, k, m, m)), np.empty((k, k))
     for i, first in enumerate(patterns[:-1]):
         for j, second in enumerate(patterns[: i + 1]):
             pairs = [(a, b, c, d) for a, b in first for c, d in second]
-            Q[i, j] = sum(H[a].T @ _apply(K[b][c], H[d]) for a, b, c, d in pairs)
-            tr[i, j] = sum(float(np.sum(K[d][a] * K[c][b])) for a, b, c, d in pairs)
+            Q[i, j] = sum(H[a].T @ multiply(K[b][c], H[d]) for a, b, c, d in pairs)
+            tr[i, j] = sum(inner(K[d][a], K[c][b]) for a, b, c, d in pairs)
             Q[j, i], tr[j, i] = Q[i, j].T, tr[i, j]
         Q[i, -1] = sum(H[a].T @ H2[b] for a, b in first)
-        tr[i, -1] = tr[-1, i] = sum(_trace(K2[a][b]) for a, b in first)
+        tr[i, -1] = tr[-1, i] = sum(float(sums.tr_K2[a, b]) for a, b in first)
         Q[-1, i] = Q[i, -1].T
     Q[-1, -1], tr[-1, -1] = sums.S3, sums.tr_V2
     return Q, tr
@@ -178,7 +171,7 @@ def _second_order(sums: VarianceSums, patterns: list[_Pattern]) -> tuple[FloatAr
 
 def _traces(sums: VarianceSums, patterns: list[_Pattern]) -> FloatArray:
     """``tr(V^-1 V_i)``."""
-    parts = [sum(_trace(sums.K[a][b]) for a, b in pattern) for pattern in patterns[:-1]]
+    parts = [sum(trace(sums.K[a][b]) for a, b in pattern) for pattern in patterns[:-1]]
     return np.array([*parts, sums.tr_V1])
 
 

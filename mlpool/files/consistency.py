@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mlpool.errors import NotSupportedError
 from mlpool.files.absent import AbsentRows
 from mlpool.files.archive import damaged
 from mlpool.formula.coding import Contrasts
@@ -144,6 +145,20 @@ def _check_random(m: Any) -> None:
         found = fit.inference()
         _is(_has_shape(found.vcov, fit.beta.size, fit.beta.size), "the second derivatives")
         _is(found.hessian.ndim == 2, "the second derivatives")
+        _check_scores(fit, [count for count, _ in sizes])
+
+
+def _check_scores(fit: Any, counts: list[int]) -> None:
+    """Check the levels' scores of a model that was saved with its rows."""
+    try:
+        scores = fit.scores()
+    except NotSupportedError:  # left out with the rows
+        return
+    width = fit.theta.size + fit.beta.size
+    for one in scores:
+        _is(0 <= one.term < len(counts), "the scores of the levels")
+        _is(one.values.ndim == 2 and one.values.shape[1] >= width, "the scores of the levels")
+        _is(one.values.shape[0] == counts[one.term], "the scores of the levels")
 
 
 def _check_choice(m: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import pandas as pd
 
-from mlpool.engine.glmm.types import GlmmFit
+from mlpool.engine.glmm.types import GlmmFit, LevelScores
 from mlpool.errors import ModelFileError
 from mlpool.files.absent import AbsentFrame, AbsentRows, refuse_rows
 from mlpool.files.archive import damaged
@@ -106,8 +106,11 @@ class Decoder:
         return kind(**values)
 
     def _kept(self, value: Any, name: str) -> Kept:
-        expected = RECORDS["Inference"] if name == "inference" else (np.ndarray, AbsentRows)
-        if not isinstance(value, expected):
+        if name == "inference":
+            is_right = isinstance(value, RECORDS["Inference"])
+        else:
+            is_right = isinstance(value, AbsentRows) or fits(value, tuple[LevelScores, ...])
+        if not is_right:
             raise damaged(f"GlmmFit.{name} is not what it should be")
         return Kept(value)
 

@@ -29,7 +29,7 @@ import pandas as pd
 
 from mlpool.engine.glmm.types import GlmmFit
 from mlpool.engine.types import LmmFit
-from mlpool.errors import ModelFileError
+from mlpool.errors import ModelFileError, NotSupportedError
 from mlpool.files.absent import AbsentRows, refuse_rows
 from mlpool.files.registry import RECORDS, ROW_FIELDS, saved_fields
 from mlpool.formula.design import Design
@@ -121,9 +121,11 @@ class Encoder:
         return self.node(value)
 
     def _scores(self, record: GlmmFit) -> Any:
-        is_known = len(self.model.ngroups) == 1 and record.n_quadrature > 0
-        if self.data and is_known:
-            return self.node(record.scores())
+        if self.data and record.n_quadrature > 0:
+            try:
+                return self.node(record.scores())
+            except NotSupportedError:  # crossed factors have none
+                pass
         return {"rows": [0]}
 
     def given(self, value: Any) -> Any:

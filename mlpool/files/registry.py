@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from mlpool.engine.absorbed import AbsorbedFit, Addresses
-from mlpool.engine.glmm.types import GlmmFit, Inference
+from mlpool.engine.glmm.types import GlmmFit, Inference, LevelScores
 from mlpool.engine.types import Control, Diagnostic, LmmFit, OlsFit, Optimum
 from mlpool.families import Family
 from mlpool.files.absent import AbsentRows
@@ -38,8 +38,8 @@ RECORDS: dict[str, type] = {
     for one in (
         *MODELS, Design, DesignMatrix, NumberPart, FactorPart, Dummies, Contrasts, RandomDesign,
         Encoding, FactorValue, ColumnInfo, ColumnPart, Column, Control, Diagnostic, Optimum, OlsFit,
-        LmmFit, GlmmFit, Inference, AbsorbedOls, AbsorbedFit, Addresses, Family, VcovChoice,
-        VarianceInformation, DesignMoments,
+        LmmFit, GlmmFit, Inference, LevelScores, AbsorbedOls, AbsorbedFit, Addresses, Family,
+        VcovChoice, VarianceInformation, DesignMoments,
     )
 }  # fmt: skip
 """Name in a file -> type. A name that is not here is refused; nothing is imported by name."""

@@ -516,3 +516,23 @@ def test_random_values_anywhere_in_the_record(
     load_or_refuse(
         write(tmp_path / "m.mlpool", {**members, "model.json": json.dumps(record).encode()})
     )
+
+
+def test_scores_of_levels_that_do_not_fit(tmp_path: Path) -> None:
+    cbpp = mlpool.load_data("cbpp")
+    m = mlpool.glmer("incidence ~ period + (1 | herd)", cbpp, "poisson")
+    path = m.save(tmp_path / "m.mlpool", data=True)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+
+    def other_term(record: Any) -> None:
+        scores = fields(record, "fit")["scores"]["tuple"]
+        scores[0]["fields"]["term"] = 4
+
+    def no_tuple(record: Any) -> None:
+        fields(record, "fit")["scores"] = 3
+
+    refused(write(tmp_path / "a.mlpool", with_record(members, other_term)), "the scores of the le")
+    refused(write(tmp_path / "b.mlpool", with_record(members, no_tuple)), r"GlmmFit\.scores is not")
+    again = mlpool.load_model(path)
+    assert again.vcov("CR1").equals(m.vcov("CR1"))

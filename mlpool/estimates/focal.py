@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +85,7 @@ def read_focal(
         raise OptionError(f"length must be a whole number above 1; got {length!r}.")
     focal = [
         _read_one(name, values, text, variables, argument, length)
-        for name, values, text in _specs(by, argument)
+        for name, values, text in _specs(by, argument, variables)
     ]
     names = [f.name for f in focal]
     for name in names:
@@ -94,7 +94,7 @@ def read_focal(
     return tuple(focal)
 
 
-def _specs(by: Any, argument: str) -> list[tuple[str, Any, str]]:
+def _specs(by: Any, argument: str, variables: Container[str]) -> list[tuple[str, Any, str]]:
     """Return (name, values as given or None, text) of every entry."""
     if by is None:
         return []
@@ -115,7 +115,8 @@ def _specs(by: Any, argument: str) -> list[tuple[str, Any, str]]:
                 f"{argument}={entry!r} cannot be read; write 'x', 'x = [0, 1]' or "
                 "'x = [quartiles]'."
             )
-        found.append((match["name"].strip().strip("`"), match["values"], entry.strip()))
+        name = entry if entry in variables else match["name"].strip().strip("`")
+        found.append((name, match["values"], entry.strip()))
     return found
 
 

@@ -184,8 +184,9 @@ def grid_columns(grid: pd.DataFrame) -> dict[str, Any]:
     for name in grid.columns:
         values = grid[name]
         first = values.iloc[0] if len(values) else 0.0
-        if isinstance(first, (int, float, np.number)) and not isinstance(first, bool):
-            columns[str(name)] = np.array(values.tolist())
+        # whole numbers here are levels of a factor that the formula or a bar makes
+        if isinstance(first, (float, np.floating)):
+            columns[str(name)] = np.asarray(values, dtype=np.float64)
         else:
             columns[str(name)] = ordered_labels([level_text(v) for v in values])
     return columns

@@ -139,7 +139,7 @@ def _on_grid(
     grid = focal_grid(focal)
     if preserve_range:
         grid = grid[inside_observed(grid, focal)].reset_index(drop=True)
-        if grid.empty:
+        if len(grid) == 0:
             raise OptionError("No row of the grid lies in the data; take preserve_range=False.")
     setting = make_setting(variables, focal, averages=False)
     frame = expand(grid, variables, setting).frame
@@ -147,7 +147,7 @@ def _on_grid(
         model, frame, request, asked.scale, asked.groups, asked.interval, asked.drawn
     )
     lines = [f"Variable predicted: {model.design.response_name}"]
-    lines.append(f"Predictors modulated: {listed(f.text for f in focal)}")
+    lines += [f"Predictors modulated: {listed(f.text for f in focal)}"] if focal else []
     shown = describe_setting(setting, variables)
     lines += [f"Predictors controlled: {shown}"] if shown else []
     lines += _scale_lines(model, asked)

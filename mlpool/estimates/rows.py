@@ -147,11 +147,18 @@ def predicted_blocks(
     size = max(1, BLOCK_NUMBERS // width)
     for start in range(0, len(frame), size):
         part = slice(start, min(start + size, len(frame)))
-        new = model.design.new(frame.iloc[part], random=False)
+        # a model of an intercept alone reads no column, but rows have to be counted
+        rows = frame.iloc[part] if len(frame.columns) else _counted(frame.iloc[part])
+        new = model.design.new(rows, random=False)
         X = new.X
         X = X if len(kept) == X.shape[1] else X[:, kept]
         eta = X @ beta
         yield part, X, eta if new.offset is None else eta + new.offset
+
+
+def _counted(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame without columns with one that no formula reads."""
+    return frame.assign(**{" ": 0.0})
 
 
 def _add_rows(total: FloatArray, answer: Any, weight: FloatArray, X: FloatArray) -> None:

@@ -355,3 +355,23 @@ def test_other_frames(hsb, backend):
     pd.testing.assert_frame_equal(first, mlpool.estimate_slopes(again, "ses").to_pandas())
     means = mlpool.estimate_means(again, by="gender")
     assert set(means["gender"]) == {"M", "F"}
+
+
+def test_an_intercept_alone_has_a_mean(hsb):
+    m = mlpool.lmer("math ~ 1 + (1 | school)", hsb)
+    for table, value in ((mlpool.estimate_means(m), "Mean"),
+                         (mlpool.estimate_relation(m), "Predicted")):  # fmt: skip
+        assert table[value].to_list() == pytest.approx([m.fixef().iloc[0]])
+        assert table["SE"].to_list() == pytest.approx([m.se.iloc[0]])
+        assert "modulated" not in str(table)
+
+
+def test_names_with_blanks_and_numbers_as_levels():
+    rng = np.random.default_rng(5)
+    d = pd.DataFrame({"female ": rng.integers(0, 2, 60), "g": np.repeat([1, 2, 10], 20)})
+    d["y"] = d["female "] + rng.normal(size=60)
+    m = mlpool.lm("y ~ `female ` + factor(g)", d)
+    for name in ("female ", "`female `"):
+        table = mlpool.estimate_contrasts(m, name)
+        assert table["Difference"].iloc[0] == pytest.approx(m.fixef().iloc[1])
+    assert str(mlpool.estimate_means(m, by="g")).splitlines()[4].startswith("1  | ")

@@ -4,8 +4,8 @@
 
 Every measurement is a process of its own: processor time (one thread, so other work on the machine
 hardly counts) from a fitted model to df, standard errors and p-values of every coefficient, best of
-a few repeats, and what it adds to the process at its peak (R: the whole process). R is stopped after
-`--minutes`. Data sets of the reference material that are not at hand are left out.
+a few repeats, and what it adds to the process at its peak (R: the whole process). R is stopped
+after `--minutes`. Data sets of the reference material that are not at hand are left out.
 """
 
 from __future__ import annotations

@@ -185,7 +185,7 @@ def _one_model(
             raise OptionError(f"test='Chisq' has no denominator df; drop ddf={ddf!r}.")
         method = "normal"
     if method == "lme4":
-        return sequential_table(m, joint_inference(m, ci_method="residual"))
+        return sequential_table(m, joint_inference(m, vcov="model", ci_method="residual"))
     vcov, cluster, vcov_args = robust
     how = joint_inference(m, vcov=vcov, cluster=cluster, vcov_args=vcov_args, ci_method=method)
     if test == "F" and not how.is_f:

@@ -83,7 +83,7 @@ def drop1(
     elif m.kind == "glm":
         table = _glm(m, terms, test or "none", float(k))
     elif m.kind == "lmer" and test in (None, "F"):
-        how = joint_inference(m, ci_method=_read_ddf(ddf))
+        how = joint_inference(m, vcov="model", ci_method=_read_ddf(ddf))
         title = f"{_TITLE} using {METHOD_NAMES[how.method]}:"
         table = lmer_f_table(m, how, terms, f"{title}\n\nModel:\n{m.formula.text}")
     elif test == "F":

@@ -276,6 +276,40 @@ def test_robust_tests_of_lmer_are_htz_or_wald() -> None:
     )
 
 
+def test_a_covariance_chosen_at_fit_time_is_used_and_can_be_left() -> None:
+    m = mlpool.fit("math ~ ses + sector + (1 | school)", _hsb(), vcov="CR2", cluster="school")
+    plain = mlpool.lmer("math ~ ses + sector + (1 | school)", _hsb())
+    assert "Covariance: CR2" in str(mlpool.anova(m))
+    for call in (
+        lambda x: mlpool.anova(x, vcov="model")["F"],
+        lambda x: mlpool.drop1(x)["F"],
+        lambda x: mlpool.anova(x, ddf="lme4")["F"],
+    ):
+        np.testing.assert_allclose(call(m), call(plain))
+
+
+def test_robust_chi_square_of_glmer() -> None:
+    m = mlpool.glmer(
+        "cbind(incidence, size - incidence) ~ period + (1 | herd)", _cbpp(), family="binomial"
+    )
+    table = mlpool.anova(m, vcov="CR0", cluster="herd")
+    joint = mlpool.linear_hypothesis(m, m.names[1:], vcov="CR0", cluster="herd")
+    V = m.vcov("CR0", "herd").to_numpy()[1:, 1:]
+    beta = m.fixef().to_numpy()[1:]
+    expected = float(beta @ np.linalg.solve(V, beta))
+    assert table["Chi2"].iloc[0] == pytest.approx(expected)
+    assert joint["Chi2"].iloc[0] == pytest.approx(expected)
+    assert "Covariance: CR0, 15 clusters of herd." in str(table)
+
+
+def test_an_absorbed_factor_is_a_term_like_any_other() -> None:
+    m = mlpool.lm("math ~ ses + school", _hsb())
+    table = mlpool.anova(m)
+    complete = mlpool.lm("math ~ ses", _hsb())
+    assert table["df"].tolist() == [1, 159, m.df_residual]
+    assert table["Sum_Squares"].iloc[1] == pytest.approx(complete.fit.rss - m.fit.rss)
+
+
 def test_note_on_coding_of_type_three() -> None:
     assert "contrasts={'sector': 'sum'}" in str(mlpool.anova(model("lm"), type=3))
     coded = mlpool.lm("math ~ ses * sector + third", _hsb(), contrasts={"sector": "sum"})

@@ -68,7 +68,9 @@ if TYPE_CHECKING:
     from mlpool.files import load_model
     from mlpool.formula.design import model_matrix
     from mlpool.frames import factor
-    from mlpool.intervals import Bootstrap, bootstrap, bootstrap_parameters
+    from mlpool.intervals import Bootstrap, Profile, bootstrap, bootstrap_parameters
+    from mlpool.intervals import confint as confint
+    from mlpool.intervals import profile as profile
     from mlpool.models import (
         VarCorr,
         coef,
@@ -159,6 +161,9 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "update",
     "load_model",
     # intervals
+    "confint",
+    "profile",
+    "Profile",
     "bootstrap",
     "Bootstrap",
     "bootstrap_parameters",
@@ -273,6 +278,18 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "__version__",
 ]
 
+_MODELS = (
+    "VarCorr", "coef", "fit", "fixef", "get_parameters", "glm", "glmer", "lm", "lmer",
+    "p_value", "ranef", "refit", "simulate", "standard_error", "update", "vcov",
+)  # fmt: skip
+_TRANSFORM = (
+    "center", "data_codebook", "deft", "degroup", "demean", "describe_distribution",
+    "design_effect", "effective_n", "equivalent_n", "pooling_estimate",
+    "precision_weighted_mean", "se_pooling", "shrinkage", "standardize", "table_one",
+    "variance_ratio",
+)  # fmt: skip
+_INTERVALS = ("Bootstrap", "Profile", "bootstrap", "bootstrap_parameters", "confint", "profile")
+
 _HOME = {
     "mlpool.comparisons": (
         "anova",
@@ -312,25 +329,8 @@ _HOME = {
     ),
     "mlpool.formula.design": ("model_matrix",),
     "mlpool.frames": ("factor",),
-    "mlpool.intervals": ("Bootstrap", "bootstrap", "bootstrap_parameters"),
-    "mlpool.models": (
-        "VarCorr",
-        "coef",
-        "fit",
-        "fixef",
-        "get_parameters",
-        "glm",
-        "glmer",
-        "lm",
-        "lmer",
-        "p_value",
-        "ranef",
-        "refit",
-        "simulate",
-        "standard_error",
-        "update",
-        "vcov",
-    ),
+    "mlpool.intervals": _INTERVALS,
+    "mlpool.models": _MODELS,
     "mlpool.parameters": (
         "compare_parameters",
         "model_parameters",
@@ -359,24 +359,7 @@ _HOME = {
         "two_stage_sample",
         "type_one_error_study",
     ),
-    "mlpool.transform": (
-        "center",
-        "data_codebook",
-        "deft",
-        "degroup",
-        "demean",
-        "describe_distribution",
-        "design_effect",
-        "effective_n",
-        "equivalent_n",
-        "pooling_estimate",
-        "precision_weighted_mean",
-        "se_pooling",
-        "shrinkage",
-        "standardize",
-        "table_one",
-        "variance_ratio",
-    ),
+    "mlpool.transform": _TRANSFORM,
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

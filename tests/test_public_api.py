@@ -15,7 +15,7 @@ NAMES = {
     "fixef ranef coef vcov VarCorr standard_error p_value get_parameters",
     "simulate refit update",
     "load_model",
-    "bootstrap Bootstrap bootstrap_parameters",
+    "confint profile Profile bootstrap Bootstrap bootstrap_parameters",
     "model_parameters compare_parameters summary summary_table display",
     "plot check_model plot_shrinkage plot_icc theme_mlpool",
     "compare_pooling PoolingComparison",

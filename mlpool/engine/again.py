@@ -41,12 +41,15 @@ class Estimates:
     beta : ndarray of shape (p,)
     theta : ndarray of shape (k,)
     sigma : float
+    criterion : float
+        REML criterion or ML deviance.
     is_singular : bool
     """
 
     beta: FloatArray
     theta: FloatArray
     sigma: float
+    criterion: float
     is_singular: bool
 
 
@@ -267,6 +270,7 @@ def search(objective: OneFactor | SeveralFactors, theta: FloatArray, control: Co
         beta=fixed.back @ -solution.v[:-1] + fixed.shift,
         theta=end,
         sigma=float(np.sqrt(solution.pwrss / objective.m)),
+        criterion=solution.value,
         is_singular=bool(np.any(end[template.is_diagonal] < control.singular_tol)),
     )
 

@@ -61,12 +61,37 @@ def fit_at(
     data: LmmData, theta: FloatArray, *, reml: bool = True, control: Control | None = None
 ) -> LmmFit:
     """Return the fit at a given theta without optimising."""
-    control = control or Control()
-    theta = np.asarray(theta, dtype=np.float64)
-    with blas_threads(control.blas_threads):
-        if is_one_factor(data):
-            return fit_at_theta(prepare(data, reml=reml, control=control), theta)
-        return fit_several_at(prepare_several(data, reml=reml, control=control), theta)
+    return FitsAt(data, reml=reml, control=control)(theta)
+
+
+class FitsAt:
+    """Fits at many given theta, from sums that are made once.
+
+    Parameters
+    ----------
+    data : LmmData
+    reml : bool
+    control : Control, optional
+    """
+
+    def __init__(self, data: LmmData, *, reml: bool = True, control: Control | None = None) -> None:
+        control = control or Control()
+        self._threads = control.blas_threads
+        with blas_threads(self._threads):
+            self._one = self._several = None
+            if is_one_factor(data):
+                self._one = prepare(data, reml=reml, control=control)
+            else:
+                self._several = prepare_several(data, reml=reml, control=control)
+
+    def __call__(self, theta: FloatArray) -> LmmFit:
+        """Return the fit at theta (k,)."""
+        theta = np.asarray(theta, dtype=np.float64)
+        with blas_threads(self._threads):
+            if self._one is not None:
+                return fit_at_theta(self._one, theta)
+            assert self._several is not None
+            return fit_several_at(self._several, theta)
 
 
 def is_one_factor(data: LmmData) -> bool:

@@ -15,11 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
 
-from mlpool.errors import FitError, OptionError
+from mlpool.errors import FitError
 from mlpool.families import Family
 from mlpool.inference.roots import solve_distance
+from mlpool.inference.sides import Curve, Line, target_of
 from mlpool.typing import FloatArray
 
 #: R's ``glm.control(epsilon)`` is 1e-8; bounds need the deviance a little more exactly.
@@ -91,27 +91,30 @@ def profile_confint_glm(
     OptionError
         If `level` is not between 0 and 1.
     """
-    if not 0.0 < level < 1.0:
-        raise OptionError(f"the confidence level must lie between 0 and 1; got {level!r}.")
-    target = float(ndtri(0.5 * (1.0 + level)))
-    out = np.empty((beta.shape[0], 2))
-    for i in range(beta.shape[0]):
-        for side, sign in enumerate((-1.0, 1.0)):
-            path = _ProfilePath(problem, beta, i, sign)
-            guess = target * float(se[i]) if np.isfinite(se[i]) and se[i] > 0 else 1.0
-            out[i, side] = beta[i] + sign * solve_distance(path.zeta, target, guess)
-    return out
+    target = target_of(level)
+    bounds = [curve.bounds(target) for curve in glm_curves(problem, beta, se)]
+    return np.array(bounds).reshape(-1, 2)
 
 
-class _ProfilePath:
+def glm_curves(problem: GlmProblem, beta: FloatArray, se: FloatArray) -> tuple[Curve, ...]:
+    """Return the profiles of all coefficients; arguments as :func:`profile_confint_glm`."""
+    return tuple(
+        Curve(GlmSide(problem, beta, i, -1.0, se), GlmSide(problem, beta, i, 1.0, se))
+        for i in range(len(beta))
+    )
+
+
+class GlmSide(Line):
     """One side of one coefficient's profile; remembers the last fit as a start for the next."""
 
-    def __init__(self, problem: GlmProblem, beta: FloatArray, i: int, sign: float) -> None:
-        self._problem, self._i, self._sign = problem, i, sign
+    def __init__(
+        self, problem: GlmProblem, beta: FloatArray, i: int, sign: float, se: FloatArray
+    ) -> None:
+        super().__init__(float(beta[i]), sign, float(se[i]))
+        self._problem, self._i = problem, i
         self._others = np.delete(problem.X, i, axis=1)
         self._column = problem.X[:, i]
-        self._at = float(beta[i])
-        self._estimate = self._last = np.delete(beta, i)
+        self._others_at = self._last = np.delete(beta, i)
         base = 0.0 if problem.offset is None else problem.offset
         self._offset = np.zeros(problem.y.shape[0]) + base
         eta = problem.X @ beta + self._offset
@@ -135,13 +138,17 @@ class _ProfilePath:
 
     def _start_at(self, distance: float, offset: FloatArray) -> FloatArray:
         """Pick the start with the smallest deviance: the last fit, or a step along a tangent."""
-        shift = self._sign * distance
-        starts = [self._last, *(self._estimate + shift * g for g in self._tangents)]
+        shift = self.sign * distance
+        starts = [self._last, *(self._others_at + shift * g for g in self._tangents)]
         return min(starts, key=lambda c: self._problem.deviance(self._others @ c + offset))
+
+    def solve(self, target: float) -> float:
+        """Find the bound, to more digits than elsewhere: a fit costs little."""
+        return self.value(solve_distance(self.watched, target, self.guess(target)))
 
     def zeta(self, distance: float) -> tuple[float, float]:
         """Return ``|zeta|`` and its derivative at ``beta_i + sign * distance``."""
-        offset = self._offset + (self._at + self._sign * distance) * self._column
+        offset = self._offset + self.value(distance) * self._column
         start = self._start_at(distance, offset)
         coefficients, deviance = fit_with_offset(self._problem, self._others, offset, start)
         if not np.isfinite(deviance):
@@ -155,7 +162,7 @@ class _ProfilePath:
         self._last = coefficients
         root = float(np.sqrt(max(gain, 0.0) / self._problem.dispersion))
         slope = -2.0 * self._score(self._others @ coefficients + offset)
-        slope = self._sign * slope / self._problem.dispersion
+        slope = self.sign * slope / self._problem.dispersion
         return root, slope / (2.0 * root) if root > 0 else np.nan
 
     def _score(self, eta: FloatArray) -> float:

@@ -13,6 +13,7 @@ from mlpool.errors import OptionError, check_option
 from mlpool.inference.draws import METHODS, interval
 from mlpool.intervals.layout import IntervalLayout
 from mlpool.intervals.names import interval_frame, read_level, read_parm
+from mlpool.intervals.pictures import draw_bootstrap as draw_bootstrap_picture
 from mlpool.models.bootstrapped import Drawn, draw_bootstrap
 from mlpool.models.extract import require_kind
 from mlpool.models.places import random_names
@@ -132,6 +133,18 @@ class Bootstrap:
         from mlpool.plots import plot
 
         return plot(self, **options)
+
+    def _ggplot(
+        self,
+        kind: str = "histogram",
+        level: float = 0.95,
+        method: str = "percentile",
+        parameters: Any = None,
+    ) -> Any:
+        check_option(kind, ("histogram", "density"), argument="kind")
+        bounds = self.confint(parameters, level, method)
+        shown = list(bounds.index)
+        return draw_bootstrap_picture(self.draws[shown], self.estimate[shown], bounds, kind, level)
 
     def __repr__(self) -> str:
         """Return the table's text."""

@@ -25,7 +25,7 @@ CI_METHODS: dict[str, tuple[str, ...]] = {
     "lm": ("residual", "wald", "normal", "satterthwaite"),
     "glm": ("profile", "wald", "residual", "normal", "satterthwaite"),
     "lmer": ("residual", "wald", "normal", "satterthwaite", "kenward", "kr", "profile"),
-    "glmer": ("wald", "residual", "normal"),
+    "glmer": ("wald", "residual", "normal", "profile"),
 }
 """Ways to df and intervals per kind of model; the first is the default.
 

@@ -306,6 +306,14 @@ class FittedModel:
 
         return save_model(self, path, data=data)
 
+    def confint(
+        self, parm: Any = None, level: float = 0.95, method: str | None = None, **options: Any
+    ) -> pd.DataFrame:
+        """Return :func:`mlpool.confint` of this model."""
+        from mlpool.intervals import confint
+
+        return confint(self, parm, level, method, **options)
+
     # --- text -------------------------------------------------------------------------------
 
     def parameters(self, **options: Any) -> Any:

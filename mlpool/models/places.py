@@ -95,6 +95,16 @@ def random_names(m: Any, *, old: bool = False) -> list[str]:
     return names
 
 
+def random_places(m: Any) -> tuple[tuple[int, int, int], ...]:
+    """Return term, row and column of every random parameter; sigma is (-1, 0, 0)."""
+    places = [
+        (t, row, column)
+        for t, random in enumerate(m.design.random)
+        for row, column in vech_positions(random.z.shape[1])
+    ]
+    return (*places, (-1, 0, 0)) if SdScale.of(m).has_sigma else tuple(places)
+
+
 def parameter_names(m: Any, *, old: bool = False) -> list[str]:
     """Return the names of all parameters: SDs and correlations, sigma, coefficients."""
     return [*random_names(m, old=old), *m.names]

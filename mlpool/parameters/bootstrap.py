@@ -10,7 +10,7 @@ import numpy as np
 from mlpool.errors import OptionError
 from mlpool.inference.draws import two_sided_p
 from mlpool.models.bootstrapped import Drawn, draw_bootstrap
-from mlpool.models.places import random_names
+from mlpool.models.places import random_names, random_places
 from mlpool.parameters.options import MIXED
 from mlpool.parameters.random import Intervals
 from mlpool.typing import FloatArray
@@ -100,16 +100,8 @@ def _random(model: Any, draws: FloatArray, tail: float) -> Intervals:
     """Return (SE, low, high) by place; no standard errors, as in the coefficients' table."""
     if not draws.shape[1]:
         return {}
-    places = [
-        (t, row, column)
-        for t, random in enumerate(model.design.random)
-        for column in range(random.z.shape[1])
-        for row in range(column, random.z.shape[1])
-    ]
-    if len(places) < draws.shape[1]:
-        places.append((-1, 0, 0))
     bounds = np.nanquantile(draws, [tail, 1.0 - tail], axis=0)
     return {
         place: (float("nan"), float(low), float(high))
-        for place, low, high in zip(places, *bounds, strict=True)
+        for place, low, high in zip(random_places(model), *bounds, strict=True)
     }

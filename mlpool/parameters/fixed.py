@@ -11,6 +11,7 @@ from mlpool.inference.profile import ProfileIntervals
 from mlpool.inference.wald import WaldTable, wald
 from mlpool.models.contrasts import Covariance, residual_df, robust_pieces
 from mlpool.models.covariance import choose_vcov
+from mlpool.models.curves import profile_bounds
 from mlpool.models.messages import say_few_clusters
 from mlpool.models.uncertainty import denominator_df, profile_intervals
 from mlpool.typing import FloatArray
@@ -64,9 +65,15 @@ def fixed_effects(
     if method == "normal":
         table = replace(wald(b, se, np.inf, level), df=table.df)
     if method == "profile":
-        bounds = profile_intervals(model, level) if profile is None else profile.fixed
+        bounds = _profile_bounds(model, level) if profile is None else profile.fixed
         table = replace(table, low=bounds[:, 0], high=bounds[:, 1])
     return FixedEffects(table=table, statistic=statistic)
+
+
+def _profile_bounds(model: Any, level: float) -> FloatArray:
+    if model.kind == "glm":
+        return profile_intervals(model, level)
+    return profile_bounds(model, level).fixed
 
 
 def _estimates(model: Any, covariance: Covariance) -> tuple[FloatArray, FloatArray]:

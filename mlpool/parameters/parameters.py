@@ -10,9 +10,9 @@ import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, check_option
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
-from mlpool.inference.profile import ProfileIntervals, profile_confint
+from mlpool.inference.profile import ProfileIntervals
 from mlpool.models.contrasts import Covariance, read_covariance, read_method
-from mlpool.models.data import as_lmm_data
+from mlpool.models.curves import profile_bounds
 from mlpool.parameters.bootstrap import BootstrapTable, bootstrap_table
 from mlpool.parameters.fixed import FixedEffects, fixed_effects, warn_few_clusters
 from mlpool.parameters.grouplevel import group_level_frame, group_level_layout
@@ -109,7 +109,8 @@ def model_parameters(
         Degrees of freedom and intervals. ``lm``: ``"residual"`` (default) or ``"normal"``. ``glm``:
         ``"profile"`` (default) or ``"wald"``. ``lmer``: ``"residual"`` (default, as easystats
         without lmerTest), ``"normal"``, ``"satterthwaite"``, ``"kenward"`` (also adjusts the SEs),
-        ``"profile"`` (intervals only, of the random effects too).
+        ``"profile"`` (intervals only, of the random effects too). ``glmer``: ``"wald"`` (default)
+        or ``"profile"``.
     vcov : str or matrix, optional
         Robust standard errors: ``"HC3"``, ``"vcovCL"``, ``"CR2"`` ... The df stay as they are.
     vcov_args : dict, optional
@@ -240,7 +241,7 @@ def _profile(m: Any, request: _Request) -> ProfileIntervals | None:
     """Return a mixed model's profile intervals, computed once for both parts."""
     if m.kind not in MIXED or request.ci_method != "profile":
         return None
-    return profile_confint(as_lmm_data(m.design), m.fit, request.level or DEFAULT_LEVEL)
+    return profile_bounds(m, request.level or DEFAULT_LEVEL)
 
 
 def _bootstrap(m: Any, request: _Request) -> BootstrapTable | None:

@@ -62,7 +62,8 @@ def plot(x: Any, **options: Any) -> Any:
         return draw(x, **options)
     except TypeError as error:
         name = str(error).partition("unexpected keyword argument ")[2]
-        if not name or f"{draw.__name__}()" not in str(error):
+        own = (f"{draw.__name__}()", "._ggplot()")
+        if not name or not any(place in str(error) for place in own):
             raise
         raise OptionError(f"this plot has no option {name}; see help(mlpool.plot).") from None
 

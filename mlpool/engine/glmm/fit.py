@@ -62,7 +62,7 @@ def fit_glmm(data: GlmmData, *, n_quadrature: int = 1, control: Control | None =
         try:
             x, scale = _start(problem, objective, control)
             found = minimise(
-                objective, x, scale, lambda s: scoring(objective, _x_of(objective, s, x), s),
+                objective, x, scale, lambda s: scoring(objective, x_of(objective, s, x), s),
                 control,
             )  # fmt: skip
             found = _snapped(objective, found)
@@ -87,7 +87,7 @@ def make_objective(problem: Problem, n_quadrature: int) -> Laplace:
     return Laplace(problem, joint=n_quadrature == 0)
 
 
-def _x_of(objective: Laplace, state: State, x: FloatArray) -> FloatArray:
+def x_of(objective: Laplace, state: State, x: FloatArray) -> FloatArray:
     """Return the point of a state (theta from its factors)."""
     out, problem = x.copy(), objective.problem
     for f, lam in zip(problem.effects.order, state.factors, strict=True):

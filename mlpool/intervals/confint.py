@@ -1,0 +1,156 @@
+"""`confint`: confidence intervals of all parameters, by three methods."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri, stdtrit
+
+from mlpool.errors import ConvergenceWarning, OptionError, SingularFitWarning, check_option
+from mlpool.inference.draws import METHODS
+from mlpool.intervals.bootstrap import bootstrap
+from mlpool.intervals.names import interval_frame, read_level, read_parm
+from mlpool.intervals.profile import Profile, profile
+from mlpool.models.covariance import coefficient_vcov
+from mlpool.models.extract import require_kind
+from mlpool.models.messages import user_level
+from mlpool.models.places import parameter_names, random_names
+from mlpool.models.simulate import KINDS
+
+_METHODS = ("profile", "Wald", "boot")
+_ALIASES = {"wald": "Wald", "bootstrap": "boot"}
+
+
+def confint(
+    m: Any,
+    parm: Any = None,
+    level: float = 0.95,
+    method: str | None = None,
+    *,
+    oldNames: bool = True,
+    nsim: int = 500,
+    boot_type: str = "perc",
+    type: str = "parametric",
+    seed: Any = None,
+    n_jobs: int | None = None,
+    vcov: Any = None,
+    cluster: Any = None,
+) -> pd.DataFrame:
+    """Return confidence intervals of a model's parameters (R's ``confint``).
+
+    Parameters
+    ----------
+    m : FittedModel
+    parm : str, int or list, optional
+        Names or positions; ``"theta_"`` and ``"beta_"`` for random and fixed ones.
+    level : float
+    method : {"profile", "Wald", "boot"}, optional
+        ``"profile"``: where the likelihood has fallen far enough (the default, but of lm), SDs and
+        correlations of random effects included; :func:`mlpool.profile` shows the curves.
+        ``"Wald"``: estimate -+ quantile x standard error, t of lm and normal of others; missing for
+        random effects, as in lme4 (``model_parameters(m, ci_random=True)`` has some).
+        ``"boot"``: :func:`mlpool.bootstrap`.
+    oldNames : bool
+        lme4's ``.sig01``, ``.sigma``; False: ``sd_(Intercept)|school``, ``sigma``.
+    nsim, boot_type, type, seed, n_jobs
+        Of ``"boot"``: replicates, kind of interval (``"perc"``, ``"basic"``, ``"norm"``,
+        ``"bca"``), kind of bootstrap, seed, processes.
+    vcov, cluster
+        Of ``"Wald"``: a robust covariance, as :meth:`FittedModel.vcov` takes it.
+
+    Returns
+    -------
+    DataFrame (k, 2)
+        Rows by R's names (SDs and correlations, sigma, coefficients), columns ``2.5 %``,
+        ``97.5 %``.
+
+    Raises
+    ------
+    OptionError
+        For unknown options, parameters, or options of another method.
+    NotSupportedError
+        For profiles of ``nAGQ=0``.
+
+    Warns
+    -----
+    SingularFitWarning
+        Naming estimates at the end of their range (profile).
+    ConvergenceWarning
+        Naming profiles that do not close: their bounds are infinite or missing.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lmer("Reaction ~ Days + (1 | Subject)", mlpool.load_data("sleepstudy"))
+    >>> print(mlpool.confint(m).round(3))
+                   2.5 %   97.5 %
+    .sig01        26.007   52.936
+    .sigma        27.814   34.591
+    (Intercept)  231.992  270.818
+    Days           8.886   12.048
+    """
+    require_kind(m, KINDS, "confint()")
+    level = read_level(level)
+    how = _read_method(m, method, vcov, cluster)
+    if how == "profile":
+        found = profile(m, parm, oldNames=oldNames)
+        _say(found, level)
+        return found.confint(level=level)
+    names = parameter_names(m, old=bool(oldNames))
+    keep = read_parm(m, names, parm)
+    if how == "boot":
+        kind = check_option(boot_type, ("perc", "norm", *METHODS), argument="boot_type")
+        drawn = bootstrap(m, nsim, type, seed=seed, n_jobs=n_jobs, cluster=cluster)
+        table = drawn.confint(level=level, method=kind)
+        table.index = pd.Index(names)
+        return table.iloc[keep]
+    return _wald(m, names, level, vcov, cluster).iloc[keep]
+
+
+def _read_method(m: Any, method: Any, vcov: Any, cluster: Any) -> str:
+    """Return the method; a robust covariance means Wald.
+
+    Raises
+    ------
+    OptionError
+    """
+    name = _ALIASES.get(method, method) if isinstance(method, str) else method
+    if name is None:
+        is_wald = m.kind == "lm" or vcov is not None or m.vcov_choice is not None
+        name = "Wald" if is_wald else "profile"
+    how = check_option(name, _METHODS, argument="method")
+    if vcov is not None and how != "Wald":
+        raise OptionError(f"vcov= goes with method='Wald'; got method={method!r}.")
+    if cluster is not None and how == "profile":
+        raise OptionError("cluster= goes with method='Wald' or method='boot'.")
+    return "Wald" if how == "profile" and m.kind == "lm" else how
+
+
+def _wald(m: Any, names: list[str], level: float, vcov: Any, cluster: Any) -> pd.DataFrame:
+    V = coefficient_vcov(m, vcov, cluster)
+    tail = 0.5 * (1.0 + level)
+    quantile = stdtrit(m.df_residual, tail) if m.kind == "lm" else ndtri(tail)
+    half = quantile * np.sqrt(np.diag(V))
+    beta = np.asarray(m.fit.beta)
+    missing = np.full((len(random_names(m)), 2), np.nan)
+    bounds = np.vstack([missing, np.column_stack([beta - half, beta + half])])
+    return interval_frame(names, bounds, level)
+
+
+def _say(found: Profile, level: float) -> None:
+    """Warn of estimates at a boundary and of profiles that do not close."""
+    at_boundary = found.boundaries()
+    if at_boundary:
+        warnings.warn(
+            f"The fit is singular: {'; '.join(at_boundary)}. Profiles start at the end of the "
+            "range there.",
+            SingularFitWarning,
+            stacklevel=user_level(),
+        )
+    open_ends = found.open_ends(level)
+    if open_ends:
+        text = "; ".join(open_ends)
+        warnings.warn(f"{text[0].upper()}{text[1:]}.", ConvergenceWarning, stacklevel=user_level())

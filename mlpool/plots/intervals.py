@@ -1,0 +1,117 @@
+"""Pictures of intervals: profiles of the likelihood, and distributions of bootstrap draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
+
+_HEIGHT, _WIDTH = 2.4, 3.0
+"""Inches of one panel."""
+_WIDEST = 4
+"""Panels beside each other, at most."""
+BINS = 30
+
+
+def plot_curves(
+    lines: pd.DataFrame,
+    marks: pd.DataFrame,
+    names: list[str],
+    *,
+    label: str,
+    level: float,
+    kind: str,
+) -> Any:
+    """Draw a curve per parameter with its estimate and interval.
+
+    Parameters
+    ----------
+    lines, marks : DataFrame
+        Parameter, x, y: the curve; the interval's ends and the estimate.
+    names : list of str
+        Panels in this order.
+    label : str
+        Of the vertical axis.
+    level : float
+    kind : {"zeta", "density"}
+    """
+    g = grammar()
+    lines, marks = lines.copy(), marks.copy()
+    lines["Parameter"] = ordered(lines["Parameter"], names)
+    marks["Parameter"] = ordered(marks["Parameter"], names)
+    picture = (
+        g.ggplot(lines, g.aes("x", "y"))
+        + g.geom_hline(yintercept=0.0, color="grey", size=0.4)
+        + g.geom_segment(
+            marks, g.aes(x="x", xend="x", y="y"), yend=0.0, color="grey", linetype="dashed"
+        )
+        + g.geom_line(color=LINE_COLOUR, size=0.9)
+        + g.geom_point(marks, color=LINE_COLOUR, size=1.8)
+        + g.labs(x="", y=label, caption=f"Dashed: estimate and {100 * level:g} % interval")
+    )
+    return picture + _panels(g, len(names))
+
+
+def plot_draws(
+    draws: pd.DataFrame,
+    estimate: pd.Series,
+    bounds: pd.DataFrame,
+    *,
+    kind: str,
+    level: float,
+) -> Any:
+    """Draw the distribution of every parameter's draws, its interval shaded below.
+
+    Parameters
+    ----------
+    draws : DataFrame
+        Parameter, x.
+    estimate : Series
+        By parameter.
+    bounds : DataFrame
+        Lower and upper bound by parameter.
+    kind : {"histogram", "density"}
+    level : float
+    """
+    g = grammar()
+    names = list(bounds.index)
+    draws = draws.assign(Parameter=ordered(draws["Parameter"], names))
+    ends = pd.DataFrame({
+        "Parameter": ordered(names, names), "low": bounds.iloc[:, 0].to_numpy(),
+        "high": bounds.iloc[:, 1].to_numpy(), "estimate": estimate.loc[names].to_numpy(),
+    })  # fmt: skip
+    both = ends.melt("Parameter", ["low", "high"], value_name="x").dropna()
+    layer = (
+        g.geom_histogram(bins=BINS, fill=LINE_COLOUR, alpha=0.5)
+        if kind == "histogram"
+        else g.geom_density(fill=LINE_COLOUR, color=LINE_COLOUR, alpha=0.35)
+    )
+    picture = (
+        g.ggplot(draws, g.aes("x"))
+        + layer
+        + g.geom_segment(
+            ends.dropna(), g.aes(x="low", xend="high"), y=0.0, yend=0.0, size=2.0, color="#D55E00"
+        )
+        + g.geom_vline(both, g.aes(xintercept="x"), linetype="dashed", color="#D55E00")
+        + g.geom_vline(ends, g.aes(xintercept="estimate"), color="black", size=0.5)
+        + g.labs(
+            x="", y="replicates" if kind == "histogram" else "density",
+            caption=f"Black: estimate of the model; dashed: {100 * level:g} % interval",
+        )
+    )  # fmt: skip
+    return picture + _panels(g, len(names))
+
+
+def _panels(g: Any, n: int) -> list[Any]:
+    """Return facets with scales of their own, in a figure of a size to match."""
+    rows_wanted = -(-n // _WIDEST)
+    columns = -(-n // max(rows_wanted, 1))
+    rows = -(-n // max(columns, 1))
+    size = (_WIDTH * max(columns, 1), _HEIGHT * rows + 0.4)
+    return [
+        g.facet_wrap("Parameter", scales="free", ncol=columns),
+        theme_mlpool(),
+        g.theme(figure_size=size),
+    ]

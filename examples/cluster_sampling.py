@@ -12,7 +12,6 @@ import argparse
 import numpy as np
 import pandas as pd
 import plotnine as p9
-from scipy import stats
 
 import mlpool
 
@@ -115,16 +114,16 @@ mlpool.plot(coverage, n=60) + p9.theme(figure_size=(5.5, 4))
 #
 # ```r
 # m <- lmer(y ~ 1 + (1 | cluster), data = tss); coef(m)
-# anova(update(m, REML = FALSE), lm(y ~ 1, data = tss))
+# test_likelihoodratio(lm(y ~ 1, data = tss), m)   # halve the p-value
 # ```
 
 # %%
 tss = mlpool.two_stage_sample(population, "cluster", 10, 10, seed=1)
 three = mlpool.compare_pooling("y ~ 1", tss.astype({"cluster": str}), group="cluster")
 print(three.groups)
-mixed = mlpool.lmer("y ~ 1 + (1 | cluster)", tss, REML=False)
-chi2 = 2 * (mixed.loglik - mlpool.lm("y ~ 1", tss).loglik)
-print(f"\nVar = 0? chi2 {chi2:.2f}, p {stats.chi2.sf(chi2, 1) / 2:.2g}")
+print()
+one_mean, many = mlpool.lm("y ~ 1", tss), mlpool.lmer("y ~ 1 + (1 | cluster)", tss)
+print(mlpool.test_likelihoodratio(one_mean=one_mean, many=many, boundary=True))
 
 # %% [markdown]
 # ## What happens to an effect

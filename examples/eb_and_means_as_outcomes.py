@@ -103,21 +103,21 @@ print(mlpool.table_one(dat, ["math", "ses"], by="sector", group="school"))
 # ### Naive approach 1: students
 #
 # ```r
-# summary(lm(math ~ sector, data = dat))
+# as_flextable(lm(math ~ sector, data = dat))
 # ```
 #
 # Every student counts as independent: the standard error is too small.
 
 # %%
 students = mlpool.lm("math ~ sector", dat)
-print(mlpool.model_parameters(students, digits=3))
+print(mlpool.summary_table(students))
 
 # %% [markdown]
 # ### Naive approach 2: school means
 #
 # ```r
 # schools <- aggregate(math ~ school + sector, data = dat, FUN = mean)
-# summary(lm(math ~ sector, data = schools))
+# as_flextable(lm(math ~ sector, data = schools))
 # ```
 #
 # Honest about the number of schools, but a mean of 14 students weighs as much as one of 67.
@@ -125,7 +125,7 @@ print(mlpool.model_parameters(students, digits=3))
 # %%
 schools = dat.groupby(["school", "sector"], observed=True, as_index=False)["math"].mean()
 of_means = mlpool.lm("math ~ sector", schools)
-print(mlpool.model_parameters(of_means, digits=3))
+print(mlpool.summary_table(of_means))
 
 # %% [markdown]
 # Its standard error of the difference is the residual SD over the root of the predictor's sum of
@@ -140,13 +140,14 @@ print(f"{of_means.sigma / np.sqrt(np.sum((s - s.mean()) ** 2)):.3f}")
 #
 # ```r
 # m2 <- lmer(math ~ sector + (1 | school), data = dat)   # lmerTest
-# summary(m2)
+# as_flextable(m2); model_parameters(m2, ci_method = "satterthwaite")
 # ```
 
 # %%
 m2 = mlpool.lmer("math ~ sector + (1 | school)", dat)
+print(mlpool.summary_table(m2))
+print()
 print(mlpool.model_parameters(m2, ci_method="satterthwaite", digits=3))
-print(f"\nlog-likelihood {m2.loglik:,.1f}, AIC {m2.aic:,.1f}, BIC {m2.bic:,.1f}")
 
 # %% [markdown]
 # Three answers to one question:

@@ -100,6 +100,16 @@ print(mlpool.icc(m1))
 print(f"\nlog-likelihood {m1.loglik:,.1f}, AIC {m1.aic:,.1f}, BIC {m1.bic:,.1f}")
 
 # %% [markdown]
+# The slides show the model as a table for documents:
+#
+# ```r
+# print(as_flextable(m1), preview = "pptx")
+# ```
+
+# %%
+print(mlpool.summary_table(m1))
+
+# %% [markdown]
 # ## How precisely is each school's mean known?
 #
 # V_j = sigma^2 / n_j is the error variance of school j's mean, SE_j its root. The printed variance

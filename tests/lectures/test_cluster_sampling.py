@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import mlpool
 from mlpool.teaching.sampling import intraclass_correlation
@@ -106,6 +107,17 @@ def test_4_5_group_specific_estimates() -> None:
     grand = c.partial.fixef().iloc[0]
     w = groups["Reliability"]
     np.testing.assert_allclose(groups["Partial"], w * groups["No"] + (1 - w) * grand, rtol=1e-6)
+
+
+def test_4_5_is_the_variance_between_groups_zero() -> None:
+    """The null lies on the boundary: the p-value is half that of chi-squared with 1 df."""
+    data = mlpool.simulate_clusters(20, 6, icc=0.3, sd_x_within=0.0, seed=13)
+    m = mlpool.lmer("y ~ 1 + (1 | cluster)", data)
+    table = mlpool.test_likelihoodratio(one=mlpool.lm("y ~ 1", data), groups=m, boundary=True)
+    row = table.to_pandas().iloc[1]
+    assert 0 < row["Chi2"] < 40
+    assert row["p"] == pytest.approx(stats.chi2.sf(row["Chi2"], 1))
+    assert row["p_boundary"] == pytest.approx(row["p"] / 2)
 
 
 # --- 4.6 what ignoring groups does to an effect -------------------------------------------------

@@ -85,12 +85,12 @@ def confint(
     --------
     >>> import mlpool
     >>> m = mlpool.lmer("Reaction ~ Days + (1 | Subject)", mlpool.load_data("sleepstudy"))
-    >>> print(mlpool.confint(m).round(3))
-                   2.5 %   97.5 %
-    .sig01        26.007   52.936
-    .sigma        27.814   34.591
-    (Intercept)  231.992  270.818
-    Days           8.886   12.048
+    >>> print(mlpool.confint(m).round(2))
+                  2.5 %  97.5 %
+    .sig01        26.01   52.94
+    .sigma        27.81   34.59
+    (Intercept)  231.99  270.82
+    Days           8.89   12.05
     """
     require_kind(m, KINDS, "confint()")
     level = read_level(level)

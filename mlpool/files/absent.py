@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from mlpool.errors import NotSupportedError
-from mlpool.frames import Frame
+from mlpool.frames.held import HeldFrame
 from mlpool.frames.levels import Column
 
 _SENTENCE = (
@@ -74,13 +74,16 @@ for _name in _OPERATORS.split():
     setattr(AbsentRows, f"__{_name}__", _refusing)
 
 
-class AbsentFrame(Frame):
+class AbsentFrame(HeldFrame):
     """The data of a model that was saved without them: names only."""
 
     def __init__(self, columns: tuple[str, ...], n_rows: int) -> None:
         super().__init__(*_empty(columns))
         self.n_rows = n_rows
         self.index = pd.RangeIndex(n_rows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AbsentFrame, (self.columns, self.n_rows)
 
     @property
     def used(self) -> tuple[str, ...]:

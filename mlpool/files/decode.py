@@ -8,8 +8,8 @@ from typing import Any, TypeGuard
 import numpy as np
 import pandas as pd
 
-from mlpool.engine.glmm.types import GlmmFit, LevelScores
-from mlpool.errors import ModelFileError
+from mlpool.engine.glmm.types import GlmmFit, Inference, LevelScores
+from mlpool.errors import ModelFileError, NotSupportedError
 from mlpool.files.absent import AbsentFrame, AbsentRows, refuse_rows
 from mlpool.files.archive import damaged
 from mlpool.files.registry import RECORDS, ROW_FIELDS, fits, hints_of, is_required, saved_fields
@@ -17,6 +17,8 @@ from mlpool.formula.types import ParsedFormula
 from mlpool.frames import Frame
 from mlpool.frames.levels import Column
 
+_SCORES = AbsentRows | tuple[LevelScores, ...] | str
+"""Left out with the rows, kept, or a sentence on why the model has none."""
 _GIVEN = ("arguments", "context")
 """Fields of what a user handed over, which may be of any kind."""
 _MOST = 2**62
@@ -31,9 +33,17 @@ class Kept:
         self._value = value
 
     def __call__(self) -> Any:
-        """Return the value; refuse if it was left out with the rows."""
+        """Return the value.
+
+        Raises
+        ------
+        NotSupportedError
+            If it was left out with the rows, or the model has none.
+        """
         if isinstance(self._value, AbsentRows):
             refuse_rows()
+        if isinstance(self._value, str):
+            raise NotSupportedError(self._value)
         return self._value
 
 
@@ -106,11 +116,8 @@ class Decoder:
         return kind(**values)
 
     def _kept(self, value: Any, name: str) -> Kept:
-        if name == "inference":
-            is_right = isinstance(value, RECORDS["Inference"])
-        else:
-            is_right = isinstance(value, AbsentRows) or fits(value, tuple[LevelScores, ...])
-        if not is_right:
+        expected = Inference if name == "inference" else _SCORES
+        if not fits(value, expected):
             raise damaged(f"GlmmFit.{name} is not what it should be")
         return Kept(value)
 

@@ -121,11 +121,12 @@ class Encoder:
         return self.node(value)
 
     def _scores(self, record: GlmmFit) -> Any:
+        """Return derivatives by level, which only clusters of rows are added up with."""
         if self.data and record.n_quadrature > 0:
             try:
                 return self.node(record.scores())
-            except NotSupportedError:  # crossed factors have none
-                pass
+            except NotSupportedError as sentence:
+                return str(sentence)
         return {"rows": [0]}
 
     def given(self, value: Any) -> Any:

@@ -24,7 +24,7 @@ from mlpool.formula.response import read_response
 from mlpool.formula.rows import RowFilter, align_codes, read_subset, read_vector
 from mlpool.formula.types import Expression, ParsedFormula, Terms
 from mlpool.formula.values import FactorValue, Value
-from mlpool.frames import Frame, read_frame
+from mlpool.frames import Frame, hold, read_frame
 from mlpool.frames.levels import drop_unused
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
@@ -59,7 +59,7 @@ class Design:
     missing_by : dict
         Rows missing per variable.
     frame : Frame
-        A reference to the user's data; later look-ups (a cluster named after the fit) use it.
+        The user's data as they were; later look-ups (a cluster named after the fit) use them.
     encoding : Encoding
         How new data are encoded.
     """
@@ -156,6 +156,7 @@ def build_design(
     parsed = parse_formula(formula, columns=frame.columns, context=context)
     if parsed.response is None:
         raise DataError("The formula has no response; write y ~ x.")
+    frame = hold(frame, _names_used(parsed, (weights, offset, cluster)))
     states: dict[str, dict[str, Any]] = {}
     evaluator = Evaluator(frame, states, context)
     coding = {str(k): contrast_name(v) for k, v in (contrasts or {}).items()}
@@ -256,6 +257,18 @@ def _all_expressions(parsed: ParsedFormula) -> list[Expression]:
     for expression in parsed.offsets:
         found.setdefault(expression.text, expression)
     return list(found.values())
+
+
+def _names_used(parsed: ParsedFormula, given: Sequence[Any]) -> list[str]:
+    """Return the names of the columns that a fit reads."""
+    names = [name for e in _all_expressions(parsed) for name in e.columns]
+    for one in given:
+        names += [
+            way
+            for way in (one if isinstance(one, (list, tuple)) else [one])
+            if isinstance(way, str)
+        ]
+    return names
 
 
 def _group_expressions(parsed: ParsedFormula) -> list[Expression]:

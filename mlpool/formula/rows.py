@@ -153,7 +153,7 @@ def read_subset(
                 f'subset {subset!r} is not true or false for each row; compare: "ses > 0".'
             )
         return np.asarray(np.nan_to_num(value.array, nan=0.0) != 0)
-    array = np.asarray(subset)
+    array = np.array(subset)
     if len(array) != frame.n_rows:
         raise DataError(f"subset has {len(array)} values, but the data have {frame.n_rows} rows.")
     if array.dtype != bool:
@@ -181,7 +181,8 @@ def align_codes(
         else:
             codes, levels = code_values(column.values)
     else:
-        values = cluster.to_numpy() if hasattr(cluster, "to_numpy") else np.asarray(cluster)
+        # copied: whole numbers can be codes as they are, and the user's array may change
+        values = np.array(cluster.to_numpy() if hasattr(cluster, "to_numpy") else cluster)
         if values.ndim != 1:
             raise DataError("cluster must be a column's name or one value per row.")
         if len(values) not in (frame.n_rows, n):

@@ -5,7 +5,8 @@ Start reading in ``intake.py``.
 """
 
 from mlpool.frames.emit import with_columns
+from mlpool.frames.held import hold
 from mlpool.frames.intake import Frame, read_frame
 from mlpool.frames.levels import Column, factor
 
-__all__ = ["Column", "Frame", "factor", "read_frame", "with_columns"]
+__all__ = ["Column", "Frame", "factor", "hold", "read_frame", "with_columns"]

@@ -40,6 +40,7 @@ class Frame:
         is_pandas = isinstance(backend, pd.DataFrame)
         self.index: pd.Index = backend.index if is_pandas else pd.RangeIndex(self.n_rows)
         self._cache: dict[str, Column] = {}
+        self._is_part = False
 
     @property
     def data(self) -> nw.DataFrame[Any]:
@@ -51,8 +52,30 @@ class Frame:
         """Return a frame of columns that were read before."""
         native = pd.DataFrame({c.name: _to_series(c, index) for c in columns}, index=index)
         frame = cls(native, nw.from_native(native, eager_only=True))
-        frame._cache = {c.name: c for c in columns}
+        frame._cache, frame._is_part = {c.name: c for c in columns}, True
         return frame
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the columns that were read, and no others."""
+        columns = [self._cache[name] for name in self.used]
+        native = nw.to_native(self._data)
+        if isinstance(native, pd.DataFrame):
+            kept = Frame.from_columns(columns, self.index).native
+        else:
+            kept = nw.to_native(self._data[:, [self.columns.index(name) for name in self.used]])
+        given = self.native
+        if isinstance(given, Mapping):
+            named = zip(self.columns, given.items(), strict=True)
+            given = {key: value for name, (key, value) in named if name in self._cache}
+        elif not isinstance(given, (str, Path)):
+            given = kept
+        return {"native": given, "data": kept, "columns": columns, "index": self.index}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the columns that were pickled."""
+        Frame.__init__(self, state["native"], nw.from_native(state["data"], eager_only=True))
+        self.index = state["index"]
+        self._cache, self._is_part = {c.name: c for c in state["columns"]}, True
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -89,6 +112,8 @@ class Frame:
         elif not hint:
             shown = ", ".join(self.columns[:12]) + (", ..." if len(self.columns) > 12 else "")
             hint = f" The columns are: {shown}."
+        if self._is_part:
+            hint = f"{hint} A saved model keeps only the columns that it used."
         return f"There is no column {name!r}{role} in the data.{hint}"
 
 

@@ -66,7 +66,7 @@ def choose_vcov(design: Any, vcov: Any, cluster: Any, names: list[str]) -> VcovC
             raise OptionError(
                 f"vcov has shape {spec.matrix.shape}; the model has {len(names)} coefficients."
             )
-        return VcovChoice(label="matrix", kind="matrix", matrix=spec.matrix)
+        return VcovChoice(label="matrix", kind="matrix", matrix=np.array(spec.matrix))
     coded = [_codes(design, way) for way in spec.cluster]
     choice = VcovChoice(
         label=spec.label,

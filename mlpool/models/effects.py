@@ -148,7 +148,7 @@ class GroupFrames(Mapping[str, pd.DataFrame]):
                 f"There is no grouping factor {group!r}; this model has: {known}."
                 + nearest_names(str(group), self._frames)
             )
-        return self._frames[group]
+        return self._frames[group].copy()
 
     def __contains__(self, group: object) -> bool:
         """Tell whether `group` is a grouping factor of the model."""

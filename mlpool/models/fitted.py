@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -17,6 +17,7 @@ from mlpool.families import Family
 from mlpool.formula.design import Design
 from mlpool.formula.types import ColumnInfo, ParsedFormula
 from mlpool.models.covariance import VcovChoice, coefficient_vcov
+from mlpool.models.facts import facts_of
 from mlpool.models.residuals import residuals_of
 from mlpool.typing import FloatArray
 
@@ -113,7 +114,7 @@ class FittedModel:
 
     def fixef(self) -> pd.Series:
         """Return the coefficients by R's names."""
-        return pd.Series(self.fit.beta, index=self.names, name="Estimate")
+        return pd.Series(np.array(self.fit.beta), index=self.names, name="Estimate")
 
     def coef(self) -> Any:
         """Return the coefficients (lm, glm), or those of every group (lmer)."""
@@ -140,9 +141,8 @@ class FittedModel:
         OptionError
             For unknown types.
         """
-        return pd.DataFrame(
-            coefficient_vcov(self, type, cluster), index=self.names, columns=self.names
-        )
+        values = np.array(coefficient_vcov(self, type, cluster))
+        return pd.DataFrame(values, index=self.names, columns=self.names)
 
     @cached_property
     def se(self) -> pd.Series:
@@ -313,6 +313,14 @@ class FittedModel:
         from mlpool.intervals import confint
 
         return confint(self, parm, level, method, **options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the estimates, the used columns and the facts; the rest is made again."""
+        state = dict(self.__dict__)
+        if getattr(self.fit, "raw", None) is not None:
+            state["fit"] = replace(self.fit, raw=None)
+        state["_cache"] = {"facts": dict(facts_of(self))}
+        return state
 
     # --- text -------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ def _counts() -> pd.DataFrame:
         {
             "y": rng.poisson(mean * rng.gamma(2.0, 0.5, 120)), "x": x, "g": group.astype(str),
             "time": rng.uniform(1, 3, 120), "size": rng.gamma(3.0, mean / 3), "w": 1.0 + (x > 0),
+            "k": np.tile(list("abcde"), 24),
         }
     )  # fmt: skip
 
@@ -112,6 +113,10 @@ CASES: dict[str, Case] = {
     ),
     "glmer_poisson": (lambda: mlpool.glmer("y ~ x + (1 | g)", COUNTS, "poisson"), COUNTS),
     "glmer_nbinom": (lambda: mlpool.glmer("y ~ x + (1 | g)", COUNTS, "nbinom2"), COUNTS),
+    "glmer_crossed": (
+        lambda: mlpool.glmer("y ~ x + (1 | g) + (1 | k)", COUNTS, "poisson"),
+        COUNTS,
+    ),
     "glmer_robust": (
         lambda: mlpool.glmer("y ~ x + (1 | g)", COUNTS, "poisson", cluster="g", vcov="CR1"),
         COUNTS,

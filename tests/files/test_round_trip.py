@@ -264,3 +264,11 @@ def test_a_failed_save_leaves_the_old_file(
 def test_absent_rows_refuse_every_use(use: Callable[[Any], Any]) -> None:
     with pytest.raises(mlpool.NotSupportedError, match="rows of the data"):
         use(AbsentRows((3,)))
+
+
+def test_a_sentence_of_the_saved_model_stays_its_sentence(
+    saved: Callable[[str], Any], tmp_path: Path
+) -> None:
+    again = load(saved("glmer_crossed").save(tmp_path / "m.mlpool", data=True))
+    with pytest.raises(mlpool.NotSupportedError, match="these are crossed"):
+        again.fit.scores()

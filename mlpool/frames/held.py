@@ -1,0 +1,113 @@
+"""A user's data as they are now: what a fitted model keeps of them.
+
+A model looks at its data again when it is asked for residuals, or for clusters of a column that was
+named after the fit. Whatever was done to the user's frame in between must not reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import DataError
+from mlpool.frames.intake import Frame, read_frame
+from mlpool.frames.levels import Column
+
+
+class HeldFrame(Frame):
+    """Data that stay as they were when the model was fitted.
+
+    Attributes
+    ----------
+    origin : Frame or None
+        The user's data, where columns beyond `own` share memory with them.
+    own : tuple of str
+        Columns that were copied from `origin`.
+    """
+
+    origin: Frame | None = None
+    own: tuple[str, ...] = ()
+
+    def column(self, name: str, *, used_as: str = "") -> Column:
+        """Return a column; one that was not copied only if the data are still the same.
+
+        Raises
+        ------
+        ColumnNotFoundError
+            As :meth:`Frame.column`.
+        DataError
+            If a column that the fit used has changed since.
+        """
+        if self.origin is not None and name in self and name not in self.own:
+            now = read_frame(self.origin.native)
+            for kept in self.own:
+                if not _are_same(super().column(kept), now, kept):
+                    raise DataError(
+                        f"The data were changed after the model was fitted ({kept!r} differs), so "
+                        f"the values of {name!r} may not belong to the model's rows; fit again, or "
+                        "give an array of one value per row."
+                    )
+        return super().column(name, used_as=used_as)
+
+
+def hold(frame: Frame, used: Iterable[str]) -> Frame:
+    """Return a frame that changes to the user's data do not reach.
+
+    pandas (which copies when it writes), polars and pyarrow: another reference to the same memory.
+    Dicts of arrays, and pandas before copy-on-write: the used columns are copied; the others are
+    looked up later only if the used ones have not changed by then.
+
+    Parameters
+    ----------
+    frame : Frame
+    used : iterable of str
+        Columns that the fit uses; other names are ignored.
+    """
+    if isinstance(frame, HeldFrame):
+        return frame
+    native = frame.native
+    own = tuple(name for name in dict.fromkeys(used) if name in frame)
+    if isinstance(native, Mapping):
+        named = zip(frame.columns, native.items(), strict=True)
+        arrays = {key: _copy(value) if name in own else value for name, (key, value) in named}
+        return _held(arrays, frame, own)
+    if isinstance(native, pd.DataFrame):
+        if _copies_on_write():
+            return _held(native.copy(deep=False))
+        kept = native.copy(deep=False)
+        for name in own:
+            label = native.columns[frame.columns.index(name)]
+            kept[label] = native[label].copy()
+        return _held(kept, frame, own)
+    if hasattr(native, "insert_column"):  # a polars DataFrame; its memory is never written to
+        return _held(native.clone())
+    return HeldFrame(native, frame.data)
+
+
+def _held(native: Any, origin: Frame | None = None, own: tuple[str, ...] = ()) -> HeldFrame:
+    held = HeldFrame(native, read_frame(native).data)
+    held.origin, held.own = origin, own
+    return held
+
+
+def _copies_on_write() -> bool:
+    if int(pd.__version__.partition(".")[0]) >= 3:
+        return True
+    return pd.get_option("mode.copy_on_write") is True
+
+
+def _copy(values: Any) -> Any:
+    return values.copy() if hasattr(values, "copy") else np.array(values)
+
+
+def _are_same(column: Column, now: Frame, name: str) -> bool:
+    if name not in now or now.n_rows != len(column.values):
+        return False
+    other = now.column(name)
+    if other.kind != column.kind or other.levels != column.levels:
+        return False
+    has_gaps = column.values.dtype.kind == "f"
+    return bool(np.array_equal(column.values, other.values, equal_nan=has_gaps))

@@ -113,6 +113,7 @@ if TYPE_CHECKING:
         sampling_study,
         simple_random_sample,
         simulate_clusters,
+        simulate_power,
         simulate_reversal,
         two_stage_sample,
         type_one_error_study,
@@ -241,6 +242,7 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "coverage_study",
     "type_one_error_study",
     "design_effect_study",
+    "simulate_power",
     # prepare and describe data, arithmetic of pooling
     "demean",
     "degroup",
@@ -355,6 +357,7 @@ _HOME = {
         "sampling_study",
         "simple_random_sample",
         "simulate_clusters",
+        "simulate_power",
         "simulate_reversal",
         "two_stage_sample",
         "type_one_error_study",

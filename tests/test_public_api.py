@@ -33,7 +33,7 @@ NAMES = {
     "shrinkage pooling_estimate precision_weighted_mean design_effect deft effective_n",
     "equivalent_n variance_ratio se_pooling",
     "simulate_clusters simulate_reversal simple_random_sample two_stage_sample sampling_study",
-    "coverage_study type_one_error_study design_effect_study",
+    "coverage_study type_one_error_study design_effect_study simulate_power",
     "MlpoolError FormulaError DataError ColumnNotFoundError NotSupportedError OptionError FitError",
     "MlpoolWarning ConvergenceWarning SingularFitWarning RankDeficiencyWarning",
     "ModelFileError",

@@ -17,6 +17,7 @@ from mlpool.plots.predictions import VALUES, plot_grid
 from mlpool.plots.studies import (
     plot_coverage,
     plot_design_effect,
+    plot_power,
     plot_sampling,
     plot_type_one,
 )
@@ -75,6 +76,7 @@ _BY_KIND: dict[str, Callable[..., Any]] = {
     "coverage_study": plot_coverage,
     "type_one_error_study": plot_type_one,
     "design_effect_study": plot_design_effect,
+    "simulate_power": plot_power,
 }
 
 

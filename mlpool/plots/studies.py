@@ -9,6 +9,7 @@ import pandas as pd
 
 from mlpool.errors import OptionError
 from mlpool.plots.grammar import MAX_COLOURS, colours, grammar, ordered, theme_mlpool
+from mlpool.plots.predictions import percent_labels
 from mlpool.teaching.studies import METHODS
 
 HIT, MISS = "#999999", "#D55E00"
@@ -128,6 +129,37 @@ def plot_design_effect(result: Any) -> Any:
         + theme_mlpool()
     )
     return plot + g.scale_color_manual(values=colours(shades)) if shades <= MAX_COLOURS else plot
+
+
+def plot_power(result: Any) -> Any:
+    """Draw a ``simulate_power`` table: power against the number of clusters.
+
+    Parameters
+    ----------
+    result : ResultFrame
+
+    Returns
+    -------
+    plotnine.ggplot
+        A line per method, a panel per size of the clusters if there are several.
+    """
+    g = grammar()
+    data = result.to_pandas()
+    data["Method"] = ordered(data["Method"])
+    data["low"] = (data["Power"] - 1.96 * data["MC_SE"]).clip(0, 1)
+    data["high"] = (data["Power"] + 1.96 * data["MC_SE"]).clip(0, 1)
+    plot = (
+        g.ggplot(data, g.aes("Clusters", "Power", color="Method"))
+        + g.geom_hline(yintercept=0.8, linetype="dashed", color="grey")
+        + g.geom_line()
+        + g.geom_pointrange(g.aes(ymin="low", ymax="high"))
+        + g.scale_color_manual(values=colours(min(data["Method"].nunique(), MAX_COLOURS)))
+        + g.scale_y_continuous(limits=(0, 1), labels=percent_labels)
+        + theme_mlpool()
+    )
+    if data["Rows"].nunique() > 1:
+        plot = plot + g.facet_wrap("Rows", labeller="label_both")
+    return plot
 
 
 def _by_method(intervals: pd.DataFrame) -> pd.DataFrame:

@@ -112,7 +112,7 @@ def coverage_study(
     >>> list(study.columns)
     ['Method', 'Coverage', 'MC_SE', 'Width', 'SE_mean', 'SD_estimate', 'Failed']
     """
-    intervals, truth = _replicate(
+    intervals, truth = replicate(
         parameter, n_sims, methods, level, random_slope, seed, progress, design
     )
     rows = []
@@ -164,7 +164,7 @@ def type_one_error_study(
     argument = {"x": "slope", "w": "effect_w", "(Intercept)": "intercept"}.get(parameter, "")
     if design.get(argument, 0.0) != 0.0:
         raise OptionError(f"A study of type I errors needs {argument}=0; got {design[argument]!r}.")
-    intervals, _ = _replicate(
+    intervals, _ = replicate(
         parameter, n_sims, methods, 1.0 - alpha, random_slope, seed, progress, design
     )
     rows = []
@@ -233,7 +233,7 @@ def design_effect_study(
     )  # fmt: skip
 
 
-def _replicate(
+def replicate(
     parameter: str,
     n_sims: int,
     methods: Sequence[str],

@@ -27,9 +27,11 @@ def read_level(level: Any) -> float:
 
 
 def bound_names(level: float) -> list[str]:
-    """Return R's column names: ``2.5 %`` and ``97.5 %``."""
+    """Return R's column names: ``2.5 %``, ``97.5 %``; three digits where they are needed."""
     tail = 50.0 * (1.0 - level)
-    return [f"{float(f'{value:.3g}'):g} %" for value in (tail, 100.0 - tail)]
+    values = (tail, 100.0 - tail)
+    decimals = max(len(f"{float(f'{v:.3g}'):.15g}".partition(".")[2]) for v in values)
+    return [f"{v:.{decimals}f} %" for v in values]
 
 
 def interval_frame(names: list[str], bounds: FloatArray, level: float) -> pd.DataFrame:

@@ -207,11 +207,25 @@ def test_parm_and_names() -> None:
     assert list(confint(m, "beta_", method="Wald").index) == ["(Intercept)"]
     assert list(confint(m, ".sigma").index) == [".sigma"]
     assert list(m.confint([2, 0], oldNames=False).index) == ["(Intercept)", "sd_(Intercept)|Batch"]
-    assert list(confint(m, 1, level=0.999).columns) == ["0.05 %", "100 %"]
     p = profile(m, "theta_", oldNames=False)
     assert p.names == ("sd_(Intercept)|Batch", "sigma")
     assert list(p.confint("sigma").index) == ["sigma"]
     assert "ML refit of a REML fit" in repr(p)
+
+
+@pytest.mark.parametrize(
+    ("level", "names"),
+    [
+        (0.95, ["2.5 %", "97.5 %"]),
+        (0.9, ["5 %", "95 %"]),
+        (0.999, ["0.05 %", "99.95 %"]),
+        (0.683, ["15.8 %", "84.2 %"]),
+        (1 / 3, ["33.3 %", "66.7 %"]),
+    ],
+)
+def test_columns_are_named_as_in_r(level: float, names: list[str]) -> None:
+    m = mlpool.lm("Yield ~ 1", mlpool.load_data("Dyestuff"))
+    assert list(confint(m, level=level).columns) == names
 
 
 def test_curves_are_found_once() -> None:

@@ -332,7 +332,9 @@ def test_closed_stdout_gives_141(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.stderr == b""
 
 
-def test_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_interrupt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ctrl_c: None
+) -> None:
     def interrupted(_: object) -> str:
         signal.raise_signal(signal.SIGINT)
         return ""

@@ -223,7 +223,7 @@ def test_bugs_interrupts_and_deaths_are_not_failures_of_replicates() -> None:
         run_replicates(_Task("die"), 20, 1, 2)
 
 
-def test_ctrl_c_stops_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_stops_all_processes(monkeypatch: pytest.MonkeyPatch, ctrl_c: None) -> None:
     """The signal reaches the parent while it waits; no process is left behind."""
     import multiprocessing
 

@@ -167,22 +167,15 @@ def robust_mixed(case: dict[str, Any], shared: Path) -> Iterator[Deviation]:
 
 
 def profile(case: dict[str, Any], shared: Path) -> Iterator[Deviation]:
-    """Compare profile intervals with lme4's, which lists SDs and correlations column by column."""
-    if "family" in case and (case["family"] or {}).get("family") != "gaussian":
-        return
+    """Compare profile intervals of ``confint`` with lme4's, row by row of the same name."""
     data, _ = load_data(shared, case)
-    m = mlpool.lmer(case["formula"], data, REML=case["REML"])
+    family = "binomial" if "binomial" in case["family"]["family"] else None
+    m = mlpool.fit(case["formula"], data, family=family, reml=case["REML"])
     for level, theirs in case["result"]["profile"].items():
-        table = mlpool.model_parameters(m, ci_method="profile", ci=float(level.split("_")[1]))
-        frame = table.to_pandas()
-        rows = pd.concat([frame[frame["Effects"] == "random"], frame[frame["Effects"] == "fixed"]])
-        names = theirs["names"]
-        kinds = ["sd_", "cor_", "sigma"]
-        ranks = [next((k for k, kind in enumerate(kinds) if n.startswith(kind)), 3) for n in names]
-        order = np.argsort(ranks, kind="stable")
-        low, high = np.array(theirs["low"])[order], np.array(theirs["high"])[order]
-        for mine, bound in (("CI_low", low), ("CI_high", high)):
-            yield "bounds", "in widths", absolute(rows[mine], bound, high - low)
+        table = mlpool.confint(m, level=float(level.split("_")[1]), oldNames=False)
+        mine = table.loc[theirs["names"]].to_numpy()
+        bounds = np.column_stack([theirs["low"], theirs["high"]])
+        yield "bounds", "in widths", absolute(mine, bounds, np.diff(bounds, axis=1))
 
 
 def likelihood_ratio(case: dict[str, Any], shared: Path) -> Iterator[Deviation]:
@@ -233,7 +226,7 @@ KINDS: dict[str, tuple[tuple[str, ...], Compare]] = {
     "`lm` and R, sandwich, clubSandwich": (("ols",), linear),
     "`glm` and R, sandwich": (("glm",), generalised),
     "`lmer` with clusters and clubSandwich": (("robust_lmer",), robust_mixed),
-    "Profile intervals of `lmer` and lme4": (("confint",), profile),
+    "Profile intervals (`confint`) and lme4": (("confint",), profile),
     "`anova` of several models and lme4": (("lrt",), likelihood_ratio),
     "`emmeans`, `emtrends` and emmeans": (("emmeans",), marginal_means),
     "`standardize_parameters` and effectsize": (("effectsize",), standardized),

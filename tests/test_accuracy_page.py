@@ -60,7 +60,6 @@ def test_page_counts_every_case(script: ModuleType, shared: Path) -> None:
     counts = sum(int(n) for n in re.findall(r"^## .*: (\d+) cases?$", PAGE, re.MULTILINE))
     families = [family for names, _ in script.KINDS.values() for family in names]
     cases = [case["id"] for family in families for case in script.load_cases(shared, family)]
-    cases.remove("ci_cbpp")  # a profile of glmer, which mlpool does not draw
     assert counts == len(cases)
 
 

@@ -21,7 +21,8 @@ from mlpool.estimates.grid import (
 )
 from mlpool.estimates.inference import Inference, Request
 from mlpool.estimates.variables import Variable
-from mlpool.models.contrasts import read_covariance, read_method
+from mlpool.models.contrasts import chosen_covariance, read_covariance, read_method
+from mlpool.models.covariance import robust_source
 from mlpool.parameters.fixed import warn_few_clusters
 from mlpool.parameters.headers import method_notes
 
@@ -119,6 +120,13 @@ def notes_on(model: Any, request: Request, result: Inference) -> tuple[str, ...]
     """Return where intervals, p-values and standard errors come from."""
     covariance = read_covariance(model, request.vcov, request.cluster, request.vcov_args)
     return tuple(method_notes(model, result.method, True, covariance))
+
+
+def robust_lines(model: Any, request: Request) -> tuple[str, ...]:
+    """Return the footer that names a robust covariance, where one was asked for or fitted."""
+    covariance = read_covariance(model, request.vcov, request.cluster, request.vcov_args)
+    choice = chosen_covariance(model, covariance) if covariance.label is not None else None
+    return () if choice is None else (f"Standard errors are robust ({robust_source(choice)}).",)
 
 
 def metadata_of(model: Any, kind: str, request: Request, result: Inference) -> dict[str, Any]:

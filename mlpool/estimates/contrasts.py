@@ -17,6 +17,7 @@ from mlpool.estimates.asked import (
     notes_on,
     read_averaging,
     read_request,
+    robust_lines,
 )
 from mlpool.estimates.comparisons import Comparison, make_comparison
 from mlpool.estimates.focal import Focal, read_focal
@@ -169,7 +170,7 @@ def estimate_contrasts(
     layout = EstimatesLayout(
         title=_TITLES[plan.averaging.estimate], labels=(*names, *(f.name for f in plan.by)),
         value="Difference", statistic=result.symbol, level=ci, shows_p=True,
-        footers=_footers(model, plan, method),
+        footers=_footers(model, plan, method) + robust_lines(model, request),
     )  # fmt: skip
     return ResultFrame(
         data=data,

@@ -14,6 +14,7 @@ from mlpool.estimates.asked import (
     notes_on,
     read_averaging,
     read_request,
+    robust_lines,
 )
 from mlpool.estimates.focal import Focal, read_focal
 from mlpool.estimates.grid import focal_grid
@@ -138,7 +139,7 @@ def estimate_means(
     make = averages(model, focal, averaging, scale)
     result = infer_blocks(model, grid, make, request, scale=scale, rows_each=averaging.n_averaged)
     value = mean_name(scale)
-    footers = means_footers(model, focal, averaging, scale)
+    footers = means_footers(model, focal, averaging, scale) + robust_lines(model, request)
     data = pd.DataFrame(grid_columns(grid) | inference_columns(result, value, p=False))
     layout = EstimatesLayout(
         title=_TITLES[averaging.estimate], labels=tuple(grid.columns), value=value,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import OptionError
-from mlpool.estimates.asked import metadata_of, notes_on
+from mlpool.estimates.asked import metadata_of, notes_on, robust_lines
 from mlpool.estimates.focal import Focal, read_focal
 from mlpool.estimates.grid import expand, focal_grid, inside_observed, make_setting, observed_frame
 from mlpool.estimates.inference import Inference, Request
@@ -233,6 +233,7 @@ def _table(
             *lines,
             "Standard errors with the effects of several terms are not made for this many levels.",
         )
+    lines = (*lines, *robust_lines(model, request))
     layout = EstimatesLayout(
         title=TITLE, labels=by, value="Predicted", level=request.ci, extra=("Residuals",),
         footers=lines,

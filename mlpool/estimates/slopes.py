@@ -18,6 +18,7 @@ from mlpool.estimates.asked import (
     notes_on,
     read_averaging,
     read_request,
+    robust_lines,
 )
 from mlpool.estimates.focal import Focal, read_focal
 from mlpool.estimates.grid import focal_grid
@@ -127,6 +128,7 @@ def estimate_slopes(
     footers += [adjustment_note(adjustment)] if adjustment != "none" else []
     footers += scale_footer(scale, "Slopes")
     footers += say_extrapolation(others)
+    footers += robust_lines(model, request)
     names = [variable.name, *(f.name for f in others)]
     footers += interaction_notes(model, names, averaging.averaged_names, "slopes")
     layout = EstimatesLayout(

@@ -375,3 +375,18 @@ def test_names_with_blanks_and_numbers_as_levels():
         table = mlpool.estimate_contrasts(m, name)
         assert table["Difference"].iloc[0] == pytest.approx(m.fixef().iloc[1])
     assert str(mlpool.estimate_means(m, by="g")).splitlines()[4].startswith("1  | ")
+
+
+def test_footers_name_a_robust_covariance(hsb):
+    m = mlpool.lm("math ~ ses + gender", hsb)
+    asked = {"vcov": "CR2", "cluster": "school"}
+    for table in (
+        mlpool.estimate_means(m, by="gender", **asked),
+        mlpool.estimate_contrasts(m, "gender", **asked),
+        mlpool.estimate_slopes(m, "ses", **asked),
+        mlpool.estimate_relation(m, by="gender", **asked),
+    ):
+        assert "Standard errors are robust (CR2" in str(table)
+        assert "robust" not in str(mlpool.estimate_means(m, by="gender"))
+    fitted = mlpool.lm("math ~ ses", hsb, cluster="school")
+    assert "Standard errors are robust" in str(mlpool.estimate_slopes(fitted))

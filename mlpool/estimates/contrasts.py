@@ -233,7 +233,7 @@ def _trend(focal: Sequence[Focal], by: Sequence[Focal]) -> Variable | None:
     bare = [
         f
         for f in focal
-        if f.variable.is_numeric and "=" not in f.text and len(f.variable.distinct) > 2
+        if f.variable.is_numeric and "=" not in f.text and f.variable.summary.n_distinct > 2
     ]
     if not bare:
         return None

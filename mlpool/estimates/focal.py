@@ -147,9 +147,9 @@ def _read_one(
 
 def _default_numbers(variable: Variable, length: int | None) -> tuple[float, ...]:
     """Return equally spaced points, or the values themselves if there are few whole ones."""
-    distinct = variable.distinct
-    if length is None or len(distinct) == 1 or (variable.is_whole and len(distinct) < length):
-        return tuple(float(v) for v in distinct)
+    n = variable.summary.n_distinct
+    if length is None or n == 1 or (variable.summary.is_whole and n < length):
+        return variable.distinct
     low, high = variable.range
     return _rounded(np.linspace(low, high, length))
 
@@ -164,17 +164,12 @@ def _rounded(values: Any) -> tuple[float, ...]:
     return tuple(dict.fromkeys(float(v) + 0.0 for v in np.round(numbers, decimals)))
 
 
-def _mean_and_spread(centre: float, spread: float) -> FloatArray:
-    return np.array([centre - spread, centre, centre + spread])
+def _around(centre: float, spread: float) -> tuple[float, ...]:
+    return centre - spread, centre, centre + spread
 
 
-def _mad(x: FloatArray) -> float:
-    return 1.4826 * float(np.median(np.abs(x - np.median(x))))
-
-
-def _pretty(x: FloatArray) -> FloatArray:
+def _pretty(low: float, high: float) -> FloatArray:
     """Return about five round numbers that cover the data, as R's ``pretty``."""
-    low, high = float(x.min()), float(x.max())
     cell = (high - low) / 5 or max(abs(high), 1.0)
     base = 10.0 ** math.floor(math.log10(cell))
     unit = base
@@ -185,20 +180,24 @@ def _pretty(x: FloatArray) -> FloatArray:
     return np.asarray(np.arange(first, last + 1) * unit, dtype=np.float64)
 
 
-_TOKENS: dict[str, Callable[[FloatArray], Any]] = {
-    "sd": lambda x: _mean_and_spread(float(x.mean()), float(x.std(ddof=1))),
-    "mad": lambda x: _mean_and_spread(float(np.median(x)), _mad(x)),
-    "fivenum": lambda x: np.quantile(x, (0.0, 0.25, 0.5, 0.75, 1.0)),
-    "quartiles": lambda x: np.quantile(x, (0.25, 0.5, 0.75)),
-    "quartiles2": lambda x: np.quantile(x, (0.0, 0.25, 0.5, 0.75, 1.0)),
-    "terciles": lambda x: np.quantile(x, (1 / 3, 2 / 3)),
-    "terciles2": lambda x: np.quantile(x, (0.0, 1 / 3, 2 / 3, 1.0)),
-    "minmax": lambda x: np.array([x.min(), x.max()]),
-    "zeromax": lambda x: np.array([0.0, x.max()]),
-    "range": lambda x: np.linspace(x.min(), x.max(), LENGTH),
-    "mean": lambda x: np.array([x.mean()]),
-    "median": lambda x: np.array([np.median(x)]),
-    "pretty": _pretty,
+def _quantiles(*shares: float) -> Callable[[Variable], Any]:
+    return lambda v: [v.quantile(share) for share in shares]
+
+
+_TOKENS: dict[str, Callable[[Variable], Any]] = {
+    "sd": lambda v: _around(v.mean, v.summary.sd),
+    "mad": lambda v: _around(v.quantile(0.5), v.summary.mad),
+    "fivenum": _quantiles(0.0, 0.25, 0.5, 0.75, 1.0),
+    "quartiles": _quantiles(0.25, 0.5, 0.75),
+    "quartiles2": _quantiles(0.0, 0.25, 0.5, 0.75, 1.0),
+    "terciles": _quantiles(1 / 3, 2 / 3),
+    "terciles2": _quantiles(0.0, 1 / 3, 2 / 3, 1.0),
+    "minmax": _quantiles(0.0, 1.0),
+    "zeromax": lambda v: (0.0, v.quantile(1.0)),
+    "range": lambda v: np.linspace(*v.range, LENGTH),
+    "mean": lambda v: (v.mean,),
+    "median": _quantiles(0.5),
+    "pretty": lambda v: _pretty(*v.range),
 }
 
 
@@ -213,7 +212,7 @@ def _token(values: Any) -> str | None:
 
 def _token_values(token: str, variable: Variable, text: str) -> tuple[float, ...]:
     del text
-    return _rounded(_TOKENS[token.lower()](variable.numbers))
+    return _rounded(_TOKENS[token.lower()](variable))
 
 
 def _entries(values: Any, text: str, argument: str) -> list[Any]:

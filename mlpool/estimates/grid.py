@@ -72,8 +72,8 @@ def make_setting(
             held[name] = given[name][0]
         elif name in given:
             averaged[name] = given[name]
-        elif variable.is_numeric and two_valued and len(variable.distinct) == 2 and averages:
-            averaged[name] = tuple(float(v) for v in variable.distinct)
+        elif variable.is_numeric and two_valued and variable.summary.n_distinct == 2 and averages:
+            averaged[name] = variable.distinct
         elif variable.is_numeric:
             held[name] = variable.mean
         elif averages:

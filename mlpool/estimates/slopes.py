@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mlpool.errors import OptionError
@@ -183,6 +182,6 @@ def slopes_of(
 
 def step_of(variable: Variable) -> float:
     """Return the step of differences: a power of two, small against the spread."""
-    spread = float(np.std(variable.numbers))
+    spread = variable.summary.sd
     size = spread if spread > 0 else max(1.0, abs(variable.mean))
     return 2.0 ** math.floor(math.log2(size)) * STEP

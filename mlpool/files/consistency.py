@@ -15,6 +15,9 @@ from mlpool.formula.design import Design
 from mlpool.formula.matrix import DesignMatrix, FactorPart
 from mlpool.models.facts import facts_of
 
+KINDS = ("boolean", "factor")
+"""Kinds of variables with levels."""
+
 
 def check_model(m: Any) -> None:
     """Raise a sentence unless a model's sizes fit.
@@ -185,6 +188,12 @@ def _check_facts(m: Any) -> None:
         _is(_has_shape(found.cov_X, p, p), "the moments of the design")
         sizes = [(r.z.shape[1],) * 2 for r in m.design.random]
         _is([zz.shape for zz in found.mean_zz] == sizes, "the moments of the design")
+    for name, one in facts.get("variable_summaries", {}).items():
+        _is(one.name == name, "the variables")
+        counted = len(one.quantiles) == 7 if one.kind == "numeric" else one.kind in KINDS
+        _is(
+            counted and (one.is_group or one.kind == "numeric" or bool(one.levels)), "the variables"
+        )
     if "information" in facts:
         found = facts["information"]
         _is(found.P.ndim == 3, "the information")

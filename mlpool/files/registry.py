@@ -13,6 +13,7 @@ import numpy as np
 from mlpool.engine.absorbed import AbsorbedFit, Addresses
 from mlpool.engine.glmm.types import GlmmFit, Inference, LevelScores
 from mlpool.engine.types import Control, Diagnostic, LmmFit, OlsFit, Optimum
+from mlpool.estimates.variables import VariableSummary
 from mlpool.families import Family
 from mlpool.files.absent import AbsentRows
 from mlpool.formula.coding import Contrasts, Dummies
@@ -39,7 +40,7 @@ RECORDS: dict[str, type] = {
         *MODELS, Design, DesignMatrix, NumberPart, FactorPart, Dummies, Contrasts, RandomDesign,
         Encoding, FactorValue, ColumnInfo, ColumnPart, Column, Control, Diagnostic, Optimum, OlsFit,
         LmmFit, GlmmFit, Inference, LevelScores, AbsorbedOls, AbsorbedFit, Addresses, Family,
-        VcovChoice, VarianceInformation, DesignMoments,
+        VcovChoice, VarianceInformation, DesignMoments, VariableSummary,
     )
 }  # fmt: skip
 """Name in a file -> type. A name that is not here is refused; nothing is imported by name."""

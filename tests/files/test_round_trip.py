@@ -272,3 +272,29 @@ def test_a_sentence_of_the_saved_model_stays_its_sentence(
     again = load(saved("glmer_crossed").save(tmp_path / "m.mlpool", data=True))
     with pytest.raises(mlpool.NotSupportedError, match="these are crossed"):
         again.fit.scores()
+
+
+@pytest.mark.parametrize("name", ["lm", "glm", "lmer", "glmer"])
+def test_answers_do_not_need_rows(tmp_path: Path, saved: Callable[[str], Any], name: str) -> None:
+    schools = mlpool.load_data("hsb82")
+    formula = "math ~ ses * gender" + (" + (ses | school)" if name == "lmer" else "")
+    if name in ("glm", "glmer"):
+        formula = "minority ~ ses * gender" + (" + (1 | school)" if name == "glmer" else "")
+    family = "binomial" if name in ("glm", "glmer") else None
+    m = mlpool.fit(formula, schools, family=family)
+    again = load(m.save(tmp_path / "m.mlpool"))
+    asked = [
+        lambda x: mlpool.estimate_means(x, by=["ses = [quartiles]", "gender"]),
+        lambda x: mlpool.estimate_means(x, by=["ses = [sd]"]),
+        lambda x: mlpool.estimate_contrasts(x, "gender", p_adjust="tukey"),
+        lambda x: mlpool.estimate_slopes(x, "ses", by="gender"),
+        lambda x: mlpool.estimate_relation(x, by="ses"),
+        lambda x: mlpool.emmeans(x, "~ gender"),
+        lambda x: mlpool.joint_tests(x),
+    ]
+    for ask in asked:
+        assert str(ask(again)) == str(ask(m))
+    with pytest.raises(mlpool.NotSupportedError, match=r"needs the rows of the data"):
+        mlpool.estimate_means(again, by="gender", estimate="average")
+    with pytest.raises(mlpool.NotSupportedError, match=r"needs the rows of the data"):
+        mlpool.estimate_relation(again, by=["ses", "gender"])

@@ -214,6 +214,12 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda r: r["facts"]["dict"].update(rmse="small"),
         "its fact 'rmse' is not what it should be",
     ),
+    "odd variable": (
+        lambda r: next(iter(r["facts"]["dict"]["variable_summaries"]["dict"].values()))[
+            "fields"
+        ].update(quantiles={"tuple": [1.0]}),
+        "the variables",
+    ),
     "no formula": (lambda r: r.pop("formula"), "its formula is missing"),
     "half a formula": (lambda r: r["formula"].pop("context"), "its formula is incomplete"),
     "code in the formula": (

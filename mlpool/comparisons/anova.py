@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mlpool.comparisons.arguments import backend_of, check_model, check_same_data, name_models
+from mlpool.comparisons.arguments import check_same_data
 from mlpool.comparisons.deviance_table import check_f, deviance_table
 from mlpool.comparisons.layout import DIGITS
 from mlpool.comparisons.models_table import (
@@ -23,6 +23,7 @@ from mlpool.comparisons.terms_table import (
     wald_chisq_table,
 )
 from mlpool.errors import OptionError, check_option, nearest_names
+from mlpool.models.arguments import backend_of, check_model, name_models
 from mlpool.models.fit import as_bool
 from mlpool.models.fitted import FittedModel
 from mlpool.models.joint import joint_inference

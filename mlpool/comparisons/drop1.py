@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.comparisons.arguments import backend_of, check_model
 from mlpool.comparisons.deviance_table import ColumnFits, check_f
 from mlpool.comparisons.layout import DIGITS, AnovaLayout, TestColumn
 from mlpool.comparisons.terms_table import DF, F_VALUE, P_F, Table, lmer_f_table
 from mlpool.errors import OptionError, check_option, nearest_names
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
+from mlpool.models.arguments import backend_of, check_model
 from mlpool.models.joint import METHOD_NAMES, joint_inference
 from mlpool.models.reduced import (
     by_ml,

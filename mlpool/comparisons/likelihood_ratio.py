@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.comparisons.arguments import backend_of, check_same_data, name_models
+from mlpool.comparisons.arguments import check_same_data
 from mlpool.comparisons.models_table import Step, boundary_notes, check_reml, ratio_step
 from mlpool.errors import OptionError, check_option
+from mlpool.models.arguments import backend_of, name_models
 from mlpool.models.nesting import same_fixed
 from mlpool.models.reduced import by_ml, comparable_logliks
 from mlpool.performance.layout import Grid, GridColumn

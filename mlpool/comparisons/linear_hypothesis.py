@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.comparisons.arguments import backend_of, check_model
 from mlpool.comparisons.layout import DIGITS, AnovaLayout, TestColumn
 from mlpool.errors import OptionError, check_option
 from mlpool.inference.satterthwaite import FTest
+from mlpool.models.arguments import backend_of, check_model
 from mlpool.models.fitted import FittedModel
 from mlpool.models.hypotheses import Hypotheses, read_hypotheses
 from mlpool.models.joint import METHOD_NAMES, JointInference, joint_inference

@@ -63,7 +63,7 @@ class Averaging:
         """Rows behind one answer, at most."""
         if self.setting is not None:
             return self.setting.n_averaged
-        return max((len(v.values) for v in self.variables.values()), default=1)
+        return max((v.design.n for v in self.variables.values()), default=1)
 
     @property
     def averaged_names(self) -> tuple[str, ...]:

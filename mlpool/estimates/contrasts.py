@@ -23,7 +23,7 @@ from mlpool.estimates.comparisons import Comparison, make_comparison
 from mlpool.estimates.focal import Focal, read_focal
 from mlpool.estimates.grid import focal_grid
 from mlpool.estimates.inference import Inference, Request, infer, joined
-from mlpool.estimates.layout import EstimatesLayout, grid_columns, inference_columns, listed
+from mlpool.estimates.layout import EstimatesLayout, grid_columns, inference_columns
 from mlpool.estimates.links import Scale, read_scale
 from mlpool.estimates.means import averages, others_line
 from mlpool.estimates.multiplicity import (
@@ -35,8 +35,9 @@ from mlpool.estimates.multiplicity import (
 from mlpool.estimates.notes import interaction_notes, say_extrapolation, scale_footer
 from mlpool.estimates.rows import BLOCK_NUMBERS, Answers
 from mlpool.estimates.slopes import slopes_of
-from mlpool.estimates.variables import Variable, level_text, model_variables
-from mlpool.parameters.options import check_level, check_model
+from mlpool.estimates.variables import Variable, model_variables
+from mlpool.frames.levels import level_label
+from mlpool.models.arguments import check_level, check_model
 from mlpool.results import ResultFrame
 
 _TITLES = {
@@ -247,7 +248,7 @@ def _trend(focal: Sequence[Focal], by: Sequence[Focal]) -> Variable | None:
 
 
 def _labels(grid: pd.DataFrame, contrast: Sequence[Focal]) -> list[str]:
-    columns = [[level_text(v) for v in grid[f.name]] for f in contrast]
+    columns = [[level_label(v) for v in grid[f.name]] for f in contrast]
     return [", ".join(row) for row in zip(*columns, strict=True)]
 
 
@@ -278,24 +279,30 @@ def _infer_families(
 ) -> Inference:
     """Return the contrasts of every family, families one after the other."""
     W = compared.weights
-    k = W.shape[1]
+    c, k = W.shape
     p = answers.jacobian.shape[1]
-    size = max(1, BLOCK_NUMBERS // max(p, 1))
+    value, J = answers.value.reshape(-1, k), answers.jacobian.reshape(-1, k, p)
+    families = max(1, BLOCK_NUMBERS // max(1, c * p))
+    rows = max(1, BLOCK_NUMBERS // max(1, p))
     parts = []
-    for start in range(0, len(answers.value), k):
-        value, J = answers.value[start : start + k], answers.jacobian[start : start + k]
-        for row in range(0, len(W), size):
-            rows = W[row : row + size]
-            part = Answers(value=_weighted(rows, value), jacobian=_weighted(rows, J))
+    for first in range(0, len(value), families):
+        own = slice(first, first + families)
+        # several families at once have all their rows; a family too large comes in parts
+        for row in range(0, c, rows if families == 1 else c):
+            chosen = W[row : row + rows] if families == 1 else W
+            part = Answers(
+                value=_weighted(chosen, value[own, :, None])[..., 0].ravel(),
+                jacobian=_weighted(chosen, J[own]).reshape(-1, p),
+            )
             parts.append(infer(model, part, request, zap=True))
     return joined(parts)
 
 
 def _weighted(W: Any, values: Any) -> Any:
-    """Return W values; missing only where a missing value has weight."""
-    missing = np.isnan(values).reshape(len(values), -1).any(axis=1)
+    """Return W times every family's values (f, k, m); missing only where one missing has weight."""
+    missing = np.isnan(values).any(axis=2)
     out = W @ np.where(np.isnan(values), 0.0, values)
-    out[(W[:, missing] != 0.0).any(axis=1)] = np.nan
+    out[(missing.astype(float) @ np.abs(W).T) > 0.0] = np.nan
     return out
 
 
@@ -344,7 +351,7 @@ def _frame(
 def _footers(model: Any, plan: _Plan, method: str) -> tuple[str, ...]:
     what = [plan.trend.name] if plan.trend is not None else [f.text for f in plan.contrast]
     lines = [f"Variable predicted: {model.design.response_name}"]
-    lines.append(f"Predictors contrasted: {listed(what)}")
+    lines.append(f"Predictors contrasted: {', '.join(what)}")
     others = others_line(plan.averaging, plan.focal)
     if others and plan.trend is None:
         lines.append(others)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from mlpool.errors import OptionError, nearest_names
-from mlpool.estimates.variables import Variable, find_variable, level_text
+from mlpool.estimates.variables import Variable, find_variable
+from mlpool.frames.levels import level_label
 from mlpool.typing import FloatArray
 
 LENGTH = 10
@@ -136,7 +137,7 @@ def _read_one(
     if token is not None:
         if not variable.is_numeric:
             raise OptionError(f"{argument}={text!r}: {name} is a factor; [{token}] needs numbers.")
-        return Focal(variable=variable, values=_token_values(token, variable, text), text=text)
+        return Focal(variable=variable, values=_token_values(token, variable), text=text)
     entries = _entries(values, text, argument)
     if variable.is_numeric:
         numbers = tuple(_number(v, text, argument) for v in entries)
@@ -210,8 +211,7 @@ def _token(values: Any) -> str | None:
     return inside if is_word and inside.lower() in _TOKENS else None
 
 
-def _token_values(token: str, variable: Variable, text: str) -> tuple[float, ...]:
-    del text
+def _token_values(token: str, variable: Variable) -> tuple[float, ...]:
     return _rounded(_TOKENS[token.lower()](variable))
 
 
@@ -248,11 +248,11 @@ def _number(value: Any, text: str, argument: str) -> float:
 
 
 def _level(value: Any, variable: Variable, argument: str) -> Any:
-    text = level_text(value).strip().strip("'\"")
+    text = level_label(value).strip().strip("'\"")
     for level in variable.levels:
-        if level_text(level) == text:
+        if level_label(level) == text:
             return level
-    known = [level_text(v) for v in variable.levels]
+    known = [level_label(v) for v in variable.levels]
     shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
     raise OptionError(
         f"{argument}: {variable.name} has no level {text!r}; it has {shown}."
@@ -264,4 +264,4 @@ def _shown(values: Any) -> str:
     if isinstance(values, str):
         return values
     entries = list(values) if isinstance(values, Iterable) else [values]
-    return "[" + ", ".join(level_text(v) for v in entries) + "]"
+    return "[" + ", ".join(level_label(v) for v in entries) + "]"

@@ -12,7 +12,8 @@ import pandas as pd
 
 from mlpool.errors import NotSupportedError
 from mlpool.estimates.focal import Focal
-from mlpool.estimates.variables import Variable, level_text, taken
+from mlpool.estimates.variables import Variable, taken
+from mlpool.frames.levels import level_label
 from mlpool.typing import FloatArray, IntArray
 
 MAX_ROWS = 5_000_000
@@ -143,8 +144,8 @@ def _cells(codes: Sequence[Any], sizes: Sequence[int]) -> IntArray:
 
 
 def _codes(values: pd.Series, variable: Variable) -> IntArray:
-    position = {level_text(level): i for i, level in enumerate(variable.levels)}
-    return np.array([position[level_text(v)] for v in values], dtype=np.int64)
+    position = {level_label(level): i for i, level in enumerate(variable.levels)}
+    return np.array([position[level_label(v)] for v in values], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

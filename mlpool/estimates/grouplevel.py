@@ -10,8 +10,8 @@ import pandas as pd
 
 from mlpool.errors import OptionError, check_option
 from mlpool.estimates.layout import EstimatesLayout
+from mlpool.models.arguments import check_level, check_model
 from mlpool.models.totals import total_standard_errors
-from mlpool.parameters.options import check_level, check_model
 from mlpool.results import ResultFrame
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mlpool.errors import OptionError
 from mlpool.estimates.links import Scale
 from mlpool.estimates.rows import BLOCK_NUMBERS, Answers
 from mlpool.models.contrasts import row_inference
@@ -41,18 +40,6 @@ class Request:
     vcov_args: Any = None
     ci_method: str | None = None
 
-    def __post_init__(self) -> None:
-        """Check the level.
-
-        Raises
-        ------
-        OptionError
-            If it is not between 0 and 1.
-        """
-        is_number = isinstance(self.ci, (int, float)) and not isinstance(self.ci, bool)
-        if self.ci is not None and not (is_number and 0.0 < self.ci < 1.0):
-            raise OptionError(f"ci must be a level between 0 and 1, or None; got {self.ci!r}.")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inference:
@@ -62,6 +49,8 @@ class Inference:
     ----------
     estimate, se, df, statistic, p, low, high : ndarray
         `low` and `high` are NaN without a level.
+    critical : ndarray
+        Half widths of the intervals in standard errors.
     symbol : {"t", "z"}
         What the statistic is called.
     method : str
@@ -77,10 +66,10 @@ class Inference:
     p: FloatArray
     low: FloatArray
     high: FloatArray
+    critical: FloatArray
     symbol: str = "t"
     method: str = "residual"
     covariance: str | None = None
-    critical: FloatArray = field(default_factory=lambda: np.empty(0))
 
 
 def infer(
@@ -115,14 +104,25 @@ def infer(
     if request.ci is not None:
         critical = critical_values(request.ci, df)
     low, high = estimate - critical * se, estimate + critical * se
-    if scale is not None and scale.is_taken_back:
-        se = np.abs(scale.family.derivative(estimate)) * se
-        ends = np.stack([scale.back(low), scale.back(high)])
-        low, high, estimate = ends.min(axis=0), ends.max(axis=0), scale.back(estimate)
-    return Inference(
+    result = Inference(
         estimate=estimate, se=se, df=df, statistic=statistic, p=p, low=low, high=high,
         symbol=symbol, method=method, covariance=covariance, critical=critical,
     )  # fmt: skip
+    return result if scale is None else taken_back(result, scale)
+
+
+def taken_back(result: Inference, scale: Scale) -> Inference:
+    """Return answers of the link's scale on the response's, where the scale asks for it."""
+    if not scale.is_taken_back:
+        return result
+    ends = np.stack([scale.back(result.low), scale.back(result.high)])
+    return replace(
+        result,
+        estimate=scale.back(result.estimate),
+        se=np.abs(scale.family.derivative(result.estimate)) * result.se,
+        low=ends.min(axis=0),
+        high=ends.max(axis=0),
+    )
 
 
 def infer_blocks(

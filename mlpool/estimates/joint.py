@@ -16,11 +16,10 @@ from mlpool.estimates.grid import expand, focal_grid, make_setting
 from mlpool.estimates.links import Scale
 from mlpool.estimates.rows import average
 from mlpool.estimates.variables import Variable, model_variables
+from mlpool.models.arguments import check_model
 from mlpool.models.joint import METHOD_NAMES, joint_inference
-from mlpool.parameters.options import check_model
 from mlpool.performance.layout import Grid, GridColumn
 from mlpool.results import ResultFrame
-from mlpool.tables import TableOptions
 from mlpool.typing import FloatArray
 
 
@@ -97,7 +96,6 @@ def joint_tests(
     return ResultFrame(
         data=frame,
         layout=_LAYOUT,
-        options=TableOptions(),
         notes=(note,) if joint.is_f else (),
         metadata={"kind": "joint_tests", "ci_method": joint.method, "vcov": joint.covariance},
     )

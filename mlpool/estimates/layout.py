@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from mlpool.estimates.inference import Inference
-from mlpool.estimates.variables import level_text
+from mlpool.frames.levels import level_label
+from mlpool.parameters.layout import elements, statistic_columns
 from mlpool.tables import (
     Column,
-    Elements,
     Note,
     RowGroup,
     TableOptions,
@@ -23,14 +23,11 @@ from mlpool.tables import (
     select_columns,
 )
 from mlpool.tables.cells import (
-    format_bound,
-    format_compact_p,
     format_counts,
     format_intervals,
     format_numbers,
     format_ps,
     interval_header,
-    stars,
 )
 
 MAX_PRINTED = 5_000
@@ -80,7 +77,13 @@ class EstimatesLayout:
         labels = [label_column(name, data[name], options) for name in self.labels if name in data]
         select = _MINIMAL if options.select == "minimal" else options.select
         if is_style(select):
-            columns = [*labels, *glue(self._elements(data, options), str(select))]
+            columns = [
+                *labels,
+                *glue(
+                    elements(data.rename(columns={self.value: "Coefficient"}), options, self.value),
+                    str(select),
+                ),
+            ]
         else:
             columns = [*labels, *self._columns(data, options)]
         groups: tuple[RowGroup, ...] = (
@@ -108,56 +111,26 @@ class EstimatesLayout:
             header = interval_header(self.level)
             columns.append(Column(name="CI", header=header, cells=cells, kind="interval"))
         columns += [numbers(name) for name in self.extra if name in data]
-        columns += self._statistic(data, options)
+        if self.statistic:
+            df = _whole(data["df"])
+            columns += statistic_columns(self.statistic, data[self.statistic], df, options)
         if self.shows_p:
             cells = format_ps(data["p"], options.p_digits)
             columns.append(Column(name="p", header="p", cells=cells, kind="p"))
         return columns
 
-    def _statistic(self, data: pd.DataFrame, options: TableOptions) -> list[Column]:
-        if not self.statistic:
-            return []
-        name, zap = self.statistic, options.zap_small
-        cells = format_numbers(data[name], options.digits, zap_small=zap)
-        if name == "z":
-            return [Column(name=name, header=name, cells=cells)]
-        df = format_counts(_whole(data["df"]), zap_small=zap)
-        distinct = {cell for cell in df if cell}
-        if len(distinct) <= 1:
-            header = f"{name}({distinct.pop()})" if distinct else name
-            return [Column(name=name, header=header, cells=cells)]
-        return [
-            Column(name=name, header=name, cells=cells),
-            Column(name="df", header="df", cells=df),
-        ]
 
-    def _elements(self, data: pd.DataFrame, options: TableOptions) -> Elements:
-        digits, bounds, zap = options.digits, options.interval_digits, options.zap_small
-        missing = [float("nan")] * len(data)
-        low, high = data.get("CI_low", missing), data.get("CI_high", missing)
-        p = [float(v) for v in data["p"]] if self.shows_p else missing
-        return Elements(
-            estimate=format_numbers(data[self.value], digits, zap_small=zap),
-            se=format_numbers(data.get("SE", missing), digits, zap_small=zap),
-            low=tuple(format_bound(v, bounds, zap_small=zap) for v in low),
-            high=tuple(format_bound(v, bounds, zap_small=zap) for v in high),
-            p=tuple(format_compact_p(v, options.p_digits) for v in p),
-            stars=tuple(stars(v) for v in p),
-            name=self.value,
-        )
-
-
-def _whole(df: pd.Series) -> Any:
+def _whole(df: pd.Series) -> pd.Series:
     """Return finite df; those that are whole but for rounding as whole numbers."""
     values = np.where(np.isfinite(df), df, np.nan)
     nearest = np.round(values)
-    return np.where(np.abs(values - nearest) < 1e-4, nearest, values)
+    return pd.Series(np.where(np.abs(values - nearest) < 1e-4, nearest, values), name=df.name)
 
 
 def label_column(name: str, values: pd.Series, options: TableOptions) -> Column:
     """Return a column that says what a row is about: numbers right, levels left."""
     if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
-        cells = tuple("" if v is None else level_text(v) for v in values)
+        cells = tuple("" if v is None else level_label(v) for v in values)
         return Column(name=name, header=name, cells=cells, kind="label")
     cells = format_counts(values, options.digits, zap_small=options.zap_small)
     return Column(name=name, header=name, cells=cells)
@@ -188,7 +161,7 @@ def grid_columns(grid: pd.DataFrame) -> dict[str, Any]:
         if isinstance(first, (float, np.floating)):
             columns[str(name)] = np.asarray(values, dtype=np.float64)
         else:
-            columns[str(name)] = ordered_labels([level_text(v) for v in values])
+            columns[str(name)] = ordered_labels([level_label(v) for v in values])
     return columns
 
 
@@ -196,8 +169,3 @@ def ordered_labels(labels: Iterable[str]) -> Any:
     """Return labels as a categorical in order of appearance."""
     texts = list(labels)
     return pd.Categorical(texts, categories=list(dict.fromkeys(texts)))
-
-
-def listed(names: Iterable[str]) -> str:
-    """Return names separated by commas."""
-    return ", ".join(names)

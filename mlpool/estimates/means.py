@@ -23,7 +23,6 @@ from mlpool.estimates.layout import (
     EstimatesLayout,
     grid_columns,
     inference_columns,
-    listed,
 )
 from mlpool.estimates.links import Scale, read_scale
 from mlpool.estimates.notes import (
@@ -35,7 +34,7 @@ from mlpool.estimates.notes import (
 )
 from mlpool.estimates.rows import Answers, average
 from mlpool.estimates.variables import model_variables
-from mlpool.parameters.options import check_level, check_model
+from mlpool.models.arguments import check_level, check_model
 from mlpool.results import ResultFrame
 
 _TITLES = {
@@ -174,7 +173,7 @@ def means_footers(
     names = [f.name for f in focal]
     lines = [f"Variable predicted: {model.design.response_name}"]
     if focal:
-        lines.append(f"Predictors modulated: {listed(f.text for f in focal)}")
+        lines.append(f"Predictors modulated: {', '.join(f.text for f in focal)}")
     others = others_line(averaging, focal)
     if others:
         lines.append(others)
@@ -191,11 +190,11 @@ def others_line(averaging: Averaging, focal: Sequence[Focal]) -> str:
         return ""
     if averaging.setting is None:
         names = [n for n in averaging.variables if n not in {f.name for f in focal}]
-        return f"Predictors averaged: {listed(names)}" if names else ""
+        return f"Predictors averaged: {', '.join(names)}" if names else ""
     shown = describe_setting(averaging.setting, averaging.variables)
     if averaging.estimate == "specific":
         return f"Predictors controlled: {shown}" if shown else ""
-    shown = listed(part for part in (shown, groups) if part)
+    shown = ", ".join(part for part in (shown, groups) if part)
     return f"Predictors averaged: {shown}" if shown else ""
 
 

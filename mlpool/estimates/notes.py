@@ -10,7 +10,8 @@ from mlpool.errors import ExtrapolationWarning
 from mlpool.estimates.focal import Focal
 from mlpool.estimates.grid import Setting
 from mlpool.estimates.links import Scale
-from mlpool.estimates.variables import Variable, level_text
+from mlpool.estimates.variables import Variable
+from mlpool.frames.levels import level_label
 
 
 def describe_setting(setting: Setting, variables: Mapping[str, Variable]) -> str:
@@ -19,7 +20,7 @@ def describe_setting(setting: Setting, variables: Mapping[str, Variable]) -> str
     for name, variable in variables.items():
         if name in setting.held:
             value = setting.held[name]
-            text = f"{value:.2g}" if variable.is_numeric else level_text(value)
+            text = f"{value:.2g}" if variable.is_numeric else level_label(value)
             parts.append(f"{name} ({text})")
         elif name in setting.averaged:
             parts.append(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError
-from mlpool.estimates.inference import Inference, Request, infer_blocks
+from mlpool.estimates.inference import Inference, Request, infer_blocks, taken_back
 from mlpool.estimates.links import Scale
 from mlpool.estimates.rows import Answers, predicted_blocks, with_groups
 from mlpool.inference.simulation import ResponseModel
+from mlpool.models.predict import random_variance
 from mlpool.models.totals import prediction_variance
 from mlpool.typing import FloatArray, IntArray
 
@@ -67,7 +67,7 @@ def predict_frame(
         base = _with_random(model, frame, base, terms, request)
     if interval == "prediction":
         return _outcomes(model, frame, base, terms, scale, request, drawn)
-    return _taken_back(base, scale)
+    return taken_back(base, scale)
 
 
 def _linear(model: Any, frame: pd.DataFrame) -> Answers:
@@ -83,7 +83,7 @@ def _terms(model: Any, frame: pd.DataFrame, groups: tuple[str, ...]) -> Terms:
 
     Raises
     ------
-    DataError
+    OptionError
         For a level that was not in the data.
     """
     if not groups:
@@ -137,20 +137,6 @@ def _again(base: Inference, estimate: FloatArray, se: FloatArray) -> Inference:
     )  # fmt: skip
 
 
-def _taken_back(base: Inference, scale: Scale) -> Inference:
-    """Return predictions of the link's scale on the response's."""
-    if not scale.is_response:
-        return base
-    ends = np.stack([scale.family.inverse(base.low), scale.family.inverse(base.high)])
-    return replace(
-        base,
-        estimate=np.asarray(scale.family.inverse(base.estimate)),
-        se=np.abs(scale.family.derivative(base.estimate)) * base.se,
-        low=ends.min(axis=0),
-        high=ends.max(axis=0),
-    )
-
-
 def _outcomes(
     model: Any,
     frame: pd.DataFrame,
@@ -161,7 +147,10 @@ def _outcomes(
     drawn: Drawn,
 ) -> Inference:
     """Return predictions of single new outcomes."""
-    variance = base.se**2 + _new_group_variance(model, frame, terms)
+    variance = base.se**2
+    if model.is_mixed:
+        new_groups = random_variance(model, with_groups(model, frame), known=terms)
+        variance = variance + new_groups
     is_normal = model.family is None or (
         model.family.name == "gaussian" and model.family.link == "identity"
     )
@@ -191,16 +180,3 @@ def _outcomes(
 
 def _dispersion(model: Any) -> float:
     return float(model.sigma**2) if model.family.has_dispersion else 1.0
-
-
-def _new_group_variance(model: Any, frame: pd.DataFrame, included: Mapping[int, Any]) -> FloatArray:
-    """Return ``z'G z`` of the terms whose effects are not included: those of a new group."""
-    out = np.zeros(len(frame))
-    if not model.is_mixed:
-        return out
-    new = model.design.new(with_groups(model, frame), allow_new_levels=True)
-    for i, block in enumerate(model.varcorr().blocks):
-        if i not in included:
-            z = new.random[i][0]
-            out += np.einsum("ia,ab,ib->i", z, block.vcov, z)
-    return out

@@ -13,7 +13,7 @@ from mlpool.estimates.asked import metadata_of, notes_on, robust_lines
 from mlpool.estimates.focal import Focal, read_focal
 from mlpool.estimates.grid import expand, focal_grid, inside_observed, make_setting, observed_frame
 from mlpool.estimates.inference import Inference, Request
-from mlpool.estimates.layout import EstimatesLayout, grid_columns, listed
+from mlpool.estimates.layout import EstimatesLayout, grid_columns
 from mlpool.estimates.links import Scale, read_scale
 from mlpool.estimates.notes import describe_setting, say_extrapolation, scale_footer
 from mlpool.estimates.predicted import Drawn, predict_frame
@@ -147,7 +147,7 @@ def _on_grid(
         model, frame, request, asked.scale, asked.groups, asked.interval, asked.drawn
     )
     lines = [f"Variable predicted: {model.design.response_name}"]
-    lines += [f"Predictors modulated: {listed(f.text for f in focal)}"] if focal else []
+    lines += [f"Predictors modulated: {', '.join(f.text for f in focal)}"] if focal else []
     shown = describe_setting(setting, variables)
     lines += [f"Predictors controlled: {shown}"] if shown else []
     lines += _scale_lines(model, asked)
@@ -233,7 +233,8 @@ def _table(
             *lines,
             "Standard errors with the effects of several terms are not made for this many levels.",
         )
-    lines = (*lines, *robust_lines(model, request))
+    # with random effects the errors are the model's own
+    lines = lines if asked.groups else (*lines, *robust_lines(model, request))
     layout = EstimatesLayout(
         title=TITLE, labels=by, value="Predicted", level=request.ci, extra=("Residuals",),
         footers=lines,

@@ -9,7 +9,7 @@ from mlpool.estimates.asked import read_request
 from mlpool.estimates.inference import Request
 from mlpool.estimates.predicted import Drawn
 from mlpool.estimates.predictions import predictions
-from mlpool.parameters.options import check_level, check_model
+from mlpool.models.arguments import check_level, check_model
 from mlpool.results import ResultFrame
 
 

@@ -17,6 +17,7 @@ from scipy import sparse
 from mlpool.errors import NotSupportedError
 from mlpool.estimates.grid import GridRows
 from mlpool.estimates.links import Scale
+from mlpool.models.predict import random_variance
 from mlpool.typing import BoolArray, FloatArray
 
 BLOCK_NUMBERS = 20_000_000
@@ -45,7 +46,11 @@ def average(model: Any, rows: GridRows, scale: Scale) -> Answers:
     jacobian = np.zeros((rows.n_answers, len(beta)))
     for part, X, eta in predicted_blocks(model, rows.frame):
         weight, answer = rows.weight[part], rows.answer[part]
-        spread = random_variance(model, rows.frame.iloc[part]) if scale.is_averaged else None
+        spread = (
+            random_variance(model, with_groups(model, rows.frame.iloc[part]))
+            if scale.is_averaged
+            else None
+        )
         value += np.bincount(answer, weight * scale.value(eta, spread), rows.n_answers)
         _add_rows(jacobian, answer, weight * scale.slope(eta, spread), X)
     return _only_known(model, Answers(value=value, jacobian=jacobian), rows)
@@ -85,15 +90,6 @@ def average_slopes(model: Any, rows: GridRows, trend: str, step: float, scale: S
     return _only_known(model, Answers(value=value, jacobian=jacobian), rows)
 
 
-def random_variance(model: Any, frame: pd.DataFrame) -> FloatArray:
-    """Return ``z'G z`` of every row, summed over the random-effects terms."""
-    new = model.design.new(with_groups(model, frame), allow_new_levels=True)
-    out = np.zeros(len(frame))
-    for (z, _), block in zip(new.random, model.varcorr().blocks, strict=True):
-        out += np.einsum("ia,ab,ib->i", z, block.vcov, z)
-    return out
-
-
 def with_groups(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with some value in every grouping column: which one does not matter."""
     needed = {c for r in model.design.random for part in r.bar.group for c in part.columns}
@@ -118,7 +114,7 @@ def _spread_of_slopes(
                 f"{trend} has a random slope, and slopes of responses averaged over it are not "
                 "made; use estimate_means(predict='averaged') at two values."
             )
-    return random_variance(model, frame)
+    return random_variance(model, with_groups(model, frame))
 
 
 def _difference(

@@ -28,7 +28,7 @@ from mlpool.estimates.notes import interaction_notes, say_extrapolation, scale_f
 from mlpool.estimates.rows import Answers, average_slopes
 from mlpool.estimates.variables import Variable, find_variable, model_variables
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
-from mlpool.parameters.options import check_level, check_model
+from mlpool.models.arguments import check_level, check_model
 from mlpool.results import ResultFrame
 
 STEP = 2.0**-10

@@ -276,12 +276,3 @@ def _outermost(expression: Expression) -> str:
     if isinstance(tree, ast.Call):
         return ast.unparse(tree.func)
     return ""
-
-
-def level_text(value: Any) -> str:
-    """Return a level as it is printed: ``4`` for 4.0, ``TRUE`` for True."""
-    if isinstance(value, (bool, np.bool_)):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, (float, np.floating)):
-        return f"{value:.15g}"
-    return str(value)

@@ -128,16 +128,13 @@ def contrast_inference(
             f"a contrast needs one number per coefficient ({len(beta)}); this one has "
             f"{rows.shape[-1]}."
         )
-    asked = read_covariance(model, vcov, cluster, vcov_args)
-    method = read_method(model, ci_method, asked)
-    method = "wald" if method == "profile" else method
-    V, df = _covariance_and_df(model, rows, asked, method)
-    residual = residual_df(model)
+    asked, method = _asked(model, vcov, cluster, vcov_args, ci_method)
+    used, V = _vcov_of(model, rows, asked, method)
     return ContrastParts(
         estimate=rows @ beta,
-        vcov=V,
-        df=df,
-        statistic="z" if np.isinf(residual) and method != "satterthwaite" else "t",
+        vcov=np.asarray(rows[:, used] @ V @ rows[:, used].T),
+        df=_df_of(model, rows, asked, method),
+        statistic=_symbol(model, method),
         method=method,
         covariance=asked.label,
     )
@@ -171,20 +168,29 @@ def row_inference(
     ci_method: str | None = None,
 ) -> RowParts:
     """Return :func:`contrast_inference` of many rows, of which no r x r matrix is made."""
-    asked = read_covariance(model, vcov, cluster, vcov_args)
-    method = read_method(model, ci_method, asked)
-    method = "wald" if method == "profile" else method
+    asked, method = _asked(model, vcov, cluster, vcov_args, ci_method)
     used, V = _vcov_of(model, L, asked, method)
     part = L if len(used) == L.shape[1] else L[:, used]
     variance = np.einsum("ia,ia->i", part @ V, part)
-    residual = residual_df(model)
     return RowParts(
         se=np.sqrt(np.where(variance >= 0, variance, np.nan)),
         df=_df_of(model, L, asked, method),
-        statistic="z" if np.isinf(residual) and method != "satterthwaite" else "t",
+        statistic=_symbol(model, method),
         method=method,
         covariance=asked.label,
     )
+
+
+def _asked(
+    model: Any, vcov: Any, cluster: Any, vcov_args: Any, ci_method: str | None
+) -> tuple[Covariance, str]:
+    asked = read_covariance(model, vcov, cluster, vcov_args)
+    method = read_method(model, ci_method, asked)
+    return asked, "wald" if method == "profile" else method
+
+
+def _symbol(model: Any, method: str) -> str:
+    return "z" if np.isinf(residual_df(model)) and method != "satterthwaite" else "t"
 
 
 def _vcov_of(
@@ -210,14 +216,6 @@ def _df_of(model: Any, L: FloatArray, asked: Covariance, method: str) -> FloatAr
     if method == "satterthwaite":
         return satterthwaite_df(information(model), L)
     return np.full(len(L), np.inf if method == "normal" else residual_df(model))
-
-
-def _covariance_and_df(
-    model: Any, L: FloatArray, asked: Covariance, method: str
-) -> tuple[FloatArray, FloatArray]:
-    used, V = _vcov_of(model, L, asked, method)
-    part = L[:, used]
-    return np.asarray(part @ V @ part.T), _df_of(model, L, asked, method)
 
 
 def robust_pieces(model: Any, asked: Covariance) -> ClusterPieces:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,7 +81,7 @@ def predict_glmm(
                 "with type='response' and without re_form=."
             )
         eta = predict_lmm(model, newdata, False, allow_new_levels)
-        variance = _random_variance(model, newdata)
+        variance = random_variance(model, newdata)
         return _series(mean_over_effects(model.family, eta.to_numpy(), variance), eta.index)
     eta = predict_lmm(model, newdata, re_form, allow_new_levels)
     return _series(model.family.inverse(eta.to_numpy()), eta.index) if scale == "response" else eta
@@ -127,16 +127,18 @@ def mean_over_effects(
     return np.asarray(total / weights.sum())
 
 
-def _random_variance(model: Any, newdata: Any) -> FloatArray:
-    """Return ``z'G z`` of every row, summed over the terms."""
+def random_variance(model: Any, newdata: Any, known: Container[int] = ()) -> FloatArray:
+    """Return ``z'G z`` of every row, summed over the terms but those in `known` (by place)."""
     blocks = [block.vcov for block in model.varcorr().blocks]
     if newdata is None:
         columns = [r.z.rows(0, model.design.n) for r in model.design.random]
     else:
-        rows = model.design.new(newdata, allow_new_levels=True)
-        columns = [z for z, _ in rows.random]
-    parts = [np.einsum("ia,ab,ib->i", z, G, z) for z, G in zip(columns, blocks, strict=True)]
-    return np.asarray(np.sum(parts, axis=0))
+        columns = [z for z, _ in model.design.new(newdata, allow_new_levels=True).random]
+    total = np.zeros(len(columns[0]))
+    for place, (z, block) in enumerate(zip(columns, blocks, strict=True)):
+        if place not in known:
+            total += np.einsum("ia,ab,ib->i", z, block, z)
+    return total
 
 
 def wants_random(re_form: Any) -> bool:

@@ -78,7 +78,7 @@ def prediction_pieces(m: Any) -> Pieces:
         # cond_cov and vcov are in the response's units, V^-1 X in their inverse
         shrunk.append(fit.sigma**2 * np.einsum("ab,jbp->jap", lam @ lam.T, products))
     pieces = Pieces(
-        of_beta=np.asarray(m.vcov()) if m.kind == "glmer" else model_vcov(m),
+        of_beta=np.asarray(model_vcov(m)),
         conditional=tuple(np.asarray(c) for c in covariances),
         shrunk=tuple(shrunk),
     )

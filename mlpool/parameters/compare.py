@@ -9,8 +9,9 @@ from typing import Any, get_args
 import pandas as pd
 
 from mlpool.errors import OptionError, check_option, nearest_names
+from mlpool.models.arguments import check_level
 from mlpool.parameters.layout import FIXED, RANDOM, ParametersLayout, elements
-from mlpool.parameters.options import KINDS, MIXED, check_level
+from mlpool.parameters.options import KINDS, MIXED
 from mlpool.parameters.parameters import model_parameters
 from mlpool.parameters.rows import keep_rows
 from mlpool.results import ResultFrame

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -96,24 +96,27 @@ class ParametersLayout:
         if self.level is not None:
             header = interval_header(self.level)
             columns.append(Column(name="CI", header=header, cells=cells["CI"], kind="interval"))
-        columns += self._statistic(part, options)
+        if self.statistic:
+            df = part["df_error"]
+            columns += statistic_columns(self.statistic, part[self.statistic], df, options)
         columns.append(Column(name="p", header="p", cells=cells["p"], kind="p"))
         kept = "CI" if self.shows_empty_interval else ""
         return [c for c in columns if c.name == kept or not c.is_empty]
 
-    def _statistic(self, part: pd.DataFrame, options: TableOptions) -> list[Column]:
-        """Return the statistic; its df stand in the header if all rows print the same."""
-        if not self.statistic:
-            return []
-        cells = format_numbers(part[self.statistic], options.digits, zap_small=options.zap_small)
-        column = Column(name=self.statistic, header=self.statistic, cells=cells)
-        if self.statistic == "z":
-            return [column]
-        df = format_counts(part["df_error"], zap_small=options.zap_small)
-        distinct = {cell for cell in df if cell}
-        if len(distinct) == 1:
-            return [replace(column, header=f"{self.statistic}({distinct.pop()})")]
-        return [column, Column(name="df_error", header="df", cells=df)]
+
+def statistic_columns(
+    name: str, values: Iterable[float], df: pd.Series, options: TableOptions
+) -> list[Column]:
+    """Return a statistic's column; its df stand in the header if all rows print the same."""
+    cells = format_numbers(values, options.digits, zap_small=options.zap_small)
+    column = Column(name=name, header=name, cells=cells)
+    if name == "z":
+        return [column]
+    shown = format_counts(df, zap_small=options.zap_small)
+    distinct = {cell for cell in shown if cell}
+    if len(distinct) == 1:
+        return [replace(column, header=f"{name}({distinct.pop()})")]
+    return [column, Column(name=str(df.name), header="df", cells=shown)]
 
 
 def number_cells(part: pd.DataFrame, options: TableOptions) -> dict[str, tuple[str, ...]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from mlpool.errors import OptionError
 
 MIXED = ("lmer", "glmer")
@@ -15,36 +13,6 @@ DEFAULT_LEVEL = 0.95
 """Used inside where no intervals are shown."""
 
 KINDS = ("lm", "glm", *MIXED)
-
-
-def check_model(m: Any, verb: str) -> None:
-    """Raise a sentence unless `m` is a fitted model.
-
-    Raises
-    ------
-    OptionError
-    """
-    if getattr(m, "kind", None) not in KINDS:
-        raise OptionError(
-            f"{verb} needs a fitted model, as lm(), glm(), lmer() or fit() return it; "
-            f"got {type(m).__name__}."
-        )
-
-
-def check_level(ci: object) -> float | None:
-    """Return a confidence level, or None.
-
-    Raises
-    ------
-    OptionError
-        If it does not lie between 0 and 1.
-    """
-    if ci is None:
-        return None
-    is_number = isinstance(ci, (int, float, np.number)) and not isinstance(ci, bool)
-    if not is_number or not 0.0 < float(ci) < 1.0:  # type: ignore[arg-type]
-        raise OptionError(f"ci must be a level between 0 and 1 such as 0.95, or None; got {ci!r}.")
-    return float(ci)  # type: ignore[arg-type]
 
 
 def check_flags(**flags: object) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from mlpool.errors import NotSupportedError, OptionError, check_option
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
 from mlpool.inference.profile import ProfileIntervals
+from mlpool.models.arguments import check_level, check_model
 from mlpool.models.contrasts import Covariance, read_covariance, read_method
 from mlpool.models.curves import profile_bounds
 from mlpool.parameters.bootstrap import BootstrapTable, bootstrap_table
@@ -24,8 +25,6 @@ from mlpool.parameters.options import (
     DEFAULT_LEVEL,
     MIXED,
     check_flags,
-    check_level,
-    check_model,
     wants_ci_random,
     wants_ratio,
 )

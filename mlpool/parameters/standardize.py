@@ -10,10 +10,11 @@ import pandas as pd
 
 from mlpool.errors import NotSupportedError, check_option
 from mlpool.formula.types import ColumnInfo
+from mlpool.models.arguments import check_model
 from mlpool.models.variance import null_design
 from mlpool.parameters.layout import ParametersLayout
 from mlpool.parameters.names import pretty_names
-from mlpool.parameters.options import check_flags, check_model, wants_ratio
+from mlpool.parameters.options import check_flags, wants_ratio
 from mlpool.parameters.parameters import model_parameters
 from mlpool.results import ResultFrame
 from mlpool.transform.scale import mad, sd

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import MlpoolWarning, OptionError
+from mlpool.errors import MlpoolWarning
+from mlpool.models.arguments import backend_of, name_models
 from mlpool.models.messages import user_level
-from mlpool.performance.arguments import backend_of, check_model
 from mlpool.performance.criteria import COLUMNS, choose_metrics, indices
 from mlpool.performance.layout import DIGITS, Grid, GridColumn
 from mlpool.results import ResultFrame
@@ -85,7 +85,7 @@ def compare_performance(
     m0   | lmerMod | 1916.6 (<.001) | 1926.1 (<.001) | 42.280
     m1   | lmerMod | 1802.1 (>.999) | 1814.9 (>.999) | 29.411
     """
-    chosen = name_models(models, names, named_models)
+    chosen = name_models(models, names, named_models, "compare_performance()")
     _warn_different_data(chosen)
     _warn_different_nodes(chosen)
     rows = []
@@ -104,34 +104,6 @@ def compare_performance(
         metadata={"kind": "compare_performance", "rank": rank, "models": list(chosen)},
         backend=backend_of(next(iter(chosen.values()))),
     )
-
-
-def name_models(
-    models: tuple[Any, ...], names: Iterable[str] | None, named: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return models by name.
-
-    Raises
-    ------
-    OptionError
-        For fewer than two models, names that do not fit, or something that is no model.
-    """
-    if len(models) == 1 and isinstance(models[0], Mapping):
-        found = {str(k): v for k, v in models[0].items()} | dict(named)
-    else:
-        found = {f"Model {i + 1}": m for i, m in enumerate(models)} | dict(named)
-    if names is not None:
-        given = [str(n) for n in names]
-        if len(given) != len(found) or len(set(given)) != len(given):
-            raise OptionError(
-                f"names must give each of the {len(found)} models a name of its own; got {given}."
-            )
-        found = dict(zip(given, found.values(), strict=True))
-    for m in found.values():
-        check_model(m, "compare_performance()")
-    if len(found) < 2:
-        raise OptionError("compare_performance() needs two models or more.")
-    return found
 
 
 def _warn_different_data(models: Mapping[str, Any]) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, check_option, nearest_names
+from mlpool.models.arguments import backend_of, check_model
 from mlpool.models.explained import TOLERANCE, is_degenerate, r2_values, rmse
 from mlpool.models.loglik import deviance_of, log_jacobian
 from mlpool.models.variance import variance_parts
-from mlpool.performance.arguments import backend_of, check_model
 from mlpool.performance.layout import DIGITS, Grid, GridColumn
 from mlpool.performance.scores import (
     has_scores,

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import SingularFitWarning
+from mlpool.models.arguments import backend_of, check_level, check_mixed
 from mlpool.models.explained import TOLERANCE, is_degenerate
 from mlpool.models.messages import user_level
 from mlpool.models.variance import VarianceParts, variance_parts
-from mlpool.performance.arguments import backend_of, check_level, check_mixed, check_tolerance
+from mlpool.performance.arguments import check_tolerance
 from mlpool.performance.layout import DIGITS, Grid, GridColumn, IndexList, label_columns
 from mlpool.performance.resample import draw_parts, percentiles
 from mlpool.performance.variance import has_slopes, intercept_variances

@@ -7,16 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlpool.models.arguments import backend_of, check_level, check_mixed, check_model
 from mlpool.models.explained import R2_LABELS, TOLERANCE, r2_values
 from mlpool.models.refit import with_record
 from mlpool.models.variance import null_design, variance_parts
-from mlpool.performance.arguments import (
-    backend_of,
-    check_level,
-    check_mixed,
-    check_model,
-    check_tolerance,
-)
+from mlpool.performance.arguments import check_tolerance
 from mlpool.performance.icc import warn_if_degenerate
 from mlpool.performance.layout import DIGITS, Grid, GridColumn, IndexList, label_columns
 from mlpool.performance.resample import draw_models, draw_parts, percentiles

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import OptionError, nearest_names
+from mlpool.models.arguments import backend_of, check_mixed
 from mlpool.models.variance import distribution_variance
-from mlpool.performance.arguments import backend_of, check_mixed
 from mlpool.performance.layout import DIGITS, Grid, GridColumn, label_columns
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray

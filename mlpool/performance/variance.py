@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from mlpool.models.arguments import check_mixed
 from mlpool.models.effects import VarCorrBlock
 from mlpool.models.variance import variance_parts
-from mlpool.performance.arguments import check_mixed
 from mlpool.tables.cells import format_numbers
 
 

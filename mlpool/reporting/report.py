@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlpool.errors import MlpoolError, MlpoolWarning, OptionError
+from mlpool.models.arguments import check_level, check_model
 from mlpool.models.contrasts import Covariance, chosen_covariance, read_covariance
 from mlpool.parameters import model_parameters
-from mlpool.parameters.options import check_level, check_model
 from mlpool.reporting.cautions import cautions
 from mlpool.reporting.coefficients import coefficient_sentences
 from mlpool.reporting.explained import explained_sentences

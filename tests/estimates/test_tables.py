@@ -390,3 +390,29 @@ def test_footers_name_a_robust_covariance(hsb):
         assert "robust" not in str(mlpool.estimate_means(m, by="gender"))
     fitted = mlpool.lm("math ~ ses", hsb, cluster="school")
     assert "Standard errors are robust" in str(mlpool.estimate_slopes(fitted))
+
+
+def test_groups_have_the_models_own_errors(hsb):
+    """A covariance chosen at fit time is of the fixed effects: groups' predictions do not use it."""
+    plain = mlpool.lmer("math ~ ses + (1 | school)", hsb)
+    robust = mlpool.lmer("math ~ ses + (1 | school)", hsb, cluster="school")
+    by = ["ses = [0]", "school = [1224, 1288]"]
+    table = mlpool.estimate_relation(robust, by=by)
+    assert table["SE"].to_list() == mlpool.estimate_relation(plain, by=by)["SE"].to_list()
+    assert "robust" not in str(table)
+    assert "Standard errors are robust" in str(mlpool.estimate_relation(robust, by="ses"))
+
+
+def test_contrasts_of_several_families_with_an_empty_cell():
+    rng = np.random.default_rng(6)
+    d = pd.DataFrame({"f": list("aabbcc") * 8, "h": list("uvuvuu") * 8, "y": rng.normal(size=48)})
+    with pytest.warns(mlpool.RankDeficiencyWarning):
+        m = mlpool.lm("y ~ f * h", d)
+    table = mlpool.estimate_contrasts(m, "f", by="h").to_pandas()
+    cells = d.groupby(["f", "h"])["y"].mean()
+    for row in table.itertuples():
+        if "c" in (row.Level1, row.Level2) and row.h == "v":
+            assert np.isnan(row.Difference) and np.isnan(row.SE)
+        else:
+            expected = cells[row.Level1, row.h] - cells[row.Level2, row.h]
+            assert row.Difference == pytest.approx(expected)

@@ -33,8 +33,6 @@ BINOMIAL = "cbind(incidence, size - incidence) ~ period"
 
 
 def _case(name: str) -> Any:
-    if name == "absent":
-        pytest.skip("reference material not found")
     assert _FOLDER is not None
     case = CASES[name]
     data, _ = load_data(_FOLDER, case)
@@ -49,7 +47,7 @@ def _error(found: pd.DataFrame, low: Any, high: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_reference_profiles(name: str) -> None:
+def test_reference_profiles(name: str, shared: Path) -> None:
     m = _case(name)
     for key, table in CASES[name]["result"]["profile"].items():
         found = confint(m, level=float(key.removeprefix("level_")), oldNames=False)
@@ -58,7 +56,7 @@ def test_reference_profiles(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_reference_wald(name: str) -> None:
+def test_reference_wald(name: str, shared: Path) -> None:
     m = _case(name)
     for key, table in CASES[name]["result"]["wald"].items():
         found = confint(m, level=float(key.removeprefix("level_")), method="Wald")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+import sys
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -27,12 +28,11 @@ DOCS = Path(__file__).parents[2] / "docs"
 @pytest.fixture(scope="module")
 def gallery() -> ModuleType:
     pytest.importorskip("PIL")
-    spec = importlib.util.spec_from_file_location("make_gallery", DOCS / "make_gallery.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(DOCS))
+    try:
+        return importlib.import_module("make_gallery")
+    finally:
+        sys.path.remove(str(DOCS))
 
 
 def built(plot: Any) -> list[tuple[str, pd.DataFrame]]:
@@ -129,7 +129,7 @@ def test_1_approach_b_crossing_lines(fitted: Callable[[str], Any]) -> None:
 
 
 def test_2_intervals_of_the_empirical_bayes_means(gallery: ModuleType) -> None:
-    plot = gallery.eb_intervals()
+    plot = gallery.FIGURES["eb_intervals"]()
     ranges = layer(plot, "geom_pointrange").sort_values("y")
     assert len(ranges) == 20
     assert [f"{v:.2f}" for v in ranges["y"].iloc[[0, -1]]] == ["379.96", "614.44"]
@@ -142,7 +142,7 @@ def test_2_intervals_of_the_empirical_bayes_means(gallery: ModuleType) -> None:
 
 
 def test_2_error_curves(gallery: ModuleType) -> None:
-    curves = layer(gallery.error_curves(), "geom_line")
+    curves = layer(gallery.FIGURES["error_curves"](), "geom_line")
     tops = curves.groupby("group", observed=True)["y"].max()
     sd = np.sqrt(5439.9 / np.array([16, 29, 51]))
     np.testing.assert_allclose(sorted(tops), 1 / (sd * np.sqrt(2 * np.pi)), rtol=1e-6)
@@ -174,17 +174,17 @@ def test_2_caterpillar_of_totals_has_their_intervals(fitted: Callable[[str], Any
 
 
 def test_3_panels_and_sizes(gallery: ModuleType) -> None:
-    panels = gallery.panels()
+    panels = gallery.FIGURES["panels"]()
     assert layer(panels, "geom_point")["PANEL"].nunique() == 8
     assert len(layer(panels, "geom_line")) == 8 * 3 * 2
-    sizes = layer(gallery.size(), "geom_point")
+    sizes = layer(gallery.FIGURES["size"](), "geom_point")
     assert sizes["PANEL"].value_counts().tolist() == [160, 160]
     no, partial = (sizes[sizes["PANEL"] == p]["y"] for p in (1, 2))
     assert no.std() > partial.std()
 
 
 def test_3_lines_of_three_poolings(gallery: ModuleType) -> None:
-    plot = gallery.lines()
+    plot = gallery.FIGURES["lines"]()
     assert [name for name, _ in built(plot)].count("geom_ribbon") == 0
     thin = layer(plot, "geom_line", 0)
     assert thin.groupby("PANEL", observed=True)["group"].nunique().tolist() == [160, 160]
@@ -195,21 +195,21 @@ def test_3_lines_of_three_poolings(gallery: ModuleType) -> None:
 
 
 def test_4_strips_by_group(gallery: ModuleType) -> None:
-    plot = gallery.group_strips()
+    plot = gallery.FIGURES["group_strips"]()
     assert len(layer(plot, "geom_point")) == 15
     assert layer(plot, "geom_jitter")["x"].round().nunique() == 15
 
 
 @pytest.mark.slow
 def test_4_sampling_distributions(gallery: ModuleType) -> None:
-    bars = layer(gallery.sampling_distributions(), "geom_histogram")
+    bars = layer(gallery.FIGURES["sampling_distributions"](), "geom_histogram")
     assert bars.groupby("group", observed=True)["count"].sum().tolist() == [20_000, 20_000]
     spread = bars[bars["count"] > 0].groupby("group", observed=True)["x"].agg(np.ptp)
     assert spread.iloc[1] > 1.4 * spread.iloc[0]
 
 
 def test_4_intervals_that_hit_and_miss(gallery: ModuleType) -> None:
-    plot = gallery.intervals()
+    plot = gallery.FIGURES["intervals"]()
     ranges = layer(plot, "geom_linerange")
     assert ranges["PANEL"].value_counts().tolist() == [60, 60]
     missed = (ranges["ymin"] > 0) | (ranges["ymax"] < 0)
@@ -220,22 +220,22 @@ def test_4_intervals_that_hit_and_miss(gallery: ModuleType) -> None:
 
 @pytest.mark.slow
 def test_4_p_values_of_no_effect(gallery: ModuleType) -> None:
-    bars = layer(gallery.type_one_errors(), "geom_histogram")
+    bars = layer(gallery.FIGURES["type_one_errors"](), "geom_histogram")
     first = bars[bars["xmax"] <= 0.05 + 1e-9].set_index("PANEL")["count"]
     assert first[1] > 4 * first[2]
     assert bars.groupby("PANEL", observed=True)["count"].sum().tolist() == [200, 200]
 
 
 def test_4_over_and_underconservative(gallery: ModuleType) -> None:
-    pairs = slopes(layer(gallery.overconservative(), "geom_line"))
+    pairs = slopes(layer(gallery.FIGURES["overconservative"](), "geom_line"))
     assert len(pairs) == 10
     assert (pairs > 0).all()
-    means = next(d for _, d in built(gallery.underconservative()) if len(d) == 2)
+    means = next(d for _, d in built(gallery.FIGURES["underconservative"]()) if len(d) == 2)
     assert abs(np.diff(means["y"])[0]) > 1
 
 
 def test_4_effect_reversal(gallery: ModuleType) -> None:
-    plot = gallery.effect_reversal()
+    plot = gallery.FIGURES["effect_reversal"]()
     inside, pooled = (layer(plot, "geom_smooth", i) for i in (0, 1))
     assert len(slopes(inside)) == 5
     np.testing.assert_allclose(slopes(inside), -1.0, rtol=1e-6)
@@ -244,10 +244,10 @@ def test_4_effect_reversal(gallery: ModuleType) -> None:
 
 
 def test_4_macro_and_micro(gallery: ModuleType) -> None:
-    macro = gallery.macro_effect()
+    macro = gallery.FIGURES["macro_effect"]()
     assert len(layer(macro, "geom_point")) == 50
     assert slopes(layer(macro, "geom_smooth"))[0] < 0
-    micro = slopes(layer(gallery.micro_effects(), "geom_line", 0))
+    micro = slopes(layer(gallery.FIGURES["micro_effects"](), "geom_line", 0))
     assert len(micro) == 100
     assert (micro > 0).mean() > 0.85
 
@@ -256,7 +256,7 @@ def test_4_macro_and_micro(gallery: ModuleType) -> None:
 
 
 def test_7_strips_of_three_iccs(gallery: ModuleType) -> None:
-    points = layer(gallery.icc_strips(), "geom_point")
+    points = layer(gallery.FIGURES["icc_strips"](), "geom_point")
     assert points["PANEL"].value_counts().tolist() == [300, 300, 300]
 
 
@@ -265,7 +265,7 @@ def test_7_histogram_of_blups(fitted: Callable[[str], Any], gallery: ModuleType)
     null = fitted("lecture_null")
     assert f"{null.fixef().iloc[0]:.2f}" == "57.67"
     assert f"{mlpool.VarCorr(null).to_frame()['sdcor'].iloc[0]:.2f}" == "3.26"
-    plot = gallery.blup_histogram()
+    plot = gallery.FIGURES["blup_histogram"]()
     bars = layer(plot, "geom_histogram")
     assert len(bars) == 40
     width = bars["xmax"] - bars["xmin"]
@@ -275,13 +275,13 @@ def test_7_histogram_of_blups(fitted: Callable[[str], Any], gallery: ModuleType)
 
 
 def test_models(gallery: ModuleType) -> None:
-    assert len(layer(gallery.school_effects(), "geom_linerange")) == 160
-    assert len(layer(gallery.marginal_means(), "geom_pointrange")) == 4
-    assert len(layer(gallery.contrasts(), "geom_pointrange")) == 3
-    assert layer(gallery.relation(), "geom_ribbon")["group"].nunique() == 2
-    assert layer(gallery.additive(), "geom_line")["group"].nunique() == 160
-    assert len(layer(gallery.coefficients(), "geom_pointrange")) == 4
-    assert len(layer(gallery.side_by_side(), "geom_pointrange")) == 4
-    assert len(layer(gallery.performance(), "geom_point")) == 24
-    curve = layer(gallery.reliability(), "geom_point")
+    assert len(layer(gallery.FIGURES["school_effects"](), "geom_linerange")) == 160
+    assert len(layer(gallery.FIGURES["marginal_means"](), "geom_pointrange")) == 4
+    assert len(layer(gallery.FIGURES["contrasts"](), "geom_pointrange")) == 3
+    assert layer(gallery.FIGURES["relation"](), "geom_ribbon")["group"].nunique() == 2
+    assert layer(gallery.FIGURES["additive"](), "geom_line")["group"].nunique() == 160
+    assert len(layer(gallery.FIGURES["coefficients"](), "geom_pointrange")) == 4
+    assert len(layer(gallery.FIGURES["side_by_side"](), "geom_pointrange")) == 4
+    assert len(layer(gallery.FIGURES["performance"](), "geom_point")) == 24
+    curve = layer(gallery.FIGURES["reliability"](), "geom_point")
     assert curve["y"].between(0, 1).all()

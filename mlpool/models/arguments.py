@@ -1,0 +1,93 @@
+"""What verbs of models check of their arguments, in the same words everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mlpool.errors import NotSupportedError, OptionError
+from mlpool.models.fitted import FittedModel
+
+
+def check_model(m: Any, verb: str) -> FittedModel:
+    """Return `m`.
+
+    Raises
+    ------
+    OptionError
+        If it is no fitted model.
+    """
+    if not isinstance(m, FittedModel):
+        raise OptionError(
+            f"{verb} needs a fitted model, as lm(), glm(), lmer() or fit() return it; "
+            f"got {type(m).__name__}."
+        )
+    return m
+
+
+def check_mixed(m: Any, verb: str) -> FittedModel:
+    """Return `m`.
+
+    Raises
+    ------
+    OptionError
+        If it is no fitted model.
+    NotSupportedError
+        If it has no random effects.
+    """
+    model = check_model(m, verb)
+    if not model.is_mixed:
+        raise NotSupportedError(
+            f"{verb} needs a model with random effects, such as lmer('y ~ x + (1 | school)', ...); "
+            f"this is {'an lm' if model.kind == 'lm' else 'a glm'} model."
+        )
+    return model
+
+
+def check_level(ci: object) -> float | None:
+    """Return a confidence level, or None.
+
+    Raises
+    ------
+    OptionError
+        If it does not lie between 0 and 1.
+    """
+    if ci is None:
+        return None
+    is_number = isinstance(ci, (int, float, np.number)) and not isinstance(ci, bool)
+    if not is_number or not 0.0 < float(ci) < 1.0:  # type: ignore[arg-type]
+        raise OptionError(f"ci must be a level between 0 and 1 such as 0.95, or None; got {ci!r}.")
+    return float(ci)  # type: ignore[arg-type]
+
+
+def backend_of(m: FittedModel) -> str:
+    """Return the package that the model's data came from."""
+    return type(m.design.frame.native).__module__.partition(".")[0]
+
+
+def name_models(
+    models: tuple[Any, ...], names: Iterable[str] | None, named: Mapping[str, Any], verb: str
+) -> dict[str, FittedModel]:
+    """Return models by name: ``Model 1``, ``Model 2`` ... unless named.
+
+    Raises
+    ------
+    OptionError
+        For fewer than two models, names that do not fit, or something that is no model.
+    """
+    if len(models) == 1 and isinstance(models[0], Mapping):
+        found = {str(k): v for k, v in models[0].items()} | dict(named)
+    else:
+        found = {f"Model {i + 1}": m for i, m in enumerate(models)} | dict(named)
+    if names is not None:
+        given = [str(n) for n in names]
+        if len(given) != len(found) or len(set(given)) != len(given):
+            raise OptionError(
+                f"names must give each of the {len(found)} models a name of its own; got {given}."
+            )
+        found = dict(zip(given, found.values(), strict=True))
+    if len(found) < 2:
+        raise OptionError(f"{verb} needs two models or more; got {len(found)}.")
+    return {name: check_model(m, verb) for name, m in found.items()}

@@ -393,9 +393,9 @@ def test_footers_name_a_robust_covariance(hsb):
 
 
 def test_groups_have_the_models_own_errors(hsb):
-    """A covariance chosen at fit time is of the fixed effects: groups' predictions do not use it."""
+    """A covariance chosen at fit time is of fixed effects; predictions of groups do not use it."""
     plain = mlpool.lmer("math ~ ses + (1 | school)", hsb)
-    robust = mlpool.lmer("math ~ ses + (1 | school)", hsb, cluster="school")
+    robust = mlpool.fit("math ~ ses + (1 | school)", hsb, cluster="school")
     by = ["ses = [0]", "school = [1224, 1288]"]
     table = mlpool.estimate_relation(robust, by=by)
     assert table["SE"].to_list() == mlpool.estimate_relation(plain, by=by)["SE"].to_list()

@@ -22,7 +22,9 @@ _POSITIVE = ("log", "log2", "log10", "log1p", "sqrt")
 """Functions that z-scores, half of them negative, do not fit into."""
 
 
-def standardize_model(m: Any, *, robust: bool = False, two_sd: bool = False) -> Any:
+def standardize_model(
+    m: Any, *, robust: bool = False, two_sd: bool = False, scale_response: bool = True
+) -> Any:
     """Return the model fitted again to standardized data.
 
     Numeric predictors, those of random slopes too, and the response of a linear model become
@@ -38,13 +40,15 @@ def standardize_model(m: Any, *, robust: bool = False, two_sd: bool = False) -> 
         Median and MAD for mean and SD.
     two_sd : bool
         Divide predictors by two SDs, the response by one (Gelman 2008).
+    scale_response : bool
+        False leaves the response of a linear model as it is.
 
     Raises
     ------
     NotSupportedError
         If a column serves both as numbers and inside ``factor()`` or ``offset()``.
     """
-    names = _columns_to_scale(m)
+    names = _columns_to_scale(m, scale_response)
     response = m.formula.response
     frame = m.design.frame
     scaled = {}
@@ -59,13 +63,13 @@ def standardize_model(m: Any, *, robust: bool = False, two_sd: bool = False) -> 
         return m.update(data=with_columns(frame, scaled), **changes)
 
 
-def _columns_to_scale(m: Any) -> list[str]:
+def _columns_to_scale(m: Any, scale_response: bool) -> list[str]:
     """Return the numeric columns of the formula that become z-scores."""
     parsed, frame = m.formula, m.design.frame
     is_linear = m.family is None or m.family.name == "gaussian"
     expressions = [e for term in parsed.fixed.terms for e in term]
     expressions += [e for bar in parsed.bars for term in bar.terms.terms for e in term]
-    if is_linear:
+    if is_linear and scale_response:
         expressions.append(parsed.response)
     wanted: dict[str, None] = {}
     fixed: dict[str, str] = {c: "offset()" for e in parsed.offsets for c in e.columns}
@@ -89,6 +93,11 @@ def _columns_to_scale(m: Any) -> list[str]:
             )
     _warn_positive({c: t for c, t in positive.items() if c not in wanted})
     return [c for c in wanted if c not in positive]
+
+
+def stays_positive(expression: Expression) -> bool:
+    """Return whether an expression takes a logarithm or root, inside which nothing is scaled."""
+    return bool(_functions(expression) & set(_POSITIVE))
 
 
 def _functions(expression: Expression) -> set[str]:

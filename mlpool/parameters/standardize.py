@@ -52,7 +52,8 @@ def standardize_parameters(
             1 for factors and transformed terms; a product has its last variable's.
         smart
             As posthoc, but for a factor SD(y) is that of the rows with the value that the
-            variable (of a product: the last one) has in the first row, as R takes it.
+            variable (of a product: the last one) has in the first row, as R takes it; where that
+            is a number which occurs once, the rows with the factor's first value.
         pseudo
             Mixed models of one grouping factor: as basic, but predictors of rows are divided by
             the residual SD and predictors of groups by the intercept SD of the model without
@@ -130,7 +131,12 @@ def _table(
         layout=layout,
         options=raw.options.updated(digits=digits),
         notes=(),
-        metadata={**raw.metadata, "kind": "standardize_parameters", "std_method": method},
+        metadata={
+            **raw.metadata,
+            "kind": "standardize_parameters",
+            "std_method": method,
+            "exponentiate": ratio,
+        },
     )
 
 
@@ -215,8 +221,7 @@ def _response_deviations(m: Any, method: str, deviation: Any) -> FloatArray:
     if method == "smart":
         for i, column in enumerate(m.columns):
             if _has_factor(column):
-                rows = _first_value_rows(m, column.parts[-1].variable)
-                found[i] = deviation(y[rows], None if weights is None else weights[rows])
+                found[i] = _first_deviation(m, column, deviation)
     if np.any(found <= 0):
         raise NotSupportedError(
             "The response (or its part at a factor's first value) has a deviation of zero; use "
@@ -225,9 +230,20 @@ def _response_deviations(m: Any, method: str, deviation: Any) -> FloatArray:
     return found
 
 
-def _first_value_rows(m: Any, variable: str) -> Any:
-    values, _ = m.design.column_values(variable)
-    return np.asarray(values) == values[0]
+def _first_deviation(m: Any, column: ColumnInfo, deviation: Any) -> float:
+    """Return SD(y) of the rows with the first row's value of the column's last variable.
+
+    A number may occur once, which leaves no spread (R then scales by 1): a product that ends in
+    one has the rows with the first value of its last factor instead.
+    """
+    y, weights = m.design.y, m.design.weights
+    factors = [p for p in column.parts if p.kind in ("factor", "ordered", "boolean")]
+    for part in (column.parts[-1], factors[-1]):
+        values, _ = m.design.column_values(part.variable)
+        rows = np.asarray(values) == values[0]
+        if part in factors or np.count_nonzero(rows) > 1:
+            break
+    return float(deviation(y[rows], None if weights is None else weights[rows]))
 
 
 def _pseudo(m: Any, deviation: Any) -> FloatArray:

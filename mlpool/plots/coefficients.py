@@ -31,7 +31,7 @@ def plot_parameters(
     Parameters
     ----------
     result : ResultFrame
-        Of :func:`mlpool.model_parameters`.
+        Of :func:`mlpool.model_parameters` or :func:`mlpool.standardize_parameters`.
     show_intercept : bool
         The intercept is left out by default: its scale hides the others.
     effects : {"fixed", "random", "all"}
@@ -180,7 +180,7 @@ def long_comparison(result: Any) -> Any:
 
 
 def _rows(result: Any, show_intercept: bool, effects: str) -> tuple[pd.DataFrame, list[str]]:
-    frame = result.to_pandas()
+    frame = result.to_pandas().rename(columns={"Std_Coefficient": "Coefficient"})
     labels = pd.Series(result.layout.labels, index=frame.index)
     keep = pd.Series(True, index=frame.index)
     if "Effects" in frame and effects != "all":

@@ -16,6 +16,7 @@ from mlpool.reporting.coefficients import coefficient_sentences
 from mlpool.reporting.explained import explained_sentences
 from mlpool.reporting.model import heading, method_sentences, model_sentences
 from mlpool.reporting.random import random_sentences
+from mlpool.reporting.standardized import standardized_parameters
 from mlpool.results import ResultFrame
 
 
@@ -165,7 +166,7 @@ def _standardized(
     if not (is_linear if wanted is None else wanted):
         return None
     try:
-        return model_parameters(m.standardized(), **options)
+        return standardized_parameters(m, options)
     except MlpoolError:
         if wanted:
             raise

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlpool.models.facts import fact
+from mlpool.models.reduced import by_ml
 from mlpool.summaries.grids import matrix_text
 
 
-def display(m: Any, digits: int = 2) -> str:
+class Text(str):
+    """Text that prompts and notebooks show as it is printed, lines and all."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def display(m: Any, digits: int = 2) -> Text:
     """Return the text of arm's ``display(m)`` (Gelman & Hill 2007).
+
+    Of a REML fit, `deviance` is that of the fit by maximum likelihood to the same rows and
+    ``DIC = 2 deviance - REML criterion``, as in arm.
 
     Parameters
     ----------
@@ -35,7 +49,7 @@ def display(m: Any, digits: int = 2) -> str:
             f"  residual deviance = {m.deviance:.1f}, null deviance = {m.fit.null_deviance:.1f} "
             f"(difference = {m.fit.null_deviance - m.deviance:.1f})",
         ]
-    return "\n".join(lines)
+    return Text("\n".join(lines))
 
 
 def _mixed_lines(m: Any, digits: int) -> list[str]:
@@ -53,7 +67,7 @@ def _mixed_lines(m: Any, digits: int) -> list[str]:
     header = ["Groups", "Name", "Std.Dev."] + (["Corr"] if has_cor else [])
     cells = [r if has_cor else r[:3] for r in rows]
     groups = "; ".join(f"{g}, {k}" for g, k in m.ngroups.items())
-    deviance = m.deviance
+    deviance = display_deviance(m)
     dic = 2 * deviance - m.criterion if m.reml else deviance
     return [
         "",
@@ -62,5 +76,11 @@ def _mixed_lines(m: Any, digits: int) -> list[str]:
         "---",
         f"number of obs: {m.nobs}, groups: {groups}",
         f"AIC = {m.aic:.1f}, DIC = {dic:.1f}",
-        f"deviance = {(deviance + dic) / 2 if m.reml else deviance:.1f} ",
+        f"deviance = {deviance:.1f} ",
     ]
+
+
+@fact("lmer", "glmer")
+def display_deviance(m: Any) -> float:
+    """Return the deviance that display() prints: of a linear mixed model, that of its ML fit."""
+    return float(by_ml(m).deviance)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mlpool
@@ -174,3 +175,16 @@ def test_groups_without_variance_have_no_pseudo_scale() -> None:
         m = mlpool.lmer("Yield ~ x + (1 | Batch)", data)
         with pytest.raises(NotSupportedError, match="groups have no variance of their own"):
             mlpool.standardize_parameters(m, "pseudo")
+
+
+@pytest.mark.parametrize("formula", ["y ~ g * x", "y ~ b * x", "y ~ g * poly(x, 2)"])
+def test_smart_products_that_end_in_a_number_have_the_factors_first_rows(formula: str) -> None:
+    rng = np.random.default_rng(5)
+    d = pd.DataFrame({"g": list("bac") * 10, "x": rng.normal(size=30), "y": rng.normal(size=30)})
+    d["b"] = d["g"] == "a"
+    m = mlpool.lm(formula, d)
+    last = float(mlpool.standardize_parameters(m, "smart")["Std_Coefficient"].iloc[-1])
+    factor = formula[4]
+    own = float(d["y"][d[factor] == d[factor].iloc[0]].std())
+    spread = 1.0 if "poly" in formula else float(d["x"].std())
+    assert last == pytest.approx(float(m.fixef().iloc[-1]) * spread / own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -337,3 +338,21 @@ def test_without_plotnine_one_sentence_names_the_command(sleep, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(mlpool.NotSupportedError, match=r"pip install 'mlpool\[plot\]'"):
         sleep.plot()
+
+
+@pytest.mark.parametrize("method", ["refit", "basic"])
+def test_standardized_coefficients_are_drawn(method: str, tmp_path: Path) -> None:
+    m = mlpool.lm("math ~ ses + sector", mlpool.load_data("hsb82"))
+    table = mlpool.standardize_parameters(m, method)
+    picture = mlpool.plot(table)
+    picture.save(tmp_path / "forest.png", verbose=False)
+    np.testing.assert_array_equal(picture.data["Coefficient"], table["Std_Coefficient"][1:])
+    assert picture.labels.y == "Std. Coef."
+
+
+def test_standardized_odds_ratios_are_drawn_about_one(tmp_path: Path) -> None:
+    d = mlpool.load_data("hsb82")
+    m = mlpool.glm("v ~ ses", d.assign(v=d["math"] > 13), "binomial")
+    picture = mlpool.plot(mlpool.standardize_parameters(m, exponentiate=True))
+    picture.save(tmp_path / "forest.png", verbose=False)
+    assert float(picture.layers[0]._data["yintercept"].iloc[0]) == 1.0

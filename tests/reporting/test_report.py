@@ -317,3 +317,30 @@ def test_mistakes() -> None:
         mlpool.report(fitted("lmer"), standardize="refit")
     with pytest.raises(mlpool.OptionError, match="mean 'kenward'"):
         mlpool.report(fitted("lmer"), ci_method="kenwrd")
+
+
+@pytest.mark.parametrize(
+    ("formula", "x", "y"),
+    [
+        ("log(y) ~ x", lambda d: d.x, lambda d: np.log(d.y)),
+        ("sqrt(y) ~ x", lambda d: d.x, lambda d: np.sqrt(d.y)),
+        ("I(y^2) ~ log(x)", lambda d: np.log(d.x), lambda d: d.y**2),
+        ("y ~ log(x)", lambda d: np.log(d.x), lambda d: d.y),
+        ("I(y / 1e6) ~ sqrt(x)", lambda d: np.sqrt(d.x), lambda d: d.y),
+    ],
+)
+def test_the_standardized_slope_of_one_predictor_is_the_correlation(
+    formula: str, x: Any, y: Any
+) -> None:
+    rng = np.random.default_rng(8)
+    d = pd.DataFrame({"x": rng.uniform(1, 9, 80)})
+    d["y"] = np.exp(0.2 * d.x + rng.normal(0, 0.3, 80))
+    expected = format_number(float(np.corrcoef(x(d), y(d))[0, 1]))
+    assert f"standardized {expected} [" in mlpool.report(mlpool.lm(formula, d)).coefficients[1]
+
+
+def test_products_with_a_logarithm_have_no_standardized_coefficient() -> None:
+    rng = np.random.default_rng(8)
+    d = {"x": rng.uniform(1, 9, 40), "w": rng.normal(size=40), "y": rng.normal(size=40)}
+    sentences = mlpool.report(mlpool.lm("y ~ log(x) * w", d)).coefficients
+    assert ["standardized" in s for s in sentences] == [False, True, True, False]

@@ -136,3 +136,23 @@ def test_display_of_arm():
     text = mlpool.display(_model("nested"))
     assert "coef.est coef.se" in text
     assert "number of obs: 60, groups: cask:batch, 30; batch, 10" in text
+
+
+@pytest.mark.parametrize(
+    ("formula", "dic", "deviance"),
+    [
+        ("Reaction ~ Days + (Days | Subject)", "1760.3", "1751.9"),
+        ("Reaction ~ Days + (1 | Subject)", "1801.7", "1794.1"),
+    ],
+)
+def test_display_prints_the_deviance_of_the_ml_fit(formula: str, dic: str, deviance: str) -> None:
+    """arm 1.13-1."""
+    text = mlpool.display(mlpool.lmer(formula, mlpool.load_data("sleepstudy")))
+    assert f"DIC = {dic}\ndeviance = {deviance} " in text
+
+
+def test_display_is_shown_as_it_is_printed() -> None:
+    text = mlpool.display(mlpool.lm("Reaction ~ Days", mlpool.load_data("sleepstudy")))
+    assert repr(text) == str(text)
+    assert isinstance(text, str)
+    assert len(repr(text).splitlines()) > 4

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray: TypeAlias = NDArray[np.float64]
-IntArray: TypeAlias = NDArray[np.integer]
-BoolArray: TypeAlias = NDArray[np.bool_]
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What an array of a record holds, said by the alias itself.
+
+    Model files check it when they are read. NumPy's own types cannot be asked at run time: how
+    they spell ``NDArray`` changes between its versions.
+
+    Attributes
+    ----------
+    kinds : str
+        Letters of ``dtype.kind``.
+    """
+
+    kinds: str
+
+    def fit(self, array: np.ndarray[Any, Any]) -> bool:
+        """Return whether an array holds such numbers."""
+        return array.dtype.kind in self.kinds
+
+
+FloatArray: TypeAlias = Annotated[NDArray[np.float64], Entries("fiu")]
+IntArray: TypeAlias = Annotated[NDArray[np.integer], Entries("iu")]
+BoolArray: TypeAlias = Annotated[NDArray[np.bool_], Entries("b")]
+AnyArray: TypeAlias = Annotated[np.ndarray[Any, np.dtype[Any]], Entries("fiub")]
 
 Engine: TypeAlias = Literal["auto", "mlpool", "statsmodels"]
 NaAction: TypeAlias = Literal["omit", "fail"]

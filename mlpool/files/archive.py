@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
-import os
 import re
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Sequence
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from mlpool.errors import ModelFileError
+from mlpool.files.bounds import check_record, check_sizes, damaged, read_header
+from mlpool.files.written import is_special, shown, write_whole
 
 RECORD = "model.json"
 _ARRAY = re.compile(r"arrays/(0|[1-9][0-9]{0,6})\.npy")
-_NPY_MAGIC = b"\x93NUMPY\x01\x00"
 _DATE = (1980, 1, 1, 0, 0, 0)
 """Of every member, so that one model always gives the same bytes."""
-_MOST_RECORD_BYTES = 200_000_000
-"""JSON takes several times its size while it is read."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -39,20 +35,18 @@ def write_archive(path: Path, record: dict[str, Any], arrays: Sequence[Array]) -
     """
     described = [{"dtype": a.dtype.str, "shape": list(a.shape)} for a in arrays]
     text = json.dumps({**record, "arrays": described}, allow_nan=False, ensure_ascii=False)
+
+    def fill(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w") as archive:
+            _add(archive, RECORD, text.encode("utf-8", "surrogatepass"))
+            for number, array in enumerate(arrays):
+                _add(archive, f"arrays/{number}.npy", _to_npy(array))
+
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
-                _add(archive, RECORD, text.encode("utf-8"))
-                for number, array in enumerate(arrays):
-                    _add(archive, f"arrays/{number}.npy", _to_npy(array))
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, fill)
     except OSError as error:
         raise ModelFileError(
-            f"The model cannot be written to {str(path)!r}: {error.strerror or error}."
+            f"The model cannot be written to {shown(path)}: {error.strerror or error}."
         ) from None
 
 
@@ -80,14 +74,11 @@ def read_archive(path: Path, max_bytes: float) -> tuple[dict[str, Any], list[Arr
     ModelFileError
         If the file is not one, is damaged, or would unpack to more than `max_bytes`.
     """
-    if not path.exists():
-        raise ModelFileError("there is no such file.")
-    if path.is_dir():
-        raise ModelFileError("it is a folder; name the model's file.")
+    _check_place(path)
     try:
         with zipfile.ZipFile(path) as archive:
             members = _members(archive, max_bytes)
-            record = _parse(_content(archive, members[RECORD]))
+            record = _parse(bytes(_content(archive, members[RECORD])), max_bytes)
             return record, _read_arrays(archive, members, record)
     except zipfile.BadZipFile as error:
         if "CRC" in str(error):
@@ -104,9 +95,17 @@ def read_archive(path: Path, max_bytes: float) -> tuple[dict[str, Any], list[Arr
         raise damaged(f"its table of contents cannot be read ({error})") from None
 
 
-def damaged(how: str) -> ModelFileError:
-    """Return the error of a file that is a model file, but not as it was written."""
-    return ModelFileError(f"the model file is damaged or was not made by mlpool: {how}.")
+def _check_place(path: Path) -> None:
+    try:
+        is_there, is_folder = path.exists(), path.is_dir()
+    except OSError as error:
+        raise ModelFileError(f"it cannot be read: {error.strerror or error}.") from None
+    if not is_there:
+        raise ModelFileError("there is no such file.")
+    if is_folder:
+        raise ModelFileError("it is a folder; name the model's file.")
+    if is_special(path):
+        raise ModelFileError("it is a device or a pipe; model files are read from disk.")
 
 
 def _members(archive: zipfile.ZipFile, max_bytes: float) -> dict[str, zipfile.ZipInfo]:
@@ -125,30 +124,25 @@ def _members(archive: zipfile.ZipFile, max_bytes: float) -> dict[str, zipfile.Zi
             raise damaged(f"{name!r} is compressed in a way that model files are not")
         if info.flag_bits & 1:
             raise damaged(f"{name!r} is encrypted")
-    total = sum(info.file_size for info in members.values())
-    if total > max_bytes or members[RECORD].file_size > min(_MOST_RECORD_BYTES, max_bytes):
-        raise ModelFileError(
-            f"the file would unpack to {_size(total)}, and max_bytes allows {_size(max_bytes)} "
-            f"({_size(_MOST_RECORD_BYTES)} for {RECORD}); raise it if you trust the file."
-        )
+    check_sizes(members, max_bytes)
     return members
 
 
-def _size(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
-
-
-def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    with archive.open(info) as member:
-        content = member.read(info.file_size + 1)
-    if len(content) != info.file_size:
-        raise damaged(f"{info.filename!r} is cut short")
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytearray:
+    content, filled = bytearray(info.file_size), 0
+    with archive.open(info) as member, memoryview(content) as view:
+        read_into = cast(BufferedIOBase, member).readinto
+        while filled < len(content) and (count := read_into(view[filled:])):
+            filled += count
+        if filled < len(content) or member.read(1):
+            raise damaged(f"{info.filename!r} is cut short")
     return content
 
 
-def _parse(content: bytes) -> dict[str, Any]:
+def _parse(content: bytes, max_bytes: float) -> dict[str, Any]:
+    check_record(content, max_bytes)
     try:
-        record = json.loads(content.decode("utf-8"), parse_constant=_no_constant)
+        record = json.loads(content.decode("utf-8", "surrogatepass"), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise damaged(f"{RECORD} cannot be read") from None
     if not isinstance(record, dict):
@@ -181,23 +175,12 @@ def _read_arrays(
     return arrays
 
 
-def _from_npy(content: bytes, number: int) -> Array:
-    """Return the numbers of a .npy text; unlike np.load, memory is taken only for what is there."""
-    stream = BytesIO(content)
-    if content[:8] != _NPY_MAGIC:
-        raise damaged(f"array {number} is not in version 1.0 of NumPy's format")
-    stream.seek(len(_NPY_MAGIC))
-    try:
-        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    except Exception:
-        # NumPy parses the header as a Python literal: whatever that raises, it is no header
-        raise damaged(f"array {number} has no readable header") from None
-    if dtype.hasobject:
-        raise damaged(f"array {number} holds Python objects, which are never loaded")
-    if dtype.kind not in "fiub" or dtype.itemsize > 8 or is_fortran:
-        raise damaged(f"array {number} does not hold plain numbers")
-    count = math.prod(shape)
-    if min(shape, default=0) < 0 or count * dtype.itemsize != len(content) - stream.tell():
-        raise damaged(f"array {number} does not have the {count} values that its header names")
-    values = np.frombuffer(content, dtype=dtype, count=count, offset=stream.tell())
-    return values.reshape(shape).astype(dtype.newbyteorder("="))
+def _from_npy(content: bytearray, number: int) -> Array:
+    """Return the numbers of a .npy text, in the memory that it was read into."""
+    shape, dtype, start = read_header(content, number)
+    values = (
+        np.frombuffer(content, dtype=dtype, offset=start)
+        if len(content) > start
+        else (np.empty(0, dtype=dtype))
+    )
+    return values.reshape(shape).astype(dtype.newbyteorder("="), copy=False)

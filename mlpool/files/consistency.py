@@ -9,7 +9,7 @@ import numpy as np
 
 from mlpool.errors import NotSupportedError
 from mlpool.files.absent import AbsentRows
-from mlpool.files.archive import damaged
+from mlpool.files.bounds import damaged
 from mlpool.formula.coding import Contrasts
 from mlpool.formula.design import Design
 from mlpool.formula.matrix import DesignMatrix, FactorPart

@@ -11,7 +11,7 @@ import pandas as pd
 from mlpool.engine.glmm.types import GlmmFit, Inference, LevelScores
 from mlpool.errors import ModelFileError, NotSupportedError
 from mlpool.files.absent import AbsentFrame, AbsentRows, refuse_rows
-from mlpool.files.archive import damaged
+from mlpool.files.bounds import damaged
 from mlpool.files.registry import RECORDS, ROW_FIELDS, fits, hints_of, is_required, saved_fields
 from mlpool.formula.types import ParsedFormula
 from mlpool.frames import Frame

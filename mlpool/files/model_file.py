@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from mlpool.errors import MlpoolError, ModelFileError, OptionError
-from mlpool.files.archive import damaged, read_archive, write_archive
+from mlpool.files.archive import read_archive, write_archive
+from mlpool.files.bounds import damaged
 from mlpool.files.consistency import check_model
 from mlpool.files.decode import Decoder
 from mlpool.files.encode import Encoder
 from mlpool.files.registry import MODELS, fits, hints_of
+from mlpool.files.written import as_path, shown
 from mlpool.formula import parse_formula
 from mlpool.formula.types import ParsedFormula
 from mlpool.models.facts import facts_of, make_facts, maker_of
@@ -24,6 +27,8 @@ from mlpool.summaries import summarise
 FORMAT = 1
 """Rises when a file can no longer be read by the mlpool before."""
 MAX_BYTES = 2e9
+_SIGNS = re.compile(r"[-+*/:^|~%\s]{200}")
+"""What no formula's own text has: signs that parsing would take one by one."""
 
 _READERS = (model_performance, summarise)
 """Verbs that print from facts: importing them names every fact that a model can have."""
@@ -36,7 +41,8 @@ def save_model(m: Any, path: str | os.PathLike[str], *, data: bool = False) -> P
     ----------
     m : FittedModel
     path : str or Path
-        An existing file is replaced once the new one is whole.
+        An existing file is replaced once the new one is whole, and keeps its permissions; links
+        are followed.
     data : bool
         Keep the rows of the used columns. Without them a loaded model prints, summarises,
         predicts and compares as before; what needs rows (residuals, refits, simulation, other
@@ -59,6 +65,7 @@ def save_model(m: Any, path: str | os.PathLike[str], *, data: bool = False) -> P
         raise OptionError(f"save needs a fitted model; got {type(m).__name__}.")
     if not isinstance(data, bool):
         raise OptionError(f"data must be True or False; got {data!r}.")
+    target = as_path(path, "m.save()")
     encoder = Encoder(m, data=data)
     record = {
         "format": FORMAT,
@@ -68,7 +75,6 @@ def save_model(m: Any, path: str | os.PathLike[str], *, data: bool = False) -> P
         "model": encoder.node(m),
         "facts": encoder.node(make_facts(m)),
     }
-    target = Path(path)
     write_archive(target, record, encoder.arrays)
     return target
 
@@ -110,19 +116,19 @@ def load_model(
     >>> again.predict({"Days": [2], "Subject": ["308"]}).round(2).tolist()
     [293.0]
     """
-    source = Path(path)
+    source = as_path(path, "load_model()")
     try:
         record, arrays = read_archive(source, max_bytes)
         _check_format(record)
         return _read_model(record, arrays, dict(context or {}))
     except RecursionError:
-        raise ModelFileError(f"{str(source)!r}: {damaged('it is nested too deeply')}") from None
+        raise ModelFileError(f"{shown(source)}: {damaged('it is nested too deeply')}") from None
     except ModelFileError as error:
-        raise ModelFileError(f"{str(source)!r}: {error}") from None
+        raise ModelFileError(f"{shown(source)}: {error}") from None
     except MlpoolError as error:
         # a formula, family or option that mlpool itself refuses
         raise ModelFileError(
-            f"{str(source)!r}: {damaged(str(error).splitlines()[0].rstrip('.'))}"
+            f"{shown(source)}: {damaged(str(error).splitlines()[0].rstrip('.'))}"
         ) from None
 
 
@@ -189,4 +195,6 @@ def _read_formula(tree: Any) -> ParsedFormula:
     names = tree.get("context")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise damaged("its formula is incomplete")
+    if _SIGNS.search(tree["canonical"]):
+        raise damaged("its formula is a run of signs")
     return replace(parse_formula(tree["canonical"], context=names), text=tree["text"])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from mlpool.models.least_squares import AbsorbedOls
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.models.variance import DesignMoments
+from mlpool.typing import Entries
 
 MODELS = (LinearModel, GeneralizedLinearModel, LinearMixedModel, GeneralizedLinearMixedModel)
 
@@ -75,7 +76,7 @@ def is_required(one: Field[Any]) -> bool:
 @cache
 def hints_of(kind: Any) -> dict[str, Any]:
     """Return the resolved annotations of a record type or function."""
-    return get_type_hints(kind)
+    return get_type_hints(kind, include_extras=True)
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -93,8 +94,8 @@ def fits(value: Any, hint: Any) -> bool:
         return any(fits(value, one) for one in arguments)
     if origin is Literal:
         return isinstance(value, str) and value in arguments
-    if origin is np.ndarray:
-        return isinstance(value, AbsentRows) or _is_array(value, arguments[1])
+    if origin is Annotated:
+        return isinstance(value, AbsentRows) or _is_array(value, arguments[1:])
     if origin is list:
         return isinstance(value, list) and all(fits(v, arguments[0]) for v in value)
     if origin is tuple:
@@ -124,12 +125,6 @@ def _fits_each(values: tuple[Any, ...], hints: tuple[Any, ...]) -> bool:
     return len(values) == len(hints) and all(fits(v, h) for v, h in zip(values, hints, strict=True))
 
 
-def _is_array(value: Any, dtype_hint: Any) -> bool:
-    if not isinstance(value, np.ndarray):
-        return False
-    scalar = (get_args(dtype_hint) or (Any,))[0]
-    if scalar is Any:
-        return True
-    if issubclass(scalar, np.floating):
-        return value.dtype.kind in "fiu"
-    return value.dtype.kind in ("iu" if issubclass(scalar, np.integer) else "b")
+def _is_array(value: Any, declared: tuple[Any, ...]) -> bool:
+    entries = [one for one in declared if isinstance(one, Entries)]
+    return isinstance(value, np.ndarray) and all(one.fit(value) for one in entries)

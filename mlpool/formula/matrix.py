@@ -14,7 +14,7 @@ from mlpool.errors import NotSupportedError
 from mlpool.formula.coding import Coding, full_dummies, make_coding, variable_of
 from mlpool.formula.types import ColumnInfo, ColumnKind, ColumnPart, Expression, Terms
 from mlpool.formula.values import FactorValue, MatrixValue, NumberValue, Value
-from mlpool.typing import FloatArray, IntArray
+from mlpool.typing import AnyArray, FloatArray, IntArray
 
 _BLOCK = 1 << 16
 """Rows multiplied at a time."""
@@ -27,7 +27,7 @@ MAX_DENSE_BYTES = 8_000_000_000
 class NumberPart:
     """Numeric columns of one expression; views of the user's arrays where possible."""
 
-    arrays: tuple[np.ndarray[Any, Any], ...]
+    arrays: tuple[AnyArray, ...]
 
     @property
     def width(self) -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from mlpool.formula.types import ColumnKind
-from mlpool.typing import BoolArray, IntArray
+from mlpool.typing import AnyArray, BoolArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +17,7 @@ class NumberValue:
     `is_logical` marks TRUE/FALSE, which a term codes as a factor (``xTRUE``).
     """
 
-    array: np.ndarray[Any, Any]
+    array: AnyArray
     is_logical: bool = False
 
 
@@ -37,7 +36,7 @@ class FactorValue:
 class MatrixValue:
     """Several columns with labels (``poly``, ``bs``, ``cbind``)."""
 
-    arrays: tuple[np.ndarray[Any, Any], ...]
+    arrays: tuple[AnyArray, ...]
     labels: tuple[str, ...]
     kind: ColumnKind
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import DataError
-from mlpool.typing import BoolArray, IntArray
+from mlpool.typing import AnyArray, BoolArray, IntArray
 
 Kind = Literal["numeric", "boolean", "factor", "ordered"]
 
@@ -36,7 +36,7 @@ class Column:
 
     name: str
     kind: Kind
-    values: np.ndarray[Any, np.dtype[Any]]
+    values: AnyArray
     levels: tuple[str, ...] = ()
     is_missing: BoolArray | None = None
 

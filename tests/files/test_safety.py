@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -370,6 +371,148 @@ def test_a_header_that_promises_more(members: Members, tmp_path: Path) -> None:
     np.lib.format.write_array_header_1_0(out, header)
     hostile = {**members, "arrays/0.npy": out.getvalue() + bytes(16)}
     refused(write(tmp_path / "m.mlpool", hostile), "does not have the 1099511627776 values")
+
+
+def header_text(shape: str, descr: str = "<f8", size: int = 0) -> bytes:
+    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(size)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (header_text("(True,)", size=8), "no plain header|does not hold plain numbers"),
+        (header_text("(1.0,)", size=8), "does not hold plain numbers"),
+        (header_text("(-1,)"), "does not hold plain numbers"),
+        (header_text("1"), "does not hold plain numbers"),
+        (header_text(f"({'1,' * 9})", size=8), "does not hold plain numbers"),
+        (header_text(f"(0, {2**49}, {2**49})"), "does not have the 0 values"),
+        (header_text("(" + "(" * 5000 + ")" * 5000 + ",)"), "does not hold plain numbers"),
+        (header_text("(9" + "9" * 4000 + ",)"), "does not hold plain numbers"),
+        (header_text("(1,)", descr="<f16", size=16), "does not hold plain numbers"),
+        (header_text("(1,)", descr="|V8", size=8), "does not hold plain numbers"),
+    ],
+)
+def test_headers_that_ask_for_what_no_array_is(
+    content: bytes, sentence: str, members: Members, tmp_path: Path
+) -> None:
+    refused(write(tmp_path / "m.mlpool", {**members, "arrays/0.npy": content}), sentence)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (7,), (1, 1), (2, 3, 2)])
+@pytest.mark.parametrize("dtype", ["<f8", "<i2", "|b1", "|u1", "<f4"])
+def test_headers_of_numpy_are_read(shape: tuple[int, ...], dtype: str) -> None:
+    from mlpool.files.bounds import read_header
+
+    out = io.BytesIO()
+    np.lib.format.write_array(out, np.ones(shape, dtype=dtype), version=(1, 0))
+    content = bytearray(out.getvalue())
+    assert read_header(content, 0)[:2] == (shape, np.dtype(dtype))
+
+
+BOMBS: dict[str, Callable[[int], bytes]] = {
+    "lists": lambda k: b'{"format":1,"a":[' + b"[]," * k + b"0]}",
+    "mappings": lambda k: b'{"format":1,"a":[' + b"{}," * k + b"0]}",
+    "numbers": lambda k: b'{"format":1,"a":[' + b"1.5," * (4 * k) + b"0]}",
+    "texts": lambda k: b'{"format":1,"a":[' + b'"",' * (4 * k) + b"0]}",
+    "lists between texts": lambda k: b'{"a":"' + b"x" * (1 << 20) + b'","b":[' + b"[]," * k,
+    "an open text": lambda k: b'{"a":[' + b"[]," * k + b'"' + b'\\"' * 1000,
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_records_that_grow_when_they_are_parsed(
+    bomb: str, members: Members, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.mlpool"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.json", BOMBS[bomb](200_000))
+    tracemalloc.start()
+    refused(path, r"would take more than 5\.0 MB to read, and max_bytes allows 20", max_bytes=2e7)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2.5e7
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    record=st.recursive(
+        st.integers(0, 9) | st.text(alphabet='\\\\"[{,}]ab', max_size=12),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.text(alphabet='\\\\",a', max_size=3), inner, max_size=3)
+        ),
+        max_leaves=30,
+    ),
+    block=st.integers(1, 7),
+)
+def test_texts_are_not_counted_as_values(record: Any, block: int) -> None:
+    """However the record is cut into blocks, what is counted is what the parsed record has."""
+    from mlpool.files import bounds
+
+    content, bare, start, in_text = json.dumps(record).encode(), b"", 0, False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounds, "_BLOCK", block)
+        while start < len(content):
+            stop = bounds._end_of_block(content, start)
+            part, in_text = bounds._outside_texts(content[start:stop], in_text)
+            bare, start = bare + part, stop
+    containers, commas = counted(record)
+    assert not in_text
+    assert (bare.count(b"[") + bare.count(b"{"), bare.count(b",")) == (containers, commas)
+
+
+def counted(node: Any) -> tuple[int, int]:
+    """Return a tree's lists and mappings, and the commas between their values."""
+    if not isinstance(node, (list, dict)):
+        return 0, 0
+    inside = [counted(one) for one in (node.values() if isinstance(node, dict) else node)]
+    return 1 + sum(a for a, _ in inside), max(len(node) - 1, 0) + sum(b for _, b in inside)
+
+
+def test_a_record_of_long_texts_is_no_bomb(members: Members, tmp_path: Path) -> None:
+    def change(record: Any) -> None:
+        fields(record)["call"] = "[{, " * 200_000
+
+    path = write(tmp_path / "m.mlpool", with_record(members, change))
+    assert mlpool.load_model(path, max_bytes=2e7).call.startswith("[{, ")
+
+
+def test_sizes_that_no_compression_reaches(members: Members, tmp_path: Path) -> None:
+    path = tmp_path / "m.mlpool"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    content = bytearray(path.read_bytes())
+    entry = content.rfind(b"PK\x01\x02")
+    struct.pack_into("<I", content, entry + 24, 1_900_000_000)
+    path.write_bytes(content)
+    refused(path, "cannot be as large as it says")
+
+
+@pytest.mark.parametrize("signs", ["+", "-", "+ ", "*", ": "])
+def test_a_formula_of_signs_is_refused_at_once(
+    signs: str, members: Members, tmp_path: Path
+) -> None:
+    def change(record: Any) -> None:
+        record["formula"]["canonical"] = f"y ~ x{signs * 25_000}x"
+
+    refused(write(tmp_path / "m.mlpool", with_record(members, change)), "a run of signs")
+
+
+@pytest.mark.parametrize("path", [None, 3, 2.5, ["m"], "", "a\0b"])
+def test_what_is_no_path(path: Any) -> None:
+    with pytest.raises(mlpool.OptionError, match=r"load_model\(\) needs the path of a file"):
+        mlpool.load_model(path)
+    m = mlpool.lm("dist ~ speed", {"dist": [1.0, 2.0, 4.0], "speed": [1.0, 2.0, 3.0]})
+    with pytest.raises(mlpool.OptionError, match=r"m.save\(\) needs the path of a file"):
+        m.save(path)
+
+
+def test_long_paths() -> None:
+    with pytest.raises(mlpool.ModelFileError, match="File name too long") as caught:
+        mlpool.load_model("a" * 5000)
+    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,14 @@ import json
 import math
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from mlpool.errors import ColumnNotFoundError, nearest_names
@@ -131,6 +134,10 @@ class ResultFrame:
     def __len__(self) -> int:
         return len(self.data)
 
+    def keys(self) -> pd.Index:
+        """Return the names of the raw columns, as a data frame does."""
+        return self.data.columns
+
     def to_pandas(self) -> pd.DataFrame:
         """Return a copy of the raw, unrounded frame."""
         return self.data.copy()
@@ -211,9 +218,35 @@ class ResultFrame:
         """Return R's text, split to the terminal's width when it is shown on one."""
         return render_text(self.table(), _width_of_output(self.options))
 
+    # --- as the data of other libraries -----------------------------------------------------
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        """Return the values as numpy sees a data frame."""
+        return np.array(self.data, dtype=dtype, copy=True if copy is None else copy)
+
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Hand the raw frame to other libraries: ``polars.DataFrame(table)``."""
+        """Hand the raw frame on by Arrow's C stream: ``polars.DataFrame(table)``."""
         return self.data.__arrow_c_stream__(requested_schema)
+
+    def __dataframe__(self, nan_as_null: bool = False, allow_copy: bool = True) -> object:
+        """Hand the raw frame on by the interchange protocol, by which seaborn reads it."""
+        with warnings.catch_warnings():
+            # pandas advises its callers to use Arrow's stream, which is here too
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            return self.data.__dataframe__(nan_as_null, allow_copy)  # type: ignore[operator]
+
+    def __narwhals_dataframe__(self) -> Any:
+        """Hand the raw frame on to narwhals and all that reads frames through it."""
+        import narwhals
+
+        return narwhals.from_native(self.data)._compliant_frame
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type[ResultFrame]:
+        """The class; great_tables, which dispatches on it, learns at its first look what it is."""
+        _teach_great_tables()
+        return ResultFrame
 
     def to_markdown(self, **options: Any) -> str:
         """Return Markdown as R's ``print_md()``; options as in :meth:`print`."""
@@ -261,6 +294,19 @@ class ResultFrame:
     def __post_init__(self) -> None:
         """Make the metadata read-only."""
         object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
+
+
+@cache
+def _registered(generic: Any) -> None:
+    generic.register(ResultFrame, ResultFrame.to_pandas)
+
+
+def _teach_great_tables() -> None:
+    """Let ``GT(table)`` take the raw frame: it has no protocol, only a list of known classes."""
+    module = sys.modules.get("great_tables._tbl_data")
+    for name in ("validate_frame", "copy_data"):
+        if module is not None and hasattr(module, name):
+            _registered(getattr(module, name))
 
 
 def _width_of_output(options: TableOptions) -> int | None:

@@ -130,12 +130,7 @@ def _on_grid(
     request: Request,
     preserve_range: bool,
 ) -> ResultFrame:
-    missing = [g for g in asked.groups if not set(g.split(":")) <= {f.name for f in focal}]
-    if missing:
-        raise OptionError(
-            f"include_random asks for the effects of {missing[0]}: name it in by=, so that every "
-            "prediction is of one group."
-        )
+    _check_groups_named(asked.groups, focal)
     grid = focal_grid(focal)
     if preserve_range:
         grid = grid[inside_observed(grid, focal)].reset_index(drop=True)
@@ -156,6 +151,27 @@ def _on_grid(
         model, pd.DataFrame(grid_columns(grid)), result, asked, request, tuple(lines),
         by=tuple(grid.columns),
     )  # fmt: skip
+
+
+def _check_groups_named(groups: tuple[str, ...], focal: tuple[Focal, ...]) -> None:
+    """Refuse random effects of groups that the grid does not tell apart.
+
+    Raises
+    ------
+    OptionError
+        Naming what to add to `by`, or the random effects that can be had without it.
+    """
+    named = {f.name for f in focal}
+    for group in groups:
+        absent = [name for name in group.split(":") if name not in named]
+        if not absent:
+            continue
+        can = [g for g in groups if set(g.split(":")) <= named]
+        other = f", or take include_random={can[0]!r}" if can else ""
+        raise OptionError(
+            f"include_random asks for the effects of {group}, and the grid does not say of which: "
+            f"add {' and '.join(map(repr, absent))} to by={other}."
+        )
 
 
 def _on_rows(

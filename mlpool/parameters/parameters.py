@@ -138,7 +138,8 @@ def model_parameters(
     wb_component : bool
         Tables of their own for terms called ``*_within`` and ``*_between``.
     p_adjust : str, optional
-        ``"holm"``, ``"bonferroni"``, ``"fdr"``, ``"hochberg"``, ``"hommel"``, ``"by"``.
+        ``"holm"``, ``"bonferroni"``, ``"fdr"``, ``"hochberg"``, ``"hommel"``, ``"by"``; the family
+        is the coefficients shown, after `keep` and `drop`, as in R.
     verbose : bool
         Print the notes on the method, too.
     keep, drop : str or list of str, optional
@@ -218,6 +219,9 @@ def _table(m: Any, request: _Request, options: TableOptions, keep: Any, drop: An
     labels = tuple(label for part in parts for label in part.labels)
     headings = tuple(heading for part in parts for heading in part.headings)
     frame, kept = keep_rows(frame, keep, drop)
+    if "p" in frame:
+        # the family is what the reader sees: R, too, adjusts after rows are chosen
+        frame["p"] = adjust_p(frame["p"].to_numpy(dtype=np.float64), request.p_adjust)
     layout = ParametersLayout(
         labels=tuple(labels[i] for i in kept),
         headings=tuple(headings[i] for i in kept),
@@ -291,7 +295,7 @@ def _wald_frame(names: list[str], result: FixedEffects, request: _Request) -> pd
     columns |= {
         result.statistic: table.statistic,
         "df_error": table.df,
-        "p": adjust_p(table.p, request.p_adjust),
+        "p": table.p,
     }
     return pd.DataFrame(columns)
 
@@ -303,7 +307,7 @@ def _bootstrap_frame(draws: BootstrapTable, names: list[str], request: _Request)
     columns: dict[str, Any] = {"Parameter": names, "Coefficient": b}
     if request.level is not None:
         columns |= {"CI": request.level, "CI_low": low, "CI_high": high}
-    return pd.DataFrame({**columns, "p": adjust_p(draws.p, request.p_adjust)})
+    return pd.DataFrame({**columns, "p": draws.p})
 
 
 def _random_part(m: Any, request: _Request, found: _Found) -> _Part:

@@ -57,7 +57,8 @@ def render_html(spec: TableSpec, engine: str = "inline") -> str:
         wrap = "pre-line" if "\n" in title else "nowrap" if len(title) <= _SHORT else "normal"
         style = f"{_CAPTION};white-space:{wrap}"
         lines.append(f'<caption style="{style}">{escape(title)}</caption>')
-    lines.append(_head(groups[0], columns))
+    if columns:  # a table too long to print has its sentences only
+        lines.append(_head(groups[0], columns))
     for i, group in enumerate(groups):
         lines += _body(group, columns, groups[0] if i else None)
     lines += _foot(spec, len(columns))
@@ -133,7 +134,7 @@ def _foot(spec: TableSpec, n_columns: int) -> Iterator[str]:
     yield "<tfoot>"
     for i, note in enumerate(spec.notes):
         style = f"{_LABEL};font-size:0.9em" + (f";border-top:{_LINE}" if i == 0 else "")
-        yield f'<tr><td colspan="{n_columns}" style="{style}">{escape(note.text)}</td></tr>'
+        yield f'<tr><td colspan="{max(n_columns, 1)}" style="{style}">{escape(note.text)}</td></tr>'
     yield "</tfoot>"
 
 
@@ -161,27 +162,27 @@ def _great_tables(spec: TableSpec) -> str:
     import pandas as pd
 
     columns = merge_columns(spec.groups)
+    # names of its own: a column of the user's data may be called as anything that is needed here
+    names = [f"c{i}" for i in range(len(columns))]
     rows: list[dict[str, Any]] = []
     for group in spec.groups:
         by_name = {c.name: c for c in group.columns}
         for row in range(group.n_rows):
-            cells = {
-                c.name: _shown(c, by_name[c.name].cells[row]) if c.name in by_name else ""
-                for c in columns
-            }
-            rows.append({**cells, "_group": group.heading})
-    frame = pd.DataFrame(rows)
-    first, *rest = [c.name for c in columns]
-    with_groups = any(group.heading for group in spec.groups)
+            cells = [
+                _shown(c, by_name[c.name].cells[row]) if c.name in by_name else "" for c in columns
+            ]
+            rows.append(dict(zip(names, cells, strict=True)) | {"group": group.heading})
+    frame = pd.DataFrame(rows, columns=[*names, "group"])
+    with_groups = len(frame) > 0 and any(group.heading for group in spec.groups)
     table = GT(
-        frame if with_groups else frame.drop(columns="_group"),
-        rowname_col=first,
-        groupname_col="_group" if with_groups else None,
+        frame if with_groups else frame.drop(columns="group"),
+        rowname_col=names[0] if names else None,
+        groupname_col="group" if with_groups else None,
     )
-    table = table.cols_label({c.name: c.header for c in columns[1:]}).tab_stubhead(
-        columns[0].header
-    )
-    table = table.cols_align("right", columns=rest)
+    labels = {name: c.header for name, c in zip(names, columns, strict=True)}
+    if columns:
+        table = table.cols_label({n: labels[n] for n in names[1:]}).tab_stubhead(labels[names[0]])
+        table = table.cols_align("right", columns=names[1:])
     if spec.title:
         table = table.tab_header(title=" ".join(spec.caption.split()))
     for note in spec.notes:

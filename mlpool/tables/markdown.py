@@ -6,7 +6,7 @@ Not tabulate's ``pipe``: that aligns numbers right by colons, R centres all but 
 from __future__ import annotations
 
 from mlpool.tables.cells import in_parentheses, without_padding
-from mlpool.tables.spec import Column, RowGroup, TableSpec
+from mlpool.tables.spec import Column, RowGroup, TableSpec, on_one_line
 
 
 def render_markdown(spec: TableSpec) -> str:
@@ -33,7 +33,7 @@ def _lines(column: Column, is_first: bool) -> list[str]:
     # A p-value keeps its trailing blank, as in R; labels may contain blanks that are their own.
     is_padded = column.kind in ("interval", "number")
     cells = [in_parentheses(without_padding(c) if is_padded else c) for c in column.cells]
-    lines = [_escape(line) for line in (column.header, *cells)]
+    lines = [_escape(on_one_line(line)) for line in (column.header, *cells)]
     size = max(map(len, lines))
     return [f"{x.ljust(size)} " if is_first else f" {x.rjust(size)} " for x in lines]
 

@@ -197,6 +197,11 @@ class TableOptions:
         return replace(self, **changes)
 
 
+def on_one_line(text: str) -> str:
+    """Return a cell whose line breaks (of the data's labels) are blanks, as a grid needs."""
+    return " ".join(text.splitlines()) if "\n" in text or "\r" in text else text
+
+
 def merge_columns(groups: Sequence[RowGroup]) -> list[Column]:
     """Return one column per name over all `groups`; a new one stands after its left neighbour."""
     merged: list[Column] = []

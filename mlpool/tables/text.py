@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mlpool.tables.spec import Column, Layout, RowGroup, TableSpec
+from mlpool.tables.spec import Column, Layout, RowGroup, TableSpec, on_one_line
 
 _SEPARATOR = " | "
 _LIST_SEPARATORS = {"list": ": ", "equations": " = "}
@@ -71,7 +71,7 @@ def _lines(column: Column, is_first: bool, layout: Layout) -> list[str]:
     """Return header and cells of one column, all equally wide."""
     estimates = layout in ("estimates", "codebook")
     cells = [cell.strip() if layout == "estimates" else cell for cell in column.cells]
-    lines = [column.header, *cells]
+    lines = [on_one_line(line) for line in (column.header, *cells)]
     size = max(map(len, lines))
     if is_first or (estimates and column.kind == "label"):
         return [line.ljust(size) for line in lines]

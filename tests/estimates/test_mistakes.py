@@ -102,7 +102,7 @@ def test_relation(m, mixed, hsb):
         estimate_relation(m, by="ses", data=hsb)
     with pytest.raises(mlpool.OptionError, match=r"include_random=False leaves its effects"):
         estimate_relation(mixed, by=["ses", "school"], include_random=False)
-    with pytest.raises(mlpool.OptionError, match=r"name it in by="):
+    with pytest.raises(mlpool.OptionError, match=r"add 'school' to by="):
         estimate_relation(mixed, by="ses", include_random=True)
     with pytest.raises(mlpool.OptionError, match=r"the grouping factors are school"):
         estimate_relation(mixed, by="ses", include_random="schol")
@@ -206,3 +206,15 @@ def test_singular_models_answer():
     assert np.isfinite(table["SE"]).all()
     total = mlpool.estimate_grouplevel(m, "total").to_pandas()
     np.testing.assert_allclose(total["SE"], m.se["(Intercept)"], rtol=1e-6)
+
+
+def test_random_effects_of_a_nested_factor_say_what_the_grid_lacks():
+    data = mlpool.load_data("Pastes")
+    data = data.assign(t=np.arange(len(data)) % 7)
+    m = mlpool.lmer("strength ~ t + (1 | batch/cask)", data)
+    with pytest.raises(
+        mlpool.OptionError, match="add 'cask' to by=, or take include_random='batch'"
+    ):
+        mlpool.estimate_relation(m, by=["t", "batch"], include_random=True)
+    assert len(mlpool.estimate_relation(m, by=["t", "batch"], include_random="batch"))
+    assert len(mlpool.estimate_relation(m, by=["t", "batch", "cask"], include_random=True))

@@ -478,3 +478,14 @@ def test_sentences_for_mixed_models(sleep_model: Any, cbpp_glm: Any, sleepstudy:
     ml = mlpool.lmer("Reaction ~ Days + (1 | Subject)", sleepstudy, REML=False)
     with pytest.raises(mlpool.MlpoolError, match="REML"):
         model_parameters(ml, ci_method="kenward")
+
+
+@pytest.mark.parametrize("choice", [{"keep": ["^gender", "^minority"]}, {"drop": r"\(Intercept\)"}])
+@pytest.mark.parametrize("method", ["bonferroni", "holm", "fdr"])
+def test_the_family_of_an_adjustment_is_the_rows_shown(choice, method):
+    data = mlpool.load_data("hsb82").head(150)
+    m = mlpool.lm("math ~ ses + gender + minority + sector", data)
+    raw = mlpool.model_parameters(m, **choice)["p"]
+    shown = mlpool.model_parameters(m, p_adjust=method, **choice)["p"]
+    np.testing.assert_allclose(shown, mlpool.p_adjust(raw, method), rtol=1e-12)
+    assert len(raw) < len(m.names)

@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import narwhals.stable.v1 as nw
-import numpy as np
 import pandas as pd
 
 from mlpool.errors import ColumnNotFoundError, DataError, nearest_names
-from mlpool.frames.levels import Column, Kind, code_values, level_label
-from mlpool.typing import BoolArray
-
-_MISSING_WORDS = ("NA", "")
-"""What R writes for a missing value; the word None is a level like any other."""
+from mlpool.frames.columns import order_of_labels, read_column
+from mlpool.frames.levels import Column
+from mlpool.frames.sources import read_eagerly
 
 
 class Frame:
@@ -100,7 +97,9 @@ class Frame:
             if name not in self.columns:
                 raise ColumnNotFoundError(self._unknown(name, used_as))
             position = self.columns.index(name)
-            self._cache[name] = _read_column(name, self._data[:, position])
+            given = self._data.columns[position]
+            order = order_of_labels(nw.to_native(self._data), given)
+            self._cache[name] = read_column(name, self._data[:, position], order=order)
         return self._cache[name]
 
     def _unknown(self, name: str, used_as: str) -> str:
@@ -118,13 +117,15 @@ class Frame:
 
 
 def read_frame(data: Any) -> Frame:
-    """Return a :class:`Frame` of a data frame, a dict of arrays, or a path to CSV or Parquet.
+    """Return a :class:`Frame` of a data frame, a dict of arrays, or a path to a table.
 
     Parameters
     ----------
-    data : DataFrame, Table, mapping, str or Path
-        pandas, polars, pyarrow (anything narwhals reads), a mapping from names to arrays, or a
-        file ending in ``.csv``, ``.csv.gz``, ``.tsv`` or ``.parquet``.
+    data : DataFrame, Table, relation, stream, mapping, list of mappings, str or Path
+        pandas, polars, pyarrow, DuckDB, Ibis, Dask (anything narwhals reads or that gives Arrow
+        batches; queries are run into memory), a mapping from names to arrays, rows as dicts, or a
+        file: CSV with its separator and decimal comma, Parquet, and what pandas reads by suffix
+        (``.dta``, ``.sav``, ``.xlsx``).
 
     Raises
     ------
@@ -136,33 +137,20 @@ def read_frame(data: Any) -> Frame:
     if data is None:
         raise DataError("data is missing: pass the data frame that holds the formula's columns.")
     native = data
-    if isinstance(data, (str, Path)):
-        data = _read_path(Path(data))
-    if isinstance(data, Mapping):
-        data = _from_mapping(data)
+    data = read_eagerly(data)
+    if not isinstance(native, (str, Path, Mapping)):
+        native = data  # what a query gave, not the query
     if isinstance(data, pd.DataFrame):
         _check_names([str(c) for c in data.columns])
         if not all(isinstance(c, str) for c in data.columns):
             data = data.set_axis([str(c) for c in data.columns], axis=1)
-    frame = _to_narwhals(data)
+    if hasattr(data, "column_names"):
+        _check_names(data.column_names)
+    frame: nw.DataFrame[Any] = nw.from_native(data, eager_only=True)
     _check_names(frame.columns)
     if not frame.columns:
         raise DataError("The data have no columns.")
     return Frame(native, frame)
-
-
-def _to_narwhals(data: Any) -> nw.DataFrame[Any]:
-    if type(data).__name__ == "LazyFrame" and hasattr(data, "collect"):
-        data = data.collect()
-    try:
-        frame: nw.DataFrame[Any] = nw.from_native(data, eager_only=True)
-    except TypeError:
-        kind = type(data).__name__
-        raise DataError(
-            "data must be a data frame (pandas, polars, pyarrow), a dict of arrays or a "
-            f"path; got {kind}."
-        ) from None
-    return frame
 
 
 def _check_names(names: list[str]) -> None:
@@ -171,149 +159,6 @@ def _check_names(names: list[str]) -> None:
         if name in seen:
             raise DataError(f"The data have two columns called {name!r}; rename one of them.")
         seen.add(name)
-
-
-def _from_mapping(data: Mapping[Any, Any]) -> pd.DataFrame:
-    lengths = {str(k): np.ndim(v) and len(v) for k, v in data.items()}
-    if any(np.ndim(v) != 1 for v in data.values()) or len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{k}: {n}" for k, n in lengths.items())
-        raise DataError(f"The dict's values must be arrays of one length; got lengths {shown}.")
-    series = {
-        str(k): v if isinstance(v, pd.Series) else pd.Series(v, copy=False) for k, v in data.items()
-    }
-    return pd.DataFrame({k: s.reset_index(drop=True) for k, s in series.items()}, copy=False)
-
-
-def _read_path(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        raise DataError(f"There is no file {str(path)!r}.")
-    if path.is_dir():
-        raise DataError(f"{str(path)!r} is a folder; name a CSV or Parquet file.")
-    if path.stat().st_size == 0:
-        raise DataError(f"The file {str(path)!r} is empty.")
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(
-            path,
-            sep="\t" if ".tsv" in path.suffixes else ",",
-            encoding="utf-8-sig",
-            keep_default_na=False,
-            na_values=list(_MISSING_WORDS),
-        )
-    except pd.errors.EmptyDataError:
-        raise DataError(f"The file {str(path)!r} is empty.") from None
-    except ImportError:
-        raise DataError("Reading Parquet needs pyarrow: pip install pyarrow.") from None
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise DataError(f"The file {str(path)!r} cannot be read as a table: {first}") from None
-
-
-def _read_column(name: str, series: nw.Series[Any]) -> Column:
-    dtype = series.dtype
-    if dtype.is_numeric():
-        return _numeric(name, series)
-    if dtype == nw.Boolean:
-        missing = _missing_mask(series)
-        filled = series.fill_null(False) if missing is not None else series
-        values = filled.to_numpy().astype(np.float64)
-        if missing is not None:
-            values[missing] = np.nan
-        return Column(name=name, kind="boolean", values=values, is_missing=missing)
-    if dtype in (nw.Categorical, nw.Enum):
-        return _categorical(name, series)
-    if dtype in (nw.String, nw.Object, nw.Unknown):
-        return _text(name, series)
-    raise DataError(
-        f"Column {name!r} has type {dtype}, which a model cannot use; turn it into numbers "
-        "or text first."
-    )
-
-
-def _numeric(name: str, series: nw.Series[Any]) -> Column:
-    native = nw.to_native(series)
-    if isinstance(native, pd.Series) and isinstance(native.dtype, np.dtype):
-        values = native.to_numpy(copy=False)
-    else:
-        missing = series.is_null().to_numpy()
-        if np.asarray(missing).any():
-            values = series.cast(nw.Float64).to_numpy()
-        else:
-            values = series.to_numpy()
-    if values.dtype.kind not in "fiu":
-        values = values.astype(np.float64)
-    mask: BoolArray | None = None
-    if values.dtype.kind == "f" and np.isnan(np.min(values, initial=0.0)):
-        mask = np.isnan(values)
-    return Column(name=name, kind="numeric", values=values, is_missing=mask)
-
-
-def _categorical(name: str, series: nw.Series[Any]) -> Column:
-    native = nw.to_native(series)
-    if not isinstance(native, pd.Series):
-        is_ordered = bool(getattr(getattr(native, "type", None), "ordered", False))
-        levels_known = _categories(series, native)
-        native = pd.Series(
-            pd.Categorical(series.to_list(), categories=levels_known, ordered=is_ordered)
-        )
-    kind: Kind = "ordered" if native.cat.ordered else "factor"
-    levels = tuple(level_label(c) for c in native.cat.categories)
-    codes = native.cat.codes.to_numpy().astype(np.int32, copy=False)
-    return _factor(name, codes, levels, kind)
-
-
-def _categories(series: nw.Series[Any], native: Any) -> list[Any]:
-    """Return levels in the user's order; a polars Categorical has none: they are sorted."""
-    if hasattr(native, "combine_chunks"):  # a pyarrow dictionary keeps its order
-        chunk = native.combine_chunks()
-        chunk = chunk.chunk(0) if hasattr(chunk, "chunk") else chunk
-        return list(chunk.dictionary.to_pylist())
-    categories = series.cat.get_categories().to_list()
-    return sorted(categories) if series.dtype == nw.Categorical else categories
-
-
-def _text(name: str, series: nw.Series[Any]) -> Column:
-    native = nw.to_native(series)
-    if isinstance(native, pd.Series) and native.dtype == object:
-        return _object(name, native)
-    codes, levels = code_values(
-        native.array if isinstance(native, pd.Series) else series.to_numpy()  # type: ignore[arg-type]
-    )
-    return _factor(name, codes, levels)
-
-
-def _object(name: str, series: pd.Series) -> Column:
-    inferred = pd.api.types.infer_dtype(series, skipna=True)
-    if inferred in ("integer", "floating", "mixed-integer-float", "decimal"):
-        values = pd.to_numeric(series).to_numpy(dtype=np.float64)
-        mask = np.isnan(values)
-        return Column(
-            name=name, kind="numeric", values=values, is_missing=mask if mask.any() else None
-        )
-    if inferred == "boolean":
-        mask = series.isna().to_numpy()
-        values = np.where(mask, np.nan, series.eq(True).to_numpy())
-        return Column(
-            name=name, kind="boolean", values=values, is_missing=mask if mask.any() else None
-        )
-    if inferred not in ("string", "empty", "mixed", "mixed-integer", "categorical"):
-        raise DataError(
-            f"Column {name!r} holds {inferred} values, which a model cannot use; turn it into "
-            "numbers or text first."
-        )
-    mask = series.isna().to_numpy()
-    text = series.map(level_label).to_numpy(dtype=object)
-    text[mask] = None
-    codes, levels = code_values(text)
-    return _factor(name, codes, levels)
-
-
-def _factor(name: str, codes: Any, levels: tuple[str, ...], kind: Kind = "factor") -> Column:
-    mask = codes < 0
-    return Column(
-        name=name, kind=kind, values=codes, levels=levels, is_missing=mask if mask.any() else None
-    )
 
 
 def _to_series(column: Column, index: pd.Index) -> pd.Series:
@@ -327,8 +172,3 @@ def _to_series(column: Column, index: pd.Index) -> pd.Series:
     if column.is_missing is not None:
         values[column.is_missing] = pd.NA
     return pd.Series(values, index)
-
-
-def _missing_mask(series: nw.Series[Any]) -> BoolArray | None:
-    mask = np.asarray(series.is_null().to_numpy(), dtype=bool)
-    return mask if mask.any() else None

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from mlpool.errors import DataError
+from mlpool.frames.names import Names, kind_of, name_values, same_number
+from mlpool.frames.names import level_label as level_label
 from mlpool.typing import AnyArray, BoolArray, IntArray
 
 Kind = Literal["numeric", "boolean", "factor", "ordered"]
 
 _SMALL_RANGE = 8
 """A table of codes is used where integer keys span at most this many times the row count."""
+
+LARGEST_EXACT = 2**53
+"""Whole numbers beyond this are not all told apart as floats."""
+
+LOGICAL = Names(labels=("FALSE", "TRUE"), kinds=("logical",))
+"""What logical values are called."""
+
+_FIRST = ("logical", "number", "text")
+"""In this order kinds of values are sorted where a column has several; others come after."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +43,13 @@ class Column:
         Labels as R prints them; empty unless the column is a factor.
     is_missing : ndarray of bool or None
         None when nothing is missing.
+    exact : tuple of str
+        What only each level may be called, as in :class:`Names`; empty where `levels` are it.
+    kinds : tuple of str
+        Type of each level, or one for all.
+    labelled : Column or None
+        The column as a factor, where it holds numbers that are not alike but would be as floats:
+        ids of 16 and more digits.
     """
 
     name: str
@@ -39,62 +57,146 @@ class Column:
     values: AnyArray
     levels: tuple[str, ...] = ()
     is_missing: BoolArray | None = None
+    exact: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ("text",)
+    labelled: Column | None = None
 
     @property
     def is_factor(self) -> bool:
         """Tell whether `values` are codes of `levels`."""
         return self.kind in ("factor", "ordered")
 
+    def coded(self) -> tuple[IntArray, Names]:
+        """Return codes (-1 = missing) and what the levels are called, of any kind of column."""
+        if self.labelled is not None:
+            return self.labelled.coded()
+        if self.is_factor:
+            return self.values, Names(labels=self.levels, exact=self.exact, kinds=self.kinds)
+        if self.kind == "boolean":
+            codes = np.where(np.isnan(self.values), -1, self.values != 0).astype(np.int32)
+            return codes, LOGICAL
+        return code_names(self.values)
 
-def level_label(value: object) -> str:
-    """Return a level as R prints it: ``1`` for 1.0, ``TRUE`` for True."""
-    if isinstance(value, (bool, np.bool_)):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, (float, np.floating)):
-        return f"{value:.15g}"
-    return str(value)
 
+def code_values(values: Any) -> tuple[IntArray, tuple[str, ...]]:
+    """Return codes and labels of sorted levels, whatever type the values are stored in.
 
-def code_values(values: np.ndarray[Any, Any]) -> tuple[IntArray, tuple[str, ...]]:
-    """Return codes and sorted levels of an array without regard to how it is stored.
-
-    Numbers sort as numbers, text by code point (R's C locale). NaN and None get code -1.
+    Numbers sort as numbers, text by code point (R's C locale). NaN and None get code -1. Distinct
+    values have distinct labels.
     """
-    if values.dtype.kind in "iu" and len(values):
+    codes, names = code_names(values)
+    return codes, names.labels
+
+
+def code_names(values: Any) -> tuple[IntArray, Names]:
+    """Return codes and sorted levels of an array, with all that the levels may be called."""
+    dtype = getattr(values, "dtype", None)
+    if getattr(dtype, "kind", "") in "iu" and isinstance(values, np.ndarray) and len(values):
         table = _code_small_range(values)
         if table is not None:
             return table
+    if is_object(dtype):
+        values = _comparable(np.asarray(values, dtype=object))
     codes, uniques = pd.factorize(values, use_na_sentinel=True)
-    unique_array = np.asarray(uniques)
-    try:
-        order = np.argsort(unique_array, kind="stable")
-    except TypeError:
-        order = np.argsort(np.array([str(u) for u in unique_array]), kind="stable")
+    known = _as_plain(uniques)
+    order = _sorted_order(known)
     rank = np.empty(len(order) + 1, dtype=np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
     rank[-1] = -1
-    return rank[codes], tuple(level_label(unique_array[i]) for i in order)
+    return rank[codes], name_values(known[order])
 
 
-def _code_small_range(values: np.ndarray[Any, Any]) -> tuple[IntArray, tuple[str, ...]] | None:
+def is_object(dtype: Any) -> bool:
+    """Return whether a column's type is that of any Python objects."""
+    return isinstance(dtype, np.dtype) and dtype.kind == "O"
+
+
+def _comparable(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return objects such that those of two kinds differ: True is not 1, though Python says so."""
+    found = pd.api.types.infer_dtype(values, skipna=True)
+    if found in ("string", "empty", "bytes"):
+        return values
+    out = np.empty(len(values), dtype=object)
+    for i, (value, is_gap) in enumerate(zip(values, pd.isna(values), strict=True)):
+        out[i] = None if is_gap else _keyed(value)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Keyed:
+    """A value with its kind, which makes True and 1 differ, and lists comparable."""
+
+    kind: str
+    key: object
+    value: object = field(compare=False)
+
+
+def _keyed(value: object) -> _Keyed:
+    kind = kind_of(value)
+    key = same_number(value) if kind == "number" else value
+    try:
+        hash(key)
+    except TypeError:
+        key = repr(value)
+    return _Keyed(kind, key, value)
+
+
+def _as_plain(uniques: Any) -> np.ndarray[Any, Any]:
+    if not is_object(getattr(uniques, "dtype", None)):
+        return np.asarray(uniques)
+    out = np.empty(len(uniques), dtype=object)
+    for i, one in enumerate(uniques):
+        out[i] = one.value if isinstance(one, _Keyed) else one
+    return out
+
+
+def _sorted_order(known: np.ndarray[Any, Any]) -> IntArray:
+    """Return the order of distinct values: sorted where they can be, else by kind and label."""
+    kinds = {kind_of(v) for v in known} if known.dtype == object else {""}
+    if len(kinds) == 1:
+        try:
+            return np.argsort(known, kind="stable")
+        except TypeError:
+            pass
+    by_kind = {kind: [i for i, v in enumerate(known) if kind_of(v) == kind] for kind in kinds}
+    order: list[int] = []
+    for kind in sorted(kinds, key=lambda k: (_FIRST.index(k) if k in _FIRST else len(_FIRST), k)):
+        at = by_kind[kind]
+        if kind == "number":
+            at.sort(key=lambda i: float(known[i]))
+        else:
+            at.sort(key=lambda i: level_label(known[i]))
+        order += at
+    return np.array(order, dtype=np.int64)
+
+
+def _code_small_range(values: np.ndarray[Any, Any]) -> tuple[IntArray, Names] | None:
     """Code integers by a lookup table: one pass, no hashing."""
     low, high = int(values.min()), int(values.max())
     span = high - low + 1
     if span > max(_SMALL_RANGE * len(values), 1024):
         return None
+    # differences are made in a type that holds them: int8 cannot hold 100 - (-100)
+    wide = np.uint64 if values.dtype == np.uint64 else np.int64
+    step = 1 << 20
     seen = np.zeros(span, dtype=bool)
-    seen[values - low if low else values] = True
+    blocks = [slice(start, start + step) for start in range(0, len(values), step)]
+
+    def places(block: slice) -> IntArray:
+        part = values[block]
+        return (part.astype(wide) - wide(low)).astype(np.int64) if low else part
+
+    for block in blocks:
+        seen[places(block)] = True
     present = np.flatnonzero(seen)
-    labels = tuple(map(str, (present + low).tolist()))
+    names = Names(labels=tuple(str(i + low) for i in present.tolist()), kinds=("number",))
     if len(present) == span and low == 0 and values.dtype == np.int32:
-        return values, labels
+        return values, names
     table = np.cumsum(seen, dtype=np.int32) - np.int32(1)
     codes = np.empty(len(values), dtype=np.int32)
-    step = 1 << 20
-    for start in range(0, len(values), step):
-        block = values[start : start + step]
-        np.take(table, block - low if low else block, out=codes[start : start + step])
-    return codes, labels
+    for block in blocks:
+        np.take(table, places(block), out=codes[block])
+    return codes, names
 
 
 def drop_unused(codes: IntArray, levels: Sequence[str]) -> tuple[IntArray, tuple[str, ...]]:

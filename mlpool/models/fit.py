@@ -145,7 +145,7 @@ def fit(
         engine=engine,
         control=_as_control(control),
         nAGQ=nAGQ,
-        call=_call_text(parsed, family, reml, weights, data, nAGQ),
+        call=_call_text(parsed, family, reml, weights, frame.native, nAGQ),
         design_options={
             "weights": weights, "offset": offset, "contrasts": contrasts, "subset": subset,
             "na_action": na_action, "context": context,

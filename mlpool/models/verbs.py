@@ -26,9 +26,8 @@ def lm(formula: str, data: Any, **options: Any) -> LinearModel:
         If the formula has a random-effects term.
     """
     check_arguments("lm", options, {"family", "reml", "REML", "nAGQ"})
-    parsed = parse_formula(
-        formula, columns=read_frame(data).columns, context=options.get("context")
-    )
+    data = read_frame(data)
+    parsed = parse_formula(formula, columns=data.columns, context=options.get("context"))
     if parsed.bars:
         raise OptionError(
             f"lm() fits no random effects such as ({parsed.bars[0].text}); use lmer() or fit()."
@@ -49,9 +48,8 @@ def glm(
         If the formula has a random-effects term.
     """
     check_arguments("glm", options, {"reml", "REML", "nAGQ"})
-    parsed = parse_formula(
-        formula, columns=read_frame(data).columns, context=options.get("context")
-    )
+    data = read_frame(data)
+    parsed = parse_formula(formula, columns=data.columns, context=options.get("context"))
     if parsed.bars:
         raise OptionError(
             f"glm() fits no random effects such as ({parsed.bars[0].text}); use glmer() or fit()."
@@ -79,9 +77,8 @@ def lmer(
     check_arguments("lmer", options, {"family", "cluster", "vcov", "nAGQ"})
     if REML is not None:
         options["reml"] = as_bool(REML, "REML")
-    parsed = parse_formula(
-        formula, columns=read_frame(data).columns, context=options.get("context")
-    )
+    data = read_frame(data)
+    parsed = parse_formula(formula, columns=data.columns, context=options.get("context"))
     if not parsed.bars:
         raise OptionError(
             "lmer() needs a random-effects term such as (1 | school); use lm() without one."
@@ -127,9 +124,8 @@ def glmer(
     -92.026
     """
     check_arguments("glmer", options, {"reml", "REML", "family", "nAGQ"})
-    parsed = parse_formula(
-        formula, columns=read_frame(data).columns, context=options.get("context")
-    )
+    data = read_frame(data)
+    parsed = parse_formula(formula, columns=data.columns, context=options.get("context"))
     if not parsed.bars:
         raise OptionError(
             "glmer() needs a random-effects term such as (1 | school); use glm() without one."

@@ -126,7 +126,7 @@ def _dictionary(name: str, array: Any, order: LabelOrder) -> Column:
     whole = array.unify_dictionaries() if hasattr(array, "unify_dictionaries") else array
     chunks = whole.chunks if hasattr(whole, "chunks") else [whole]
     known = chunks[0].dictionary.to_pylist() if chunks else []
-    codes = [c.indices.fill_null(-1).to_numpy(zero_copy_only=False) for c in chunks]
+    codes = [c.indices.cast("int32").fill_null(-1).to_numpy(zero_copy_only=False) for c in chunks]
     table = np.array([-1 if v is None else i for i, v in enumerate(known)] + [-1], dtype=np.int32)
     joined = table[np.concatenate(codes)] if codes else np.zeros(0, dtype=np.int32)
     present = [v for v in known if v is not None]

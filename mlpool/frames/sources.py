@@ -40,7 +40,12 @@ def read_eagerly(data: Any) -> Any:
         return _from_rows(data)
     if isinstance(data, np.ndarray) and data.dtype.names:
         return pd.DataFrame.from_records(data)
-    if isinstance(data, pd.DataFrame):
+    if type(data).__name__ == "RecordBatch" and hasattr(data, "to_struct_array"):
+        import pyarrow
+
+        return pyarrow.Table.from_batches([data])
+    is_arrow = hasattr(data, "combine_chunks") and hasattr(data, "column_names")
+    if is_arrow or isinstance(data, pd.DataFrame):
         return data
     try:
         nw.from_native(data, eager_only=True)
@@ -56,10 +61,6 @@ def _from_query(data: Any) -> Any:
             return data.compute()
         if hasattr(data, "collect") and type(data).__name__ == "LazyFrame":  # polars
             return data.collect()
-        if type(data).__name__ == "RecordBatch" and hasattr(data, "to_struct_array"):
-            import pyarrow
-
-            return pyarrow.Table.from_batches([data])
         ordered = _ordered_columns(data)
         if hasattr(data, "__arrow_c_stream__"):
             return _with_order(_from_stream(data), ordered)

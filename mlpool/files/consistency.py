@@ -203,3 +203,6 @@ def _check_facts(m: Any) -> None:
         for name in ("expected_reml", "expected_ml", "observed"):
             _is(_has_shape(getattr(found, name), k, k), "the information")
         _is(_has_shape(found.gradient, k), "the information")
+        _is(found.basis is None or _has_shape(found.basis, p, p), "the information")
+        sizes = [lam.shape for lam in found.lams]
+        _is(found.slopes is None or [T.shape for T in found.slopes] == sizes, "the information")

@@ -2,7 +2,8 @@
 
 The parameters are ``phi = (vech Sigma_1, ..., vech Sigma_T, sigma^2)``, one vech per term (columns
 of the lower triangle), in which ``V = Z Sigma Z' + sigma^2 I`` is linear: ``V_i = dV / dphi_i``.
-Satterthwaite's and Kenward-Roger's methods and the Wald intervals of SDs start from here.
+Satterthwaite's and Kenward-Roger's methods and the Wald intervals of SDs start from here, in
+coordinates without units (:mod:`mlpool.inference.coordinates`).
 
 References
 ----------
@@ -11,20 +12,32 @@ Kenward & Roger (1997), Biometrics 53, 983-997; Fai & Cornelius (1996), JSCS 54,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mlpool.engine.types import LmmData, LmmFit
+from mlpool.inference.coordinates import Coordinates, coordinates, in_coordinates
 from mlpool.inference.kernels import inner, multiply, trace
-from mlpool.inference.sums import relative_factors, variance_sums
+from mlpool.inference.sums import (
+    has_one_factor,
+    read_one_factor,
+    relative_factors,
+    variance_sums,
+)
 from mlpool.inference.types import VarianceSums
 from mlpool.typing import FloatArray
+
+_MOST_AMPLIFIED = 1e6
+"""Growth of rounding (of 1e-16) up to which sums of the model's own columns serve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VarianceInformation:
     """Everything that small-sample inference needs about one fit; k parameters phi, p columns.
+
+    Arrays are in the coordinates that `basis` and `slopes` say, and in units of the response over
+    `unit`; :func:`variance_information` leaves the model's own (None).
 
     Attributes
     ----------
@@ -42,9 +55,15 @@ class VarianceInformation:
     gradient : ndarray of shape (k,)
         First derivatives of minus twice the log-likelihood; not zero on the boundary.
     lams : tuple of ndarray
-        Relative factor of each term.
+        Relative factor of each term, in the model's own coordinates.
     sigma : float
+        Of the model, in the unit of the response.
     reml : bool
+    basis : ndarray of shape (p, p) or None
+        The model's coefficients are ``basis @ beta``.
+    slopes : tuple of ndarray of shape (k_t, k_t), or None
+        ``Sigma_t`` here is ``slopes[t] @ S_t @ slopes[t].T / sigma^2`` of the model's S_t, and
+        sigma^2 here is 1.
     """
 
     beta: FloatArray
@@ -58,17 +77,77 @@ class VarianceInformation:
     lams: tuple[FloatArray, ...]
     sigma: float
     reml: bool
+    basis: FloatArray | None = None
+    slopes: tuple[FloatArray, ...] | None = None
 
     @property
     def n_parameters(self) -> int:
         """Number of variance parameters k."""
         return int(self.P.shape[0])
 
+    @property
+    def roots(self) -> tuple[FloatArray, ...]:
+        """Square root of each term's relative covariance, here."""
+        if self.slopes is None:
+            return self.lams
+        return tuple(T @ lam for T, lam in zip(self.slopes, self.lams, strict=True))
+
+    @property
+    def sigma2(self) -> float:
+        """Residual variance, here."""
+        return self.sigma**2 if self.slopes is None else 1.0
+
+    @property
+    def vcov(self) -> FloatArray:
+        """Model-based covariance of the model's own coefficients (p, p)."""
+        return self.Phi if self.basis is None else self.basis @ self.Phi @ self.basis.T
+
+    @property
+    def coefficients(self) -> FloatArray:
+        """The model's own coefficients (p,)."""
+        return self.beta if self.basis is None else self.basis @ self.beta
+
+    def contrasts(self, L: FloatArray) -> FloatArray:
+        """Return contrasts of the model's coefficients (r, p) as contrasts of those here."""
+        return L if self.basis is None else np.asarray(L @ self.basis)
+
+    def phi_map(self) -> FloatArray:
+        """Return A (k, k) of ``phi here = A @ phi of the model``."""
+        k = self.n_parameters
+        if self.slopes is None:
+            return np.eye(k)
+        A, start = np.zeros((k, k)), 0
+        for T in self.slopes:
+            places = vech_positions(T.shape[0])
+            rows, cols = np.array(places).T
+            for i, (r, c) in enumerate(places):
+                image = np.outer(T[:, r], T[:, c])
+                image = image if r == c else image + image.T
+                A[start : start + len(places), start + i] = image[rows, cols]
+            start += len(places)
+        A[-1, -1] = 1.0
+        return A / self.sigma**2
+
 
 def vech_positions(size: int) -> list[tuple[int, int]]:
     """(row, column) of the lower triangle of a (size, size) matrix, column by column."""
     cols, rows = np.triu_indices(size)
     return list(zip(rows.tolist(), cols.tolist(), strict=True))
+
+
+def standard_information(data: LmmData, fit: LmmFit) -> VarianceInformation:
+    """Return :func:`variance_information` in coordinates without units.
+
+    Raises
+    ------
+    NotSupportedError
+        If several grouping factors have too many levels for a dense matrix.
+    """
+    lams = relative_factors(data, fit)
+    sums, chosen = _sums_without_units(data, fit, lams)
+    beta = np.asarray(np.linalg.solve(chosen.basis, fit.beta), dtype=np.float64)
+    found = _information(sums, lams, fit, beta)
+    return replace(found, basis=chosen.basis, slopes=chosen.slopes)
 
 
 def variance_information(data: LmmData, fit: LmmFit) -> VarianceInformation:
@@ -93,10 +172,37 @@ def variance_information(data: LmmData, fit: LmmFit) -> VarianceInformation:
     NotSupportedError
         If several grouping factors have too many levels for a dense matrix.
     """
-    sums = variance_sums(data, fit)
     lams = relative_factors(data, fit)
+    return _information(variance_sums(data, fit, lams), lams, fit, fit.beta)
+
+
+def _sums_without_units(
+    data: LmmData, fit: LmmFit, lams: tuple[FloatArray, ...]
+) -> tuple[VarianceSums, Coordinates]:
+    """Return the sums in coordinates without units, and these.
+
+    Sums of one grouping factor are mapped after they are made, unless their columns determine each
+    other so nearly that rounding would show; then, and with several factors, the rows are mapped.
+    """
+    if has_one_factor(data):
+        read = read_one_factor(data, fit)
+        chosen = read.coordinates(fit.sigma, [lam.shape[0] for lam in lams])
+        mapped = read.mapped(chosen, fit.sigma)
+        if mapped.amplification <= _MOST_AMPLIFIED:
+            return mapped.variance_sums(_mapped(chosen, lams), 1.0), chosen
+    chosen = coordinates(data, fit)
+    return variance_sums(*in_coordinates(data, fit, chosen), _mapped(chosen, lams)), chosen
+
+
+def _mapped(chosen: Coordinates, lams: tuple[FloatArray, ...]) -> tuple[FloatArray, ...]:
+    return tuple(T @ lam for T, lam in zip(chosen.slopes, lams, strict=True))
+
+
+def _information(
+    sums: VarianceSums, lams: tuple[FloatArray, ...], fit: LmmFit, beta: FloatArray
+) -> VarianceInformation:
     patterns = _patterns([lam.shape[0] for lam in lams])
-    Phi = fit.sigma**2 * fit.vcov_unscaled
+    Phi = _inverse(sums.S1[:-1, :-1])
     P_all = _first_order(sums, patterns)
     Q_all, tr_VV = _second_order(sums, patterns)
     p = Phi.shape[0]
@@ -109,7 +215,7 @@ def variance_information(data: LmmData, fit: LmmFit) -> VarianceInformation:
     tr_V = _traces(sums, patterns)
     trace = tr_V + np.einsum("iaa->i", PhiP) if fit.reml else tr_V
     return VarianceInformation(
-        beta=fit.beta,
+        beta=beta,
         Phi=Phi,
         P=P,
         Q=Q,
@@ -173,6 +279,12 @@ def _traces(sums: VarianceSums, patterns: list[_Pattern]) -> FloatArray:
     """``tr(V^-1 V_i)``."""
     parts = [sum(trace(sums.K[a][b]) for a, b in pattern) for pattern in patterns[:-1]]
     return np.array([*parts, sums.tr_V1])
+
+
+def _inverse(M: FloatArray) -> FloatArray:
+    """Return the inverse of a positive definite matrix, scaled to a unit diagonal meanwhile."""
+    scale = 1.0 / np.sqrt(np.diag(M))
+    return _symmetric(np.linalg.inv(M * np.outer(scale, scale)) * np.outer(scale, scale))
 
 
 def _symmetric(M: FloatArray) -> FloatArray:

@@ -18,9 +18,10 @@ from scipy.special import ndtri
 
 from mlpool.engine.types import LmmData, LmmFit
 from mlpool.errors import OptionError
+from mlpool.inference.coordinates import covariance_root
 from mlpool.inference.information import (
     VarianceInformation,
-    variance_information,
+    standard_information,
     vech_positions,
 )
 from mlpool.typing import BoolArray, FloatArray
@@ -29,6 +30,8 @@ from mlpool.typing import BoolArray, FloatArray
 _ZERO_SD = 1e-4
 #: A correlation this close to +-1 has no standard error.
 _ONE_CORRELATION = 1.0 - 1e-6
+_NO_INFORMATION = 1e-12
+"""Share of the largest singular value, parameters scaled by their information, that is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,7 @@ def random_wald(data: LmmData, fit: LmmFit, level: float = 0.95) -> RandomWald:
     OptionError
         If `level` is not between 0 and 1.
     """
-    return random_wald_of(variance_information(data, fit), level)
+    return random_wald_of(standard_information(data, fit), level)
 
 
 def random_wald_of(info: VarianceInformation, level: float = 0.95) -> RandomWald:
@@ -87,15 +90,25 @@ def random_wald_of(info: VarianceInformation, level: float = 0.95) -> RandomWald
     places, estimate, J, zero = _metric(info)
     is_cor = np.array([row != col for _, row, col in places])
     boundary = zero | (is_cor & (np.abs(estimate) > _ONE_CORRELATION))
-    information = info.expected_reml if info.reml else info.expected_ml
-    kept = ~zero
-    C = np.linalg.pinv(information[np.ix_(kept, kept)], rcond=1e-12, hermitian=True)
-    variance = np.einsum("ij,jk,ik->i", J[:, kept], C, J[:, kept])
-    se = np.where(boundary, np.nan, np.sqrt(variance))
+    se = np.where(boundary, np.nan, phi_errors(info, J, ~zero))
     low, high = _interval(estimate, se, is_cor, z)
     return RandomWald(
         places=places, estimate=estimate, se=se, low=low, high=high, on_boundary=boundary
     )
+
+
+def phi_errors(info: VarianceInformation, J: FloatArray, kept: BoolArray) -> FloatArray:
+    """Return standard errors of ``J phi``, phi of the model, with only the `kept` phi free.
+
+    With the expected information ``G G'`` in coordinates without units, A the map of phi into them
+    and ``G'A = Q R``, the covariance of phi is ``R^-1 R^-T``: errors are the lengths of the rows of
+    ``J R^-1``. Nothing is squared, so that slopes of uncentred predictors keep their digits.
+    """
+    expected = info.expected_reml if info.reml else info.expected_ml
+    half = covariance_root(expected).T @ info.phi_map()[:, kept]
+    size = np.linalg.norm(half, axis=0)
+    inverse = np.linalg.pinv(half / size, rcond=_NO_INFORMATION)
+    return np.asarray(np.linalg.norm((J[:, kept] / size) @ inverse, axis=1))
 
 
 def _metric(

@@ -14,7 +14,7 @@ does; several factors in :mod:`mlpool.inference.sums_several`.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
@@ -22,6 +22,7 @@ import scipy.linalg
 from mlpool.engine.clustersums import CrossProducts
 from mlpool.engine.columns import Rows
 from mlpool.engine.types import LmmData, LmmFit
+from mlpool.inference.coordinates import Coordinates, covariance_root, made_coordinates
 from mlpool.inference.rows import residuals
 from mlpool.inference.sums_several import several_factors
 from mlpool.inference.types import VarianceSums
@@ -44,30 +45,94 @@ def relative_factors(data: LmmData, fit: LmmFit) -> tuple[FloatArray, ...]:
     return tuple(out)
 
 
-def variance_sums(data: LmmData, fit: LmmFit) -> VarianceSums:
+def variance_sums(data: LmmData, fit: LmmFit, roots: tuple[FloatArray, ...]) -> VarianceSums:
     """Read the rows once and form all sums at the estimate.
+
+    Parameters
+    ----------
+    data : LmmData
+    fit : LmmFit
+    roots : tuple of ndarray of shape (k, k)
+        Of each term, lambda with ``Sigma = sigma^2 lambda lambda'``; it need not be triangular.
 
     Raises
     ------
     NotSupportedError
         If several grouping factors have too many levels for dense matrices.
     """
-    lams = relative_factors(data, fit)
-    if len({term.factor for term in data.terms}) == 1:
-        return _one_factor(*_read_one_factor(data, fit), scipy.linalg.block_diag(*lams), fit)
-    return several_factors(data, fit, lams)
+    if has_one_factor(data):
+        return read_one_factor(data, fit).variance_sums(roots, fit.sigma)
+    return several_factors(data, fit, roots)
 
 
-def _read_one_factor(data: LmmData, fit: LmmFit) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return A (q, q, J), D (q, p + 1, J) and T = W'W, by the engine's pass over the rows."""
+def has_one_factor(data: LmmData) -> bool:
+    """Tell whether all terms share their grouping factor."""
+    return len({term.factor for term in data.terms}) == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneFactorSums:
+    """Per-cluster sums of one grouping factor and the columns that they are wanted of.
+
+    Attributes
+    ----------
+    sums : CrossProducts
+        Of centred distinct columns (k).
+    z : ndarray of shape (k, q)
+        Random-effects columns of all terms as combinations of these.
+    w : ndarray of shape (k, p + 1)
+        X and the residuals.
+    n : int
+    """
+
+    sums: CrossProducts
+    z: FloatArray
+    w: FloatArray
+    n: int
+
+    def variance_sums(self, roots: tuple[FloatArray, ...], sigma: float) -> VarianceSums:
+        """Return all sums for one grouping factor."""
+        outer = list(self.sums.outer)
+        left = np.tensordot(self.z[outer], self.sums.sums, axes=(0, 0))  # (q, k, J)
+        A, D = _from_right(left, self.z), _from_right(left, self.w)
+        T = self.w.T @ self.sums.total @ self.w
+        return _one_factor(A, D, T, scipy.linalg.block_diag(*roots), (self.n, sigma))
+
+    def triangular_factor(self, columns: FloatArray) -> FloatArray:
+        """Return R of the rows of combined columns (k, m); only centred columns are squared."""
+        used = np.flatnonzero(np.any(columns != 0.0, axis=1))
+        half = covariance_root(self.sums.total[np.ix_(used, used)]).T @ columns[used]
+        return np.asarray(np.linalg.qr(half, mode="r"))
+
+    def coordinates(self, sigma: float, sizes: list[int]) -> Coordinates:
+        """Return the coordinates without units of X and of terms of `sizes` columns."""
+        terms = np.split(self.z, np.cumsum(sizes)[:-1], axis=1)
+        factors = [self.triangular_factor(c) for c in (self.w[:, :-1], *terms)]
+        return made_coordinates(factors, self.n, sigma)
+
+    def mapped(self, chosen: Coordinates, sigma: float) -> OneFactorSums:
+        """Return the sums of columns in `chosen`."""
+        inverse = scipy.linalg.block_diag(*(np.linalg.inv(T) for T in chosen.slopes))
+        w = np.column_stack([self.w[:, :-1] @ chosen.basis, self.w[:, -1]]) / sigma
+        return replace(self, z=self.z @ inverse, w=w)
+
+    @property
+    def amplification(self) -> float:
+        """By how much rounding of the sums grows in the combined columns of unit length."""
+        lengths = np.sqrt(np.maximum(np.diag(self.sums.total), 0.0))
+        grown = lengths @ np.abs(np.hstack([self.z, self.w[:, :-1]]))
+        return float(np.max(grown)) ** 2 / self.n
+
+
+def read_one_factor(data: LmmData, fit: LmmFit) -> OneFactorSums:
+    """Sum [Z, X, residuals] by cluster, by the engine's pass over the rows."""
     with_residuals = replace(data, y=residuals(data, fit), offset=None)
     sums = CrossProducts.from_rows(Rows.of_factor(with_residuals, data.terms[0].factor))
     layout = sums.layout
-    z = sums.uncentre(layout.z)[list(sums.outer)]
-    w = sums.uncentre(np.append(layout.x[fit.kept], layout.y))
-    left = np.tensordot(z, sums.sums, axes=(0, 0))  # (q, k, J)
-    A = _from_right(left, sums.uncentre(layout.z))
-    return A, _from_right(left, w), w.T @ sums.total @ w
+    return OneFactorSums(
+        sums=sums, z=sums.uncentre(layout.z),
+        w=sums.uncentre(np.append(layout.x[fit.kept], layout.y)), n=fit.n,
+    )  # fmt: skip
 
 
 def _from_right(S: FloatArray, R: FloatArray) -> FloatArray:
@@ -76,10 +141,10 @@ def _from_right(S: FloatArray, R: FloatArray) -> FloatArray:
 
 
 def _one_factor(
-    A: FloatArray, D: FloatArray, T: FloatArray, Lambda: FloatArray, fit: LmmFit
+    A: FloatArray, D: FloatArray, T: FloatArray, Lambda: FloatArray, size: tuple[int, float]
 ) -> VarianceSums:
-    """All products for one grouping factor; A (q, q, J), D (q, p + 1, J)."""
-    s2 = fit.sigma**2
+    """All products for one grouping factor; A (q, q, J), D (q, p + 1, J), size is n and sigma."""
+    n, s2 = size[0], size[1] ** 2
     q, _, J = A.shape
     Sigma = Lambda @ Lambda.T
     R = _inverse(np.eye(q)[:, :, None] + _times(Sigma[:, :, None], A))
@@ -94,6 +159,7 @@ def _one_factor(
     traces = float(np.einsum("aaj->", R)), float(np.einsum("abj,baj->", R, R))
     first, second, third = _inner(D, ND), _inner(ND, AND), _inner(AND, NAND)
     # the binomial expansion of V^-1 = (I - Z N Z') / s2
+    S1 = (T - first) / s2
     S2 = (T - 2.0 * first + second) / s2**2
     S3 = (T - 3.0 * first + 3.0 * second - third) / s2**3
     return VarianceSums(
@@ -101,10 +167,11 @@ def _one_factor(
         tr_K2=tr_K2,
         H=tuple(H[a].T / s2 for a in range(q)),
         H2=tuple(H2[a].T / s2**2 for a in range(q)),
+        S1=0.5 * (S1 + S1.T),
         S2=0.5 * (S2 + S2.T),
         S3=0.5 * (S3 + S3.T),
-        tr_V1=(fit.n - J * q + traces[0]) / s2,
-        tr_V2=(fit.n - J * q + traces[1]) / s2**2,
+        tr_V1=(n - J * q + traces[0]) / s2,
+        tr_V2=(n - J * q + traces[1]) / s2**2,
     )
 
 

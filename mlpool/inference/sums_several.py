@@ -206,8 +206,10 @@ def _lambda_of_rest(slots: _Slots, lams: tuple[FloatArray, ...]) -> Any:
     rows, cols, values = [], [], []
     for s in slots.rest:
         for t in slots.rest:
+            if slots.terms[s] != slots.terms[t]:
+                continue
             value = lams[slots.terms[s]][position[s], position[t]]
-            if slots.terms[s] == slots.terms[t] and value != 0.0:
+            if value != 0.0:
                 at, to = slots.within_rest[s], slots.within_rest[t]
                 rows.append(np.arange(at.start, at.stop))
                 cols.append(np.arange(to.start, to.stop))
@@ -277,7 +279,8 @@ def _with_sigma(
     S3 = (S2 - sum(H2[s].T @ SH[s] for s in range(count))) / s2
     return VarianceSums(
         K=K, tr_K2=tr_K2, H=tuple(H), H2=tuple(H2),
-        S2=0.5 * (S2 + S2.T), S3=0.5 * (S3 + S3.T), tr_V1=tr_V1, tr_V2=tr_V2,
+        S1=0.5 * (S1 + S1.T), S2=0.5 * (S2 + S2.T), S3=0.5 * (S3 + S3.T),
+        tr_V1=tr_V1, tr_V2=tr_V2,
     )  # fmt: skip
 
 

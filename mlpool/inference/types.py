@@ -21,8 +21,8 @@ class VarianceSums:
         Traces of the parts of Z'V^-2 Z between slots of one term.
     H, H2 : tuple of ndarray, shape (levels, p + 1)
         Rows of Z'V^-1 [X, e] and Z'V^-2 [X, e] of each slot.
-    S2, S3 : ndarray of shape (p + 1, p + 1)
-        [X, e]'V^-k [X, e] for k = 2, 3.
+    S1, S2, S3 : ndarray of shape (p + 1, p + 1)
+        [X, e]'V^-k [X, e] for k = 1, 2, 3.
     tr_V1, tr_V2 : float
         Traces of V^-1 and V^-2.
     """
@@ -31,6 +31,7 @@ class VarianceSums:
     tr_K2: FloatArray
     H: tuple[FloatArray, ...]
     H2: tuple[FloatArray, ...]
+    S1: FloatArray
     S2: FloatArray
     S3: FloatArray
     tr_V1: float

@@ -103,9 +103,15 @@ def f_upper_p(
     )
     finite = np.isfinite(b)
     safe = np.where(finite, b, 1.0)
-    # P(F > f) = I_{b/(b + a f)}(b/2, a/2), accurate in the far tail
-    tail = special.betainc(safe / 2.0, a / 2.0, safe / (safe + a * f))
-    return np.asarray(np.where(finite, tail, special.chdtrc(a, a * f)))
+    # P(F > f) = I_x(b/2, a/2) with x = b/(b + a f); of x and y = 1 - x the smaller one is exact
+    with np.errstate(over="ignore", invalid="ignore"):
+        af = a * f
+        central = af < safe
+        y = np.where(central, af, 0.0) / (safe + np.where(central, af, 0.0))
+        outer = special.betainc(safe / 2.0, a / 2.0, safe / (safe + af))
+    tail = np.where(central, special.betaincc(a / 2.0, safe / 2.0, y), outer)
+    tail = np.where(np.isnan(f), np.nan, tail)
+    return np.asarray(np.where(finite, tail, special.chdtrc(a, af)))
 
 
 def chi2_upper_p(statistic: float, df: float) -> float:

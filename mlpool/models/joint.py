@@ -131,7 +131,7 @@ def joint_inference(
     if method == "satterthwaite":
         if label is None:
             info = information(model)
-            return _made(beta, info.Phi, method, np.inf, None, info)
+            return _made(beta, info.vcov, method, np.inf, None, info)
         pieces = robust_pieces(model, asked)
         return _made(beta, pieces.vcov, method, np.inf, label, pieces)
     V = np.asarray(model.vcov(asked.type, asked.cluster) if asked.is_given else model.vcov())

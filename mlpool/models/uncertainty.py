@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpool.errors import OptionError, nearest_names
-from mlpool.inference.information import VarianceInformation, variance_information
+from mlpool.inference.information import VarianceInformation, standard_information
 from mlpool.inference.kenward_roger import KenwardRoger, kenward_roger_of
 from mlpool.inference.profile_glm import GlmProblem, profile_confint_glm
 from mlpool.inference.random_wald import RandomWald, random_wald_of
@@ -61,7 +61,7 @@ def denominator_df(m: LinearMixedModel, method: str) -> tuple[FloatArray, FloatA
 @fact("lmer")
 def information(m: Any) -> VarianceInformation:
     """Return the information of the variance parameters, computed once per model."""
-    return variance_information(as_lmm_data(m.design), m.fit)
+    return standard_information(as_lmm_data(m.design), m.fit)
 
 
 def kenward_roger_result(m: LinearMixedModel) -> KenwardRoger:

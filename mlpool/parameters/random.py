@@ -11,7 +11,7 @@ import numpy as np
 from mlpool.engine.theta import Template
 from mlpool.inference.information import VarianceInformation
 from mlpool.inference.profile import ProfileIntervals
-from mlpool.inference.random_wald import RandomWald, random_wald_of
+from mlpool.inference.random_wald import RandomWald, phi_errors, random_wald_of
 from mlpool.inference.random_wald_glmm import random_bounds, sigma_bounds
 from mlpool.models.uncertainty import information
 from mlpool.typing import FloatArray
@@ -154,8 +154,4 @@ def _covariance_errors(info: VarianceInformation, result: RandomWald) -> FloatAr
     """Return standard errors of the variances and covariances; NaN for those that are zero."""
     is_sd = np.array([row == column for _, row, column in result.places])
     zero = np.isnan(result.estimate) | (result.on_boundary & is_sd)
-    expected = info.expected_reml if info.reml else info.expected_ml
-    errors = np.full(len(zero), np.nan)
-    covariance = np.linalg.pinv(expected[np.ix_(~zero, ~zero)], hermitian=True)
-    errors[~zero] = np.sqrt(np.diag(covariance))
-    return errors
+    return np.where(zero, np.nan, phi_errors(info, np.eye(len(zero)), ~zero))

@@ -60,7 +60,7 @@ def test_kenward_roger_of_a_weighted_balanced_design_is_exact(shared: Path) -> N
     """One slope per subject, the same days for all: 17 df whatever the (common) weights."""
     result = kenward_roger(*data_and_fit(shared, "sleep_weights"))
     np.testing.assert_allclose(result.df, [17.0, 17.0], rtol=1e-6)
-    np.testing.assert_allclose(result.vcov, result.info.Phi, rtol=1e-6)
+    np.testing.assert_allclose(result.vcov, result.info.vcov, rtol=1e-6)
 
 
 # --- the dense twin -----------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def test_contrasts_of_one_row(shared: Path) -> None:
     np.testing.assert_allclose(satterthwaite(data, fit, np.eye(2)), satterthwaite(data, fit))
     np.testing.assert_allclose(kr.contrast_df(3.0 * np.eye(2)), kr.df)
     test = satterthwaite_f(kr.info, np.array([[0.0, 1.0]]))
-    t = fit.beta[1] / np.sqrt(kr.info.Phi[1, 1])
+    t = fit.beta[1] / np.sqrt(kr.info.vcov[1, 1])
     assert test.statistic == pytest.approx(t**2)
     assert test.df_den == pytest.approx(satterthwaite(data, fit)[1])
     scaled = kr.f_test(np.array([[0.0, 1.0]]))

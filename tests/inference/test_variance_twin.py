@@ -29,6 +29,9 @@ STRUCTURES = {
     "nested slope": "(x | a / c)",
     "two terms of the smaller factor": "(1 | a) + (1 | b) + (0 + x | b)",
     "three factors with slopes": "(x | a) + (z || b) + (1 | c)",
+    "wide term of a smaller factor": "(1 | a) + (x | b) + (1 | c)",
+    "wide term of the smallest factor": "(x | a) + (1 | b) + (x + z | c)",
+    "factor apart in a smaller factor": "(f || b) + (1 | a)",
 }
 
 

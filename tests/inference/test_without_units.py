@@ -96,7 +96,9 @@ def test_sleepstudy_as_lmerTest_in_every_unit(k: float) -> None:
 def test_balanced_growth_has_exact_df_with_calendar_years(seed: int) -> None:
     """25 sites with their own slopes, the same years: J - 1 df, SE as with centred years."""
     rng = np.random.default_rng(seed)
-    d = pd.DataFrame({"site": np.repeat(np.arange(25), 11), "c": np.tile(np.arange(-10, 11, 2), 25)})
+    d = pd.DataFrame(
+        {"site": np.repeat(np.arange(25), 11), "c": np.tile(np.arange(-10, 11, 2), 25)}
+    )
     b = rng.normal(size=(25, 2)) * [2, 0.15]
     d["y"] = 10 + b[d.site, 0] + (0.1 + b[d.site, 1]) * d.c + rng.normal(size=len(d))
     d["year"] = d.c + 2010

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -119,6 +120,8 @@ def nearest_names(name: str, known: Iterable[str], *, n: int = 3) -> str:
     >>> nearest_names("gendr", ["gender", "ses"])
     " Did you mean 'gender'?"
     """
+    if len(name) > _SHOWN:
+        return ""
     names = [str(k) for k in known]
     by_lower = {k.lower().strip(): k for k in reversed(names)}
     close = get_close_matches(name.lower().strip(), list(by_lower), n=n, cutoff=0.6)
@@ -142,13 +145,35 @@ def check_option(value: object, allowed: Iterable[str], *, argument: str) -> str
     raise OptionError(f"{argument} must be one of {options}; got {value!r}.{hint}")
 
 
+def user_level() -> int:
+    """Return the stack level of the first caller outside mlpool, for warnings."""
+    level, frame = 1, sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("mlpool."):
+        level += 1
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return level
+
+
+_SHOWN = 100
+"""Characters of a formula that a message shows."""
+
+
 def _marked_span(formula: str | None, start: int | None, end: int | None) -> str:
+    """Return the line of the formula that is meant, cut to a readable length, with the place."""
     if formula is None:
         return ""
     if start is None:
-        return f"\n    {formula}"
-    width = max(1, (end if end is not None else start) - start + 1)
-    return f"\n    {formula}\n    {' ' * start}{'^' * width}"
+        return f"\n    {formula[:_SHOWN]}{'...' * (len(formula) > _SHOWN)}"
+    first = formula.rfind("\n", 0, start) + 1
+    last = formula.find("\n", start)
+    last = len(formula) if last < 0 else last
+    before, after = max(first, start - _SHOWN // 2), min(last, start + _SHOWN)
+    lead, tail = "..." * (before > first), "..." * (after < last)
+    width = min((end if end is not None else start) - start + 1, after - start)
+    line = f"{lead}{formula[before:after]}{tail}".replace("\t", " ")
+    return f"\n    {line}\n    {' ' * (len(lead) + start - before)}{'^' * max(1, width)}"
 
 
 def _rebuild_formula_error(

@@ -1,10 +1,9 @@
-"""R's algebra of formula terms, as operators for formulaic's syntax-tree builder.
+"""R's algebra of formula terms: a small operator-precedence machine over sums of terms.
 
 A term is a bit mask over the formula's expressions (bit i: the i-th to appear), so a product is
-``|`` and a degree is a bit count. formulaic's ``tokens_to_ast`` builds the tree from placeholder
-tokens - it never sees a user's text - and the operators below give R's meaning (``?formula``):
-unlike formulaic's own, the intercept belongs to the whole formula (``a + (0 + b)`` has none),
-``%in%`` joins with all of its right side, and ``x - -z`` takes nothing away.
+``|`` and a degree is a bit count. The machine never sees a user's text: operands are masks, and
+operators are R's (``?formula``): the intercept belongs to the whole formula (``a + (0 + b)`` has
+none), ``%in%`` joins with all of its right side, and ``x - -z`` takes nothing away.
 """
 
 from __future__ import annotations
@@ -13,21 +12,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from typing import Any
 
-from formulaic.errors import FormulaSyntaxError
-from formulaic.parser.algos.tokens_to_ast import tokens_to_ast
-from formulaic.parser.types import Operator, OperatorResolver
-from formulaic.parser.types import Token as Placeholder
-
-from mlpool.formula.safety import MAX_TERMS
+from mlpool.formula.safety import MAX_PRODUCTS
 
 
 class AlgebraError(Exception):
-    """A sentence about the algebra; the caller knows the formula and the place."""
+    """A sentence about the algebra; `place` is the offending piece's position, if one is to blame.
+
+    The caller knows the formula.
+    """
+
+    def __init__(self, message: str, place: int | None = None) -> None:
+        super().__init__(message)
+        self.place = place
 
 
-_TOO_MANY = "The formula would expand to too many interactions."
+_TOO_MANY = f"The formula would expand to too many interactions (more than {MAX_PRODUCTS:,})."
 _NUMBER_IN_PRODUCT = (
     "0 and 1 only say whether there is an intercept; they cannot be part of an interaction."
 )
@@ -46,7 +46,7 @@ class TermSum:
     intercept : bool or None
         True after ``+ 1``, False after ``+ 0`` or ``- 1``, None if nothing was said.
     power : int
-        The whole number that a placeholder right of ``^`` stands for.
+        The whole number that an operand right of ``^`` stands for.
     """
 
     terms: dict[int, None] = field(default_factory=dict)
@@ -54,27 +54,8 @@ class TermSum:
     power: int = 0
 
 
-class _Leaf(Placeholder):  # type: ignore[misc]
-    """A placeholder token that carries its terms through formulaic's tree."""
-
-    __slots__ = ("leaf",)
-
-    def to_terms(self, *, context: Any = None) -> TermSum:
-        value: TermSum = self.leaf
-        return value
-
-
-def leaf(value: TermSum) -> Placeholder:
-    """Return a token that stands for `value`."""
-    token = _Leaf("term", kind=Placeholder.Kind.NAME)
-    token.leaf = value
-    return token
-
-
-def mark(symbol: str) -> Placeholder:
-    """Return the token of an operator or parenthesis; a sign before a term is ``u+``, ``u-``."""
-    kind = Placeholder.Kind.CONTEXT if symbol in "()" else Placeholder.Kind.OPERATOR
-    return Placeholder(symbol, kind=kind)
+Piece = TermSum | str
+"""An operand, or the symbol of an operator or parenthesis."""
 
 
 def bits(mask: int) -> Iterator[int]:
@@ -85,26 +66,79 @@ def bits(mask: int) -> Iterator[int]:
         mask ^= lowest
 
 
-def expand(tokens: Sequence[Placeholder]) -> TermSum:
-    """Return the terms that a grammatical sequence of placeholders stands for.
+def expand(pieces: Sequence[Piece]) -> TermSum:
+    """Return the terms that a sequence of operands, operators and parentheses stands for.
 
     Raises
     ------
     AlgebraError
         If operators do not fit, an operand is not what its operator takes, or some step would form
-        more than MAX_TERMS products.
+        more than MAX_PRODUCTS products.
     """
-    try:
-        tree = tokens_to_ast(tokens, _RESOLVER)
-    except FormulaSyntaxError as error:
-        sentence = str(error).splitlines()[0] if str(error) else "The operators do not fit."
-        raise AlgebraError(f"The formula cannot be read: {sentence}") from None
-    if tree is None:
-        raise AlgebraError("There is nothing between the parentheses.")
-    result: TermSum = tree.to_terms()
-    if result.power:
-        raise AlgebraError(_NOT_ALONE)
-    return result
+    machine = _Machine()
+    for place, piece in enumerate(pieces):
+        machine.take(piece, place)
+    return machine.result(len(pieces) - 1)
+
+
+class _Machine:
+    """Shunting-yard (Dijkstra 1961): operands and waiting operators on two stacks."""
+
+    def __init__(self) -> None:
+        self._operands: list[TermSum] = []
+        self._waiting: list[str] = []
+        self._wants_operand = True
+
+    def take(self, piece: Piece, place: int) -> None:
+        if isinstance(piece, TermSum):
+            self._operands.append(piece)
+            self._wants_operand = False
+        elif piece == "(":
+            self._waiting.append(piece)
+        elif piece == ")":
+            self._close(place)
+        elif self._wants_operand:
+            if piece not in ("+", "-"):
+                raise AlgebraError(f"There is nothing before {piece!r}.", place)
+            self._waiting.append(f"sign {piece}")
+        else:
+            self._apply_down_to(piece)
+            self._waiting.append(piece)
+            self._wants_operand = True
+
+    def result(self, last: int) -> TermSum:
+        if self._wants_operand:
+            raise AlgebraError("The formula ends in an operator: a term is missing.", last)
+        while self._waiting:
+            self._apply(self._waiting.pop())
+        result = self._operands.pop()
+        if result.power:
+            raise AlgebraError(_NOT_ALONE)
+        return result
+
+    def _close(self, place: int) -> None:
+        if self._wants_operand:
+            is_empty = self._waiting and self._waiting[-1] == "("
+            what = "nothing between the parentheses" if is_empty else "nothing before ')'"
+            raise AlgebraError(f"There is {what}.", place)
+        while self._waiting[-1] != "(":
+            self._apply(self._waiting.pop())
+        self._waiting.pop()
+
+    def _apply_down_to(self, symbol: str) -> None:
+        strength, is_right = _STRENGTH[symbol], symbol == "^"
+        while self._waiting and self._waiting[-1] != "(":
+            other = _STRENGTH[self._waiting[-1]]
+            if other < strength or (other == strength and is_right):
+                break
+            self._apply(self._waiting.pop())
+
+    def _apply(self, symbol: str) -> None:
+        if symbol in _SIGNS:
+            self._operands.append(_SIGNS[symbol](self._operands.pop()))
+            return
+        right, left = self._operands.pop(), self._operands.pop()
+        self._operands.append(_MEANINGS[symbol](left, right))
 
 
 # --- the operators (R: TermCode in model.c; the letters are those of ?formula) ----------------
@@ -138,7 +172,7 @@ def _negative(value: TermSum) -> TermSum:
 
 def _product(left: TermSum, right: TermSum) -> TermSum:
     _refuse_numbers(left, right)
-    if len(left.terms) * len(right.terms) > MAX_TERMS:
+    if len(left.terms) * len(right.terms) > MAX_PRODUCTS:
         raise AlgebraError(_TOO_MANY)
     terms = dict.fromkeys(a | b for a in left.terms for b in right.terms)
     return _with_intercept(TermSum(terms), left, right)
@@ -191,35 +225,12 @@ def _with_intercept(result: TermSum, left: TermSum, right: TermSum) -> TermSum:
     return result
 
 
-def _operator(symbol: str, precedence: int, meaning: Callable[..., TermSum]) -> Operator:
-    is_prefix = symbol.startswith("u")
-    return Operator(
-        symbol,
-        arity=1 if is_prefix else 2,
-        precedence=precedence,
-        associativity="right" if is_prefix or symbol == "^" else "left",
-        fixity="prefix" if is_prefix else "infix",
-        to_terms=meaning,
-        structural=True,  # hand the operands over as they are
-    )
-
-
-class _Resolver(OperatorResolver):  # type: ignore[misc]
-    """R's precedences (``?Syntax``): ``^``, signs, ``:``, ``%in%``, ``* /``, ``+ -``."""
-
-    @property
-    def operators(self) -> list[Operator]:
-        return [
-            _operator("^", 600, _power),
-            _operator("u-", 500, _negative),
-            _operator("u+", 500, _positive),
-            _operator(":", 400, _product),
-            _operator("%in%", 300, _within),
-            _operator("*", 200, _cross),
-            _operator("/", 200, _nested),
-            _operator("+", 100, _plus),
-            _operator("-", 100, _minus),
-        ]
-
-
-_RESOLVER = _Resolver()
+_MEANINGS: dict[str, Callable[[TermSum, TermSum], TermSum]] = {
+    "^": _power, ":": _product, "%in%": _within, "*": _cross, "/": _nested, "+": _plus, "-": _minus,
+}  # fmt: skip
+_SIGNS: dict[str, Callable[[TermSum], TermSum]] = {"sign +": _positive, "sign -": _negative}
+_STRENGTH = {
+    "^": 600, "sign -": 500, "sign +": 500, ":": 400, "%in%": 300, "*": 200, "/": 200, "+": 100,
+    "-": 100,
+}  # fmt: skip
+"""R's precedences (``?Syntax``)."""

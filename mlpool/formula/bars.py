@@ -14,22 +14,21 @@ def split_bars(  # noqa: C901 - one branch per kind of token
 ) -> tuple[list[Token], list[list[Token]]]:
     """Return the tokens of the fixed part and those inside each ``( | )``.
 
+    A bar without parentheses takes the whole side: ``y ~ x | g`` is ``y ~ (x | g)``.
+
     Raises
     ------
     FormulaError
-        If a bar has no parentheses or its term is not simply added.
+        If a term with a bar is not simply added.
     """
+    if _has_bar_outside(tokens):
+        return [], [list(tokens)]
     fixed: list[Token] = []
     bars: list[list[Token]] = []
     position = 0
     while position < len(tokens):
         token = tokens[position]
         if token.kind != "open":
-            if token.text in ("|", "||"):
-                expander.fail(
-                    "A random-effects term needs parentheses: (x | g), as in y ~ x + (x | g).",
-                    token,
-                )
             fixed.append(token)
             position += 1
             continue
@@ -168,6 +167,16 @@ def _check_added(tokens: Sequence[Token], start: int, close: int, expander: Expa
         expander.fail(
             "A random-effects term can only be added with '+': y ~ x + (x | g).", tokens[start]
         )
+
+
+def _has_bar_outside(tokens: Sequence[Token]) -> bool:
+    """Tell whether a bar stands outside all parentheses."""
+    depth = 0
+    for token in tokens:
+        depth += (token.kind == "open") - (token.kind == "close")
+        if depth == 0 and token.text in ("|", "||"):
+            return True
+    return False
 
 
 def _has_inner_bars(tokens: Sequence[Token]) -> bool:

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import ast
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mlpool.errors import ColumnNotFoundError, DataError, FormulaError
+from mlpool.formula.bases import State
+from mlpool.formula.functions import apply_function
+from mlpool.formula.operators import apply_operator, negate
 from mlpool.formula.safety import CONSTANTS, is_allowed_function
-from mlpool.formula.transforms import State, apply_function, number_array
-from mlpool.formula.types import Expression
-from mlpool.formula.values import FactorValue, MatrixValue, NumberValue, Value
+from mlpool.formula.types import Chain, Expression
+from mlpool.formula.values import (
+    FactorValue,
+    MatrixValue,
+    NumberValue,
+    Value,
+    is_plain_number,
+    shown,
+)
 from mlpool.frames import Frame
-
-_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.Pow: operator.pow, ast.Mod: operator.mod, ast.FloorDiv: operator.floordiv,
-    ast.BitAnd: lambda a, b: (a != 0) & (b != 0), ast.BitOr: lambda a, b: (a != 0) | (b != 0),
-}  # fmt: skip
-_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.Gt: operator.gt,
-    ast.LtE: operator.le, ast.GtE: operator.ge,
-}  # fmt: skip
+from mlpool.frames.levels import code_values
 
 
 class Evaluator:
@@ -58,36 +58,45 @@ class Evaluator:
         if expression.text not in self._cache:
             self._calls = 0
             self._text = expression.text
-            result = self._visit(expression.tree)
-            self._cache[expression.text] = self._whole(result, expression)
+            with np.errstate(all="ignore"):
+                result = self._visit(expression.tree)
+            self._cache[expression.text] = self._whole(result)
         return self._cache[expression.text]
 
-    def _whole(self, result: Any, expression: Expression) -> Value:
-        if isinstance(result, (FactorValue, MatrixValue)):
-            return result
+    def _whole(self, result: Any) -> Value:
+        """Return a value with one entry per row; a constant is repeated."""
+        if is_plain_number(result):
+            result = NumberValue(array=np.asarray(float(result)))
+        if isinstance(result, FactorValue):
+            return replace(result, codes=self._wide(result.codes))
+        if isinstance(result, MatrixValue):
+            return replace(result, arrays=tuple(self._wide(a) for a in result.arrays))
         if isinstance(result, NumberValue):
-            if result.array.ndim == 0:
-                filled = np.full(self.frame.n_rows, float(result.array))
-                return NumberValue(array=filled, is_logical=result.is_logical)
-            if result.array.shape[0] != self.frame.n_rows:
-                raise DataError(
-                    f"{expression.text} gives {len(result.array)} values for "
-                    f"{self.frame.n_rows} rows."
-                )
-            return result
-        raise FormulaError(f"{expression.text} is not a column of numbers or a factor.")
+            return replace(result, array=self._wide(result.array))
+        what = shown(result) if isinstance(result, (str, list)) else "contrasts"
+        raise FormulaError(f"{self._text} is {what}, not a column of numbers or a factor.")
+
+    def _wide(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        n = self.frame.n_rows
+        if array.ndim == 0:
+            return np.full(n, array)
+        if array.shape != (n,):
+            given = " x ".join(map(str, array.shape))
+            raise DataError(f"{self._text} gives {given} values for {n} rows.")
+        return array
 
     def _visit(self, node: ast.expr) -> Any:
         if isinstance(node, ast.Name):
             return self._name(node.id)
         if isinstance(node, ast.Constant):
             return node.value
-        if isinstance(node, ast.BinOp):
-            return self._binary(node)
-        if isinstance(node, ast.Compare):
-            return self._comparison(node)
+        if isinstance(node, Chain):
+            result = self._visit(node.left)
+            for operator, operand in zip(node.ops, node.comparators, strict=True):
+                result = apply_operator(type(operator), result, self._visit(operand), self._text)
+            return result
         if isinstance(node, ast.UnaryOp):
-            return self._unary(node)
+            return negate(type(node.op), self._visit(node.operand), self._text)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             return self._call(node, node.func.id)
         raise FormulaError(f"{self._text} holds something that formulas do not allow.")
@@ -97,78 +106,63 @@ class Evaluator:
             column = self.frame.column(name)
             if column.is_factor:
                 return FactorValue(
-                    codes=column.values, levels=column.levels, is_ordered=column.kind == "ordered"
-                )
-            return NumberValue(array=column.values, is_logical=column.kind == "boolean")
+                    codes=column.values, levels=column.levels,
+                    is_ordered=column.kind == "ordered", is_text=column.is_text,
+                )  # fmt: skip
+            return NumberValue(
+                array=column.values, is_logical=column.kind == "boolean", unit=column.unit
+            )
         if name in self.context:
-            constant = self.context[name]
-            return constant if np.isscalar(constant) else NumberValue(array=np.asarray(constant))
+            return self._given(self.context[name], name)
         if name in CONSTANTS:
-            return float(CONSTANTS[name])
+            return CONSTANTS[name]
         self.frame.column(name)
         raise ColumnNotFoundError(f"There is no column {name!r} in the data.")
 
-    def _binary(self, node: ast.BinOp) -> Any:
-        left, right = self._visit(node.left), self._visit(node.right)
-        with np.errstate(all="ignore"):
-            array = _BINARY[type(node.op)](self._number(left), self._number(right))
-        is_logical = isinstance(node.op, (ast.BitAnd, ast.BitOr))
-        if _is_plain(left) and _is_plain(right):
-            return float(array)
-        return NumberValue(array=np.asarray(array, dtype=np.float64), is_logical=is_logical)
-
-    def _comparison(self, node: ast.Compare) -> Any:
-        left, right = self._visit(node.left), self._visit(node.comparators[0])
-        compare = _COMPARE[type(node.ops[0])]
-        if isinstance(left, FactorValue) and isinstance(right, str):
-            hit = np.array([compare(level, right) for level in left.levels] + [False])
-            array = np.where(left.codes < 0, np.nan, hit[left.codes])
-            return NumberValue(array=array, is_logical=True)
-        a, b = self._number(left), self._number(right)
-        unknown = np.isnan(a) | np.isnan(b)
-        array = np.where(unknown, np.nan, compare(a, b))
-        return NumberValue(array=array, is_logical=True)
-
-    def _unary(self, node: ast.UnaryOp) -> Any:
-        operand = self._visit(node.operand)
-        number = self._number(operand)
-        if isinstance(node.op, ast.Not):
-            return NumberValue(
-                array=np.where(np.isnan(number), np.nan, number == 0), is_logical=True
-            )
-        sign = -1.0 if isinstance(node.op, ast.USub) else 1.0
-        return sign * float(number) if _is_plain(operand) else NumberValue(array=sign * number)
+    def _given(self, value: Any, name: str) -> Any:
+        """Return a value of `context` or of a function in it; arrays are copied."""
+        if isinstance(value, str) or is_plain_number(value):
+            return value
+        array = np.asarray(value)
+        if array.dtype.kind in "fiub":
+            is_logical = array.dtype.kind == "b"
+            return NumberValue(array=array.astype(np.float64), is_logical=is_logical)
+        if array.dtype.kind in "UO" and array.ndim == 1 and all(_is_label(v) for v in array):
+            codes, levels = code_values(array.astype(object))
+            return FactorValue(codes=codes, levels=levels, is_text=True)
+        raise FormulaError(f"{name} in context= is no column of numbers, text or a function.")
 
     def _call(self, node: ast.Call, name: str) -> Any:
         self._calls += 1
         state = self.states.setdefault(f"{self._text}#{self._calls}", {})
         args = [self._visit(a) for a in node.args]
-        kwargs = {k.arg: self._visit(k.value) for k in node.keywords if k.arg is not None}
+        named = {k.arg: self._visit(k.value) for k in node.keywords if k.arg is not None}
         if name in self.context:
-            return self._context_call(name, args, kwargs)
+            return self._context_call(name, args, named)
         if not is_allowed_function(name):
             raise FormulaError(f"{name}() is not a function that formulas know.")
-        return apply_function(name, args, kwargs, state)
+        return apply_function(name, args, named, state)
 
-    def _context_call(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+    def _context_call(self, name: str, args: list[Any], named: dict[str, Any]) -> Value:
         function = self.context[name]
         if not callable(function):
             raise FormulaError(f"{name} in context= is not a function.")
-        plain = [a.array if isinstance(a, NumberValue) else a for a in args]
-        return NumberValue(array=np.asarray(function(*plain, **kwargs), dtype=np.float64))
-
-    def _number(self, value: Any) -> Any:
-        if isinstance(value, (NumberValue, MatrixValue)):
-            return number_array(value, self._text)
-        if isinstance(value, FactorValue):
-            raise DataError(
-                f"{self._text} does arithmetic on a factor (text); only numbers can be "
-                "computed with."
-            )
-        if isinstance(value, str):
-            raise FormulaError(f"{self._text} compares a number with text.")
-        return np.asarray(float(value))
+        given = {key: _as_array(value) for key, value in named.items()}
+        result = function(*[_as_array(a) for a in args], **given)
+        if isinstance(result, str):
+            raise FormulaError(f"{name}() of context= returned the text {result!r}.")
+        value: Value = self._given(result, f"What {name}() returned")
+        return NumberValue(array=np.asarray(value)) if is_plain_number(value) else value
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, (int, float))
+def _is_label(value: object) -> bool:
+    return isinstance(value, str) or value is None or value != value
+
+
+def _as_array(value: Any) -> Any:
+    """Return what a user's own function gets: copies in float64, texts as objects."""
+    if isinstance(value, NumberValue):
+        return np.array(value.array, dtype=np.float64)
+    if isinstance(value, FactorValue):
+        return np.array([*value.levels, None], dtype=object)[value.codes]
+    return value

@@ -1,17 +1,17 @@
 """Tokens of a linear predictor to its terms in R's order.
 
-The algebra of ``+ - : * / ^ %in%`` is in ``algebra.py``; it sees placeholders, never a user's text.
+The algebra of ``+ - : * / ^ %in%`` is in ``algebra.py``; it sees operands, never a user's text.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from mlpool.errors import FormulaError
-from mlpool.formula.algebra import AlgebraError, TermSum, bits, expand, leaf, mark
-from mlpool.formula.expression import parse_expression, quote_name
+from mlpool.formula.algebra import AlgebraError, Piece, TermSum, bits, expand
+from mlpool.formula.expression import column_expression, parse_expression
 from mlpool.formula.tokens import ARITHMETIC, Token
 from mlpool.formula.types import Expression, Term, Terms
 
@@ -29,14 +29,17 @@ class Expander:
     ) -> None:
         self.formula, self.columns, self.context = formula, columns, context
         self.response_columns: tuple[str, ...] = ()
+        self._read: dict[str, Expression] = {}
 
     def expression(self, token: Token) -> Expression:
         """Return the checked expression of one token."""
         if token.kind != "expression":
             self.fail(f"{token.text!r} is not expected here.", token)
-        return parse_expression(
-            token.text, formula=self.formula, offset=token.start, context=self.context
-        )
+        if token.text not in self._read:
+            self._read[token.text] = parse_expression(
+                token.text, formula=self.formula, offset=token.start, context=self.context
+            )
+        return self._read[token.text]
 
     def terms(self, tokens: Sequence[Token]) -> tuple[Terms, tuple[Expression, ...]]:
         """Return the terms and the arguments of ``offset()`` that `tokens` spell.
@@ -44,13 +47,15 @@ class Expander:
         Raises
         ------
         FormulaError
-            For a number other than 0 or 1, a lone operator, or an expansion beyond MAX_TERMS.
+            For a number other than 0 or 1, a lone operator, or an expansion beyond MAX_PRODUCTS.
         """
         symbols: Symbols = {}
-        pieces = [p for i, t in enumerate(tokens) for p in self._pieces(t, i, tokens, symbols)]
+        pieces = [self._piece(t, i, tokens, symbols) for i, t in enumerate(tokens)]
         try:
             summed = expand(pieces)
         except AlgebraError as error:
+            if error.place is not None:
+                self.fail(str(error), tokens[error.place])
             raise FormulaError(str(error), formula=self.formula) from None
         expressions = [expression for _, expression in symbols.values()]
         offsets = tuple(_offset_argument(e) for e in expressions if _is_offset(e))
@@ -67,47 +72,44 @@ class Expander:
         ordered = tuple(sorted(terms, key=len))
         return Terms(intercept=intercept, terms=ordered, text=text), offsets
 
-    def _pieces(
-        self, token: Token, index: int, tokens: Sequence[Token], symbols: Symbols
-    ) -> list[Any]:
-        """Return the placeholders of one token."""
+    def _piece(self, token: Token, index: int, tokens: Sequence[Token], symbols: Symbols) -> Piece:
+        """Return the operand or the symbol that a token stands for."""
         if token.kind in ("open", "close"):
-            return [mark(token.text)]
+            return token.text
         if token.kind == "dot":
-            return [self._all_columns(token, symbols)]
+            return self._all_columns(token, symbols)
         if token.kind == "number" or token.text in _LOGICAL:
-            return [self._number(token, index, tokens)]
+            return self._number(token, index, tokens)
         if token.kind == "expression":
-            return [leaf(TermSum({self._bit(self.expression(token), symbols): None}))]
+            return TermSum({self._bit(self.expression(token), symbols): None})
         if token.text in ("|", "||"):
             self.fail("A random-effects term needs parentheses: (x | g).", token)
         if token.text in ARITHMETIC:
             self.fail(f"{token.text!r} is arithmetic: put it inside I(...).", token)
-        is_sign = index == 0 or tokens[index - 1].kind in ("operator", "open")
-        if is_sign and token.text in "+-":
-            return [mark(f"u{token.text}")]
-        return [mark("^" if token.text == "**" else token.text)]
+        return "^" if token.text == "**" else token.text
 
-    def _number(self, token: Token, index: int, tokens: Sequence[Token]) -> Any:
+    def _number(self, token: Token, index: int, tokens: Sequence[Token]) -> TermSum:
+        text = token.text.removesuffix("L")
         if index > 0 and tokens[index - 1].text in ("^", "**"):
-            return leaf(TermSum(power=int(token.text) if token.text.isdecimal() else 0))
-        value = _LOGICAL.get(token.text, token.text)
+            return TermSum(power=_whole(text))
+        value = _LOGICAL.get(text, text)
         if value not in ("0", "1"):
             self.fail("Only 0 and 1 may stand alone in a formula (no intercept, intercept).", token)
-        return leaf(TermSum(intercept=value == "1"))
+        return TermSum(intercept=value == "1")
 
     def _bit(self, expression: Expression, symbols: Symbols) -> int:
         bit, _ = symbols.setdefault(expression.text, (1 << len(symbols), expression))
         return bit
 
-    def _all_columns(self, token: Token, symbols: Symbols) -> Any:
+    def _all_columns(self, token: Token, symbols: Symbols) -> TermSum:
         if self.columns is None:
             self.fail("'.' means all other columns, so it needs data.", token)
         used = set(self.response_columns)
-        bits = [self._bit(_column(c), symbols) for c in self.columns if c not in used]
-        if not bits:
+        others = [c for c in self.columns if c not in used]
+        masks = [self._bit(column_expression(c), symbols) for c in others]
+        if not masks:
             self.fail("'.' stands for no column: the data has none but the response.", token)
-        return leaf(TermSum(dict.fromkeys(bits)))
+        return TermSum(dict.fromkeys(masks))
 
     def fail(self, message: str, token: Token) -> NoReturn:
         """Raise a FormulaError that marks `token`."""
@@ -129,14 +131,9 @@ def _readable_order(terms: list[Term], expressions: list[Expression]) -> list[Te
     return sorted(terms, key=len)
 
 
-def _column(name: str) -> Expression:
-    return (
-        parse_expression(f"`{name}`", formula=quote_name(name)) if "`" not in name else _odd(name)
-    )
-
-
-def _odd(name: str) -> Expression:
-    raise FormulaError(f"The column name {name!r} has a backtick; rename it to use '.'.")
+def _whole(text: str) -> int:
+    """Return a power; 0 for what is none."""
+    return int(text) if text.isdecimal() and len(text) < 9 else 0
 
 
 def _is_offset(expression: Expression) -> bool:

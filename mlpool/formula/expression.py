@@ -3,87 +3,61 @@
 A small operator-precedence parser whose grammar *is* the allow-list: numbers, strings, names,
 arithmetic, comparisons and calls of documented functions. There is no production for attribute
 access, subscripts, lambdas, assignments or calls of anything but a plain name. Operators bind as
-in R (``?Syntax``): ``^`` above unary minus above ``%%`` above ``* /`` above ``+ -`` above
-comparisons above ``! & |``.
+in R (``?Syntax``): ``^`` above unary minus above ``:`` above ``%% %in%`` above ``* /`` above
+``+ -`` above comparisons above ``!`` above ``&`` above ``|``.
 """
 
 from __future__ import annotations
 
 import ast
-import re
-import unicodedata
+import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from mlpool.errors import FormulaError, nearest_names
+from mlpool.formula.lexer import (
+    Piece,
+    has_lookalikes,
+    lex,
+    quote_name,
+    reaches_inside,
+    unquote_name,
+)
 from mlpool.formula.safety import (
     CONSTANTS,
     CONTRASTS,
     COVARIANCE_STRUCTURES,
     MAX_DEPTH,
+    MAX_LENGTH,
+    NOT_NAMES,
     documented_functions,
     is_allowed_function,
 )
-from mlpool.formula.types import Expression
-
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?L?|\.\d+(?:[eE][+-]?\d+)?)"
-    r"|(?P<quoted>`[^`]*`)"
-    r"|(?P<string>\"[^\"\\]*\"|'[^'\\]*')"
-    r"|(?P<name>(?:[^\W\d]|\.(?!\d))[\w.]*)"
-    r"|(?P<op>%%|%/%|\*\*|==|!=|<=|>=|&&|\|\||[-+*/^:()<>=!&|,\[\]{}$@;~\\]))"
-)
-
-_SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?![\d]))[\w.]*\Z")
-_RESERVED = {
-    "if",
-    "else",
-    "for",
-    "while",
-    "function",
-    "in",
-    "next",
-    "break",
-    "repeat",
-    "NULL",
-    "NA",
-    "Inf",
-    "NaN",
-}
+from mlpool.formula.types import Chain, Expression
 
 # operator -> (binding power of the left side, of the right side); R's table, low to high
 _BINARY = {
     "|": (1, 2), "&": (3, 4),
     "==": (7, 8), "!=": (7, 8), "<": (7, 8), ">": (7, 8), "<=": (7, 8), ">=": (7, 8),
     "+": (9, 10), "-": (9, 10), "*": (11, 12), "/": (11, 12),
-    "%%": (13, 14), "%/%": (13, 14), "^": (20, 17), "**": (20, 17),
+    "%%": (13, 14), "%/%": (13, 14), "%in%": (13, 14), ":": (15, 16), "^": (20, 17), "**": (20, 17),
 }  # fmt: skip
 _UNARY_POWER = 16
 _NOT_POWER = 5
+_COMPARED = _BINARY["=="][0]
+_TIGHT = ("^", "/", ":")
+"""Operators that R prints without blanks."""
 
-_ARITHMETIC: dict[str, Callable[[], ast.operator]] = {
+_OPERATORS: dict[str, Callable[[], ast.AST]] = {
     "+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.Div,
     "^": ast.Pow, "**": ast.Pow, "%%": ast.Mod, "%/%": ast.FloorDiv,
-    "&": ast.BitAnd, "|": ast.BitOr,
-}  # fmt: skip
-_COMPARISON: dict[str, Callable[[], ast.cmpop]] = {
+    "&": ast.BitAnd, "|": ast.BitOr, ":": ast.MatMult, "%in%": ast.In,
     "==": ast.Eq, "!=": ast.NotEq, "<": ast.Lt, ">": ast.Gt, "<=": ast.LtE, ">=": ast.GtE,
 }  # fmt: skip
+_DOUBLED = {"&&": "&", "||": "|"}
 
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    start: int
-
-
-def quote_name(name: str) -> str:
-    """Return `name` as R writes it: in backticks unless it is a syntactic name."""
-    if _SYNTACTIC.match(name) and name not in _RESERVED and name not in ("TRUE", "FALSE"):
-        return name
-    return f"`{name}`"
+Parsed = tuple[ast.expr, str]
+"""A tree and its text in R's spelling."""
 
 
 def parse_expression(
@@ -107,234 +81,228 @@ def parse_expression(
     FormulaError
         If the text is not an allowed expression; the place is marked.
     """
-    return _ExpressionParser(source, formula, offset, context).parse()
+    if len(source) > MAX_LENGTH:
+        raise FormulaError(
+            f"The expression has {len(source):,} characters; {MAX_LENGTH:,} are allowed."
+        )
+    pieces = lex(source, formula=formula, offset=offset)
+    end = offset + max(len(source.rstrip()) - 1, 0)
+    return _ExpressionParser([*pieces, Piece("end", "", end, end)], formula, context).parse()
+
+
+def column_expression(name: str) -> Expression:
+    """Return the expression that is one column, whatever its name."""
+    return Expression(
+        text=quote_name(name), tree=ast.Name(id=name, ctx=ast.Load()), columns=(name,)
+    )
 
 
 class _ExpressionParser:
     """Operator-precedence parser; each method returns (tree, R text)."""
 
-    def __init__(self, source: str, formula: str, offset: int, context: Collection[str]) -> None:
-        self.formula, self.offset, self.context = formula, offset, context
+    def __init__(self, pieces: list[Piece], formula: str, context: Collection[str]) -> None:
+        self.pieces, self.formula, self.context = pieces, formula, context
         self.columns: dict[str, None] = {}
-        self.depth = 0
-        self.tokens = self._lex(source)
-        self.position = 0
+        self.depth = self.position = 0
 
     def parse(self) -> Expression:
         tree, text = self._binary(0)
-        token = self._peek()
-        if token.kind != "end":
-            self._refuse_rest(token)
+        if self._now.kind != "end":
+            self._refuse_rest(self._now)
         return Expression(text=text, tree=tree, columns=tuple(self.columns))
 
-    # --- reading tokens ---------------------------------------------------------------------
+    # --- reading pieces ---------------------------------------------------------------------
 
-    def _lex(self, source: str) -> list[_Token]:
-        tokens, position = [], 0
-        stripped = source.rstrip()
-        while position < len(stripped):
-            match = _TOKEN.match(stripped, position)
-            if match is None or match.lastgroup is None:
-                while stripped[position].isspace():
-                    position += 1
-                self._fail(f"{stripped[position]!r} has no meaning in a formula.", position)
-            start = match.start(match.lastgroup)
-            tokens.append(_Token(match.lastgroup, match.group(match.lastgroup), start))
-            position = match.end()
-        tokens.append(_Token("end", "", max(len(stripped) - 1, 0)))
-        return tokens
+    @property
+    def _now(self) -> Piece:
+        return self.pieces[self.position]
 
-    def _peek(self) -> _Token:
-        return self.tokens[self.position]
+    def _next(self) -> Piece:
+        piece = self._now
+        self.position += piece.kind != "end"
+        return piece
 
-    def _next(self) -> _Token:
-        token = self.tokens[self.position]
-        self.position += 1
-        return token
+    def _is(self, text: str) -> bool:
+        return self._now.kind == "op" and self._now.text == text
 
     def _expect(self, text: str) -> None:
-        token = self._next()
-        if token.text != text or token.kind != "op":
-            if token.kind != "end":
-                self._refuse_rest(token)
-            self._fail(f"{text!r} is missing here.", token.start)
+        piece = self._next()
+        if piece.text != text or piece.kind != "op":
+            if piece.kind != "end":
+                self._refuse_rest(piece)
+            self._fail(f"{text!r} is missing here.", piece)
 
     # --- grammar ----------------------------------------------------------------------------
 
-    def _binary(self, power: int) -> tuple[ast.expr, str]:
+    def _binary(self, power: int) -> Parsed:
+        """Read operands joined by operators that bind at least as strongly as `power`."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            self._fail("The formula is nested too deeply.", self._peek().start)
-        left, text = self._unary()
-        while True:
-            token = self._peek()
-            if token.kind != "op" or token.text not in _BINARY or _BINARY[token.text][0] < power:
-                break
-            self._next()
-            right, right_text = self._binary(_BINARY[token.text][1])
-            left, text = _combine(token.text, left, text, right, right_text)
+            self._fail("The formula is nested too deeply.", self._now)
+        first, text = self._unary()
+        texts, operators, operands = [text], list[ast.AST](), list[ast.expr]()
+        weakest = 0  # binding power of the operators of the chain so far
+        while self._now.kind == "op" and _BINARY.get(self._now.text, (-1, 0))[0] >= power:
+            symbol = self._next().text
+            strength, right_power = _BINARY[symbol]
+            right, right_text = self._binary(right_power)
+            if operators and strength == weakest == _COMPARED:
+                self._fail("Comparisons cannot be chained; write a < b & b < c.", self._now)
+            if operators and strength < weakest:
+                first, operators, operands = _chain(first, operators, operands), [], []
+            weakest = strength
+            operators.append(_OPERATORS[symbol]())
+            operands.append(right)
+            sign = "^" if symbol == "**" else symbol
+            texts += [sign if sign in _TIGHT else f" {sign} ", right_text]
         self.depth -= 1
-        return left, text
+        return _chain(first, operators, operands), "".join(texts)
 
-    def _unary(self) -> tuple[ast.expr, str]:
-        token = self._peek()
-        if token.kind == "op" and token.text in ("-", "+", "!"):
-            self._next()
-            operand, text = self._binary(_NOT_POWER if token.text == "!" else _UNARY_POWER)
-            operator: ast.unaryop = {"-": ast.USub, "+": ast.UAdd, "!": ast.Not}[token.text]()
-            return ast.UnaryOp(op=operator, operand=operand), token.text + text
+    def _unary(self) -> Parsed:
+        if self._now.kind == "op" and self._now.text in ("-", "+", "!"):
+            sign = self._next().text
+            operand, text = self._binary(_NOT_POWER if sign == "!" else _UNARY_POWER)
+            operator: ast.unaryop = {"-": ast.USub, "+": ast.UAdd, "!": ast.Not}[sign]()
+            return ast.UnaryOp(op=operator, operand=operand), sign + text
         return self._primary()
 
-    def _primary(self) -> tuple[ast.expr, str]:
-        token = self._next()
-        if token.kind == "number":
-            return self._number(token)
-        if token.kind == "string":
-            if self._peek().text == "(":
-                self._fail("A string cannot be called.", token.start, token)
-            return ast.Constant(value=token.text[1:-1]), f'"{token.text[1:-1]}"'
-        if token.kind in ("name", "quoted"):
-            return self._name_or_call(token)
-        if token.kind == "op" and token.text == "(":
+    def _primary(self) -> Parsed:
+        piece = self._next()
+        if piece.kind == "number":
+            return self._number(piece)
+        if piece.kind == "string":
+            if self._is("("):
+                self._fail("A string cannot be called.", piece)
+            value = piece.text[1:-1]
+            quote = "'" if '"' in value else '"'
+            return ast.Constant(value=value), f"{quote}{value}{quote}"
+        if piece.kind in ("name", "quoted"):
+            return self._name_or_call(piece)
+        if piece.kind == "op" and piece.text == "(":
             inner, text = self._binary(0)
             self._expect(")")
             return inner, f"({text})"
-        if token.kind == "end":
-            self._fail("Something is missing at the end of this expression.", token.start)
-        self._refuse_rest(token)
+        if piece.kind == "end":
+            self._fail("Something is missing at the end of this expression.", piece)
+        self._refuse_rest(piece)
 
-    def _number(self, token: _Token) -> tuple[ast.expr, str]:
-        digits = token.text.rstrip("L")
-        value = float(digits)
+    def _number(self, piece: Piece) -> Parsed:
+        value = float(piece.text.rstrip("L"))
+        if math.isinf(value):
+            self._fail(f"{piece.text} is too large for a number.", piece)
         number: int | float = int(value) if value.is_integer() and abs(value) < 2**53 else value
         return ast.Constant(value=number), f"{value:.15g}"
 
-    def _name_or_call(self, token: _Token) -> tuple[ast.expr, str]:
-        name = token.text[1:-1] if token.kind == "quoted" else token.text
-        if token.kind == "name":
-            name = self._check_name(name, token)
-        if self._peek().kind == "op" and self._peek().text == "(":
-            if token.kind == "quoted":
-                self._fail("A column cannot be called like a function.", token.start, token)
-            return self._call(name, token)
-        if token.kind == "name" and name in CONTRASTS:
-            return ast.Constant(value=name), name
-        if token.kind == "name" and name in ("TRUE", "FALSE", "True", "False"):
+    def _name_or_call(self, piece: Piece) -> Parsed:
+        name = unquote_name(piece.text)
+        is_call = self._is("(")
+        if piece.kind == "quoted":
+            if is_call:
+                self._fail("A column cannot be called like a function.", piece)
+            return self._column(name)
+        if name in ("TRUE", "FALSE", "True", "False"):
             return ast.Constant(value=CONSTANTS[name]), name.upper()
+        self._check_name(name, piece, is_call)
+        if is_call:
+            return self._call(name, piece)
+        if name in CONTRASTS:
+            return ast.Constant(value=name), name
+        return self._column(name)
+
+    def _column(self, name: str) -> Parsed:
         self.columns.setdefault(name)
         return ast.Name(id=name, ctx=ast.Load()), quote_name(name)
 
-    def _check_name(self, name: str, token: _Token) -> str:
-        if unicodedata.normalize("NFKC", name) != name:
+    def _check_name(self, name: str, piece: Piece, is_call: bool = False) -> None:
+        if has_lookalikes(name):
+            self._fail(f"{name!r} has look-alike characters; write plain letters.", piece)
+        if reaches_inside(name):
+            self._fail(f"{name!r} is not allowed: formulas cannot reach inside Python.", piece)
+        if name == ".":
+            self._fail("'.' cannot stand here; write the column's name.", piece)
+        if name in NOT_NAMES and not is_call:
             self._fail(
-                f"{name!r} has look-alike characters; write plain letters.", token.start, token
+                f"{name} cannot stand in a formula; a column of that name is written `{name}`, in "
+                "backticks.",
+                piece,
             )
-        if re.search(r"(?:^|\.)__", name):
-            self._fail(
-                f"{name!r} is not allowed: formulas cannot reach inside Python.", token.start, token
-            )
-        if name in ("NULL", "NA", "Inf", "NaN", "None"):
-            self._fail(f"{name} cannot stand in a formula.", token.start, token)
-        if name in ("lambda", "import", "function", "for", "while", "if"):
-            self._fail(
-                f"{name!r} is not allowed: a formula is columns and documented functions only; "
-                "hand your own functions over in context=.",
-                token.start,
-                token,
-            )
-        return name
 
-    def _call(self, name: str, token: _Token) -> tuple[ast.expr, str]:
+    def _call(self, name: str, piece: Piece) -> Parsed:
         if not (is_allowed_function(name) or name in self.context):
-            self._refuse_function(name, token)
+            self._refuse_function(name, piece)
         self._expect("(")
         args: list[ast.expr] = []
         keywords: list[ast.keyword] = []
         texts: list[str] = []
-        while not (self._peek().kind == "op" and self._peek().text == ")"):
+        while not self._is(")"):
             if texts:
                 self._expect(",")
-            keyword = self._keyword()
+            keyword = self._keyword([k.arg for k in keywords])
             value, text = self._binary(0)
-            if keyword is None:
-                args.append(value)
-            else:
+            if keyword is not None:
                 keywords.append(ast.keyword(arg=keyword, value=value))
                 text = f"{keyword} = {text}"
+            else:
+                args.append(value)
             texts.append(text)
         self._expect(")")
-        if self._peek().text in ("(", "["):
-            self._fail("The result of a call cannot be called or indexed.", self._peek().start)
+        if self._now.text in ("(", "["):
+            self._fail("The result of a call cannot be called or indexed.", self._now)
         func = ast.Name(id=name, ctx=ast.Load())
         return ast.Call(func=func, args=args, keywords=keywords), f"{name}({', '.join(texts)})"
 
-    def _keyword(self) -> str | None:
-        token, after = self._peek(), self.tokens[self.position + 1 : self.position + 2]
-        if token.kind == "name" and after and after[0].kind == "op" and after[0].text == "=":
+    def _keyword(self, given: Collection[str | None]) -> str | None:
+        piece, after = self._now, self.pieces[self.position + 1 : self.position + 2]
+        if piece.kind == "name" and after and after[0].kind == "op" and after[0].text == "=":
             self.position += 2
-            return self._check_name(token.text, token)
+            self._check_name(piece.text, piece)
+            if piece.text in given:
+                self._fail(f"{piece.text}= is given twice.", piece)
+            return piece.text
         return None
 
     # --- refusals ---------------------------------------------------------------------------
 
-    def _refuse_function(self, name: str, token: _Token) -> NoReturn:
+    def _refuse_function(self, name: str, piece: Piece) -> NoReturn:
         if name in COVARIANCE_STRUCTURES:
             self._fail(
                 f"The covariance structure {name}() is not available; write (x | g) for a full "
                 "covariance or (x || g) for independent effects.",
-                token.start,
-                token,
+                piece,
             )
         hint = nearest_names(name, (*documented_functions(), *self.context))
         self._fail(
             f"{name}() is not a function that formulas know.{hint} Hand your own functions over "
             "in context=.",
-            token.start,
-            token,
+            piece,
         )
 
-    def _refuse_rest(self, token: _Token) -> NoReturn:
-        text = token.text
+    def _refuse_rest(self, piece: Piece) -> NoReturn:
+        text = piece.text
+        if piece.kind != "op" or text in (")", ","):
+            self._fail(f"{text!r} is not expected here.", piece)
         if text == "$":
-            column = (
-                self.tokens[self.position + 1].text if self.position + 1 < len(self.tokens) else ""
-            )
-            column = column or "column"
+            after = self.pieces[self.position].text or "column"
+            if self._now is piece and self.position + 1 < len(self.pieces):
+                after = self.pieces[self.position + 1].text or "column"
             self._fail(
                 f"'$' is R's way to reach into a data frame; write the column's name alone, "
-                f"{column!r}, and pass the frame as data.",
-                token.start,
-                token,
+                f"{after!r}, and pass the frame as data.",
+                piece,
             )
         if text == "[":
-            self._fail(
-                "Square brackets (subscripts, lists) are not allowed in a formula.", token.start
-            )
-        if text in ("|", "||"):
-            self._fail("A bar needs parentheses around the term: (x | g).", token.start, token)
+            self._fail("Square brackets (subscripts, lists) are not allowed in a formula.", piece)
+        if text in _DOUBLED:
+            self._fail(f"{text!r} compares single values; write {_DOUBLED[text]!r}.", piece)
         if text == "=":
-            self._fail("'=' is not allowed here; use '==' to compare.", token.start)
-        if text in (")", ",") or token.kind != "op":
-            self._fail(f"{text!r} is not expected here.", token.start, token)
-        self._fail(f"{text!r} is not allowed in a formula.", token.start, token)
+            self._fail("'=' is not allowed here; use '==' to compare.", piece)
+        self._fail(f"{text!r} is not allowed in a formula.", piece)
 
-    def _fail(self, message: str, start: int, token: _Token | None = None) -> NoReturn:
-        end = start + max(len(token.text), 1) - 1 if token is not None else start
-        raise FormulaError(
-            message, formula=self.formula, start=self.offset + start, end=self.offset + end
-        )
+    def _fail(self, message: str, piece: Piece) -> NoReturn:
+        raise FormulaError(message, formula=self.formula, start=piece.start, end=piece.end)
 
 
-def _combine(
-    operator: str, left: ast.expr, left_text: str, right: ast.expr, right_text: str
-) -> tuple[ast.expr, str]:
-    """Join two operands; R writes blanks around all operators but ``^`` and ``/``."""
-    tree: ast.expr
-    if operator in _COMPARISON:
-        tree = ast.Compare(left=left, ops=[_COMPARISON[operator]()], comparators=[right])
-    else:
-        tree = ast.BinOp(left=left, op=_ARITHMETIC[operator](), right=right)
-    if operator in ("^", "**", "/"):
-        sign = "/" if operator == "/" else "^"
-        return tree, f"{left_text}{sign}{right_text}"
-    return tree, f"{left_text} {operator} {right_text}"
+def _chain(first: ast.expr, operators: list[ast.AST], operands: list[ast.expr]) -> ast.expr:
+    if not operators:
+        return first
+    return Chain(left=first, ops=cast(list[ast.cmpop], operators), comparators=operands)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from mlpool.errors import FormulaError
 from mlpool.formula.bars import deparse, expand_bar, split_bars
 from mlpool.formula.expand import Expander
-from mlpool.formula.expression import parse_expression, quote_name
+from mlpool.formula.expression import parse_expression
+from mlpool.formula.lexer import quote_name
+from mlpool.formula.safety import MAX_BARS
 from mlpool.formula.tokens import Token, read_tokens
 from mlpool.formula.types import BarTerm, Expression, ParsedFormula, Term, Terms
-
-_ARGUMENT_IN_FORMULA = re.compile(r"\b(REML|family|data|weights|cluster)\s*=(?!=)")
 
 
 def parse_formula(
@@ -65,11 +64,6 @@ def without_bars(parsed: ParsedFormula) -> str:
 
 @lru_cache(maxsize=256)
 def _parse(text: str, columns: tuple[str, ...] | None, context: frozenset[str]) -> ParsedFormula:
-    if isinstance(text, str) and (match := _ARGUMENT_IN_FORMULA.search(text)):
-        raise FormulaError(
-            f"{match.group(1)}= is an argument of the fitting function, not part of the formula.",
-            formula=text, start=match.start(), end=match.end() - 1,
-        )  # fmt: skip
     left, right = _split_sides(read_tokens(text), text)
     expander = Expander(text, columns, context)
     response = _read_response(left, expander)
@@ -77,6 +71,11 @@ def _parse(text: str, columns: tuple[str, ...] | None, context: frozenset[str]) 
     fixed_tokens, bar_tokens = split_bars(right, expander)
     fixed, offsets = expander.terms(fixed_tokens) if fixed_tokens else (Terms(intercept=True), ())
     bars = tuple(term for group in bar_tokens for term in expand_bar(group, expander))
+    if len(bars) > MAX_BARS:
+        raise FormulaError(
+            f"The formula has {len(bars):,} random-effects terms; {MAX_BARS} are allowed.",
+            formula=text,
+        )
     return ParsedFormula(
         text=_normalise(left, right, expander, response),
         response=response,

@@ -13,18 +13,21 @@ from types import MappingProxyType
 FUNCTIONS = MappingProxyType(
     {
         # encodings
-        "factor": "make a factor: factor(x), factor(x, levels = c(...), labels = c(...))",
+        "factor": "make a factor: factor(x), factor(x, levels = 1:4, labels = c(...)), "
+        "factor(x, ordered = FALSE)",
         "as.factor": "the same as factor(x)",
         "as_factor": "the same as factor(x)",
         "ordered": "make an ordered factor (polynomial contrasts)",
-        "C": "a factor with contrasts: C(x), C(x, contr.sum), C(x, contr.treatment, base = 2)",
+        "C": "a factor with contrasts: C(x), C(x, contr.sum), C(x, contr.treatment(base = 2))",
+        "relevel": 'another reference level: relevel(x, ref = "b")',
         # keep an expression as it is
         "I": "arithmetic as written: I(x^2), I(x - 11)",
         "offset": "a term with coefficient one",
         "cbind": "successes and failures of a binomial response: cbind(k, n - k)",
-        "c": "a list of constants",
+        "c": "a list of constants; 1:4 is c(1, 2, 3, 4)",
         # transformations that remember the training data
-        "scale": "centre and divide by the SD (n - 1); scale = FALSE, center = FALSE",
+        "scale": "centre and divide by the SD (n - 1); center = FALSE, scale = FALSE or numbers "
+        "of your own: scale(x, center = 5, scale = 2)",
         "center": "subtract the mean",
         "poly": "orthogonal polynomial: poly(x, 2); raw powers: poly(x, 2, raw = TRUE)",
         "bs": "B-spline basis: bs(x, df = 4), bs(x, knots = c(1, 2), degree = 3)",
@@ -45,9 +48,10 @@ FUNCTIONS = MappingProxyType(
         "ceiling": "smallest integer above",
         "pmin": "elementwise minimum",
         "pmax": "elementwise maximum",
-        "ifelse": "ifelse(test, yes, no)",
-        "as.numeric": "the number itself; TRUE is 1; a factor whose levels are numbers "
-        "gives its codes",
+        "ifelse": "ifelse(test, yes, no), of numbers or text; missing where the test is",
+        "is.na": "TRUE where a value is missing",
+        "as.numeric": "the number itself; TRUE is 1; text is read; a factor gives its codes",
+        "as.character": "labels as text: as.numeric(as.character(f)) reads a factor's labels",
         "as.integer": "whole part",
     }
 )
@@ -59,11 +63,21 @@ NUMPY_FUNCTIONS = (
 )  # fmt: skip
 """Functions that may be called as ``np.<name>``."""
 
-CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly")
+CONTRASTS = (
+    "contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS", "contr.sdif",
+)  # fmt: skip
 """Contrast names; also accepted without ``contr.`` in the ``contrasts=`` argument."""
 
 COVARIANCE_STRUCTURES = ("us", "diag", "cs", "ar1", "homcs", "toep", "ou", "exp_cov", "corAR1")
 """Names that other packages use around a bar; refused with a sentence of their own."""
+
+NOT_NAMES = frozenset(
+    {
+        "TRUE", "FALSE", "True", "False", "NULL", "NA", "Inf", "NaN", "None", "if", "else", "for",
+        "while", "function", "in", "next", "break", "repeat",
+    }
+)  # fmt: skip
+"""Words that are no column without backticks: R's reserved words, and the constants."""
 
 CONSTANTS = MappingProxyType(
     {
@@ -84,13 +98,20 @@ MAX_LENGTH = 100_000
 MAX_DEPTH = 60
 """Parentheses inside each other; deeper text is a mistake or an attack."""
 
-MAX_TERMS = 100_000
+MAX_PRODUCTS = 20_000
 """Products that an expansion such as ``(a + b + c)^3`` may form."""
+
+MAX_BARS = 50
+"""Random-effects terms of one formula, after ``/`` and ``||`` are expanded."""
 
 
 def is_allowed_function(name: str) -> bool:
     """Tell whether `name` may be called in a formula without ``context=``."""
-    return name in FUNCTIONS or (name.startswith("np.") and name[3:] in NUMPY_FUNCTIONS)
+    return (
+        name in FUNCTIONS
+        or name in CONTRASTS
+        or (name.startswith("np.") and name[3:] in NUMPY_FUNCTIONS)
+    )
 
 
 def documented_functions() -> tuple[str, ...]:

@@ -12,6 +12,14 @@ from typing import Literal
 ColumnKind = Literal["intercept", "numeric", "factor", "ordered", "poly", "basis", "boolean"]
 
 
+class Chain(ast.Compare):
+    """Operands joined by operators of one precedence, from left to right.
+
+    Flat (``left``, and ``ops`` with as many ``comparators``), so that a sum of a thousand terms is
+    not a thousand levels deep. Operators are arithmetic, too: ``ast.Add`` beside ``ast.Lt``.
+    """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expression:
     """One checked expression of a formula (``ses``, ``poly(hp, 2)``, ``I(x^2)``).
@@ -20,10 +28,10 @@ class Expression:
     ----------
     text : str
         The expression in R's own deparsed spelling (``poly(hp, 2, raw = TRUE)``); R's coefficient
-        names start with it. A name that needs them is written without backticks here.
+        names start with it. A name that is no word is in backticks, as in R.
     tree : ast.expr
-        The allow-listed Python expression; columns are ``ast.Name`` nodes whose ``id`` is the
-        column's real name (any string, also ``'female '``). ``^`` has become ``**``.
+        The allow-listed expression; columns are ``ast.Name`` nodes whose ``id`` is the column's
+        real name (any string, also ``'female '``).
     columns : tuple of str
         Names of the variables it reads, in order of appearance.
     """

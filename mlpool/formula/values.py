@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,22 +14,28 @@ from mlpool.typing import AnyArray, BoolArray, IntArray
 class NumberValue:
     """One column of numbers (a view of the user's array for a bare name).
 
-    `is_logical` marks TRUE/FALSE, which a term codes as a factor (``xTRUE``).
+    `is_logical` marks TRUE/FALSE, which a term codes as a factor (``xTRUE``); `unit` is "D" or "s"
+    for dates and times, counted from 1970-01-01.
     """
 
     array: AnyArray
     is_logical: bool = False
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactorValue:
-    """Codes (-1 = missing) of labelled levels, with the contrasts asked for by ``C()``."""
+    """Codes (-1 = missing) of labelled levels, with the contrasts asked for by ``C()``.
+
+    `is_text` marks a column of text, which R keeps apart from factors.
+    """
 
     codes: IntArray
     levels: tuple[str, ...]
     is_ordered: bool = False
     contrast: str | None = None
     base: int = 1
+    is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +48,39 @@ class MatrixValue:
 
 
 Value = NumberValue | FactorValue | MatrixValue
+
+
+def is_plain_number(value: object) -> bool:
+    """Tell whether a value is a constant number (TRUE is 1)."""
+    return isinstance(value, (bool, int, float, np.number))
+
+
+def is_column(value: object) -> bool:
+    """Tell whether a value has one entry per row."""
+    if isinstance(value, NumberValue):
+        return np.ndim(value.array) > 0
+    return isinstance(value, (FactorValue, MatrixValue))
+
+
+def shown(value: object) -> str:
+    """Return a value as a sentence names it.
+
+    Examples
+    --------
+    >>> shown("a"), shown(2.0), shown([1.0, 2.0])
+    ("'a'", '2', 'a list of constants')
+    """
+    if isinstance(value, FactorValue):
+        return "a column of text" if value.is_text else "a factor"
+    if isinstance(value, MatrixValue):
+        return f"{len(value.arrays)} columns"
+    if isinstance(value, NumberValue):
+        return "a column" if np.ndim(value.array) else f"{float(value.array):.15g}"
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if is_plain_number(value):
+        return f"{value:.15g}"
+    return repr(value) if isinstance(value, str) else "a list of constants"
 
 
 def missing_rows(value: Value) -> BoolArray | None:
@@ -63,14 +102,8 @@ def take_rows(value: Value, kept: BoolArray | None) -> Value:
     if kept is None:
         return value
     if isinstance(value, FactorValue):
-        return FactorValue(
-            codes=value.codes[kept],
-            levels=value.levels,
-            is_ordered=value.is_ordered,
-            contrast=value.contrast,
-            base=value.base,
-        )
+        return replace(value, codes=value.codes[kept])
     if isinstance(value, MatrixValue):
         arrays = tuple(a[kept] for a in value.arrays)
         return MatrixValue(arrays=arrays, labels=value.labels, kind=value.kind)
-    return NumberValue(array=value.array[kept], is_logical=value.is_logical)
+    return replace(value, array=value.array[kept])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, Literal
 
 import narwhals.stable.v1 as nw
@@ -161,14 +162,19 @@ def _object_array(values: list[Any]) -> np.ndarray[Any, Any]:
 def _text(name: str, series: nw.Series[Any]) -> Column:
     native = nw.to_native(series)
     if isinstance(native, pd.Series):
+        if isinstance(native.dtype, pd.SparseDtype):
+            dense: Any = pd.Series(native.to_numpy())
+            return read_column(name, nw.from_native(dense, series_only=True))
         if native.dtype == object:
             return _objects(name, native.to_numpy())
+        if getattr(native.dtype, "kind", "") == "c":
+            raise _is_complex(name)
         codes, names = code_names(native.array)
-        return _factor(name, codes, names)
+        return replace(_factor(name, codes, names), is_text=True)
     values = series.to_numpy()
     if series.dtype == nw.String:
         codes, names = code_names(values)
-        return _factor(name, codes, names)
+        return replace(_factor(name, codes, names), is_text=True)
     return _objects(name, np.asarray(values, dtype=object))
 
 
@@ -189,13 +195,22 @@ def _objects(name: str, values: np.ndarray[Any, Any]) -> Column:
         flags = np.full(len(values), np.nan)
         flags[~mask] = values[~mask].astype(bool)
         return Column(name=name, kind="boolean", values=flags, is_missing=missing)
+    if inferred == "complex":
+        raise _is_complex(name)
     if inferred not in ("string", "empty", "mixed", "mixed-integer", "categorical", "bytes"):
         raise DataError(
             f"Column {name!r} holds {inferred} values, which a model cannot use; turn it into "
             "numbers or text first."
         )
     codes, names = code_names(values)
-    return _factor(name, codes, names)
+    return replace(_factor(name, codes, names), is_text=True)
+
+
+def _is_complex(name: str) -> DataError:
+    return DataError(
+        f"Column {name!r} holds complex numbers, which a model cannot use; take their real and "
+        "imaginary parts."
+    )
 
 
 def _as_floats(values: np.ndarray[Any, Any], mask: BoolArray) -> FloatArray:

@@ -50,6 +50,10 @@ class Column:
     labelled : Column or None
         The column as a factor, where it holds numbers that are not alike but would be as floats:
         ids of 16 and more digits.
+    is_text : bool
+        Whether labels came as text, not as categories that somebody declared.
+    unit : {"", "D", "s"}
+        What dates and times are counted in, from 1970-01-01.
     """
 
     name: str
@@ -60,6 +64,8 @@ class Column:
     exact: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ("text",)
     labelled: Column | None = None
+    is_text: bool = False
+    unit: str = ""
 
     @property
     def is_factor(self) -> bool:

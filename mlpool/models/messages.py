@@ -17,6 +17,9 @@ from mlpool.errors import (
     ScalingWarning,
     SingularFitWarning,
 )
+from mlpool.errors import (
+    user_level as user_level,
+)
 from mlpool.formula.design import Design
 from mlpool.inference.vcov_spec import FEW_CLUSTERS
 from mlpool.models.covariance import VcovChoice
@@ -182,16 +185,3 @@ def _singular_text(d: Any) -> str:
         "boundary (singular) fit: a random-effects variance is zero or a correlation is +-1 "
         f"({smallest}); a simpler random part may do."
     )
-
-
-def user_level() -> int:
-    """Return the stack level of the first caller outside mlpool, for warnings."""
-    import sys
-
-    level, frame = 1, sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("mlpool."):
-        level += 1
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-    return level

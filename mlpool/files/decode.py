@@ -14,7 +14,8 @@ from mlpool.files.absent import AbsentFrame, AbsentRows, refuse_rows
 from mlpool.files.bounds import damaged
 from mlpool.files.registry import RECORDS, ROW_FIELDS, fits, hints_of, is_required, saved_fields
 from mlpool.formula.types import ParsedFormula
-from mlpool.frames import Frame
+from mlpool.formula.values import FactorValue, MatrixValue, NumberValue
+from mlpool.frames import Frame, with_answer
 from mlpool.frames.levels import Column
 
 _SCORES = AbsentRows | tuple[LevelScores, ...] | str
@@ -188,7 +189,29 @@ class Decoder:
             _check_column(column, n_rows)
         if len(index) != n_rows:
             raise damaged("its row labels do not fit its rows")
-        return Frame.from_columns(columns, index)
+        frame = Frame.from_columns(columns, index)
+        for text, answer in _mapping(tree.get("answers", {})).items():
+            frame = with_answer(frame, text, _checked_answer(self.value(answer), n_rows))
+        return frame
+
+
+def _checked_answer(value: Any, n_rows: int) -> Any:
+    """Return a response that a model was fitted to again, if it has one value per row."""
+    arrays: tuple[Any, ...] = ()
+    if isinstance(value, NumberValue):
+        arrays = (value.array,)
+    elif isinstance(value, MatrixValue):
+        arrays = value.arrays
+    elif isinstance(value, FactorValue):
+        arrays = (value.codes,)
+        if isinstance(value.codes, np.ndarray) and value.codes.size:
+            arrays = (
+                arrays if -1 <= value.codes.min() <= value.codes.max() < len(value.levels) else ()
+            )
+    is_right = all(isinstance(a, np.ndarray) and a.shape == (n_rows,) for a in arrays)
+    if not arrays or not is_right:
+        raise damaged("its response does not fit its rows")
+    return value
 
 
 def _is_range(limits: Any) -> TypeGuard[list[int]]:

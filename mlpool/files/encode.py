@@ -35,7 +35,7 @@ from mlpool.files.registry import RECORDS, ROW_FIELDS, saved_fields
 from mlpool.formula.design import Design
 from mlpool.formula.newdata import Encoding
 from mlpool.formula.types import BarTerm, ParsedFormula
-from mlpool.frames import Frame
+from mlpool.frames import Frame, HeldFrame
 from mlpool.models.fitted import FittedModel
 
 
@@ -173,6 +173,8 @@ class Encoder:
         if self.data:
             tree["columns"] = [self.node(frame.column(name)) for name in frame.used]
             tree["index"] = self.node(frame.index)
+            if isinstance(frame, HeldFrame) and frame.answers:
+                tree["answers"] = {text: self.node(v) for text, v in frame.answers.items()}
         return tree
 
     def _index(self, index: pd.Index) -> dict[str, Any]:

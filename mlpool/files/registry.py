@@ -22,7 +22,7 @@ from mlpool.formula.groups import RandomDesign
 from mlpool.formula.matrix import DesignMatrix, FactorPart, NumberPart
 from mlpool.formula.newdata import Encoding
 from mlpool.formula.types import ColumnInfo, ColumnPart
-from mlpool.formula.values import FactorValue
+from mlpool.formula.values import FactorValue, MatrixValue, NumberValue
 from mlpool.frames.levels import Column
 from mlpool.inference.information import VarianceInformation
 from mlpool.models.covariance import VcovChoice
@@ -41,7 +41,7 @@ RECORDS: dict[str, type] = {
         *MODELS, Design, DesignMatrix, NumberPart, FactorPart, Dummies, Contrasts, RandomDesign,
         Encoding, FactorValue, ColumnInfo, ColumnPart, Column, Control, Diagnostic, Optimum, OlsFit,
         LmmFit, GlmmFit, Inference, LevelScores, AbsorbedOls, AbsorbedFit, Addresses, Family,
-        VcovChoice, VarianceInformation, DesignMoments, VariableSummary,
+        VcovChoice, VarianceInformation, DesignMoments, VariableSummary, NumberValue, MatrixValue,
     )
 }  # fmt: skip
 """Name in a file -> type. A name that is not here is refused; nothing is imported by name."""

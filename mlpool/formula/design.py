@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from mlpool.formula.response import read_response
 from mlpool.formula.rows import RowFilter, align_codes, read_subset, read_vector
 from mlpool.formula.types import Expression, ParsedFormula, Terms
 from mlpool.formula.values import FactorValue, Value
-from mlpool.frames import Frame, hold, read_frame
+from mlpool.frames import Frame, HeldFrame, hold, read_frame
 from mlpool.frames.levels import drop_unused
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
@@ -164,7 +164,11 @@ def build_design(
 
     rows = RowFilter(frame.n_rows, read_subset(subset, frame, context))
     everything = _all_expressions(parsed)
-    raw = {e.text: rows.note(e.text, evaluator.value(e)) for e in everything}
+    answers = _answers(frame, parsed.response)
+    raw = {
+        e.text: rows.note(e.text, answers[e.text] if e.text in answers else evaluator.value(e))
+        for e in everything
+    }
     given_weights = read_vector(weights, frame, "weights")
     given_offset = read_vector(offset, frame, "offset")
     clusters = _read_clusters(cluster, frame)
@@ -257,6 +261,12 @@ def _all_expressions(parsed: ParsedFormula) -> list[Expression]:
     for expression in parsed.offsets:
         found.setdefault(expression.text, expression)
     return list(found.values())
+
+
+def _answers(frame: Frame, response: Expression) -> dict[str, Value]:
+    """Return the response that `refit` gave, if the left side is still the same."""
+    given = frame.answers if isinstance(frame, HeldFrame) else {}
+    return {text: cast(Value, v) for text, v in given.items() if text == response.text}
 
 
 def _names_used(parsed: ParsedFormula, given: Sequence[Any]) -> list[str]:

@@ -5,8 +5,17 @@ Start reading in ``intake.py``.
 """
 
 from mlpool.frames.emit import with_columns
-from mlpool.frames.held import hold
+from mlpool.frames.held import HeldFrame, hold, with_answer
 from mlpool.frames.intake import Frame, read_frame
 from mlpool.frames.levels import Column, factor
 
-__all__ = ["Column", "Frame", "factor", "hold", "read_frame", "with_columns"]
+__all__ = [
+    "Column",
+    "Frame",
+    "HeldFrame",
+    "factor",
+    "hold",
+    "read_frame",
+    "with_answer",
+    "with_columns",
+]

@@ -7,14 +7,17 @@ named after the fit. Whatever was done to the user's frame in between must not r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mlpool.errors import DataError
+from mlpool.frames.emit import with_columns
 from mlpool.frames.intake import Frame, read_frame
 from mlpool.frames.levels import Column
+from mlpool.typing import FloatArray
 
 
 class HeldFrame(Frame):
@@ -26,10 +29,27 @@ class HeldFrame(Frame):
         The user's data, where columns beyond `own` share memory with them.
     own : tuple of str
         Columns that were copied from `origin`.
+    answers : mapping
+        Values of a response that a model was fitted to again, by the text of the left side; they
+        stand for what the columns would give.
+    replaced : frozenset of str
+        Columns that hold such a response.
     """
 
     origin: Frame | None = None
     own: tuple[str, ...] = ()
+    answers: Mapping[str, object] = MappingProxyType({})
+    replaced: frozenset[str] = frozenset()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the answers, too."""
+        answered = {"answers": dict(self.answers), "replaced": self.replaced}
+        return {**super().__getstate__(), **answered}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore columns and answers."""
+        super().__setstate__(state)
+        self.answers, self.replaced = state.get("answers", {}), state.get("replaced", frozenset())
 
     def column(self, name: str, *, used_as: str = "") -> Column:
         """Return a column; one that was not copied only if the data are still the same.
@@ -41,7 +61,8 @@ class HeldFrame(Frame):
         DataError
             If a column that the fit used has changed since.
         """
-        if self.origin is not None and name in self and name not in self.own:
+        is_kept = name in self.own or name in self.replaced
+        if self.origin is not None and name in self and not is_kept:
             now = read_frame(self.origin.native)
             for kept in self.own:
                 if not _are_same(super().column(kept), now, kept):
@@ -85,6 +106,34 @@ def hold(frame: Frame, used: Iterable[str]) -> Frame:
     if hasattr(native, "insert_column"):  # a polars DataFrame; its memory is never written to
         return _held(native.clone())
     return HeldFrame(native, frame.data)
+
+
+def with_answer(
+    frame: Frame, text: str, answer: object, columns: Mapping[str, FloatArray] | None = None
+) -> HeldFrame:
+    """Return the data with another response.
+
+    Parameters
+    ----------
+    frame : Frame
+    text : str
+        Of the formula's left side.
+    answer : object
+        What the left side evaluates to; not needed where a column holds the response.
+    columns : mapping from name to ndarray of shape (n,), optional
+        The response's own column, replaced.
+    """
+    new = columns or {}
+    native = with_columns(frame, new) if new else frame.native
+    held = HeldFrame(native, read_frame(native).data if new else frame.data)
+    held.index, held._is_part = frame.index, frame._is_part
+    if not new:
+        held._cache = dict(frame._cache)
+    held.answers = {} if new else {text: answer}
+    held.replaced = frozenset(new)
+    if isinstance(frame, HeldFrame):
+        held.origin, held.own = frame.origin, tuple(n for n in frame.own if n not in new)
+    return held
 
 
 def _held(native: Any, origin: Frame | None = None, own: tuple[str, ...] = ()) -> HeldFrame:

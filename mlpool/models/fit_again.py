@@ -15,6 +15,7 @@ import numpy as np
 from mlpool.engine.again import ClusterResamples, new_responses
 from mlpool.errors import FitError, OptionError
 from mlpool.inference.profile_glm import GlmProblem, fit_with_offset
+from mlpool.models.answered import with_response
 from mlpool.models.data import as_lmm_data
 from mlpool.models.effects import relative_factors
 from mlpool.models.places import SdScale
@@ -157,7 +158,10 @@ class ModelAgain:
 
     def __call__(self, y: FloatArray) -> tuple[FloatArray, bool]:
         """Return what is asked for of a response."""
-        return self.design(replace(self._m.design, y=y))
+        if self._statistic is None:
+            return self.design(replace(self._m.design, y=y))
+        # what the user asks of the model may fit again, from its data
+        return self.design(with_response(self._m, y))
 
     def design(self, design: Any) -> tuple[FloatArray, bool]:
         """Return what is asked for of another design.

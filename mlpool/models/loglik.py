@@ -62,25 +62,23 @@ def log_jacobian(m: Any) -> float:
         return 0.0
     if tree.func.id not in _LOG_DERIVATIVES or tree.keywords:
         return 0.0
-    values, levels = m.design.column_values(tree.args[0].id)
-    if levels:
+    if m.design.response_levels:
         return 0.0
-    y = np.asarray(values, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.sum(_log_derivative(tree.func.id, y)))
+        return float(np.sum(_log_derivative(tree.func.id, m.design.y)))
 
 
 _LOG_DERIVATIVES = ("log", "log2", "log10", "log1p", "sqrt")
 
 
-def _log_derivative(function: str, y: FloatArray) -> FloatArray:
+def _log_derivative(function: str, v: FloatArray) -> FloatArray:
+    """Return ``log f'(y)`` where v = f(y): the model has v, also after a refit to another one."""
     match function:
         case "log2":
-            return np.asarray(-np.log(y) - np.log(_LN2))
+            return np.asarray(-v * _LN2 - np.log(_LN2))
         case "log10":
-            return np.asarray(-np.log(y) - np.log(_LN10))
-        case "log1p":
-            return np.asarray(-np.log1p(y))
+            return np.asarray(-v * _LN10 - np.log(_LN10))
         case "sqrt":
-            return np.asarray(-0.5 * np.log(y) - _LN2)
-    return np.asarray(-np.log(y))
+            return np.asarray(-np.log(v) - _LN2)
+    # log and log1p: the inverse of e^v
+    return np.asarray(-v)

@@ -10,7 +10,9 @@ import pandas as pd
 
 from mlpool.errors import DataError, NotSupportedError, OptionError
 from mlpool.formula.design import Design
+from mlpool.formula.parse import parse_formula
 from mlpool.formula.update import update_formula
+from mlpool.models.answered import check_left_side, with_response
 from mlpool.models.extract import require_kind
 from mlpool.models.generalized_mixed import fitted_family
 from mlpool.models.messages import fit_messages, say_not_converged, say_what_was_found
@@ -55,7 +57,8 @@ def refit(m: Any, y: Any) -> Any:
             "The model was fitted with a covariance matrix of your own, which does not belong to "
             "another response; fit without vcov= first."
         )
-    design = replace(m.design, y=read_new_response(m.design, y))
+    values = read_new_response(m.design, y)
+    design = with_response(m, values, _on_every_row(m.design, y))
     made = with_record(m, design, m.fit_record(design))
     if m.kind == "glm":
         say_not_converged(made.fit)
@@ -112,6 +115,11 @@ def update(m: Any, formula: str | None = None, data: Any = None, **changes: Any)
     text = m.formula.text
     if formula is not None:
         text = update_formula(m.formula, formula, arguments.get("context"))
+        if data is None:
+            new = parse_formula(
+                text, columns=m.design.frame.columns, context=arguments.get("context")
+            )
+            check_left_side(m.design.frame, m.formula, new)
     return fit(text, m.design.frame if data is None else data, **arguments)
 
 
@@ -145,6 +153,14 @@ def read_new_response(design: Design, y: Any) -> FloatArray:
         )
     trials = np.where(design.trials > 0, design.trials, 1.0)
     return np.asarray(values / trials)
+
+
+def _on_every_row(design: Design, y: Any) -> FloatArray | None:
+    """Return a response of one number per row of the data; None if it is of the rows used."""
+    values = np.asarray(_one_column(y))
+    if values.shape != (design.n_read,) or values.dtype.kind not in "fiub":
+        return None
+    return values.astype(np.float64)
 
 
 def _one_column(y: Any) -> Any:

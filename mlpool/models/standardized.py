@@ -10,7 +10,7 @@ import numpy as np
 
 from mlpool.errors import MissingDataWarning, MlpoolWarning, NotSupportedError
 from mlpool.formula.types import Expression
-from mlpool.frames import with_columns
+from mlpool.models.answered import holds_answer, scaled_data
 from mlpool.models.messages import user_level
 from mlpool.transform.scale import mad, mean, median, sd
 from mlpool.typing import FloatArray
@@ -58,18 +58,27 @@ def standardize_model(
         values = np.asarray(frame.column(name).values, dtype=np.float64)
         scaled[name] = _z_scores(m, values, robust, factor, name)
     changes = _unscaled_arguments(m)
+    is_scaled = scale_response and _is_linear(m) and not stays_positive(response)
+
+    def rescale(values: FloatArray, text: str) -> FloatArray:
+        return _z_scores(m, values, robust, 1.0, text)
+
+    data = scaled_data(m, scaled, rescale if is_scaled else None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MissingDataWarning)  # said when the model was fitted
-        return m.update(data=with_columns(frame, scaled), **changes)
+        return m.update(data=data, **changes)
+
+
+def _is_linear(m: Any) -> bool:
+    return m.family is None or bool(m.family.name == "gaussian")
 
 
 def _columns_to_scale(m: Any, scale_response: bool) -> list[str]:
     """Return the numeric columns of the formula that become z-scores."""
     parsed, frame = m.formula, m.design.frame
-    is_linear = m.family is None or m.family.name == "gaussian"
     expressions = [e for term in parsed.fixed.terms for e in term]
     expressions += [e for bar in parsed.bars for term in bar.terms.terms for e in term]
-    if is_linear and scale_response:
+    if _is_linear(m) and scale_response and not holds_answer(m):
         expressions.append(parsed.response)
     wanted: dict[str, None] = {}
     fixed: dict[str, str] = {c: "offset()" for e in parsed.offsets for c in e.columns}

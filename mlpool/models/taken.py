@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import OptionError
+from mlpool.errors import NotSupportedError, OptionError
 from mlpool.formula.design import Design
 from mlpool.formula.groups import RandomDesign
 from mlpool.formula.matrix import DesignMatrix, FactorPart, NumberPart
+from mlpool.frames import Column, Frame, HeldFrame
 from mlpool.inference.mixed_sandwich import splits_levels
 from mlpool.typing import IntArray
 
@@ -48,7 +49,33 @@ def take_rows(design: Design, rows: IntArray, copies: IntArray, clusters: IntArr
         offset=None if design.offset is None else design.offset[rows],
         cluster=(),
         index=pd.RangeIndex(len(rows)),
+        kept=None,
+        n_read=len(rows),
+        frame=TakenFrame(design.frame),
     )
+
+
+class TakenFrame(HeldFrame):
+    """The data of a resample: there are none, since copies of a cluster have levels of their own.
+
+    Without it, verbs that fit again would answer for the rows before they were resampled.
+    """
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__(frame.native, frame.data)
+
+    def column(self, name: str, *, used_as: str = "") -> Column:
+        """Refuse any column.
+
+        Raises
+        ------
+        NotSupportedError
+            Always.
+        """
+        raise NotSupportedError(
+            "A resample of rows or clusters has no data frame, which verbs that fit again (ranova, "
+            'drop1, update ...) need; use a parametric bootstrap, type="parametric".'
+        )
 
 
 def _levels(

@@ -5,7 +5,7 @@ the deviance is minimised over z.
 
     SD of a column     the term's columns are reordered so that it is the first: theta_1 = SD
     correlation        the two columns come first: row 2 of Lambda is SD_2 (r, sqrt(1 - r^2))
-    coefficient        gamma = R beta: gamma moves along a column of R
+    coefficient        gamma = R beta: gamma moves along a tangent on which the others yield
     sigma              log phi = 2 log sigma
 
 Reordering a term's columns changes neither the model nor its deviance.
@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from mlpool.engine.glmm.curvature import scoring
 from mlpool.engine.glmm.fit import make_objective, x_of
@@ -72,7 +74,7 @@ class Model:
         )
         problem = Problem.of(replace(data, terms=terms), control, fit.kept)
         objective = make_objective(problem, fit.n_quadrature)
-        theta = self.template.pack(self.factors) / problem.scale
+        theta = problem.of_user(self.template.pack(self.factors))
         parts = [theta, problem.R @ fit.beta]
         if problem.has_shape:
             parts.append(np.array([np.log(fit.dispersion)]))
@@ -81,8 +83,17 @@ class Model:
         objective.accept(state)
         covariance = np.linalg.inv(scoring(objective, x, state) / 2.0)
         sizes = np.full(len(x), np.inf)
-        sizes[: problem.k] = 1.0
+        sizes[: problem.k] = problem.unit
         return objective, x, sizes, state.value, np.asarray(covariance)
+
+    @cached_property
+    def theta_map(self) -> FloatArray:
+        """What takes the user's theta, with gamma and log phi as they are, to x (k, k)."""
+        objective, x, _, _, _ = self.made
+        M = np.eye(len(x))
+        k = objective.problem.k
+        M[:k, :k] = objective.problem.theta_map
+        return M
 
     def index(self, term: int, row: int, column: int) -> int:
         """Return the place of an entry of Lambda in theta."""
@@ -170,15 +181,16 @@ class SdPath(Path):
 
     def __call__(self, value: float) -> tuple[FloatArray, FloatArray]:
         """Return x0 and N."""
-        objective, x, _, _, _ = self.model.made
-        x0 = np.zeros(len(x))
-        x0[self._at] = value / objective.problem.scale[self._at]
-        return x0, np.delete(np.eye(len(x)), self._at, axis=1)
+        M, at = self.model.theta_map, self._at
+        x0 = np.zeros(len(M))
+        # The map is lower triangular: no other entry of the user's theta has a part in this one.
+        x0[at] = M[at, at] * value
+        return x0, np.delete(np.eye(len(M)), at, axis=1)
 
     def se(self) -> float:
         """Return the SD's standard error."""
-        objective, _, _, _, V = self.model.made
-        return float(np.sqrt(V[self._at, self._at]) * objective.problem.scale[self._at])
+        at = self._at
+        return float(np.sqrt(self.model.made[4][at, at]) / self.model.theta_map[at, at])
 
 
 class CorrelationPath(Path):
@@ -191,17 +203,14 @@ class CorrelationPath(Path):
 
     def __call__(self, value: float) -> tuple[FloatArray, FloatArray]:
         """Return x0 and N: z holds the second column's SD in the first place of its row."""
-        objective, x, _, _, _ = self.model.made
-        N = np.delete(np.eye(len(x)), self._at[1], axis=1)
-        scale = objective.problem.scale[self._at]
-        N[self._at, int(self._at[0])] = np.array([value, np.sqrt(1.0 - value**2)]) / scale
-        return np.zeros(len(x)), N
+        M = self.model.theta_map
+        N = np.delete(np.eye(len(M)), self._at[1], axis=1)
+        N[self._at, int(self._at[0])] = np.array([value, np.sqrt(1.0 - value**2)])
+        return np.zeros(len(M)), M @ N
 
     def holds(self, value: float, z: FloatArray) -> bool:
         """Tell whether both SDs have one sign: with two signs the correlation is ``-value``."""
-        x0, N = self(value)
-        first = float((x0 + N @ z)[self._first])
-        return first * float(z[self._at[0]]) > 0.0
+        return float(z[self._first]) * float(z[self._at[0]]) > 0.0
 
 
 class SigmaPath(Path):
@@ -220,7 +229,12 @@ class SigmaPath(Path):
 
 
 class FixedPath(Path):
-    """Holds a coefficient: gamma = R beta."""
+    """Holds a coefficient, r'gamma with r the i-th row of R^-1.
+
+    While it moves, the others yield along the tangent V r / r'V r, and z is what they deviate from
+    that in directions orthogonal to r: the origin of a predictor (calendar years) and its unit
+    change nothing.
+    """
 
     def __init__(self, model: Model, i: int) -> None:
         super().__init__(model)
@@ -228,18 +242,28 @@ class FixedPath(Path):
 
     def __call__(self, value: float) -> tuple[FloatArray, FloatArray]:
         """Return x0 and N."""
-        objective, x, _, _, _ = self.model.made
+        _, x, _, _, _ = self.model.made
+        own, _, tangent, across = self._directions
+        x0 = np.zeros(len(x))
+        x0[own] = x[own] + (value - float(self.model.beta[self._i])) * tangent
+        N = np.delete(np.eye(len(x)), own.start, axis=1)
+        N[own, own.start : own.stop - 1] = across
+        return x0, N
+
+    @cached_property
+    def _directions(self) -> tuple[slice, FloatArray, FloatArray, FloatArray]:
+        """Where gamma stands, r, the tangent, an orthonormal basis of the rest (p, p - 1)."""
+        objective, _, _, _, V = self.model.made
         problem = objective.problem
-        N = np.eye(len(x))
         own = slice(problem.k, problem.k + problem.p)
-        N[own, own] = problem.R
-        at = problem.k + self._i
-        return value * N[:, at], np.delete(N, at, axis=1)
+        unit = np.zeros(problem.p)
+        unit[self._i] = 1.0
+        r = solve_triangular(problem.R, unit, trans="T")
+        pull = V[own, own] @ r
+        across = np.linalg.qr(r[:, None], mode="complete")[0][:, 1:]
+        return own, r, pull / float(r @ pull), across
 
     def se(self) -> float:
         """Return the coefficient's standard error at given theta."""
-        objective, _, _, _, V = self.model.made
-        problem = objective.problem
-        row = np.linalg.solve(problem.R, np.eye(problem.p))[self._i]
-        own = slice(problem.k, problem.k + problem.p)
-        return float(np.sqrt(row @ V[own, own] @ row))
+        own, r, _, _ = self._directions
+        return float(np.sqrt(r @ self.model.made[4][own, own] @ r))

@@ -32,10 +32,13 @@ from mlpool.inference.roots import solve_distance
 from mlpool.inference.sides import ZETA_TOL, Curve, Side
 from mlpool.typing import FloatArray
 
-#: SDs on the link scale below this are zero; a correlation of one starts this far below it.
+#: SDs below this share of their standard error are zero; a correlation of one starts this far
+#: below it.
 _ZERO_SD, _NEAR_ONE = 1e-6, 1e-6
 #: Fisher z: a Wald distance is rarely known, and beyond `_AT_ONE` the search leaps to the middle.
 _FIRST_Z, _AT_ONE = 0.5, 4.0
+#: Differences along a path, whose values follow the distance smoothly: relative to the distance.
+_SHARE = 1e-5
 #: A zeta this far below the target is no bound: the path ended.
 _SHORT = 1e-3
 
@@ -153,7 +156,7 @@ class GlmmSide(Side):
 
     def _slope(self, t: float, found: Minimum) -> float:
         """Return dD/dt: how x moves while z stays."""
-        h = 1e-6 * max(1.0, abs(t))
+        h = _SHARE * t
         ends = [self._path(self.value(s)) for s in (t - h, t + h)]
         (x1, N1), (x2, N2) = ends
         moved = (x2 - x1) + (N2 - N1) @ found.z
@@ -200,7 +203,8 @@ class SdBelow(GlmmLine):
 
     def solve(self, target: float) -> float:
         """Find the bound: zero for a SD of zero."""
-        return 0.0 if self.estimate <= _ZERO_SD else super().solve(target)
+        is_zero = not self.estimate > _ZERO_SD * self._path.se()
+        return 0.0 if is_zero else super().solve(target)
 
 
 class Correlation(GlmmSide):
@@ -262,7 +266,7 @@ def _cor_curve(model: Model, term: int, sds: tuple[Side, Side]) -> Curve:
     path, lam = CorrelationPath(model, term), model.factors[term]
     sd = float(np.hypot(lam[1, 0], lam[1, 1]))
     r = float("nan")
-    if min(sd, abs(lam[0, 0])) > _ZERO_SD:
+    if min(sd, abs(lam[0, 0])) > 0.0:
         r = float(np.sign(lam[0, 0]) * lam[1, 0] / sd)
     low, high = (Correlation(model, path, r, sign, sds) for sign in (-1.0, 1.0))
     return Curve(low, high)

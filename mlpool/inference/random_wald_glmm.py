@@ -15,13 +15,14 @@ from statistics import NormalDist
 
 import numpy as np
 
+from mlpool.engine.glmm.curvature import inverse_of_positive
 from mlpool.engine.theta import Template
 from mlpool.typing import FloatArray
 
 Place = tuple[int, int, int]
 Bounds = dict[Place, tuple[float, float, float]]
-_ZERO = 1e-4
-"""lme4's tolerance of a singular fit."""
+_ZERO = 1e-3
+"""Share of its standard error below which a SD is none, in whatever unit."""
 _ONE = 1.0 - 1e-6
 """A correlation this close to +-1 has no standard error."""
 
@@ -36,9 +37,9 @@ def theta_covariance(hessian: FloatArray) -> FloatArray:
     """
     out = np.full(hessian.shape, np.nan)
     free = np.flatnonzero(np.any(hessian != 0.0, axis=0))
-    own = hessian[np.ix_(free, free)] / 2.0
-    if len(free) and np.linalg.eigvalsh(own)[0] > 0.0:
-        out[np.ix_(free, free)] = np.linalg.inv(own)
+    inverse = inverse_of_positive(hessian[np.ix_(free, free)] / 2.0)
+    if inverse is not None:
+        out[np.ix_(free, free)] = inverse
     return out
 
 
@@ -80,10 +81,12 @@ def _bounds(
 ) -> tuple[float, float, float]:
     a, b = place
     missing = (float("nan"),) * 3
-    if min(sd[a], sd[b]) < _ZERO:
+    if min(sd[a], sd[b]) == 0.0:
         return missing
     if a == b:
         se = se / (2.0 * sd[a])
+        if sd[a] < _ZERO * se:
+            return missing
         factor = float(np.exp(z * se / sd[a]))
         return se, float(sd[a]) / factor, float(sd[a]) * factor
     r = float(lam[a] @ lam[b] / (sd[a] * sd[b]))

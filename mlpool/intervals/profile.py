@@ -105,7 +105,11 @@ class Profile:
     def boundaries(self) -> list[str]:
         """Say which estimates are at the end of their range."""
         n_random = len(random_names(self.model))
-        scale = float(self.model.sigma) if self.model.kind == "lmer" else 1.0
+        is_lmer = self.model.kind == "lmer"
+        # glmer takes exact zeros; slopes far from their predictor's origin correlate by almost one
+        # with the intercept without being singular.
+        zero = AT_ZERO * float(self.model.sigma) if is_lmer else np.nextafter(0.0, 1.0)
+        may_be_one = is_lmer or self.model.is_singular
         out = []
         for i, name, curve in zip(self.positions, self.names, self.curves, strict=True):
             if i >= n_random:
@@ -113,9 +117,9 @@ class Profile:
             estimate, is_cor = curve.estimate, random_names(self.model)[i].startswith("cor_")
             if is_cor and np.isnan(estimate):
                 out.append(f"{name} is not defined beside a standard deviation of zero")
-            elif is_cor and abs(estimate) > AT_ONE:
+            elif is_cor and abs(estimate) > AT_ONE and may_be_one:
                 out.append(f"{name} is estimated as {np.sign(estimate):.0f}")
-            elif not is_cor and estimate < AT_ZERO * scale:
+            elif not is_cor and estimate < zero:
                 out.append(f"{name} is estimated as 0")
         return out
 

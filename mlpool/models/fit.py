@@ -266,7 +266,7 @@ def _finish(kind: Any, request: _Request, design: Design, record: Any) -> Any:
     choice = choose_vcov(design, request.vcov, clusters, names)
     if choice is not None and design.cluster:
         choice = replace(choice, cluster_names=tuple(name for _, _, name in design.cluster))
-    messages = fit_messages(design, record)
+    messages = fit_messages(design, record, request.family)
     model = kind(
         design=design,
         fit=record,

@@ -11,7 +11,9 @@ from mlpool.families import COUNTS, Family
 from mlpool.formula.design import Design
 
 LARGEST_ETA = 500.0
-"""Offsets beyond this overflow every link's inverse but the identity's."""
+"""Offsets beyond this overflow the inverse of the links below."""
+_EXPONENTIAL = ("log", "logit", "probit", "cloglog", "cauchit")
+"""Links whose scale has no unit; the offset of others has that of the response."""
 
 
 def check_glmm(design: Design, family: Family) -> None:
@@ -27,7 +29,7 @@ def check_glmm(design: Design, family: Family) -> None:
     """
     _check_levels(design, family)
     _check_response(design, family)
-    if design.offset is not None and family.link != "identity":
+    if design.offset is not None and family.link in _EXPONENTIAL:
         largest = float(np.abs(design.offset).max())
         if largest > LARGEST_ETA:
             raise DataError(

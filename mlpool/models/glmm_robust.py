@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.errors import NotSupportedError
+from mlpool.engine.glmm.curvature import inverse_of_positive
+from mlpool.errors import FitError, NotSupportedError
 from mlpool.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def glmm_robust_vcov(model: Any, choice: VcovChoice) -> FloatArray:
     ------
     NotSupportedError
         For several ways of clustering, other types than CR0 and CR1, crossed factors, or nAGQ = 0.
+    FitError
+        Where the Hessian is not positive definite.
     """
     _check_supported(model, choice)
     codes, n_clusters = choice.clusters[0], choice.n_clusters[0]
@@ -43,7 +46,12 @@ def glmm_robust_vcov(model: Any, choice: VcovChoice) -> FloatArray:
     half = inference.hessian / 2.0
     free = np.flatnonzero(np.any(half != 0.0, axis=0))
     inverse = np.zeros_like(half)
-    inverse[np.ix_(free, free)] = np.linalg.inv(half[np.ix_(free, free)])
+    found = inverse_of_positive(half[np.ix_(free, free)])
+    if found is None:
+        raise FitError(
+            "The Hessian of the deviance is not positive definite, so that a sandwich has no bread."
+        )
+    inverse[np.ix_(free, free)] = found
     vcov = inverse @ (total.T @ total) @ inverse
     if choice.kind not in ("CR0", "HC0"):
         vcov = vcov * n_clusters / (n_clusters - 1.0)

@@ -20,13 +20,18 @@ from mlpool.errors import (
 from mlpool.errors import (
     user_level as user_level,
 )
+from mlpool.families import Family
 from mlpool.formula.design import Design
 from mlpool.inference.vcov_spec import FEW_CLUSTERS
 from mlpool.models.covariance import VcovChoice
 from mlpool.models.facts import fact
+from mlpool.typing import FloatArray
 
 SEPARATION_SE = 50.0
-"""Standard error in SDs of a column, on the link scale, that no identified coefficient has."""
+"""Standard error of a typical row's predictor, on a link scale that has no unit (logits, probits,
+logarithms), that no identified direction of the coefficients has."""
+_SEPARABLE = ("logit", "probit", "cloglog", "cauchit", "log")
+"""Links that put a mean of zero (or one) at infinity; others keep coefficients finite."""
 _SEPARATION_ROWS = 1 << 16
 
 
@@ -100,7 +105,9 @@ def say_not_converged(record: Any) -> None:
         )
 
 
-def fit_messages(design: Design, record: Any) -> list[tuple[str, type[Warning]]]:
+def fit_messages(
+    design: Design, record: Any, family: Family | None = None
+) -> list[tuple[str, type[Warning]]]:
     """Return what a user should know about a fit: aliased columns, then the worst finding."""
     found: list[tuple[str, type[Warning]]] = []
     kept = set(int(i) for i in record.kept)
@@ -115,7 +122,7 @@ def fit_messages(design: Design, record: Any) -> list[tuple[str, type[Warning]]]
                 RankDeficiencyWarning,
             )
         )
-    separated = separated_columns(design, record)
+    separated = separated_columns(design, record, family)
     if separated:
         found.append((_separation_text(design, separated), ConvergenceWarning))
         return found
@@ -137,23 +144,47 @@ def fit_messages(design: Design, record: Any) -> list[tuple[str, type[Warning]]]
     return found
 
 
-def separated_columns(design: Design, record: Any) -> list[str]:
+def separated_columns(design: Design, record: Any, family: Family | None) -> list[str]:
     """Return the coefficients that run to infinity, by their enormous standard errors.
 
-    Where a predictor tells outcomes apart completely the likelihood is flat towards infinity: the
-    standard error in SDs of the column is far beyond what any link can tell apart.
+    Where a predictor tells outcomes apart completely the likelihood is flat towards infinity: in
+    that direction a typical row's predictor has a standard error far beyond what any link can tell
+    apart. The direction decides, not the coefficient: an intercept far from the data (calendar
+    years) has a large standard error in the best of models.
     """
     vcov = getattr(record, "vcov_conditional", None)
-    if vcov is None:
+    if vcov is None or not _can_separate(family):
         return []
     n = min(design.n, _SEPARATION_ROWS)
     columns = design.X.rows(0, n)[:, record.kept]
+    if not _is_flat(columns, vcov):
+        return []
     spread = columns.std(axis=0)
     # A column of ones, or one that varies further down, counts with its own size.
     spread = np.where(spread > 0, spread, np.abs(columns).max(axis=0, initial=0.0))
     errors = np.sqrt(np.abs(np.diag(vcov))) * spread
     names = [design.X.names[i] for i in record.kept]
     return [name for name, e in zip(names, errors, strict=True) if not e < SEPARATION_SE]
+
+
+def _can_separate(family: Family | None) -> bool:
+    """Whether means of zero or one are possible responses, and infinitely far on the link."""
+    return family is not None and not family.has_dispersion and family.link in _SEPARABLE
+
+
+def _is_flat(columns: FloatArray, vcov: FloatArray) -> bool:
+    """Tell whether some direction's predictor has a standard error that is beyond all bounds.
+
+    The largest eigenvalue of R V R', with R'R the mean square of the rows, is the largest variance
+    of ``x'beta`` over directions of unit mean square: it knows neither units nor origins.
+    """
+    if not vcov.size:
+        return False
+    root = np.linalg.qr(columns, mode="r") / np.sqrt(len(columns))
+    variances = root @ vcov @ root.T
+    if not np.all(np.isfinite(variances)):
+        return True
+    return not float(np.linalg.eigvalsh((variances + variances.T) / 2)[-1]) < SEPARATION_SE**2
 
 
 @fact("glm", "glmer")
@@ -163,7 +194,7 @@ def separated_coefficients(m: Any) -> tuple[str, ...]:
     if m.kind == "glm":
         vcov = m.fit.vcov_unscaled * m.fit.dispersion
         record = SimpleNamespace(vcov_conditional=vcov, kept=m.fit.kept)
-    return tuple(separated_columns(m.design, record))
+    return tuple(separated_columns(m.design, record, m.family))
 
 
 def _separation_text(design: Design, names: list[str]) -> str:

@@ -62,13 +62,13 @@ def refit(m: Any, y: Any) -> Any:
     made = with_record(m, design, m.fit_record(design))
     if m.kind == "glm":
         say_not_converged(made.fit)
-    say_what_was_found(fit_messages(design, made.fit), None)
+    say_what_was_found(fit_messages(design, made.fit, m.family), None)
     return made
 
 
 def with_record(m: FittedModel, design: Design, record: Any) -> Any:
     """Return the model `m` with another design and its fit record."""
-    texts = tuple(text for text, _ in fit_messages(design, record))
+    texts = tuple(text for text, _ in fit_messages(design, record, m.family))
     fresh: dict[str, Any] = {"_cache": {}} if hasattr(m, "_cache") else {}
     if m.kind == "glmer" and m.family is not None:
         fresh["family"] = fitted_family(m.family, record)

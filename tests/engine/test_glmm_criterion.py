@@ -29,7 +29,7 @@ def _in_user_terms(problem, x):
     """theta, beta and shape of a point in working terms."""
     k, p = problem.k, problem.p
     beta = np.linalg.solve(problem.R, x[k : k + p])
-    return x[:k] * problem.scale, beta, float(np.exp(x[-1])) if problem.has_shape else 1.0
+    return problem.to_user(x[:k]), beta, float(np.exp(x[-1])) if problem.has_shape else 1.0
 
 
 @pytest.mark.parametrize(("family", "link"), FAMILIES)

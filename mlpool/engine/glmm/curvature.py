@@ -13,6 +13,8 @@ from mlpool.typing import BoolArray, FloatArray
 
 STEP = 3e-3
 """Steps of differences in SDs of the estimates: errors of order 1e-5 of the second derivative."""
+RIDGE = 1e-6
+"""Share of the information that is added, and of one per squared unit where there is none."""
 _SHAPE_STEP = 1e-3
 
 
@@ -43,7 +45,9 @@ def _theta_information(problem: Problem, state: State) -> FloatArray:
         # K twice, summed over levels, once for all pairs of directions.
         KK = np.einsum("abj,cdj->abcd", K, K, optimize=True)
         own = np.einsum("abcd,mbc,nda->mn", KK, D, D, optimize=True)
-        out[np.ix_(where, where)] = (own + own.T) / 2.0 + np.diag(1e-6 * np.diag(own) + 1e-6)
+        out[np.ix_(where, where)] = (own + own.T) / 2.0 + np.diag(
+            RIDGE * (np.diag(own) + problem.unit**-2)
+        )
     return out
 
 
@@ -100,3 +104,20 @@ def difference_hessian(
     own = np.linalg.solve(L.T, changes.T)
     out[np.ix_(at, at)] = (own + own.T) / 2.0
     return out
+
+
+def inverse_of_positive(H: FloatArray) -> FloatArray | None:
+    """Return the inverse of a positive definite matrix (m, m), None for any other.
+
+    The diagonal is made one first: parameters in units apart by many powers of ten are not a
+    matrix without digits.
+    """
+    size = np.sqrt(np.abs(np.diag(H)))
+    if not len(H):
+        return H
+    if not np.all(size > 0) or not np.all(np.isfinite(H)):
+        return None
+    scaled = H / np.outer(size, size)
+    if float(np.linalg.eigvalsh((scaled + scaled.T) / 2.0)[0]) <= 0.0:
+        return None
+    return np.asarray(np.linalg.inv(scaled) / np.outer(size, size), dtype=np.float64)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from mlpool.engine.findings import diagnose
-from mlpool.engine.glmm.curvature import difference_hessian, scoring
+from mlpool.engine.glmm.curvature import difference_hessian, inverse_of_positive, scoring
 from mlpool.engine.glmm.laplace import Laplace, Slopes, State, conditional_vcov
 from mlpool.engine.glmm.modes import Modes, find_modes
 from mlpool.engine.glmm.problem import Problem, check_finite
@@ -26,7 +26,12 @@ from mlpool.errors import FitError, NotSupportedError
 from mlpool.typing import BoolArray, FloatArray
 
 SNAP = 1e-3
-"""Diagonal entries of theta below this are tried as exact zeros."""
+"""Diagonal entries of theta below this, in units of the link scale, are tried as exact zeros."""
+_FIRST_SD = 0.7
+_SINGULAR = (
+    "The equations of the fit became singular: a predictor may separate the outcomes, or the link "
+    "may let means leave the family's range."
+)
 SMALLER_STARTS = (1.0, 0.3, 0.1, 0.03)
 """Shares of the first theta that are tried until every mean is possible (identity links)."""
 
@@ -68,16 +73,7 @@ def fit_glmm(data: GlmmData, *, n_quadrature: int = 1, control: Control | None =
             found = _snapped(objective, found)
             return _finish(objective, found, x, n_quadrature, control)
         except np.linalg.LinAlgError:
-            raise FitError(_singular(data)) from None
-
-
-def _singular(data: GlmmData) -> str:
-    reasons = "a predictor may separate the outcomes, or the link may let means leave the family's"
-    text = f"The equations of the fit became singular: {reasons} range."
-    if data.offset is None:
-        return text
-    low, high = float(data.offset.min()), float(data.offset.max())
-    return f"{text} The offset, from {low:.4g} to {high:.4g} on the link scale, may be in the way."
+            raise FitError(_SINGULAR + problem.offset_note()) from None
 
 
 def make_objective(problem: Problem, n_quadrature: int) -> Laplace:
@@ -111,7 +107,7 @@ def _start(problem: Problem, objective: Laplace, control: Control) -> tuple[Floa
     theta = _first_theta(problem)
     scale = np.where(problem.template.is_diagonal, theta, np.inf)
     if control.start is not None:
-        theta = _user_theta(problem, control.start) / problem.scale
+        theta = problem.of_user(_user_theta(problem, control.start))
     theta, modes = _first_modes(problem, theta, plain.gamma, shape)
     objective.start, objective.gamma = modes.e, modes.gamma
     parts = [theta] if objective.joint else [theta, modes.gamma]
@@ -152,13 +148,13 @@ def _first_gamma(problem: Problem) -> FloatArray:
 
 
 def _first_theta(problem: Problem) -> FloatArray:
-    """SDs of about one on the link scale for every column of Z."""
+    """SDs of about one unit of the link scale for every column of Z."""
     theta = np.zeros(problem.k)
     for f, part in zip(problem.effects.order, problem.effects.parts, strict=True):
         where, row, col = problem.entries(f)
         size = [1.0 if z is None else float(np.sqrt(np.mean(z**2))) for z in part.columns]
         for at, r, c in zip(where, row, col, strict=True):
-            theta[at] = 0.7 / max(size[r], 1e-8) if r == c else 0.0
+            theta[at] = _FIRST_SD * problem.unit / (size[r] or 1.0) if r == c else 0.0
     return theta
 
 
@@ -193,7 +189,7 @@ def _snapped(objective: Laplace, found: Found) -> Found:
     term, _, col = template.index
     x = found.x.copy()
     x[:k] = theta
-    for i in np.flatnonzero(template.is_diagonal & (np.abs(theta) < SNAP)):
+    for i in np.flatnonzero(template.is_diagonal & (np.abs(theta) < SNAP * objective.problem.unit)):
         x[:k][(term == term[i]) & (col == col[i])] = 0.0
     if np.array_equal(x, found.x):
         return found
@@ -233,7 +229,7 @@ def _finish(
         vcov_conditional=vcov,
         inference=second.inference,
         scores=second.scores,
-        theta=theta * problem.scale,
+        theta=problem.template.canonical(problem.to_user(theta)),
         dispersion=shape,
         deviance=state.value,
         penalty=state.modes.penalty,
@@ -270,10 +266,9 @@ def _findings(
 ) -> tuple[Diagnostic, ...]:
     """Return what should be said about the fit, most serious first."""
     k = problem.k
-    in_theta = replace(
-        optimum, end=found.x[:k] * problem.scale, gradient=found.gradient[:k] / problem.scale
-    )
-    out = list(diagnose(in_theta, problem.template, problem.scale, control))
+    # In the search's terms, which no unit or origin of a predictor changes.
+    in_theta = replace(optimum, end=found.x[:k] / problem.unit, gradient=found.gradient[:k])
+    out = list(diagnose(in_theta, problem.template, np.full(k, problem.unit), control))
     if problem.has_shape and problem.rows.family.is_negative_binomial:
         low, high = np.exp(problem.rows.shape_limits)
         shape = found.state.shape
@@ -324,18 +319,18 @@ class SecondDerivatives:
             H = np.zeros((len(self.x), len(self.x)))
         # To (theta, beta, log phi): gamma = R beta.
         k, p = problem.k, 0 if self.objective.joint else problem.p
-        J = np.diag(np.concatenate([1.0 / problem.scale, np.ones(len(self.x) - k)]))
+        J = np.eye(len(self.x))
+        J[:k, :k] = problem.theta_map
         J[k : k + p, k : k + p] = problem.R[:p, :p]
         H_beta = J.T @ H @ J
         if self.objective.joint:
             return Inference(hessian=H_beta, vcov=self.conditional, is_positive=True)
         at = np.flatnonzero(free)
-        own = H[np.ix_(at, at)]
-        is_positive = bool(np.linalg.eigvalsh(own).min(initial=1.0) > 0.0)
-        if not is_positive:
+        inverse = inverse_of_positive(H[np.ix_(at, at)] / 2.0)
+        if inverse is None:
             return Inference(hessian=H_beta, vcov=self.conditional, is_positive=False)
         V = np.zeros_like(H)
-        V[np.ix_(at, at)] = np.linalg.inv(own / 2.0)
+        V[np.ix_(at, at)] = inverse
         vcov = _to_beta(problem, V[k : k + p, k : k + p])
         return Inference(hessian=H_beta, vcov=vcov, is_positive=True)
 
@@ -356,13 +351,14 @@ class SecondDerivatives:
                 "these are crossed."
             )
         slopes = self.objective.slopes(self.objective.state(self.x))
+        J = problem.theta_map
         out = []
         for i, (f, part) in enumerate(
             zip(problem.effects.order, problem.effects.parts, strict=True)
         ):
             values = np.zeros((part.n_levels, len(self.x)))
             where, row, col = problem.entries(f)
-            values[:, where] = slopes.random[i][row, col].T / problem.scale[where]
+            values[:, where] = slopes.random[i][row, col].T @ J[np.ix_(where, where)]
             if i == 0:
                 self._add_rows(values, slopes)
             out.append(LevelScores(term=problem.effects.factors[f].terms[0], values=-0.5 * values))

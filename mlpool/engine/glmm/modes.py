@@ -134,7 +134,7 @@ def find_modes(  # noqa: PLR0913 - one argument per symbol of h
     raise FitError(
         "The conditional modes of the random effects were not found: penalised least squares did "
         f"not converge in {MAX_STEPS} steps. A predictor or offset on a huge scale, or outcomes "
-        "that a predictor separates completely, are the usual reasons."
+        "that a predictor separates completely, are the usual reasons." + problem.offset_note()
     )
 
 

@@ -18,6 +18,7 @@ from mlpool.engine.rank import independent_columns
 from mlpool.engine.theta import Template
 from mlpool.engine.types import ArrayRows, Control, ReTerm
 from mlpool.errors import FitError
+from mlpool.families import Family
 from mlpool.typing import FloatArray, IntArray
 
 Places = tuple[IntArray, IntArray, IntArray]
@@ -38,10 +39,12 @@ class Problem:
     offset : ndarray of shape (n,) or None
     template : Template
         Of all terms in lme4's order.
-    scale : ndarray of shape (k,)
-        The user's theta is `scale` times the search's: columns of Z have a mean square near one.
-    z_scale : tuple of ndarray
-        By which columns of every term's Z were divided.
+    unit : float
+        Typical size of a difference on the link scale; 1 for links without a unit.
+    maps : tuple of ndarray (k_t, k_t)
+        Lower triangles T of every term: the user's columns are those of the search times T. Columns
+        of the search have a mean square near one, and are orthogonal where the user's nearly
+        depend on each other (a year beside the intercept).
     kept : ndarray of int
         Columns of X that are estimated.
     constant : float
@@ -61,8 +64,8 @@ class Problem:
     R: FloatArray
     offset: FloatArray | None
     template: Template
-    scale: FloatArray
-    z_scale: tuple[FloatArray, ...]
+    unit: float
+    maps: tuple[FloatArray, ...]
     kept: IntArray
     constant: float
     saturated: float
@@ -82,7 +85,7 @@ class Problem:
             kept = independent_columns(X)
         X = X[:, kept] if len(kept) < X.shape[1] else X
         found = compress(data, X, m)
-        terms, z_scale = zip(*(_scaled(term) for term in found.terms), strict=True)
+        terms, maps = zip(*(_well_placed(term) for term in found.terms), strict=True)
         order = chain_order(terms)
         effects = Effects(terms, order, control.max_dense_bytes)
         y, m, X, offset = found.y, found.m, found.X, found.offset
@@ -90,7 +93,6 @@ class Problem:
             y, m, X = y[order], m[order], X[order]
             offset = None if offset is None else offset[order]
         template = Template(tuple(t.z.shape[1] for t in data.terms))
-        term_of, row_of, _ = template.index
         R = np.linalg.qr(X, mode="r") / np.sqrt(len(y)) if X.shape[1] else np.empty((0, 0))
         XT = np.ascontiguousarray(solve_triangular(R, X.T, trans="T")) if X.shape[1] else X.T
         return cls(
@@ -100,8 +102,8 @@ class Problem:
             R=R,
             offset=offset,
             template=template,
-            scale=np.array([1.0 / z_scale[t][r] for t, r in zip(term_of, row_of, strict=True)]),
-            z_scale=z_scale,
+            unit=_unit_of(data.family, y),
+            maps=maps,
             kept=kept,
             constant=constant,
             saturated=saturated_likelihood,
@@ -141,6 +143,32 @@ class Problem:
         """Where a factor's entries stand in theta, and their rows and columns in its Lambda."""
         return self.places[f]
 
+    def of_user(self, theta: FloatArray) -> FloatArray:
+        """Return the search's theta from the user's: T Lambda of every term."""
+        return self.template.pack(
+            [T @ lam for T, lam in zip(self.maps, self.template.matrices(theta), strict=True)]
+        )
+
+    def to_user(self, theta: FloatArray) -> FloatArray:
+        """Return the user's theta from the search's."""
+        return self.template.pack(
+            [
+                solve_triangular(T, lam, lower=True)
+                for T, lam in zip(self.maps, self.template.matrices(theta), strict=True)
+            ]
+        )
+
+    @property
+    def theta_map(self) -> FloatArray:
+        """The matrix (k, k) of :meth:`of_user`."""
+        term, row, col = self.template.index
+        out = np.zeros((self.k, self.k))
+        for t, T in enumerate(self.maps):
+            own = np.flatnonzero(term == t)
+            is_one_column = col[own][:, None] == col[own]
+            out[np.ix_(own, own)] = np.where(is_one_column, T[np.ix_(row[own], row[own])], 0.0)
+        return out
+
     def factors(self, theta: FloatArray) -> tuple[FloatArray, ...]:
         """Lambda (q, q) of every factor in the order of elimination."""
         out = []
@@ -177,9 +205,7 @@ class Problem:
                     own = own[:, :, first : first + size]
                 out[term] = np.ascontiguousarray(own)
                 first += size
-        return tuple(
-            out[t] / (s if out[t].ndim == 2 else np.outer(s, s)) for t, s in enumerate(self.z_scale)
-        )
+        return tuple(_of_user_columns(out[t], T) for t, T in enumerate(self.maps))
 
     # --- words ------------------------------------------------------------------------------
 
@@ -192,6 +218,13 @@ class Problem:
             f"linear predictor runs from {low:.4g} to {high:.4g}: a predictor or the offset may be "
             "on a huge scale, or the link may not keep means inside the family's range."
         )
+
+    def offset_note(self) -> str:
+        """Say how far the offset reaches, which may be why a search fails; "" without one."""
+        if self.offset is None:
+            return ""
+        low, high = float(self.offset.min()), float(self.offset.max())
+        return f" The offset, from {low:.4g} to {high:.4g} on the link scale, may be in the way."
 
 
 def _places(template: Template, factor: GroupingFactor) -> Places:
@@ -206,14 +239,54 @@ def _places(template: Template, factor: GroupingFactor) -> Places:
     return np.concatenate(where), np.concatenate(rows), np.concatenate(cols)
 
 
-def _scaled(term: ReTerm) -> tuple[ReTerm, FloatArray]:
-    """Divide the columns of Z by powers of two, so that their mean squares are near one."""
+_DEPENDENT = 0.1
+"""Smallest singular value of unit columns below which a term's columns are made orthogonal: the
+tangent of the angle between an intercept and a column whose mean is ten of its SDs."""
+_DEGENERATE = 1e-9
+"""The same of columns that depend on each other but for rounding: they stay as they are."""
+_LINKS_WITH_UNITS = ("identity", "inverse", "sqrt", "1/mu^2")
+
+
+def _well_placed(term: ReTerm) -> tuple[ReTerm, FloatArray]:
+    """Divide the columns of Z by powers of two, so that their mean squares are near one.
+
+    Columns that nearly depend on each other are made orthogonal, the last first, so that the map of
+    the factors stays lower triangular.
+    """
     z = term.z.rows(0, term.z.shape[0])
     square = np.einsum("ij,ij->j", z, z) / len(z)
     scale = 2.0 ** np.round(0.5 * np.log2(np.where(square > 0, square, 1.0)))
+    if z.shape[1] > 1:
+        R = np.linalg.qr(z[:, ::-1] / scale[::-1], mode="r") / np.sqrt(len(z))
+        if R.shape[0] == R.shape[1]:
+            norms = np.sqrt(np.sum(R**2, axis=0))
+            least = float(np.linalg.svd(R / np.where(norms > 0, norms, 1.0), compute_uv=False)[-1])
+            if _DEGENERATE < least < _DEPENDENT:
+                T = R[::-1, ::-1]
+                T = np.where(np.diag(T) < 0, -1.0, 1.0)[:, None] * T
+                placed = solve_triangular(T, (z / scale).T, lower=True, trans="T").T
+                return replace(term, z=ArrayRows(np.ascontiguousarray(placed))), T * scale
     if np.all(scale == 1.0):
-        return term, scale
-    return replace(term, z=ArrayRows(z / scale)), scale
+        return term, np.eye(len(scale))
+    return replace(term, z=ArrayRows(z / scale)), np.diag(scale)
+
+
+def _of_user_columns(values: FloatArray, T: FloatArray) -> FloatArray:
+    """Return effects (J, k) or their covariances (J, k, k) for the user's columns."""
+    inverse = solve_triangular(T, np.eye(len(T)), lower=True)
+    if values.ndim == 2:
+        return np.asarray(values @ inverse.T)
+    return np.asarray(inverse @ values @ inverse.T)
+
+
+def _unit_of(family: Family, y: FloatArray) -> float:
+    """Return what an SD of the response is on the link scale, at its mean."""
+    if family.link not in _LINKS_WITH_UNITS:
+        return 1.0
+    mean = float(np.mean(y))
+    slope = abs(float(family.derivative(family.link_of(np.array([mean])))[0])) if mean > 0 else 1.0
+    unit = float(np.std(y)) / slope
+    return unit if np.isfinite(unit) and unit > 0 else 1.0
 
 
 def check_finite(data: GlmmData) -> None:

@@ -28,6 +28,8 @@ _CANONICAL = {
     ("binomial", "logit"), ("poisson", "log"), ("Gamma", "inverse"), ("inverse.gaussian", "1/mu^2"),
 }  # fmt: skip
 
+_SHARES = 1e-8, 1e4
+"""Range of a first dispersion, relative to that of the response alone."""
 POISSON_LIMIT = 11.5
 """Logarithm of theta (nbinom2), or of 1 / theta (nbinom1), about 1e5."""
 
@@ -218,7 +220,11 @@ class RowModel:
         if self.family.name == "nbinom2":
             excess = float(np.mean(rest - mu) / np.mean(mu**2))
             return float(np.clip(1.0 / max(excess, 1e-2), 0.1, 100.0))
-        return float(np.clip(np.mean(self.m * rest / self.family.variance(mu)), 1e-10, 1e10))
+        spread = np.mean(self.m * (self.y - self.y.mean()) ** 2)
+        # What the dispersion would be without predictors: it has the response's unit.
+        plain = float(spread / self.family.variance(np.array([np.mean(self.y)]))[0])
+        share = float(np.mean(self.m * rest / self.family.variance(mu))) / plain
+        return plain * float(np.clip(share, *_SHARES))
 
     # --- likelihoods ------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ DECREMENT = 1e-11
 NOISE = 1e-13
 """Rounding of the deviance, relative to its size."""
 ARMIJO, MAX_HALVINGS = 1e-4, 30
+CURVED = 1e-10
+"""Share of its parts that s'y must have: less is rounding of gradients."""
 LONGEST = 1.5
 """Largest change of an entry of theta in one step, relative to its size plus its start's."""
 
@@ -143,7 +145,8 @@ def _inverse(curvature: FloatArray) -> FloatArray:
 def _updated(B: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
     """Return the BFGS update of an inverse Hessian, left alone where curvature is not positive."""
     sy = float(s @ y)
-    if sy <= 1e-10 * float(np.linalg.norm(s) * np.linalg.norm(y)):
+    # Entry by entry, so that parameters may have different units.
+    if sy <= CURVED * float(np.abs(s) @ np.abs(y)):
         return B
     By = B @ y
     change = np.outer(By, s)

@@ -20,6 +20,7 @@ from mlpool.estimates.grid import (
     observed_frame,
 )
 from mlpool.estimates.inference import Inference, Request
+from mlpool.estimates.nesting import Nests, can_exist, nested_factors, within_nests
 from mlpool.estimates.variables import Variable
 from mlpool.models.contrasts import chosen_covariance, read_covariance, read_method
 from mlpool.models.covariance import robust_source
@@ -43,20 +44,30 @@ class Averaging:
     variables : mapping of Variable
     setting : Setting or None
         None for averages over rows of the data.
+    nests : mapping
+        Factors that are nested in others (see :func:`nested_factors`).
     """
 
     estimate: str
     variables: Mapping[str, Variable]
     setting: Setting | None
+    nests: Nests
 
     def rows(self, grid: pd.DataFrame, focal: Sequence[Focal]) -> GridRows:
         """Return the rows that the answers of a grid average over."""
         if self.setting is not None:
-            return expand(grid, self.variables, self.setting)
+            rows = expand(grid, self.variables, self.setting)
+            return within_nests(rows, self.variables, self.nests, self.setting.averaged)
         observed = observed_frame(self.variables)
         if self.estimate == "population":
             return counterfactual(grid, self.variables, observed)
         return matching(grid, focal, self.variables, observed)
+
+    def existing(self, grid: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of a grid whose nested levels stand within their own nests."""
+        if not self.nests:
+            return grid
+        return grid[can_exist(grid, self.variables, self.nests)].reset_index(drop=True)
 
     @property
     def n_averaged(self) -> int:
@@ -72,6 +83,7 @@ class Averaging:
 
 
 def read_averaging(
+    model: Any,
     estimate: str | None,
     variables: dict[str, Variable],
     focal: Sequence[Focal],
@@ -103,7 +115,8 @@ def read_averaging(
         setting = make_setting(
             variables, focal, averages=way == "typical", two_valued=two_valued, at=held
         )
-    return Averaging(estimate=way, variables=variables, setting=setting)
+    nests = nested_factors(model) if way == "typical" else {}
+    return Averaging(estimate=way, variables=variables, setting=setting, nests=nests)
 
 
 def read_request(

@@ -26,13 +26,9 @@ from mlpool.estimates.inference import Inference, Request, infer, joined
 from mlpool.estimates.layout import EstimatesLayout, grid_columns, inference_columns
 from mlpool.estimates.links import Scale, read_scale
 from mlpool.estimates.means import averages, others_line
-from mlpool.estimates.multiplicity import (
-    adjusted_critical,
-    adjusted_p,
-    p_adjust_note,
-    read_p_adjust,
-)
-from mlpool.estimates.notes import interaction_notes, say_extrapolation, scale_footer
+from mlpool.estimates.multiplicity import adjusted, families_of, p_adjust_note, read_p_adjust
+from mlpool.estimates.nesting import can_exist, nesting_notes
+from mlpool.estimates.notes import interaction_notes, missing_notes, say_extrapolation, scale_footer
 from mlpool.estimates.rows import BLOCK_NUMBERS, Answers
 from mlpool.estimates.slopes import slopes_of
 from mlpool.estimates.variables import Variable, model_variables
@@ -75,7 +71,7 @@ def estimate_contrasts(
     p_adjust: str | None = None,
     ci: float | None = 0.95,
     adjust_ci: bool = False,
-    within_by: bool = False,
+    within_by: bool = True,
     vcov: Any = None,
     cluster: Any = None,
     vcov_args: Any = None,
@@ -109,8 +105,8 @@ def estimate_contrasts(
     adjust_ci : bool
         Widen intervals with the p-values, so that they hold together.
     within_by : bool
-        Whether every value of `by` is a family of its own; else all rows are one. Tukey's and
-        Scheffé's families are always within.
+        Whether the contrasts of every value of `by` are a family of their own (as emmeans), or all
+        rows are one, whatever the method. Tukey's and Scheffé's families are always within.
     vcov, cluster, vcov_args, ci_method
         As in :func:`mlpool.model_parameters`.
     length : int or None
@@ -164,14 +160,18 @@ def estimate_contrasts(
     request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
     answers = _answers(model, grid, plan)
     result = _infer_families(model, answers, compared, request)
-    n_families = len(grid) // n_levels
-    result = _adjusted(result, compared, method, n_families, within_by, adjust_ci, request.ci)
+    exist = can_exist(grid, plan.averaging.variables, plan.averaging.nests).reshape(-1, n_levels)
+    families = families_of(exist, compared, within_by)
+    result = adjusted(result, families, method, adjust_ci, request.ci)
+    kept = np.concatenate([f.rows for f in families]) if families else np.arange(0)
     data = _frame(grid.iloc[::n_levels], plan.by, compared, result)
+    data = data.iloc[kept].reset_index(drop=True)
     names = ("Contrast",) if not compared.second else ("Level1", "Level2")
     layout = EstimatesLayout(
         title=_TITLES[plan.averaging.estimate], labels=(*names, *(f.name for f in plan.by)),
         value="Difference", statistic=result.symbol, level=ci, shows_p=True,
-        footers=_footers(model, plan, method) + robust_lines(model, request),
+        footers=_footers(model, plan, method) + robust_lines(model, request)
+        + missing_notes(model, result.estimate[kept], "contrasts", estimate),
     )  # fmt: skip
     return ResultFrame(
         data=data,
@@ -215,7 +215,9 @@ def _read_plan(
     trend = _trend(focal, groups)
     if trend is not None:
         focal, groups = groups, ()
-    averaging = read_averaging(estimate, variables, (*focal, *groups), two_valued=two_valued, at=at)
+    averaging = read_averaging(
+        model, estimate, variables, (*focal, *groups), two_valued=two_valued, at=at
+    )
     scale = read_scale(model, predict, "inverse_link" if averaging.setting else "response")
     if trend is not None and scale.predict == "inverse_link":
         scale = replace(scale, predict="response")
@@ -306,33 +308,6 @@ def _weighted(W: Any, values: Any) -> Any:
     return out
 
 
-def _adjusted(
-    result: Inference,
-    compared: Comparison,
-    method: str,
-    n_families: int,
-    within_by: bool,
-    adjust_ci: bool,
-    level: float | None,
-) -> Inference:
-    """Return the result with p-values (and intervals, if asked) adjusted by family."""
-    c, k = compared.weights.shape
-    rank = int(np.linalg.matrix_rank(compared.weights))
-    own = within_by or method in ("tukey", "scheffe")
-    families = [slice(i * c, (i + 1) * c) for i in range(n_families)] if own else [slice(0, None)]
-    p, critical = result.p.copy(), result.critical.copy()
-    for family in families:
-        df = result.df[family]
-        p[family] = adjusted_p(result.p[family], result.statistic[family], df, method, k, rank)
-        if adjust_ci and level is not None:
-            n_tests = int(np.isfinite(result.p[family]).sum())
-            critical[family] = adjusted_critical(level, df, method, k, rank, n_tests)
-    low, high = result.low, result.high
-    if adjust_ci:
-        low, high = result.estimate - critical * result.se, result.estimate + critical * result.se
-    return replace(result, p=p, low=low, high=high, critical=critical)
-
-
 def _frame(
     grid: pd.DataFrame, by: Sequence[Focal], compared: Comparison, result: Inference
 ) -> pd.DataFrame:
@@ -359,5 +334,7 @@ def _footers(model: Any, plan: _Plan, method: str) -> tuple[str, ...]:
     lines += scale_footer(plan.scale, "Contrasts")
     lines += say_extrapolation(plan.focal)
     names = [*(f.name for f in plan.focal), *([plan.trend.name] if plan.trend else [])]
-    lines += interaction_notes(model, names, plan.averaging.averaged_names, "contrasts")
+    averaged = plan.averaging.averaged_names
+    lines += interaction_notes(model, names, averaged, "contrasts")
+    lines += nesting_notes([*names, *averaged], plan.averaging.nests)
     return tuple(lines)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,22 @@ import pandas as pd
 
 from mlpool.errors import OptionError
 from mlpool.estimates.aliases import read_mode
-from mlpool.estimates.comparisons import make_comparison
-from mlpool.estimates.focal import Focal
-from mlpool.estimates.grid import expand, focal_grid, make_setting
-from mlpool.estimates.links import Scale
-from mlpool.estimates.rows import average
-from mlpool.estimates.variables import Variable, model_variables
+from mlpool.estimates.focal import Focal, read_focal
+from mlpool.estimates.grid import focal_grid
+from mlpool.estimates.layout import grid_columns
+from mlpool.estimates.nesting import nested_factors, nesting_notes
+from mlpool.estimates.termspace import (
+    CONFOUNDED,
+    REDUCED,
+    TermSpace,
+    TermTest,
+    reference_values,
+)
+from mlpool.estimates.variables import model_variables
 from mlpool.models.arguments import check_model
-from mlpool.models.joint import METHOD_NAMES, joint_inference
-from mlpool.performance.layout import Grid, GridColumn
+from mlpool.models.joint import METHOD_NAMES, JointInference, joint_inference
+from mlpool.performance.layout import Grid, GridColumn, label_columns
 from mlpool.results import ResultFrame
-from mlpool.typing import FloatArray
 
 
 def joint_tests(
@@ -31,6 +37,7 @@ def joint_tests(
     cluster: Any = None,
     vcov_args: Any = None,
     ci_method: str | None = None,
+    by: Any = None,
 ) -> ResultFrame:
     """Test every main effect and interaction as emmeans' ``joint_tests`` does.
 
@@ -46,11 +53,16 @@ def joint_tests(
         As in :func:`mlpool.emmeans`.
     vcov, cluster, vcov_args, ci_method
         As in :func:`mlpool.model_parameters`.
+    by : str, sequence of str or dict, optional
+        Test the other terms at every level of these factors (numbers: mean minus and plus one).
 
     Returns
     -------
     ResultFrame
-        Term, df1, df2, F (Chi2 and df1 without residual df), p.
+        The columns of `by`, Term, df1, df2, F (Chi2 and df1 without residual df), p, Note: ``"e"``
+        where empty cells leave fewer df. Of designs with empty cells, ``(confounded)`` is the test
+        of what can be estimated of the cells beside the terms. Factors nested in others are tested
+        within their nests.
 
     Raises
     ------
@@ -68,37 +80,39 @@ def joint_tests(
     """
     check_model(model, "joint_tests()")
     variables = {n: v for n, v in model_variables(model).items() if not v.is_group}
-    terms = _terms(model)
-    if not terms:
+    if not _terms(model):
         raise OptionError("This model has no predictors to test.")
+    groups = read_focal(by, variables)
     options: dict[str, Any] = {"vcov": vcov, "cluster": cluster, "ci_method": ci_method}
     method = read_mode(model, lmer_df, options)
     joint = joint_inference(
         model, vcov=vcov, cluster=cluster, vcov_args=vcov_args, ci_method=method
     )
-    rows = []
-    for names in terms:
-        test = joint.test(_contrasts(model, variables, names))
-        rows.append(
-            {
-                "Term": ":".join(names),
-                "df1": test.df_num,
-                "df2": test.df_den,
-                "F": test.statistic,
-                "p": test.p,
-            }
-        )
-    frame = pd.DataFrame(rows)
+    cells = focal_grid([replace(f, values=_values_of(f)) for f in groups])
+    tables = []
+    for i in range(len(cells)):
+        cell = cells.iloc[i : i + 1]
+        space = TermSpace.of(model, variables, cell if groups else None)
+        terms = _closed_terms(model, [f.name for f in groups])
+        table = _tested(joint, space.tests(terms, joint.vcov))
+        labels = grid_columns(cell.iloc[np.zeros(len(table), dtype=int)])
+        tables.append(pd.DataFrame(labels | dict(table)))
+    frame = pd.concat(tables, ignore_index=True)
     if not joint.is_f:
-        frame["Chi2"] = frame.pop("F") * frame["df1"]
-        frame = frame[["Term", "df1", "Chi2", "p"]]
-    note = f"Denominator df by {METHOD_NAMES[joint.method]}."
+        frame["Chi2"] = frame["F"] * frame["df1"]
+        frame = frame.drop(columns=["F", "df2"])
+    names = [f.name for f in groups]
+    order = [*names, "Term", "df1", "df2", "F", "Chi2", "p", "Note"]
+    footers = _footers(model, frame, groups)
+    kept = [n for n in order if n in frame and (n != "Note" or frame["Note"].any())]
     return ResultFrame(
-        data=frame,
-        layout=_LAYOUT,
-        notes=(note,) if joint.is_f else (),
+        data=frame[kept],
+        layout=replace(
+            _LAYOUT, columns=(*label_columns(names), *_LAYOUT.columns), footers=footers
+        ),
+        notes=(f"Denominator df by {METHOD_NAMES[joint.method]}.",) if joint.is_f else (),
         metadata={"kind": "joint_tests", "ci_method": joint.method, "vcov": joint.covariance},
-    )
+    )  # fmt: skip
 
 
 _LAYOUT = Grid(
@@ -109,6 +123,7 @@ _LAYOUT = Grid(
         GridColumn(name="F", header="F"),
         GridColumn(name="Chi2", header="Chi2"),
         GridColumn(name="p", header="p", style="p"),
+        GridColumn(name="Note", header="Note", style="label"),
     )
 )
 
@@ -122,25 +137,52 @@ def _terms(model: Any) -> list[tuple[str, ...]]:
     return list(found)
 
 
-def _values(variable: Variable) -> tuple[Any, ...]:
-    """Return a factor's levels, and a number's mean minus and plus one."""
-    if not variable.is_numeric:
-        return variable.levels
-    return variable.mean - 1.0, variable.mean + 1.0
+def _closed_terms(model: Any, by: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the terms without the variables of `by`, nested factors with what they are nested in.
+
+    Tests come by the number of variables, as in emmeans, where nesting or `by` made new terms.
+    """
+    nests = nested_factors(model)
+    found: dict[tuple[str, ...], None] = {}
+    for names in _terms(model):
+        outer = [o for n in names for o in nests.get(n, {}) if o not in names]
+        closed = tuple(n for n in dict.fromkeys([*outer, *names]) if n not in by)
+        same = [t for t in found if set(t) == set(closed)]
+        if closed and not same:
+            found[closed] = None
+    return sorted(found, key=len) if nests else list(found)
 
 
-def _contrasts(model: Any, variables: dict[str, Variable], names: tuple[str, ...]) -> FloatArray:
-    """Return the rows ``L`` of one term's contrasts: neighbouring levels, crossed."""
-    focal = [Focal(variable=variables[n], values=_values(variables[n]), text=n) for n in names]
-    others = [
-        Focal(variable=v, values=_values(v), text=n)
-        for n, v in variables.items()
-        if n not in names and v.is_numeric
-    ]
-    setting = make_setting(variables, focal, averages=True, at=others)
-    rows = expand(focal_grid(focal), variables, setting)
-    means = average(model, rows, Scale(family=model.family, predict="link")).jacobian
-    steps = [make_comparison("sequential", [str(v) for v in f.values]).weights for f in focal]
-    # the first variable varies fastest, so its weights stand last in the product
-    weights = reduce(lambda a, b: np.asarray(np.kron(a, b)), steps[::-1])
-    return np.asarray(weights @ means)
+def _values_of(focal: Focal) -> tuple[Any, ...]:
+    """Return the values of a variable of `by`: those given, else as emmeans takes them."""
+    return focal.values if "=" in focal.text else reference_values(focal.variable)
+
+
+def _tested(joint: JointInference, tests: Sequence[TermTest]) -> pd.DataFrame:
+    rows = []
+    for one in tests:
+        test = joint.test(one.L)
+        rows.append({
+            "Term": one.name, "df1": test.df_num, "df2": test.df_den, "F": test.statistic,
+            "p": test.p, "Note": one.note,
+        })  # fmt: skip
+    return pd.DataFrame(rows, columns=["Term", "df1", "df2", "F", "p", "Note"])
+
+
+def _footers(model: Any, frame: pd.DataFrame, groups: Sequence[Focal]) -> tuple[str, ...]:
+    lines = []
+    if (frame["Note"] == REDUCED).any():
+        lines.append(f"{REDUCED}: df1 is smaller because not all contrasts can be estimated.")
+    if (frame["Term"] == CONFOUNDED).any():
+        lines.append(f"{CONFOUNDED}: what can be estimated of the cells beside the terms' tests.")
+    tested = set(frame["Term"])
+    by = [f.name for f in groups]
+    names = [":".join(t) for t in _closed_terms(model, by)]
+    absent = [n for n in names if n not in tested]
+    if absent:
+        lines.append(
+            f"Not tested: {', '.join(absent)}, of which no contrast can be estimated or none "
+            "differs from zero by definition."
+        )
+    used = list(dict.fromkeys(n for t in _terms(model) for n in t))
+    return (*lines, *nesting_notes(used, nested_factors(model)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,9 @@ class EstimatesLayout:
             cells = format_numbers(data[name], digits, zap_small=zap)
             return Column(name=name, header=name, cells=cells)
 
-        columns = [numbers(self.value)]
+        value = numbers(self.value)
+        # an estimate that cannot be had is said in its place, not by a blank
+        columns = [replace(value, cells=tuple(cell or "NA" for cell in value.cells))]
         if not self.shows_uncertainty:
             return columns
         columns.append(numbers("SE"))

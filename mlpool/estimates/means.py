@@ -25,10 +25,12 @@ from mlpool.estimates.layout import (
     inference_columns,
 )
 from mlpool.estimates.links import Scale, read_scale
+from mlpool.estimates.nesting import nesting_notes
 from mlpool.estimates.notes import (
     describe_setting,
     group_names,
     interaction_notes,
+    missing_notes,
     say_extrapolation,
     scale_footer,
 )
@@ -130,15 +132,16 @@ def estimate_means(
     variables = model_variables(model)
     focal = read_focal(_factors(variables) if by is None else by, variables, length=length)
     check_by([f.name for f in focal], variables, "marginal means")
-    averaging = read_averaging(estimate, variables, focal, two_valued=two_valued, at=at)
+    averaging = read_averaging(model, estimate, variables, focal, two_valued=two_valued, at=at)
     default = "inverse_link" if averaging.setting is not None else "response"
     scale = read_scale(model, predict, default)
     request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
-    grid = focal_grid(focal)
+    grid = averaging.existing(focal_grid(focal))
     make = averages(model, focal, averaging, scale)
     result = infer_blocks(model, grid, make, request, scale=scale, rows_each=averaging.n_averaged)
     value = mean_name(scale)
     footers = means_footers(model, focal, averaging, scale) + robust_lines(model, request)
+    footers += missing_notes(model, result.estimate, "means", averaging.estimate)
     data = pd.DataFrame(grid_columns(grid) | inference_columns(result, value, p=False))
     layout = EstimatesLayout(
         title=_TITLES[averaging.estimate], labels=tuple(grid.columns), value=value,
@@ -180,6 +183,7 @@ def means_footers(
     lines += scale_footer(scale, "Predictions")
     lines += say_extrapolation(focal)
     lines += interaction_notes(model, names, averaging.averaged_names, "means")
+    lines += nesting_notes([*names, *averaging.averaged_names], averaging.nests)
     return tuple(lines)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 from scipy import stats
 
 from mlpool.errors import OptionError, nearest_names
-from mlpool.estimates.inference import critical_values
+from mlpool.estimates.comparisons import Comparison
+from mlpool.estimates.inference import Inference, critical_values
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
-from mlpool.typing import FloatArray
+from mlpool.typing import BoolArray, FloatArray, IntArray
 
 _SIMULTANEOUS = {
     "tukey": "Tukey (1949)",
@@ -46,6 +50,84 @@ def p_adjust_note(method: str) -> str:
     return adjustment_note(method)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Contrasts that are adjusted together.
+
+    Attributes
+    ----------
+    rows : ndarray of int of shape (c,)
+        Their places in the table.
+    n_means : int
+        Means that are compared.
+    rank : int
+        Rank of the contrasts.
+    """
+
+    rows: IntArray
+    n_means: int
+    rank: int
+
+
+def families_of(exist: BoolArray, compared: Comparison, within_by: bool) -> list[Family]:
+    """Return the families of contrasts, leaving out those of cells that cannot exist.
+
+    Cells that are empty but could exist count: a family is what was asked, as in emmeans, not what
+    the data happen to tell.
+
+    Parameters
+    ----------
+    exist : ndarray of bool of shape (f, k)
+        Which of the k means of every value of `by` can exist.
+    """
+    weights = compared.weights
+    c = len(weights)
+    # means of means are of those that are there only where all are
+    possible = ~((~exist).astype(float) @ np.abs(weights).T > 0.0)
+    ranks: dict[bytes, int] = {}
+    families = []
+    for i, (cells, rows) in enumerate(zip(exist, possible, strict=True)):
+        key = rows.tobytes()
+        if key not in ranks:
+            ranks[key] = int(np.linalg.matrix_rank(weights[rows])) if rows.any() else 0
+        places = i * c + np.flatnonzero(rows)
+        families.append(Family(rows=places, n_means=int(cells.sum()), rank=ranks[key]))
+    families = [f for f in families if len(f.rows)]
+    if within_by or not families:
+        return families
+    # Tukey's and Scheffe's numbers are those of one value of `by`
+    return families if len(families) == 1 else [_joined(families)]
+
+
+def _joined(families: Sequence[Family]) -> Family:
+    return Family(
+        rows=np.concatenate([f.rows for f in families]),
+        n_means=max(f.n_means for f in families),
+        rank=max(f.rank for f in families),
+    )
+
+
+def adjusted(
+    result: Inference,
+    families: Sequence[Family],
+    method: str,
+    adjust_ci: bool,
+    level: float | None,
+) -> Inference:
+    """Return the result with p-values (and intervals, if asked) adjusted by family."""
+    p, critical = result.p.copy(), result.critical.copy()
+    for family in families:
+        own = family.rows
+        df, k, rank = result.df[own], family.n_means, family.rank
+        p[own] = adjusted_p(result.p[own], result.statistic[own], df, method, k, rank)
+        if adjust_ci and level is not None:
+            critical[own] = adjusted_critical(level, df, method, k, rank, len(own))
+    low, high = result.low, result.high
+    if adjust_ci:
+        low, high = result.estimate - critical * result.se, result.estimate + critical * result.se
+    return replace(result, p=p, low=low, high=high, critical=critical)
+
+
 def adjusted_p(
     p: FloatArray, statistic: FloatArray, df: FloatArray, method: str, n_means: int, rank: int
 ) -> FloatArray:
@@ -68,11 +150,10 @@ def adjusted_p(
     if method == "tukey":
         return _tukey_p(np.abs(statistic), df, n_means)
     if method == "sidak":
-        c = int(np.isfinite(p).sum())
-        return np.array(-np.expm1(c * np.log1p(-np.minimum(p, 1.0 - 1e-16))))
+        return np.array(-np.expm1(len(p) * np.log1p(-np.minimum(p, 1.0 - 1e-16))))
     if method == "scheffe":
         return _scheffe_p(statistic, df, rank)
-    return adjust_p(p, method)
+    return adjust_p(p, method, n=len(p))
 
 
 def adjusted_critical(

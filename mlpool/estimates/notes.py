@@ -6,12 +6,15 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from mlpool.errors import ExtrapolationWarning
 from mlpool.estimates.focal import Focal
 from mlpool.estimates.grid import Setting
 from mlpool.estimates.links import Scale
 from mlpool.estimates.variables import Variable
 from mlpool.frames.levels import level_label
+from mlpool.typing import FloatArray
 
 
 def describe_setting(setting: Setting, variables: Mapping[str, Variable]) -> str:
@@ -31,6 +34,31 @@ def group_names(variables: Mapping[str, Variable], focal: Sequence[Focal] = ()) 
     """Return the grouping factors of random effects that are not focal."""
     used = {f.name for f in focal}
     return ", ".join(n for n, v in variables.items() if v.is_group and n not in used)
+
+
+def missing_notes(model: Any, estimates: FloatArray, what: str, way: str = "") -> tuple[str, ...]:
+    """Return the sentence that says why some estimates of a table are missing.
+
+    Parameters
+    ----------
+    what : str
+        Plural: ``"means"``.
+    way : str
+        The way of averaging.
+    """
+    missing, total = int(np.isnan(estimates).sum()), len(estimates)
+    if not missing:
+        return ()
+    count = f"{missing} of {total} {what} cannot be estimated"
+    if model.aliased:
+        shown = ", ".join(model.aliased[:4]) + (", ..." if len(model.aliased) > 4 else "")
+        return (
+            f"{count}: the data do not determine them (empty cells, or coefficients that were "
+            f"dropped: {shown}).",
+        )
+    if way == "average":
+        return (f"{count}: no row of the data has these values.",)
+    return (f"{count}: the model's predictions are no numbers there.",)
 
 
 def scale_footer(scale: Scale, what: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from mlpool.estimates.inference import Inference, Request, infer_blocks, taken_b
 from mlpool.estimates.links import Scale
 from mlpool.estimates.rows import Answers, predicted_blocks, with_groups
 from mlpool.inference.simulation import ResponseModel
+from mlpool.models.estimability import not_estimable
 from mlpool.models.predict import random_variance
 from mlpool.models.totals import prediction_variance
 from mlpool.typing import FloatArray, IntArray
@@ -72,10 +73,12 @@ def predict_frame(
 
 def _linear(model: Any, frame: pd.DataFrame) -> Answers:
     blocks = list(predicted_blocks(model, frame))
-    return Answers(
-        value=np.concatenate([eta for _, _, eta in blocks]),
-        jacobian=np.vstack([X for _, X, _ in blocks]),
-    )
+    value = np.concatenate([eta for _, _, eta in blocks])
+    jacobian = np.vstack([X for _, X, _ in blocks])
+    if model.aliased:
+        unknown = not_estimable(model, model.design.new(frame, random=False).X)
+        value[unknown], jacobian[unknown] = np.nan, np.nan
+    return Answers(value=value, jacobian=jacobian)
 
 
 def _terms(model: Any, frame: pd.DataFrame, groups: tuple[str, ...]) -> Terms:

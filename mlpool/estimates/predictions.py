@@ -15,7 +15,12 @@ from mlpool.estimates.grid import expand, focal_grid, inside_observed, make_sett
 from mlpool.estimates.inference import Inference, Request
 from mlpool.estimates.layout import EstimatesLayout, grid_columns
 from mlpool.estimates.links import Scale, read_scale
-from mlpool.estimates.notes import describe_setting, say_extrapolation, scale_footer
+from mlpool.estimates.notes import (
+    describe_setting,
+    missing_notes,
+    say_extrapolation,
+    scale_footer,
+)
 from mlpool.estimates.predicted import Drawn, predict_frame
 from mlpool.estimates.variables import Variable, model_variables
 from mlpool.frames import read_frame
@@ -244,6 +249,7 @@ def _table(
     data["CI_low"], data["CI_high"] = result.low, result.high
     if residuals is not None:
         data["Residuals"] = residuals
+    lines = (*lines, *missing_notes(model, result.estimate, "predictions"))
     if np.isnan(result.se).any() and not np.isnan(result.estimate).any():
         lines = (
             *lines,

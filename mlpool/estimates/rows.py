@@ -17,8 +17,9 @@ from scipy import sparse
 from mlpool.errors import NotSupportedError
 from mlpool.estimates.grid import GridRows
 from mlpool.estimates.links import Scale
+from mlpool.models.estimability import not_estimable
 from mlpool.models.predict import random_variance
-from mlpool.typing import BoolArray, FloatArray
+from mlpool.typing import FloatArray
 
 BLOCK_NUMBERS = 20_000_000
 """Numbers of the model matrix that are made at a time."""
@@ -70,30 +71,47 @@ def average_slopes(model: Any, rows: GridRows, trend: str, step: float, scale: S
         Small against the variable's spread, a power of two.
     """
     beta = np.asarray(model.fit.beta)
+    kept = np.asarray(model.fit.kept)
     value = np.zeros(rows.n_answers)
     jacobian = np.zeros((rows.n_answers, len(beta)))
+    total = np.zeros((rows.n_answers, model.design.X.shape[1])) if model.aliased else None
     centre = np.asarray(rows.frame[trend], dtype=np.float64)
     for part, X, eta in predicted_blocks(model, rows.frame):
         frame = rows.frame.iloc[part]
         at = centre[part]
         near = _difference(model, frame, trend, at, step)
         far = _difference(model, frame, trend, at, 2.0 * step)
-        D, drift = ((4.0 * n - f) / 3.0 for n, f in zip(near, far, strict=True))
+        full, drift = ((4.0 * n - f) / 3.0 for n, f in zip(near, far, strict=True))
+        D = full if total is None else full[:, kept]
         d_eta = D @ beta + drift
         weight, answer = rows.weight[part], rows.answer[part]
+        if total is not None:
+            _add_rows(total, answer, weight, full)
         spread = _spread_of_slopes(model, frame, trend, scale)
         slope = scale.slope(eta, spread)
         value += np.bincount(answer, weight * slope * d_eta, rows.n_answers)
         _add_rows(jacobian, answer, weight * slope, D)
         if not scale.is_linear:
             _add_rows(jacobian, answer, weight * scale.curvature(eta, spread) * d_eta, X)
-    return _only_known(model, Answers(value=value, jacobian=jacobian), rows)
+    answers = _only_known(model, Answers(value=value, jacobian=jacobian), rows, total)
+    # on another scale the slope depends on where the row is
+    return answers if scale.is_linear else _only_known(model, answers, rows)
 
 
 def with_groups(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with some value in every grouping column: which one does not matter."""
     needed = {c for r in model.design.random for part in r.bar.group for c in part.columns}
-    return frame.assign(**{name: "0" for name in needed if name not in frame})
+    for name in sorted(needed):
+        if name not in frame:
+            frame = with_column(frame, name, "0")
+    return frame
+
+
+def with_column(frame: pd.DataFrame, name: str, values: Any) -> pd.DataFrame:
+    """Return the frame with a column set; ``assign()`` cannot take one called ``self``."""
+    changed = frame.copy(deep=False)
+    changed[name] = values
+    return changed
 
 
 def _spread_of_slopes(
@@ -120,13 +138,12 @@ def _spread_of_slopes(
 def _difference(
     model: Any, frame: pd.DataFrame, trend: str, at: FloatArray, step: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the central difference quotients of the rows and of the offset."""
+    """Return the central difference quotients of the rows, all columns, and of the offset."""
     high, low = at + step, at - step
-    kept = model.fit.kept
-    up = model.design.new(frame.assign(**{trend: high}), random=False)
-    down = model.design.new(frame.assign(**{trend: low}), random=False)
+    up = model.design.new(with_column(frame, trend, high), random=False)
+    down = model.design.new(with_column(frame, trend, low), random=False)
     width = high - low
-    quotient = (up.X[:, kept] - down.X[:, kept]) / width[:, None]
+    quotient = (up.X - down.X) / width[:, None]
     none = np.zeros(len(at))
     if up.offset is None:
         return quotient, none
@@ -143,18 +160,16 @@ def predicted_blocks(
     size = max(1, BLOCK_NUMBERS // width)
     for start in range(0, len(frame), size):
         part = slice(start, min(start + size, len(frame)))
-        # a model of an intercept alone reads no column, but rows have to be counted
-        rows = frame.iloc[part] if len(frame.columns) else _counted(frame.iloc[part])
-        new = model.design.new(rows, random=False)
+        new = model.design.new(_readable(frame.iloc[part]), random=False)
         X = new.X
         X = X if len(kept) == X.shape[1] else X[:, kept]
         eta = X @ beta
         yield part, X, eta if new.offset is None else eta + new.offset
 
 
-def _counted(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame without columns with one that no formula reads."""
-    return frame.assign(**{" ": 0.0})
+def _readable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame, a column that no formula reads in one of none: rows have to be counted."""
+    return frame if len(frame.columns) else with_column(frame, " ", 0.0)
 
 
 def _add_rows(total: FloatArray, answer: Any, weight: FloatArray, X: FloatArray) -> None:
@@ -166,45 +181,32 @@ def _add_rows(total: FloatArray, answer: Any, weight: FloatArray, X: FloatArray)
     total[first:last] += place @ X
 
 
-def _only_known(model: Any, answers: Answers, rows: GridRows) -> Answers:
-    """Make answers missing that have no rows, or that are not estimable."""
+def all_columns(model: Any, rows: GridRows) -> FloatArray:
+    """Return the weighted average of the rows of every answer over all columns of X (r, full)."""
+    full = model.design.X.shape[1]
+    total = np.zeros((rows.n_answers, full))
+    size = max(1, BLOCK_NUMBERS // full)
+    for start in range(0, len(rows.frame), size):
+        part = slice(start, min(start + size, len(rows.frame)))
+        X = model.design.new(_readable(rows.frame.iloc[part]), random=False).X
+        _add_rows(total, rows.answer[part], rows.weight[part], X)
+    return total
+
+
+def _only_known(
+    model: Any, answers: Answers, rows: GridRows, derivatives: FloatArray | None = None
+) -> Answers:
+    """Make answers missing that have no rows, or that are not estimable.
+
+    `derivatives` are averaged derivatives of rows over all columns, of which slopes are made.
+    """
     count = np.bincount(rows.answer, minlength=rows.n_answers)
     unknown = count == 0
-    if model.aliased:
-        unknown |= _not_estimable(model, rows)
+    if model.aliased and derivatives is None:
+        unknown |= not_estimable(model, all_columns(model, rows))
+    elif derivatives is not None:
+        unknown |= not_estimable(model, derivatives)
     if unknown.any():
         answers.value[unknown] = np.nan
         answers.jacobian[unknown] = np.nan
     return answers
-
-
-def _not_estimable(model: Any, rows: GridRows) -> BoolArray:
-    """Tell which answers rest on a dropped coefficient, so that they have no one value.
-
-    A row x is estimable if it is orthogonal to the null space of X, which has one vector per
-    dropped column a: (C, -1) with ``X_a = X_kept C`` (Searle 1971, Linear Models, section 5.4).
-    """
-    design, kept = model.design, np.asarray(model.fit.kept)
-    full = design.X.shape[1]
-    dropped = np.setdiff1d(np.arange(full), kept)
-    gram = np.zeros((full, full))
-    size = max(1, BLOCK_NUMBERS // full)
-    for start in range(0, design.n, size):
-        block = design.X.rows(start, min(start + size, design.n))
-        gram += block.T @ block
-    scale = np.sqrt(np.diag(gram))
-    scale = np.where(scale > 0, scale, 1.0)
-    gram /= np.outer(scale, scale)
-    inside = np.linalg.lstsq(gram[np.ix_(kept, kept)], gram[np.ix_(kept, dropped)], rcond=None)[0]
-    null = np.zeros((full, len(dropped)))
-    null[kept], null[dropped, np.arange(len(dropped))] = inside, -1.0
-    null /= scale[:, None]
-    bad = np.zeros(rows.n_answers, dtype=bool)
-    for start in range(0, len(rows.frame), size):
-        part = slice(start, min(start + size, len(rows.frame)))
-        X = design.new(rows.frame.iloc[part], random=False).X
-        total = np.zeros((rows.n_answers, full))
-        _add_rows(total, rows.answer[part], rows.weight[part], X)
-        off = np.abs(total @ null)
-        bad |= (off > 1e-8 * np.maximum(1.0, np.abs(total) @ np.abs(null))).any(axis=1)
-    return bad

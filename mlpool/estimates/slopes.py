@@ -24,7 +24,8 @@ from mlpool.estimates.grid import focal_grid
 from mlpool.estimates.inference import infer_blocks
 from mlpool.estimates.layout import EstimatesLayout, grid_columns, inference_columns
 from mlpool.estimates.links import Scale, read_scale
-from mlpool.estimates.notes import interaction_notes, say_extrapolation, scale_footer
+from mlpool.estimates.nesting import nesting_notes
+from mlpool.estimates.notes import interaction_notes, missing_notes, say_extrapolation, scale_footer
 from mlpool.estimates.rows import Answers, average_slopes
 from mlpool.estimates.variables import Variable, find_variable, model_variables
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
@@ -115,11 +116,11 @@ def estimate_slopes(
     focal = read_focal(by, variables, length=length)
     check_by([f.name for f in focal], variables, "slopes")
     others = tuple(f for f in focal if f.name != variable.name)
-    averaging = read_averaging(estimate, variables, focal, two_valued=two_valued, at=at)
+    averaging = read_averaging(model, estimate, variables, focal, two_valued=two_valued, at=at)
     scale = read_scale(model, "response" if predict == "inverse_link" else predict, "response")
     adjustment = read_adjustment(p_adjust)
     request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
-    grid = focal_grid(focal)
+    grid = averaging.existing(focal_grid(focal))
     make = slopes_of(model, focal, averaging, variable, scale)
     result = infer_blocks(model, grid, make, request, rows_each=4 * averaging.n_averaged, zap=True)
     result = replace(result, p=adjust_p(result.p, adjustment))
@@ -130,6 +131,8 @@ def estimate_slopes(
     footers += robust_lines(model, request)
     names = [variable.name, *(f.name for f in others)]
     footers += interaction_notes(model, names, averaging.averaged_names, "slopes")
+    footers += nesting_notes([*names, *averaging.averaged_names], averaging.nests)
+    footers += missing_notes(model, result.estimate, "slopes", averaging.estimate)
     layout = EstimatesLayout(
         title="Estimated Marginal Effects", labels=tuple(grid.columns), value="Slope",
         statistic=result.symbol, level=ci, shows_p=True, footers=tuple(footers),

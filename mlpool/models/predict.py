@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, check_option
+from mlpool.models.estimability import warn_off_span
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ def linear_predictor(model: Any, with_random: bool) -> FloatArray:
 
 
 def _linear(model: FittedModel, rows: NewRows) -> FloatArray:
+    warn_off_span(model, rows)
     eta = rows.dot(all_coefficients(model))
     return eta if rows.offset is None else eta + rows.offset
 

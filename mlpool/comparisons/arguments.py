@@ -27,6 +27,11 @@ def check_same_data(models: Mapping[str, FittedModel], verb: str) -> None:
                 f"{pair} were fitted to different rows ({first.nobs} and {m.nobs}); missing values "
                 "of a variable of one model may be the reason: fit both to the same rows."
             )
+        if not _same_rows(m.design, first.design):
+            raise DataError(
+                f"{pair} were fitted to different rows of the data, though to as many; missing "
+                "values of a variable of one model may be the reason: fit both to the same rows."
+            )
         if not _same(m.design.y, first.design.y) or not _same(m.design.trials, first.design.trials):
             raise DataError(
                 f"{pair} have different responses ({first.design.response_name} and "
@@ -38,6 +43,16 @@ def check_same_data(models: Mapping[str, FittedModel], verb: str) -> None:
             raise DataError(
                 f"{pair} have different families ({_distribution(first)} and {_distribution(m)})."
             )
+
+
+def _same_rows(a: Any, b: Any) -> bool:
+    """Tell whether two designs left out the same rows of data of one length."""
+    if a.n_read != b.n_read:
+        return True  # one of them read a part of the data, whose rows its response shows
+    first, second = (np.ones(d.n_read, dtype=bool) if d.kept is None else d.kept for d in (a, b))
+    if not (isinstance(first, np.ndarray) and isinstance(second, np.ndarray)):
+        return True  # a saved model without its rows
+    return np.array_equal(first, second)
 
 
 def _same(a: Any, b: Any) -> bool:

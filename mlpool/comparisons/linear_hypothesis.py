@@ -45,7 +45,8 @@ def linear_hypothesis(
     hypotheses : str, list of str, or matrix of shape (r, p)
         ``"ses = 0, genderF = 0"``, ``"2*ses - genderF = 1"``, ``["ses = genderF"]``; coefficients
         by R's names (``(Intercept)``, ``ses:genderF``, ``poly(x, 2)1``), in backquotes where a name
-        would read as something else. ``"ses"`` is ``"ses = 0"``.
+        would read as something else. ``"ses"`` is ``"ses = 0"``. Rows of a matrix that follow from
+        others add no df (as in lmerTest's ``contestMD``).
     rhs : float or sequence of float, optional
         Values tested, with a matrix.
     test : {"F", "Chisq"}, optional
@@ -68,7 +69,7 @@ def linear_hypothesis(
     FormulaError
         If a hypothesis cannot be read, is not linear, or names an unknown coefficient.
     OptionError
-        If hypotheses depend on each other, or for unknown options.
+        If hypotheses contradict each other, texts repeat what others say, or for unknown options.
 
     Examples
     --------

@@ -15,7 +15,12 @@ from mlpool.comparisons.terms_table import CHISQ, DF, P_CHISQ, Table
 from mlpool.errors import OptionError
 from mlpool.inference.boundary import mixture_p, mixture_text
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
-from mlpool.models.nesting import has_new_variance, is_nested, null_mixture, same_fixed
+from mlpool.models.nesting import (
+    has_new_variance,
+    null_mixture,
+    same_fixed,
+    why_not_nested,
+)
 from mlpool.models.reduced import by_ml, comparable_logliks
 
 P_BOUNDARY = TestColumn(name="p_boundary", header="Pr(boundary)", role="p")
@@ -51,8 +56,9 @@ def ratio_step(small: tuple[str, Any, float], big: tuple[str, Any, float]) -> St
     """Compare two models by name, model and log-likelihood; the first has fewer parameters."""
     (name_a, a, loglik_a), (name_b, b, loglik_b) = small, big
     df = float(b.loglik_df - a.loglik_df)
-    if not is_nested(a, b):
-        return Step(df=df, remark=f"{name_a} is not nested in {name_b}: no test.")
+    reason = why_not_nested((name_a, a), (name_b, b))
+    if reason is not None:
+        return Step(df=df, remark=f"{reason}: no test.")
     if df == 0:
         return Step(df=0.0, remark=f"{name_a} and {name_b} are the same model.")
     if loglik_b < loglik_a - _SLACK * max(1.0, abs(loglik_a)):
@@ -239,11 +245,15 @@ def deviances_table(models: Mapping[str, Any], test: str) -> Table:
 def _nested_neighbours(chosen: list[tuple[str, Any]]) -> tuple[Any, tuple[str, ...]]:
     """Return which neighbours are nested (either way), and a sentence for those that are not."""
     found, notes = [], []
-    for (name_a, a), (name_b, b) in pairwise(chosen):
-        small, big = (a, b) if len(a.names) <= len(b.names) else (b, a)
-        found.append(is_nested(small, big))
-        if not found[-1]:
-            notes.append(f"{name_a} and {name_b} are not nested: no test.")
+    for a, b in pairwise(chosen):
+        small, big = (a, b) if len(a[1].names) <= len(b[1].names) else (b, a)
+        reason = why_not_nested(small, big)
+        found.append(reason is None)
+        if reason is not None:
+            plain = reason.startswith(f"{small[0]} is not nested")
+            notes.append(
+                f"{a[0]} and {b[0]} are not nested: no test." if plain else f"{reason}: no test."
+            )
     return np.array(found, dtype=bool), tuple(notes)
 
 

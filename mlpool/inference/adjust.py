@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlpool.errors import FitError, NotSupportedError
-from mlpool.typing import FloatArray, IntArray
+from mlpool.typing import BoolArray, FloatArray, IntArray
 
-#: clubSandwich's tolerance: eigenvalues of G_g below it are zero (Moore-Penrose power).
 EIGEN_TOL = 1e-12
-#: I - H_g is not invertible below this eigenvalue (R's ``solve`` stops there, too).
+"""Eigenvalues of I - H_g, which lie between 0 and 1 whatever the units, below which they are zero
+(clubSandwich's tolerance)."""
 SOLVE_TOL = 1e-10
+"""I - H_g is not invertible below this eigenvalue (R's ``solve`` stops there, too)."""
 #: Numbers in one batch of cluster blocks (160 MB).
 _BATCH_NUMBERS = 20_000_000
 #: Rows of one cluster beyond which the full (n_g, n_g) form of a GLM's CR2 is refused.
@@ -138,18 +139,39 @@ def _apply_scaled_power(
             f"{s} rows; use 'CR1', 'CR3' or 'HC2' instead."
         )
     G = np.eye(s) + B @ C @ np.swapaxes(B, 1, 2)
-    return _symmetric_power(scale[:, :, None] * G * scale[:, None, :], r, power)
+    rank = rank_of_remainder(G)
+    return _symmetric_power(scale[:, :, None] * G * scale[:, None, :], r, power, rank)
 
 
-def _symmetric_power(G: FloatArray, r: FloatArray, power: float) -> FloatArray:
-    """Return ``G^power r`` through the eigenvalues of the batch G (k, s, s); r (k, s, c)."""
+def rank_of_remainder(G: FloatArray) -> IntArray:
+    """Return the ranks of a batch of I - H (k, s, s), symmetric."""
+    values = np.linalg.eigvalsh(0.5 * (G + np.swapaxes(G, 1, 2)))
+    return np.asarray(np.sum(values > EIGEN_TOL, axis=1))
+
+
+def largest(values: FloatArray, rank: IntArray) -> BoolArray:
+    """Tell which of ascending eigenvalues (k, s) are among the `rank` (k,) largest and positive.
+
+    What was scaled by rows has as many eigenvalues that are zero as before, however small the rest.
+    """
+    place = np.arange(values.shape[1])
+    return np.asarray((place >= values.shape[1] - rank[:, None]) & (values > 0.0))
+
+
+def _symmetric_power(
+    G: FloatArray, r: FloatArray, power: float, rank: IntArray | None = None
+) -> FloatArray:
+    """Return ``G^power r`` through the eigenvalues of the batch G (k, s, s); r (k, s, c).
+
+    G is I - H, or of known `rank`.
+    """
     values, vectors = np.linalg.eigh(0.5 * (G + np.swapaxes(G, 1, 2)))
     if power == -1.0 and values.size and float(values.min()) < SOLVE_TOL:
         raise FitError(
             "CR3 and HC3 leave out one cluster at a time, and a coefficient rests on one cluster "
             "alone (for example its own dummy); use 'CR2' or 'CR1' instead."
         )
-    kept = values > EIGEN_TOL
+    kept = values > EIGEN_TOL if rank is None else largest(values, rank)
     powered = np.where(kept, np.where(kept, values, 1.0) ** power, 0.0)
     inside = powered[:, :, None] * (np.swapaxes(vectors, 1, 2) @ r)
     return np.asarray(vectors @ inside)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpool.errors import OptionError
+from mlpool.inference.independent import independent_rows
 from mlpool.inference.satterthwaite import FTest
 from mlpool.inference.wald import f_upper_p
 from mlpool.typing import FloatArray, IntArray
@@ -82,21 +82,20 @@ class ClusterPieces:
         ``eta = q (q + 1) / sum_st Var(D_st)`` and ``F = (eta - q + 1) / eta * Q / q`` on q and
         eta - q + 1 degrees of freedom; NaN where eta is too small for q hypotheses.
 
-        Raises
-        ------
-        OptionError
-            If rows of `L` depend on each other.
+        Rows of `L` that follow from earlier ones are left out.
         """
         L = np.atleast_2d(np.asarray(L, dtype=np.float64))
+        L, rhs = independent_rows(L, rhs, self.bread)
+        # in units of the standard errors, of which F is free
+        size = np.sqrt(np.einsum("ia,ab,ib->i", L, self.bread, L))
+        L, rhs = L / size[:, None], rhs / size
         q = L.shape[0]
-        if np.linalg.matrix_rank(L) < q:
-            raise OptionError("The hypotheses depend on each other; drop the redundant ones.")
         eta = q * (q + 1) / self._total_variance(L)
         df = eta - q + 1.0
         covariance = L @ self.vcov @ L.T
         if df <= 0 or np.linalg.matrix_rank(covariance, hermitian=True) < q:
             return FTest(statistic=np.nan, df_num=q, df_den=df, p=np.nan)
-        estimate = L @ self.beta - (0.0 if rhs is None else rhs)
+        estimate = L @ self.beta - rhs
         F = (df / eta) * float(estimate @ np.linalg.solve(covariance, estimate)) / q
         return FTest(
             statistic=F, df_num=q, df_den=df, p=float(f_upper_p(F, q, df)), scaling=df / eta

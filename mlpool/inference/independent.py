@@ -49,6 +49,29 @@ def rank_of(L: FloatArray, vcov: FloatArray) -> int:
     return int(np.sum(values > RANK_TOL * values[0]))
 
 
+def independent_rows(
+    L: FloatArray, rhs: FloatArray | None, vcov: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the rows of ``L beta = rhs`` that do not follow from earlier ones.
+
+    Parameters
+    ----------
+    L : ndarray of shape (r, p)
+    rhs : ndarray of shape (r,) or None
+        Zeros.
+    vcov : ndarray of shape (p, p)
+        Covariance of the coefficients, which takes their units away.
+    """
+    values = np.zeros(len(L)) if rhs is None else np.asarray(rhs, dtype=np.float64)
+    if rank_of(L, vcov) == len(L):
+        return L, values
+    kept: list[int] = []
+    for i in range(len(L)):
+        if rank_of(L[[*kept, i]], vcov) > len(kept):
+            kept.append(i)
+    return L[kept], values[kept]
+
+
 def principal_axes(
     L: FloatArray, covariance: FloatArray, rank: int
 ) -> tuple[FloatArray, FloatArray]:

@@ -24,7 +24,7 @@ import scipy.linalg
 
 from mlpool.engine.types import LmmData, LmmFit
 from mlpool.errors import FitError, NotSupportedError
-from mlpool.inference.adjust import EIGEN_TOL, SOLVE_TOL, batches
+from mlpool.inference.adjust import SOLVE_TOL, batches, largest, rank_of_remainder
 from mlpool.inference.cluster_tests import ClusterPieces
 from mlpool.inference.sums import relative_factors
 from mlpool.typing import FloatArray, IntArray
@@ -174,11 +174,13 @@ def _cr2(rows: _Rows, codes: IntArray, M: FloatArray) -> tuple[FloatArray, Float
         V = _blocks(rows, index) / (root[:, :, None] * root[:, None, :])
         lower = np.linalg.cholesky(V)
         upper = np.swapaxes(lower, 1, 2)
+        white = np.linalg.solve(lower, X)  # U'^-1 X, in which I - H has no unit
+        rank = rank_of_remainder(np.eye(V.shape[1]) - white @ M @ np.swapaxes(white, 1, 2))
         G = upper @ (V - X @ M @ np.swapaxes(X, 1, 2)) @ lower
         values, vectors = np.linalg.eigh(0.5 * (G + np.swapaxes(G, 1, 2)))
-        kept = values > EIGEN_TOL * np.maximum(1.0, values[:, -1:])
+        kept = largest(values, rank)
         powered = np.where(kept, 1.0 / np.sqrt(np.where(kept, values, 1.0)), 0.0)
-        inside = np.swapaxes(vectors, 1, 2) @ np.linalg.solve(lower, X)
+        inside = np.swapaxes(vectors, 1, 2) @ white
         Y = lower @ (vectors @ (powered[:, :, None] * inside))  # U' G^-1/2 U'^-1 X
         Y_rows[index] = Y / root[:, :, None]
         VY_rows[index] = (lower @ (upper @ Y)) * root[:, :, None]

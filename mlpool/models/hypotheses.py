@@ -98,7 +98,8 @@ def read_hypotheses(hypotheses: Any, names: Sequence[str], rhs: Any = None) -> H
     FormulaError
         If a text cannot be read, is not linear, or names an unknown coefficient.
     OptionError
-        If hypotheses depend on each other, or a matrix has another width.
+        If hypotheses contradict each other, texts repeat what others say, or a matrix has another
+        width.
 
     Examples
     --------
@@ -116,7 +117,7 @@ def read_hypotheses(hypotheses: Any, names: Sequence[str], rhs: Any = None) -> H
         values = np.array([value for _, value in rows])
     if not len(L):
         raise OptionError('There is no hypothesis; write for example "ses = 0".')
-    _check_rank(L, values)
+    _check_consistency(L, values, is_text=texts is not None)
     labels = tuple(label_of(row, value, names) for row, value in zip(L, values, strict=True))
     return Hypotheses(L=L, rhs=values, labels=labels)
 
@@ -353,8 +354,11 @@ def _read_matrix(hypotheses: Any, p: int, rhs: Any) -> tuple[FloatArray, FloatAr
     return L, values.copy()
 
 
-def _check_rank(L: FloatArray, values: FloatArray) -> None:
-    """Refuse hypotheses that follow from others, or contradict them.
+def _check_consistency(L: FloatArray, values: FloatArray, *, is_text: bool) -> None:
+    """Refuse hypotheses without a coefficient, or that contradict others.
+
+    Rows of a matrix may follow from others, as contrasts of all pairs do; who writes such a text
+    has mistaken a name.
 
     Raises
     ------
@@ -366,7 +370,9 @@ def _check_rank(L: FloatArray, values: FloatArray) -> None:
     rank = np.linalg.matrix_rank(L / scale)
     if rank == len(L):
         return
-    both = np.column_stack([L / scale, values / scale[:, 0]])
+    sides = values / scale[:, 0]
+    both = np.column_stack([L / scale, sides / max(float(np.abs(sides).max()), 1e-300)])
     if np.linalg.matrix_rank(both) > rank:
         raise OptionError("The hypotheses contradict each other.")
-    raise OptionError("The hypotheses depend on each other; drop the redundant ones.")
+    if is_text:
+        raise OptionError("The hypotheses depend on each other; drop the redundant ones.")

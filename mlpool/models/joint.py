@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mlpool.inference.independent import independent_rows
 from mlpool.inference.satterthwaite import FTest, satterthwaite_f
 from mlpool.inference.vcov import CR_TYPES
 from mlpool.inference.wald import f_upper_p
@@ -68,9 +69,13 @@ class JointInference:
     def test(self, L: FloatArray, rhs: FloatArray | None = None) -> FTest:
         """Test ``L beta = rhs`` (zeros by default); NaN where the covariance lacks rank.
 
+        Rows that follow from others are left out; df_num is what is left.
+
         A chi-square statistic is df_num times the F with infinite df_den.
         """
         L = np.atleast_2d(np.asarray(L, dtype=np.float64))
+        if not np.any(L):
+            return untestable()
         if self.method == "kenward":
             return self.source.f_test(L, rhs)  # type: ignore[no-any-return]
         if self.method == "satterthwaite" and self.covariance is None:
@@ -81,15 +86,24 @@ class JointInference:
 
     def wald(self, L: FloatArray, rhs: FloatArray | None = None) -> FTest:
         """Wald test ``F = (L b - rhs)'(L V L')^-1 (L b - rhs) / r`` on r and `df`."""
-        distance = L @ self.beta - (0.0 if rhs is None else rhs)
+        L, values = independent_rows(L, rhs, self.vcov)
+        distance = L @ self.beta - values
         V = L @ self.vcov @ L.T
         rank = len(L)
+        if rank == 0:
+            return untestable(self.df)
         scale = np.sqrt(np.clip(np.diag(V), 0.0, None))
         standardized = V / np.outer(scale, scale) if np.all(scale > 0) else np.zeros_like(V)
         if np.linalg.matrix_rank(standardized, hermitian=True) < rank:
             return FTest(statistic=np.nan, df_num=rank, df_den=self.df, p=np.nan)
-        F = float(distance @ np.linalg.solve(V, distance)) / rank
+        distance = distance / scale
+        F = float(distance @ np.linalg.solve(standardized, distance)) / rank
         return FTest(statistic=F, df_num=rank, df_den=self.df, p=float(f_upper_p(F, rank, self.df)))
+
+
+def untestable(df_den: float = np.nan) -> FTest:
+    """Return the test of no hypothesis: zero numerator df, no statistic."""
+    return FTest(statistic=np.nan, df_num=0, df_den=df_den, p=np.nan)
 
 
 def joint_inference(

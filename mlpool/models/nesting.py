@@ -1,8 +1,10 @@
 """Is one model a special case of another? What changes between them?
 
-Fixed effects: the columns of one span those of the other. Random effects: V is linear in variances
-and covariances, so the model with V_a is a case of the one with V_b if every matrix of its basis
-lies in the span of the other's, which a few dozen rows that share levels show.
+Fixed effects: the columns of one span those of the other, and the difference of their offsets; the
+links are the same. Random effects: V is linear in variances and covariances, so the model with V_a
+is a case of the one with V_b if every matrix of its basis lies in the span of the other's, which a
+few dozen rows that share levels show. Spans do not depend on units or zeros: columns are compared
+without their constant, random effects' after they were made orthonormal.
 """
 
 from __future__ import annotations
@@ -16,7 +18,11 @@ from mlpool.typing import FloatArray, IntArray
 
 _BLOCK = 1 << 16
 _SPAN_TOL = 1e-6
-"""Share of a column's length outside a span that counts as rounding."""
+"""Share of a column's length, its constant apart, outside a span that counts as rounding."""
+_ROUNDING = 1e-13
+"""Share of a column's whole length that arithmetic with it loses."""
+_RANK_TOL = 1e-11
+"""Share of a random effect's column beside earlier ones that rounding can make."""
 _MOST_COLUMNS = 2_000
 """Columns up to which spans are compared by numbers; beyond, terms are compared by name."""
 _LEVELS, _ROWS_PER_LEVEL = 10, 10
@@ -25,7 +31,22 @@ _LEVELS, _ROWS_PER_LEVEL = 10, 10
 
 def is_nested(small: Any, big: Any) -> bool:
     """Tell whether `small` is `big` with restrictions: in its fixed and in its random part."""
-    return fixed_is_within(small, big) and variance_is_within(small, big)
+    return why_not_nested(("", small), ("", big)) is None
+
+
+def why_not_nested(small: tuple[str, Any], big: tuple[str, Any]) -> str | None:
+    """Say why one named model is no special case of another; None if it is one."""
+    (name, a), (other, b) = small, big
+    if _link(a) != _link(b):
+        return f"{name} and {other} have different links ({_link(a)} and {_link(b)})"
+    if not fixed_is_within(a, b):
+        is_offset = _offset_step(a, b) is not None and columns_are_within(a, b)
+        return (
+            f"{name} and {other} have different offsets"
+            if is_offset
+            else f"{name} is not nested in {other}"
+        )
+    return None if variance_is_within(a, b) else f"{name} is not nested in {other}"
 
 
 def same_fixed(a: Any, b: Any) -> bool:
@@ -33,20 +54,48 @@ def same_fixed(a: Any, b: Any) -> bool:
     return len(a.names) == len(b.names) and fixed_is_within(a, b)
 
 
+def _link(model: Any) -> str:
+    return "identity" if model.family is None else str(model.family.link)
+
+
 def fixed_is_within(small: Any, big: Any) -> bool:
-    """Tell whether the columns of `small` are combinations of those of `big`."""
+    """Tell whether linear predictors of `small`, offset included, are ones of `big`."""
+    return columns_are_within(small, big, _offset_step(small, big))
+
+
+def _offset_step(small: Any, big: Any) -> FloatArray | None:
+    """Return by how much the offsets differ (n,), None if they do not."""
+    zero = np.zeros(big.design.n)
+    step = np.asarray(
+        (zero if small.design.offset is None else small.design.offset)
+        - (zero if big.design.offset is None else big.design.offset)
+    )
+    return step if np.any(step) else None
+
+
+def columns_are_within(small: Any, big: Any, extra: FloatArray | None = None) -> bool:
+    """Tell whether the columns of `small`, and `extra` (n,), are combinations of those of `big`."""
     if len(small.names) > len(big.names):
         return False
-    if len(small.names) + len(big.names) > _MOST_COLUMNS:
+    if len(small.names) + len(big.names) > _MOST_COLUMNS and extra is None:
         return set(small.names) <= set(big.names)
-    p = len(big.names)
-    R = np.empty((0, p + len(small.names)))
+    first = [m.fit.kept for m in (big, small)]
+    R = np.empty((0, 0))
     for start in range(0, big.design.n, _BLOCK):
         stop = min(start + _BLOCK, big.design.n)
-        parts = [m.design.X.rows(start, stop)[:, m.fit.kept] for m in (big, small)]
-        R = np.asarray(np.linalg.qr(np.vstack([R, np.hstack(parts)]), mode="r"))
+        parts = [
+            m.design.X.rows(start, stop)[:, kept]
+            for m, kept in zip((big, small), first, strict=True)
+        ]
+        parts += [] if extra is None else [extra[start:stop, None]]
+        block = np.hstack(parts)
+        R = np.asarray(np.linalg.qr(np.vstack([R.reshape(-1, block.shape[1]), block]), mode="r"))
+    p = len(big.names)
+    has_constant = bool(big.design.X.intercept)
     outside = np.linalg.norm(R[p:, p:], axis=0)
-    return bool(np.all(outside <= _SPAN_TOL * np.linalg.norm(R[:, p:], axis=0)))
+    beside = np.linalg.norm(R[int(has_constant) :, p:], axis=0)
+    whole = np.linalg.norm(R[:, p:], axis=0)
+    return bool(np.all(outside <= np.maximum(_SPAN_TOL * beside, _ROUNDING * whole)))
 
 
 def variance_is_within(small: Any, big: Any) -> bool:
@@ -75,10 +124,13 @@ def _telling_rows(random: list[Any], n: int) -> IntArray:
 
 
 def _variance_basis(random: Any, rows: IntArray) -> FloatArray:
-    """Return the matrices dV/dphi at `rows`, one column each (rows x rows, flattened)."""
+    """Return the matrices dV/dphi at `rows`, one column each (rows x rows, flattened).
+
+    Columns of a term are made orthonormal at these rows, which leaves their products' span.
+    """
     columns = []
     for r in random:
-        z = np.vstack([r.z.rows(int(i), int(i) + 1) for i in rows])
+        z = _orthonormal(np.vstack([r.z.rows(int(i), int(i) + 1) for i in rows]))
         codes = np.asarray(r.codes)[rows]
         same = codes[:, None] == codes[None, :]
         for a in range(z.shape[1]):
@@ -86,6 +138,12 @@ def _variance_basis(random: Any, rows: IntArray) -> FloatArray:
                 product = np.outer(z[:, a], z[:, b])
                 columns.append(((product + product.T) * same).ravel())
     return np.column_stack(columns) if columns else np.empty((len(rows) ** 2, 0))
+
+
+def _orthonormal(z: FloatArray) -> FloatArray:
+    """Return an orthonormal basis of the columns, those that earlier ones determine left out."""
+    Q, R = np.linalg.qr(z / np.maximum(np.linalg.norm(z, axis=0), np.finfo(np.float64).tiny))
+    return np.asarray(Q[:, np.abs(np.diag(R)) > _RANK_TOL])
 
 
 # --- the null distribution ----------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pandas as pd
 
 from mlpool.errors import check_option
 from mlpool.inference.cluster_tests import ClusterPieces
+from mlpool.inference.independent import independent_rows
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
 from mlpool.inference.wild import wild_draws, wild_wald
 from mlpool.models.hypotheses import read_hypotheses
@@ -63,7 +64,8 @@ def wald_test(
     Raises
     ------
     OptionError
-        For unknown tests or types, or hypotheses that depend on each other.
+        For unknown tests or types, hypotheses that contradict each other, or texts that repeat what
+        others say.
     FormulaError
         If a hypothesis cannot be read or names an unknown coefficient.
 
@@ -78,8 +80,8 @@ def wald_test(
     m = check_model(model, "wald_test")
     name = check_option(str(test).lower(), tuple(TESTS), argument="test")
     hypotheses = read_hypotheses(constraints, m.names)
-    L, rhs = hypotheses.L, hypotheses.rhs
     pieces, choice = find_pieces(m, "CR1" if name == "wild" else vcov, cluster)
+    L, rhs = independent_rows(hypotheses.L, hypotheses.rhs, pieces.bread)
     if name == "wild":
         rng = generator(seed)
         draws = wild_draws(weights, pieces.n_clusters, as_iterations(iterations), rng)

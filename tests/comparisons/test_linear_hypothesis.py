@@ -261,3 +261,28 @@ def test_joint_inference_of_a_fit_with_clusters_uses_them() -> None:
     assert how.test(np.array([[0.0, 1.0]])).statistic == pytest.approx(
         (m.fixef()["ses"] / m.se["ses"]) ** 2
     )
+
+
+#: R 4.2, lmerTest 3.1-3: contestMD(lmer(angle ~ recipe * temp + (1 | recipe:replicate), cake), L)
+_PAIRS = {"satterthwaite": 254.0157694, "kenward": 254.0157632}
+
+
+@pytest.mark.parametrize("method", _PAIRS)
+def test_rows_that_follow_from_others_add_no_df(method: str) -> None:
+    """All pairs of three recipes are two hypotheses, by every covariance."""
+    formula = "angle ~ recipe * temp + (1 | recipe:replicate)"
+    m = mlpool.lmer(formula, mlpool.load_data("cake"))
+    L = np.zeros((3, 6))
+    L[0, 1] = L[1, 2] = L[2, 1] = 1.0
+    L[2, 2] = -1.0
+    row = mlpool.linear_hypothesis(m, L, ci_method=method).to_pandas().iloc[0]
+    assert row["df"] == 2
+    assert row["F"] == pytest.approx(0.0956779646, rel=1e-6)
+    assert row["df_error"] == pytest.approx(_PAIRS[method], rel=1e-6)
+    robust = [mlpool.wald_test(m, rows, cluster="replicate") for rows in (L, L[:2])]
+    columns = ["Statistic", "df_num", "df_denom", "p"]
+    np.testing.assert_allclose(robust[0][columns].to_numpy(), robust[1][columns].to_numpy())
+    chi2 = [mlpool.linear_hypothesis(m, rows, test="Chisq")["Chi2"].iloc[0] for rows in (L, L[1:])]
+    assert chi2[0] == pytest.approx(chi2[1])
+    with pytest.raises(mlpool.OptionError, match="contradict"):
+        mlpool.linear_hypothesis(m, L, [0.0, 0.0, 1.0])

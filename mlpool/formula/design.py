@@ -23,9 +23,8 @@ from mlpool.formula.parse import parse_formula
 from mlpool.formula.response import read_response
 from mlpool.formula.rows import RowFilter, align_codes, read_subset, read_vector
 from mlpool.formula.types import Expression, ParsedFormula, Terms
-from mlpool.formula.values import FactorValue, Value
+from mlpool.formula.values import FactorValue, Value, without_unused
 from mlpool.frames import Frame, HeldFrame, hold, read_frame
-from mlpool.frames.levels import drop_unused
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
 
@@ -178,7 +177,7 @@ def build_design(
         rows.note_codes(name, codes)
 
     kept = rows.kept(na_action)
-    values = {text: _train(rows.take(value)) for text, value in raw.items()}
+    values = {text: without_unused(rows.take(value)) for text, value in raw.items()}
     response = read_response(parsed.response, values[parsed.response.text], binomial=binomial)
     n = int(response.y.shape[0])
     return Design(
@@ -235,7 +234,7 @@ def model_matrix(formula: str, data: Any, **options: Any) -> pd.DataFrame:
     expressions = [e for e in _all_expressions(parsed) if e not in _group_expressions(parsed)]
     raw = {e.text: rows.note(e.text, evaluator.value(e)) for e in expressions}
     kept = rows.kept(options.get("na_action", "omit"))
-    values = {text: _train(rows.take(value)) for text, value in raw.items()}
+    values = {text: without_unused(rows.take(value)) for text, value in raw.items()}
     coding = {str(k): contrast_name(v) for k, v in (options.get("contrasts") or {}).items()}
     n = frame.n_rows if kept is None else int(kept.sum())
     matrix = make_matrix(parsed.fixed, values, n, contrasts=coding)
@@ -283,20 +282,6 @@ def _names_used(parsed: ParsedFormula, given: Sequence[Any]) -> list[str]:
 
 def _group_expressions(parsed: ParsedFormula) -> list[Expression]:
     return [e for bar in parsed.bars for e in bar.group]
-
-
-def _train(value: Value) -> Value:
-    """Drop the levels that no row has, as R's ``model.frame(drop.unused.levels = TRUE)``."""
-    if not isinstance(value, FactorValue):
-        return value
-    codes, levels = drop_unused(value.codes, value.levels)
-    return FactorValue(
-        codes=codes,
-        levels=levels,
-        is_ordered=value.is_ordered,
-        contrast=value.contrast,
-        base=value.base,
-    )
 
 
 def _read_clusters(cluster: Any, frame: Frame) -> list[tuple[IntArray, tuple[str, ...], str]]:

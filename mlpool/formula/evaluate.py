@@ -22,6 +22,7 @@ from mlpool.formula.values import (
     Value,
     is_plain_number,
     shown,
+    value_of,
 )
 from mlpool.frames import Frame
 from mlpool.frames.levels import code_values
@@ -104,14 +105,7 @@ class Evaluator:
     def _name(self, name: str) -> Any:
         if name in self.frame:
             column = self.frame.column(name)
-            if column.is_factor:
-                return FactorValue(
-                    codes=column.values, levels=column.levels,
-                    is_ordered=column.kind == "ordered", is_text=column.is_text,
-                )  # fmt: skip
-            return NumberValue(
-                array=column.values, is_logical=column.kind == "boolean", unit=column.unit
-            )
+            return value_of(column)
         if name in self.context:
             return self._given(self.context[name], name)
         if name in CONSTANTS:

@@ -18,8 +18,9 @@ from mlpool.formula.values import (
     is_plain_number,
     shown,
 )
-from mlpool.frames.levels import code_values, level_label
-from mlpool.typing import FloatArray
+from mlpool.frames.levels import LOGICAL, code_names, code_values, level_label
+from mlpool.frames.names import Names, match_names
+from mlpool.typing import FloatArray, IntArray
 
 State = dict[str, Any]
 
@@ -50,12 +51,25 @@ def as_codes(value: Any, function: str) -> FactorValue:
         raise FormulaError(f"{function}() needs a column; got {shown(value)}.")
     if isinstance(value, NumberValue) and value.is_logical:
         truth = np.where(np.isnan(value.array), -1, value.array != 0).astype(np.int32)
-        return FactorValue(codes=truth, levels=("FALSE", "TRUE"))
+        return FactorValue(codes=truth, levels=LOGICAL.labels, kinds=LOGICAL.kinds)
     if isinstance(value, NumberValue) and value.unit:
         return date_codes(value)
+    if isinstance(value, NumberValue) and value.labelled is not None:
+        return value.labelled
     is_one = isinstance(value, NumberValue)  # as it is stored: float64 cannot hold every long id
-    codes, levels = code_values(value.array if is_one else numbers_of(value, function))
-    return FactorValue(codes=codes, levels=levels)
+    codes, names = code_names(value.array if is_one else numbers_of(value, function))
+    return FactorValue(codes=codes, levels=names.labels, exact=names.exact, kinds=names.kinds)
+
+
+def coded(value: Any, function: str) -> tuple[IntArray, Names]:
+    """Return codes (-1 = missing) of a column and what its levels are called."""
+    factor = as_codes(value, function)
+    return factor.codes, names_of(factor)
+
+
+def names_of(value: FactorValue) -> Names:
+    """Return what a factor's levels are called."""
+    return Names(labels=value.levels, exact=value.exact, kinds=value.kinds)
 
 
 def date_codes(value: NumberValue) -> FactorValue:
@@ -83,15 +97,15 @@ def date_label(value: float, unit: str) -> str:
 def factor(state: State, x: Any, levels: Any, labels: Any, ordered: Any) -> FactorValue:
     """Make a factor as R's ``factor``; values that are not among `levels` become missing."""
     given = as_codes(x, "factor")
-    codes, known = given.codes, given.levels
+    codes = given.codes
     is_ordered = given.is_ordered if ordered is None else bool(ordered)
     if "levels" not in state:
         _learn_levels(state, given, levels, labels)
     elif levels is None:
-        _check_new_levels(codes, known, state["levels"])
+        _check_new_levels(given, state["levels"])
     names = tuple(dict.fromkeys(state["labels"]))  # levels of one label are one level, as in R
-    place = {v: names.index(n) for v, n in zip(state["levels"], state["labels"], strict=True)}
-    table = np.array([place.get(v, -1) for v in known] + [-1], dtype=np.int32)
+    place = np.array([names.index(label) for label in state["labels"]] + [-1], dtype=np.int32)
+    table = place[match_names(names_of(given), state["levels"])]
     return FactorValue(codes=table[codes], levels=names, is_ordered=is_ordered)
 
 
@@ -113,9 +127,10 @@ def _label(value: Any) -> str:
     return level_label(float(value) if is_plain_number(value) and value is not True else value)
 
 
-def _check_new_levels(codes: Any, known: tuple[str, ...], trained: tuple[str, ...]) -> None:
-    present = [known[int(c)] for c in np.unique(codes) if c >= 0]
-    unknown = [v for v in present if v not in trained]
+def _check_new_levels(given: FactorValue, trained: tuple[str, ...]) -> None:
+    found = match_names(names_of(given), trained)
+    present = np.unique(given.codes[given.codes >= 0])
+    unknown = [given.levels[int(c)] for c in present if found[c] < 0]
     if unknown:
         raise DataError(
             f"factor() meets the level {unknown[0]!r}, which the model was not fitted with."
@@ -142,9 +157,16 @@ def relevel(state: State, x: Any, ref: Any) -> FactorValue:
         )
     state["ref"] = label
     at = value.levels.index(label)
-    moved = (label, *value.levels[:at], *value.levels[at + 1 :])
-    table = np.array([moved.index(v) for v in value.levels] + [-1], dtype=np.int32)
-    return replace(value, codes=table[value.codes], levels=moved, is_text=False)
+    order = [at, *(i for i in range(len(value.levels)) if i != at)]
+    table = np.array([*np.argsort(order), -1], dtype=np.int32)
+
+    def moved(labels: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(labels[i] for i in order) if len(labels) == len(order) else labels
+
+    return replace(
+        value, codes=table[value.codes], levels=moved(value.levels), is_text=False,
+        exact=moved(value.exact), kinds=moved(value.kinds),
+    )  # fmt: skip
 
 
 def with_contrasts(state: State, x: Any, contrast: Any, base: int | None) -> FactorValue:

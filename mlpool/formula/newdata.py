@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ import pandas as pd
 
 from mlpool.errors import DataError, nearest_names
 from mlpool.formula.evaluate import Evaluator
-from mlpool.formula.groups import RandomDesign, group_labels
+from mlpool.formula.factors import coded
+from mlpool.formula.groups import RandomDesign, group_codes
 from mlpool.formula.matrix import DesignMatrix, as_factor, is_coded, make_matrix
 from mlpool.formula.types import Expression, ParsedFormula, Terms
 from mlpool.formula.values import FactorValue, MatrixValue, Value, missing_rows
 from mlpool.frames import read_frame
+from mlpool.frames.names import match_names
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
 
@@ -61,14 +63,7 @@ class Encoding:
         factors = {}
         for text, value in values.items():
             if is_coded(value):
-                trained = as_factor(value)
-                factors[text] = FactorValue(
-                    codes=empty,
-                    levels=trained.levels,
-                    is_ordered=trained.is_ordered,
-                    contrast=trained.contrast,
-                    base=trained.base,
-                )
+                factors[text] = replace(as_factor(value), codes=empty)
         return cls(
             formula=formula, states=states, factors=factors, contrasts=contrasts,
             context=context, has_offset=has_offset,
@@ -175,14 +170,10 @@ def _encode(expression: Expression, value: Value, encoding: Encoding) -> Value:
         return value
     if isinstance(value, MatrixValue):
         raise DataError(f"{expression.text!r} does not fit the model's data.")
-    codes, levels = (
-        (as_factor(value).codes, as_factor(value).levels)
-        if is_coded(value)
-        else group_labels(expression, value)
-    )
-    table = _level_table(levels, trained.levels)
+    codes, names = coded(value, expression.text)
+    table = match_names(names, trained.levels)
     present = np.unique(codes[codes >= 0])
-    unknown = [levels[i] for i in present if table[i] < 0]
+    unknown = [names.labels[i] for i in present if table[i] < 0]
     if unknown:
         shown = ", ".join(trained.levels[:6]) + (", ..." if len(trained.levels) > 6 else "")
         hint = nearest_names(unknown[0], trained.levels)
@@ -191,29 +182,19 @@ def _encode(expression: Expression, value: Value, encoding: Encoding) -> Value:
             "does not "
             f"know (it knows {shown}).{hint}"
         )
-    return FactorValue(
-        codes=table[codes],
-        levels=trained.levels,
-        is_ordered=trained.is_ordered,
-        contrast=trained.contrast,
-        base=trained.base,
-    )
+    return replace(trained, codes=table[codes])
 
 
 def _new_codes(design: RandomDesign, evaluator: Evaluator, allow_new: bool) -> IntArray:
-    labels: list[str] | None = None
-    for expression in design.bar.group:
-        codes, levels = group_labels(expression, evaluator.value(expression))
-        names = ["" if c < 0 else levels[c] for c in codes]
-        labels = (
-            names if labels is None else [f"{a}:{b}" for a, b in zip(labels, names, strict=True)]
-        )
-    position = {level: i for i, level in enumerate(design.levels)}
-    result = np.array([position.get(label, -1) for label in labels or []], dtype=np.int32)
+    each = [group_codes(e, evaluator.value(e)) for e in design.bar.group]
+    result = design.find(each)
     if not allow_new and (result < 0).any():
-        first = (labels or [""])[int(np.argmax(result < 0))]
+        row = int(np.argmax(result < 0))
+        first = ":".join("NA" if c[row] < 0 else names.labels[c[row]] for c, names in each)
+        is_missing = any(c[row] < 0 for c, _ in each)
+        what = "is missing in a row" if is_missing else f"= {first!r}, which was not in the data"
         raise DataError(
-            f"The new data have {design.group} = {first!r}, which was not in the data; "
+            f"The new data have {design.group} {what}; "
             "allow_new_levels=True predicts it with a random effect of zero, re_form=False without "
             "random effects."
         )
@@ -232,8 +213,3 @@ def _new_offset(encoding: Encoding, evaluator: Evaluator, n: int) -> FloatArray 
             "offset(...) in the formula."
         )
     return total
-
-
-def _level_table(levels: tuple[str, ...], trained: tuple[str, ...]) -> IntArray:
-    position = {level: i for i, level in enumerate(trained)}
-    return np.array([position.get(level, -1) for level in levels] + [-1], dtype=np.int32)

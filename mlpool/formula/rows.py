@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mlpool.errors import DataError, check_option
+from mlpool.formula.beside import as_column, check_length, coded_vector, in_row_order
 from mlpool.formula.evaluate import Evaluator
 from mlpool.formula.expression import parse_expression
 from mlpool.formula.values import FactorValue, NumberValue, Value, missing_rows, take_rows
 from mlpool.frames import Frame
-from mlpool.frames.levels import code_values, drop_unused
+from mlpool.frames.levels import drop_unused
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
 
@@ -123,14 +123,12 @@ def read_vector(given: Any, frame: Frame, argument: str) -> FloatArray | None:
         if column.is_factor:
             raise DataError(f"{argument} names the column {given!r}, which is not numeric.")
         return np.asarray(column.values, dtype=np.float64)
-    array = np.asarray(given)
-    if array.ndim != 1 or array.dtype.kind not in "fiub":
+    given = in_row_order(given, (frame.index,), argument)
+    column = as_column(given, argument, "a column's name or one number per row")
+    if column.is_factor:
         raise DataError(f"{argument} must be a column's name or one number per row.")
-    if len(array) != frame.n_rows:
-        raise DataError(
-            f"{argument} has {len(array)} values, but the data have {frame.n_rows} rows."
-        )
-    return array.astype(np.float64)
+    check_length(len(column.values), frame, argument)
+    return np.array(column.values, dtype=np.float64)
 
 
 def read_subset(
@@ -153,15 +151,12 @@ def read_subset(
                 f'subset {subset!r} is not true or false for each row; compare: "ses > 0".'
             )
         return np.asarray(np.nan_to_num(value.array, nan=0.0) != 0)
-    array = np.array(subset)
-    if len(array) != frame.n_rows:
-        raise DataError(f"subset has {len(array)} values, but the data have {frame.n_rows} rows.")
-    if array.dtype != bool:
-        filled = pd.array(array, dtype="boolean") if array.dtype == object else None
-        if filled is None:
-            raise DataError("subset must be true or false for each row.")
-        array = filled.to_numpy(dtype=bool, na_value=False)
-    return array
+    subset = in_row_order(subset, (frame.index,), "subset")
+    column = as_column(subset, "subset", "true or false for each row")
+    check_length(len(column.values), frame, "subset")
+    if column.kind != "boolean":
+        raise DataError("subset must be true or false for each row.")
+    return np.asarray(column.values == 1)
 
 
 def align_codes(
@@ -175,23 +170,18 @@ def align_codes(
         If the length fits neither the data nor the rows used, or a value is missing.
     """
     if isinstance(cluster, str):
-        column = frame.column(cluster, used_as="cluster")
-        if column.is_factor:
-            codes, levels = column.values, column.levels
-        else:
-            codes, levels = code_values(column.values)
+        codes, names = frame.column(cluster, used_as="cluster").coded()
     else:
-        # copied: whole numbers can be codes as they are, and the user's array may change
-        values = np.array(cluster.to_numpy() if hasattr(cluster, "to_numpy") else cluster)
-        if values.ndim != 1:
-            raise DataError("cluster must be a column's name or one value per row.")
-        if len(values) not in (frame.n_rows, n):
+        indexes = (frame.index, frame.index if kept is None else frame.index[kept])
+        cluster = in_row_order(cluster, indexes, "cluster")
+        codes, names = coded_vector(cluster, "cluster", "a column's name or one value per row")
+        if len(codes) not in (frame.n_rows, n):
             raise DataError(
-                f"cluster has {len(values)} values, but the data have {frame.n_rows} rows."
+                f"cluster has {len(codes)} values, but the data have {frame.n_rows} rows."
             )
-        codes, levels = code_values(values)
-        if len(values) == n != frame.n_rows:
+        if len(codes) == n != frame.n_rows:
             kept = None
+    levels = names.labels
     if kept is not None:
         codes = codes[kept]
     if not allow_missing and (codes < 0).any():

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlpool.formula.types import ColumnKind
+from mlpool.frames import Column
+from mlpool.frames.levels import drop_unused
 from mlpool.typing import AnyArray, BoolArray, IntArray
 
 
@@ -15,19 +17,22 @@ class NumberValue:
     """One column of numbers (a view of the user's array for a bare name).
 
     `is_logical` marks TRUE/FALSE, which a term codes as a factor (``xTRUE``); `unit` is "D" or "s"
-    for dates and times, counted from 1970-01-01.
+    for dates and times, counted from 1970-01-01. `labelled` is the same column
+    as a factor where floats would merge its numbers (ids of 16 and more digits).
     """
 
     array: AnyArray
     is_logical: bool = False
     unit: str = ""
+    labelled: FactorValue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactorValue:
     """Codes (-1 = missing) of labelled levels, with the contrasts asked for by ``C()``.
 
-    `is_text` marks a column of text, which R keeps apart from factors.
+    `is_text` marks a column of text, which R keeps apart from factors. `exact` and `kinds` are
+    what only each level may be called, as in :class:`Names`.
     """
 
     codes: IntArray
@@ -36,6 +41,8 @@ class FactorValue:
     contrast: str | None = None
     base: int = 1
     is_text: bool = False
+    exact: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ("text",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +90,33 @@ def shown(value: object) -> str:
     return repr(value) if isinstance(value, str) else "a list of constants"
 
 
+def value_of(column: Column) -> NumberValue | FactorValue:
+    """Return what a bare column name evaluates to."""
+    if column.is_factor:
+        return FactorValue(
+            codes=column.values, levels=column.levels, is_ordered=column.kind == "ordered",
+            is_text=column.is_text, exact=column.exact, kinds=column.kinds,
+        )  # fmt: skip
+    labelled = None if column.labelled is None else value_of(column.labelled)
+    assert not isinstance(labelled, NumberValue)
+    return NumberValue(
+        array=column.values, is_logical=column.kind == "boolean", unit=column.unit,
+        labelled=labelled,
+    )  # fmt: skip
+
+
+def without_unused(value: Value) -> Value:
+    """Drop the levels that no row has, as R's ``model.frame(drop.unused.levels = TRUE)``."""
+    if isinstance(value, FactorValue):
+        codes, levels = drop_unused(value.codes, value.levels)
+        return replace(value, codes=codes, levels=levels, exact=(), kinds=("text",))
+    if isinstance(value, NumberValue) and value.labelled is not None:
+        labelled = without_unused(value.labelled)
+        assert isinstance(labelled, FactorValue)
+        return replace(value, labelled=labelled)
+    return value
+
+
 def missing_rows(value: Value) -> BoolArray | None:
     """Return the rows without a value, or None when every row has one."""
     if isinstance(value, FactorValue):
@@ -106,4 +140,7 @@ def take_rows(value: Value, kept: BoolArray | None) -> Value:
     if isinstance(value, MatrixValue):
         arrays = tuple(a[kept] for a in value.arrays)
         return MatrixValue(arrays=arrays, labels=value.labels, kind=value.kind)
-    return replace(value, array=value.array[kept])
+    labelled = value.labelled
+    if labelled is not None:
+        labelled = replace(labelled, codes=labelled.codes[kept])
+    return replace(value, array=value.array[kept], labelled=labelled)

@@ -124,8 +124,34 @@ def _from_mapping(data: Mapping[Any, Any]) -> pd.DataFrame:
     if None in sizes.values() or len(set(sizes.values())) > 1:
         shown = ", ".join(f"{k}: {'no array' if n is None else n}" for k, n in sizes.items())
         raise DataError(f"The dict's values must be arrays of one length; got lengths {shown}.")
-    series = {str(k): as_series(v) for k, v in data.items()}
-    return pd.DataFrame({k: s.reset_index(drop=True) for k, s in series.items()}, copy=False)
+    index = _common_index(data)
+    series = {
+        str(k): _in_order_of(index, v, str(k)) if isinstance(v, pd.Series) else _plain(v, index)
+        for k, v in data.items()
+    }
+    return pd.DataFrame(series, index=index, copy=False)
+
+
+def _common_index(data: Mapping[Any, Any]) -> pd.Index | None:
+    """Return the row labels of the dict's first Series; None without any."""
+    return next((v.index for v in data.values() if isinstance(v, pd.Series)), None)
+
+
+def _in_order_of(index: pd.Index | None, series: pd.Series, name: str) -> pd.Series:
+    """Return a dict's Series in the order of the first one's row labels."""
+    if index is None or series.index.equals(index):
+        return series
+    if series.index.is_unique and index.is_unique and series.index.isin(index).all():
+        return series.reindex(index)
+    raise DataError(
+        f"The dict's Series {name!r} has other row labels than its first Series; make a data frame "
+        "of them, or give arrays."
+    )
+
+
+def _plain(values: Any, index: pd.Index | None) -> pd.Series:
+    series = as_series(values)
+    return series if index is None else series.set_axis(index)
 
 
 def _length(values: Any) -> int | None:

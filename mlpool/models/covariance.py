@@ -58,7 +58,7 @@ def choose_vcov(design: Any, vcov: Any, cluster: Any, names: list[str]) -> VcovC
     """
     if cluster is None and design.random and isinstance(vcov, str) and vcov in _NEED_CLUSTERS:
         cluster = outermost_group(design)
-    spec = VcovSpec.from_user_input(vcov, cluster)
+    spec = VcovSpec.from_user_input(in_name_order(vcov, names), cluster)
     if spec.is_model_based:
         return None
     if spec.matrix is not None:
@@ -78,6 +78,31 @@ def choose_vcov(design: Any, vcov: Any, cluster: Any, names: list[str]) -> VcovC
     if design.random:
         check_mixed_choice(design, choice)
     return choice
+
+
+def in_name_order(vcov: Any, names: list[str]) -> Any:
+    """Return a labelled covariance in the order of the coefficients; others as they are.
+
+    Raises
+    ------
+    OptionError
+        If its labels are not the coefficients' names.
+    """
+    columns = list(getattr(vcov, "columns", ()))
+    if not columns or not all(isinstance(c, str) for c in columns):
+        return vcov
+    rows = list(vcov.index) if hasattr(vcov, "index") else columns
+    is_numbered = rows == list(range(len(rows)))
+    for labels in (columns,) if is_numbered else (columns, rows):
+        if sorted(map(str, labels)) != sorted(names):
+            other = next((n for n in labels if n not in names), labels[0])
+            raise OptionError(
+                f"vcov is labelled with {other!r}, which is no coefficient of this model "
+                f"({', '.join(names)}); give vcov.to_numpy() to go by position."
+            )
+    at = [columns.index(name) for name in names]
+    matrix = np.asarray(vcov)
+    return matrix[np.ix_(at if is_numbered else [rows.index(name) for name in names], at)]
 
 
 def _codes(design: Any, way: Any) -> tuple[IntArray, tuple[str, ...]]:

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mlpool.errors import DataError, NotSupportedError, OptionError
+from mlpool.formula.beside import coded_vector, in_row_order
 from mlpool.formula.design import Design
 from mlpool.formula.parse import parse_formula
 from mlpool.formula.update import update_formula
+from mlpool.frames.names import match_names
 from mlpool.models.answered import check_left_side, with_response
 from mlpool.models.extract import require_kind
 from mlpool.models.generalized_mixed import fitted_family
@@ -131,9 +132,7 @@ def read_new_response(design: Design, y: Any) -> FloatArray:
     DataError
         As :func:`refit`.
     """
-    y = _one_column(y)
-    if isinstance(y, pd.Series):
-        y = _in_order(y, design.index)
+    y = in_row_order(_one_column(y), (design.index, design.frame.index), "y")
     values = _numbers(design, y)
     if values.shape not in ((design.n,), (design.n_read,)):
         raise DataError(
@@ -173,26 +172,20 @@ def _one_column(y: Any) -> Any:
     return y
 
 
-def _in_order(y: pd.Series, index: pd.Index) -> pd.Series:
-    """Return a Series whose labels are the model's, but in another order, in the model's order."""
-    is_same = len(y) == len(index) and y.index.is_unique and not y.index.equals(index)
-    return y.reindex(index) if is_same and y.index.isin(index).all() else y
-
-
 def _numbers(design: Design, y: Any) -> FloatArray:
     """Return numbers; the labels of a response of labels become 0 (first label) and 1."""
     values = np.asarray(y)
     if values.dtype.kind in "fiub":
         return values.astype(np.float64)
     if design.response_levels:
-        labels = pd.Series(values).astype(str)
-        known = labels.isin(design.response_levels)
-        if not known.all():
+        codes, names = coded_vector(y, "y", "one value per row")
+        table = match_names(names, design.response_levels)
+        if (table[:-1] < 0).any():
             raise DataError(
-                f"The new response has the value {labels[~known].iloc[0]!r}; the model knows "
-                f"{', '.join(map(repr, design.response_levels[:5]))}."
+                f"The new response has the value {names.labels[int(np.argmin(table[:-1]))]!r}; the "
+                f"model knows {', '.join(map(repr, design.response_levels[:5]))}."
             )
-        return np.asarray(labels != design.response_levels[0], dtype=np.float64)
+        return np.where(codes < 0, np.nan, table[codes] != 0)
     try:
         return values.astype(np.float64)
     except (TypeError, ValueError):

@@ -42,7 +42,9 @@ def take_rows(design: Design, rows: IntArray, copies: IntArray, clusters: IntArr
         trials=None if design.trials is None else design.trials[rows],
         X=_take(design.X, rows),
         random=tuple(
-            replace(r, codes=made[r.group][0], levels=made[r.group][1], z=_take(r.z, rows))
+            replace(
+                r, codes=made[r.group][0], levels=made[r.group][1], z=_take(r.z, rows), parts=()
+            )
             for r in design.random
         ),
         weights=None if design.weights is None else design.weights[rows],

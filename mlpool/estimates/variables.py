@@ -235,6 +235,9 @@ def _read_rows(
     numbers = np.asarray(values, dtype=np.float64)
     if kind == "numeric":
         return numbers, ()
+    if design.frame.column(name).labelled is not None:  # ids that floats would merge
+        codes, labels = design.column_codes(name)
+        return codes, labels
     distinct, codes = np.unique(numbers, return_inverse=True)
     whole = bool(np.all(distinct == np.floor(distinct)))
     return codes, tuple(int(v) if whole else float(v) for v in distinct)

@@ -25,6 +25,7 @@ from mlpool.formula.rows import RowFilter, align_codes, read_subset, read_vector
 from mlpool.formula.types import Expression, ParsedFormula, Terms
 from mlpool.formula.values import FactorValue, Value, without_unused
 from mlpool.frames import Frame, HeldFrame, hold, read_frame
+from mlpool.frames.levels import drop_unused
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
 
@@ -107,6 +108,11 @@ class Design:
             allow_new_levels=allow_new_levels,
             random=random,
         )
+
+    def column_codes(self, name: str) -> tuple[IntArray, tuple[str, ...]]:
+        """Return codes and labels of a column on the rows used; of numbers, too."""
+        codes, names = self.frame.column(name).coded()
+        return drop_unused(codes if self.kept is None else codes[self.kept], names.labels)
 
     def column_values(self, name: str) -> tuple[Any, tuple[str, ...]]:
         """Return a column of the user's data on the rows used: values (or codes) and levels."""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mlpool.errors import DataError
 from mlpool.frames.levels import LARGEST_EXACT, Column, Kind, code_names
-from mlpool.frames.names import Names, name_values
+from mlpool.frames.names import Names, level_label, name_values
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
 LabelOrder = Literal["sorted", "given", "ordered"]
@@ -186,7 +186,8 @@ def _objects(name: str, values: np.ndarray[Any, Any]) -> Column:
     if inferred in ("integer", "floating", "mixed-integer-float", "decimal"):
         numbers = _as_floats(values, mask)
         codes, names = code_names(values)
-        is_merged = len(names) > len(np.unique(numbers[~mask]))
+        as_floats = [level_label(v) for v in np.unique(numbers[~mask])]
+        is_merged = sorted(as_floats) != sorted(names.labels)
         return Column(
             name=name, kind="numeric", values=numbers, is_missing=missing,
             labelled=_factor(name, codes, names) if is_merged else None,

@@ -54,6 +54,8 @@ def level_label(value: object) -> str:
             return str(int(value))
         is_short = isinstance(value, (np.float32, np.float16))
         return str(value) if is_short else f"{value:.15g}"
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
     return str(value)
 
 
@@ -82,8 +84,8 @@ def same_number(value: object) -> object:
         return int(value) if value.is_integer() else float(value)
     if isinstance(value, (int, np.integer)):
         return int(value)
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        return int(value)
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else value.normalize()
     return value
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlpool.errors import DataError, OptionError
 from mlpool.frames import Column, Frame
-from mlpool.frames.levels import code_values, level_label
+from mlpool.frames.levels import drop_unused
 from mlpool.typing import FloatArray, IntArray
 
 
@@ -123,18 +123,8 @@ def numbers(frame: Frame, name: str) -> FloatArray:
 
 def label_codes(column: Column) -> tuple[IntArray, tuple[str, ...]]:
     """Return codes and levels of any column; levels that no row has are dropped."""
-    if column.is_factor:
-        present = np.flatnonzero(np.bincount(column.values[column.values >= 0]) > 0)
-        renumbered = np.full(len(column.levels) + 1, -1, dtype=np.int32)
-        renumbered[present] = np.arange(len(present))
-        return renumbered[column.values], tuple(column.levels[i] for i in present)
-    if column.kind == "boolean":
-        codes = np.where(np.isnan(column.values), -1, column.values).astype(np.int32)
-        if (codes < 0).any() or len(np.unique(codes)) < 2:
-            found, levels = code_values(column.values)
-            return found, tuple(level_label(v == "1") for v in levels)
-        return codes, ("FALSE", "TRUE")
-    return code_values(column.values)
+    codes, names = column.coded()
+    return drop_unused(codes, names.labels)
 
 
 def read_groups(frame: Frame, by: Any, argument: str = "by") -> Groups:

@@ -12,6 +12,7 @@ from scipy import special
 
 from mlpool.checks.result import check_is_model, draw_panel
 from mlpool.errors import MlpoolWarning, NotSupportedError, OptionError
+from mlpool.models.floats import usual_floats
 from mlpool.models.influence import variance_inflation
 from mlpool.models.messages import user_level
 from mlpool.results import ResultFrame
@@ -101,6 +102,7 @@ class CollinearityLayout:
         return Column(name=f"{name}_CI", header=header, cells=cells, kind="interval")
 
 
+@usual_floats
 def check_collinearity(m: Any, *, ci: float | None = 0.95) -> CollinearityTable:
     """Return the (generalised) variance inflation factor of every term of the fixed effects.
 

@@ -11,7 +11,9 @@ import pandas as pd
 
 from mlpool.checks.result import Check, check_is_model
 from mlpool.errors import OptionError
+from mlpool.models.floats import usual_floats
 from mlpool.models.messages import separated_coefficients
+from mlpool.models.variance import standard_factors
 
 SINGULAR = 1e-4
 """lme4's tolerance of ``isSingular``."""
@@ -30,10 +32,11 @@ class Singularity(Check):
     Attributes
     ----------
     smallest : float
-        Smallest diagonal of theta; missing for models without random effects.
+        Smallest diagonal of theta, predictors about their mean and in SDs; missing for models
+        without random effects.
     tolerance : float
     terms : DataFrame
-        Group, Parameter, SD, theta (diagonal), Singular.
+        Group, Parameter, SD, theta (that diagonal), Singular.
     """
 
     smallest: float = math.nan
@@ -68,6 +71,7 @@ class Convergence(Check):
         return pd.DataFrame([row])
 
 
+@usual_floats
 def check_singularity(m: Any, *, tolerance: float = SINGULAR) -> Singularity:
     """Tell whether a fit is singular: a random-effect variance zero, or a correlation +-1.
 
@@ -77,7 +81,8 @@ def check_singularity(m: Any, *, tolerance: float = SINGULAR) -> Singularity:
         Models without random effects are never singular.
     tolerance : float
         A diagonal of theta below it counts as zero, as in lme4's ``isSingular`` (1e-4); easystats'
-        own default is 1e-5.
+        own default is 1e-5. Slopes' predictors are taken about their mean and in SDs, so that
+        dollars or calendar years are not called singular for their size.
 
     Returns
     -------
@@ -94,7 +99,7 @@ def check_singularity(m: Any, *, tolerance: float = SINGULAR) -> Singularity:
     >>> import mlpool
     >>> m = mlpool.lmer("Reaction ~ Days + (Days | Subject)", mlpool.load_data("sleepstudy"))
     >>> check_singularity(m)
-    OK: The fit is not singular (smallest diagonal of theta 0.231).
+    OK: The fit is not singular (smallest diagonal of theta 0.437, predictors in SDs).
     """
     check_is_model(m, "check_singularity()")
     is_number = isinstance(tolerance, (int, float, np.number)) and not isinstance(tolerance, bool)
@@ -103,45 +108,51 @@ def check_singularity(m: Any, *, tolerance: float = SINGULAR) -> Singularity:
     terms = _terms(m, float(tolerance))
     if not m.is_mixed:
         text = "OK: A model without random effects cannot be singular."
-        return Singularity(sentence=text, holds=False, terms=terms, model=m, tolerance=tolerance)
+        return Singularity(
+            sentence=text, holds=False, terms=terms.drop(columns="Share"), model=m,
+            tolerance=tolerance,
+        )  # fmt: skip
     smallest = float(terms["theta"].min())
     found = terms[terms["Singular"]]
-    scale = float(m.sigma) if m.kind == "lmer" else 1.0  # theta is relative to sigma there
-    text = f"OK: The fit is not singular (smallest diagonal of theta {smallest:.3g})."
+    text = (
+        f"OK: The fit is not singular (smallest diagonal of theta {smallest:.3g}, predictors in "
+        "SDs)."
+    )
     if len(found):
-        what = _what(found, float(tolerance) * scale)
+        what = _what(found, float(tolerance))
         text = f"Warning: Singular fit: {what}; a simpler random part may do."
     return Singularity(
         sentence=text, holds=bool(len(found)), smallest=smallest, tolerance=float(tolerance),
-        terms=terms, panel="reqq", model=m,
+        terms=terms.drop(columns="Share"), panel="reqq", model=m,
     )  # fmt: skip
 
 
 def _terms(m: Any, tolerance: float) -> pd.DataFrame:
-    rows, start = [], 0
+    """Return one row per random coefficient; Share: its SD over sigma, predictors in SDs."""
+    rows = []
     blocks = m.varcorr().blocks if m.is_mixed else ()
-    for block in blocks:
+    factors = standard_factors(m) if m.is_mixed else []
+    for block, factor in zip(blocks, factors, strict=True):
+        shares, diagonals = np.linalg.norm(factor, axis=1), np.diag(factor)
         for i, name in enumerate(block.names):
-            diagonal = float(m.theta[start])
-            start += len(block.names) - i  # theta stacks columns of a lower triangle
-            rows.append(
-                (block.group, name, float(np.sqrt(block.vcov[i, i])), diagonal,
-                 diagonal < tolerance)
-            )  # fmt: skip
-    return pd.DataFrame(rows, columns=["Group", "Parameter", "SD", "theta", "Singular"])
+            sd, own = float(np.sqrt(block.vcov[i, i])), float(diagonals[i])
+            rows.append((block.group, name, sd, own, own < tolerance, float(shares[i])))
+    names = ["Group", "Parameter", "SD", "theta", "Singular", "Share"]
+    return pd.DataFrame(rows, columns=names)
 
 
-def _what(found: pd.DataFrame, smallest_sd: float) -> str:
+def _what(found: pd.DataFrame, tolerance: float) -> str:
     """Name the terms: one that varies is determined by the terms before it."""
     texts = []
-    for name, group, sd in zip(found["Parameter"], found["Group"], found["SD"], strict=True):
+    for name, group, share in zip(found["Parameter"], found["Group"], found["Share"], strict=True):
         why = "does not vary"
-        if float(sd) > smallest_sd:
+        if float(share) > tolerance:
             why = "is determined by the terms before it (a correlation of +-1)"
         texts.append(f"{name} of {group} {why}")
     return " and ".join(texts)
 
 
+@usual_floats
 def check_convergence(m: Any) -> Convergence:
     """Tell whether the optimiser arrived at an optimum.
 

@@ -13,6 +13,7 @@ from mlpool.checks.result import ALPHA, Check, cannot_tell, check_is_model
 from mlpool.errors import NotSupportedError, OptionError
 from mlpool.families import COUNTS
 from mlpool.models.explained import is_bernoulli
+from mlpool.models.floats import usual_floats
 from mlpool.tables import Column, RowGroup, TableSpec, render_text
 
 
@@ -41,6 +42,7 @@ class CountCheck(Check):
         return self.ratio
 
 
+@usual_floats
 def check_overdispersion(m: Any) -> CountCheck:
     """Test whether counts vary more than the model's family lets them.
 
@@ -102,6 +104,7 @@ def check_overdispersion(m: Any) -> CountCheck:
     )  # fmt: skip
 
 
+@usual_floats
 def check_zeroinflation(m: Any, *, tolerance: float = 0.05) -> CountCheck:
     """Compare the zeros in the data with those that a model of counts expects.
 

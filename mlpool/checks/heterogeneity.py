@@ -11,6 +11,7 @@ import pandas as pd
 from mlpool.checks.result import KINDS, Check
 from mlpool.errors import NotSupportedError, OptionError
 from mlpool.frames import Frame, read_frame
+from mlpool.models.floats import usual_floats
 from mlpool.transform.columns import Groups, as_names, label_codes, numbers, read_groups
 from mlpool.typing import FloatArray
 
@@ -37,6 +38,7 @@ class HeterogeneityBias(Check):
         return self.table.copy()
 
 
+@usual_floats
 def check_heterogeneity_bias(x: Any, select: Any = None, by: Any = None) -> HeterogeneityBias:
     """Name predictors whose coefficient mixes an effect within groups with one between them.
 

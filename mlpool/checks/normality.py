@@ -20,6 +20,7 @@ from mlpool.checks.result import (
     pearson_over_sigma,
 )
 from mlpool.errors import NotSupportedError, check_option
+from mlpool.models.floats import usual_floats
 from mlpool.models.influence import leverages
 from mlpool.typing import FloatArray
 
@@ -45,6 +46,7 @@ class Normality(Check):
         return self.table.copy()
 
 
+@usual_floats
 def check_normality(m: Any, *, effects: str = "fixed") -> Normality:
     """Test whether residuals, or random effects, are normally distributed (Shapiro & Wilk).
 

@@ -18,6 +18,7 @@ from mlpool.checks.result import (
     leaves_residuals,
 )
 from mlpool.errors import OptionError, check_option
+from mlpool.models.floats import usual_floats
 from mlpool.models.influence import cooks_distance, leverages
 
 _MOST_SHOWN = 50
@@ -52,6 +53,7 @@ class Outliers(Check):
         return pd.DataFrame({"Distance_Cook": self.distance, "Outlier": found})
 
 
+@usual_floats
 def check_outliers(m: Any, *, threshold: float | None = None, method: str = "cook") -> Outliers:
     """Find rows with a Cook's distance above the median of F(p, n - p), or `threshold`.
 

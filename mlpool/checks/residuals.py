@@ -19,12 +19,14 @@ from mlpool.checks.result import (
     pearson_over_sigma,
 )
 from mlpool.errors import OptionError
+from mlpool.models.floats import usual_floats
 from mlpool.models.influence import smoother_of, working_weights
 from mlpool.typing import FloatArray
 
 _CELLS_AT_ONCE = 4_000_000
 
 
+@usual_floats
 def check_heteroscedasticity(m: Any) -> Check:
     """Test whether the residual variance changes with the fitted values (Breusch & Pagan).
 
@@ -80,6 +82,7 @@ def check_heteroscedasticity(m: Any) -> Check:
     )  # fmt: skip
 
 
+@usual_floats
 def check_autocorrelation(m: Any, *, nsim: int = 1000, seed: Any = 1) -> Check:
     """Test whether residuals of neighbouring rows are correlated (Durbin & Watson).
 

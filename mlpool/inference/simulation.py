@@ -7,15 +7,15 @@ family with ``Var(y_i) = dispersion V(mu_i) / w_i``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from mlpool.engine.types import ReTerm
+from mlpool.engine.types import ArrayRows, ReTerm
 from mlpool.errors import DataError, NotSupportedError, OptionError
 from mlpool.families import COUNTS, Family
-from mlpool.typing import FloatArray
+from mlpool.typing import FloatArray, IntArray, RowSource
 
 BATCH_ROWS = 65_536
 
@@ -111,6 +111,28 @@ class ResponseModel:
             case "inverse.gaussian":
                 return np.asarray(rng.wald(mu, w / self.dispersion))
         return np.asarray(mu + np.sqrt(self.dispersion / w) * rng.standard_normal(mu.shape[0]))
+
+
+def rows_of(source: ResponseModel, rows: IntArray) -> ResponseModel:
+    """Return what the responses of some rows are drawn from."""
+    terms = tuple(
+        replace(term, z=ArrayRows(_picked(term.z, rows)), codes=term.codes[rows])
+        for term in source.terms
+    )
+    weights = None if source.weights is None else source.weights[rows]
+    return replace(source, eta=source.eta[rows], terms=terms, weights=weights)
+
+
+def _picked(z: RowSource, rows: IntArray) -> FloatArray:
+    """Return increasing rows of a matrix that is read block by block."""
+    cuts = np.searchsorted(rows, np.arange(BATCH_ROWS, z.shape[0], BATCH_ROWS))
+    parts = []
+    for i, part in enumerate(np.split(rows, cuts)):
+        if part.size:
+            start = i * BATCH_ROWS
+            block = z.rows(start, min(start + BATCH_ROWS, z.shape[0]))
+            parts.append(block[part - start])
+    return np.concatenate(parts)
 
 
 def generator(seed: Any) -> np.random.Generator:

@@ -16,6 +16,7 @@ from mlpool.intervals.names import interval_frame, read_level, read_parm
 from mlpool.intervals.pictures import draw_bootstrap as draw_bootstrap_picture
 from mlpool.models.bootstrapped import Drawn, draw_bootstrap
 from mlpool.models.extract import require_kind
+from mlpool.models.floats import usual_floats
 from mlpool.models.places import random_names
 from mlpool.models.resampling import FromCases, influence_values
 from mlpool.models.simulate import KINDS
@@ -186,6 +187,7 @@ class Bootstrap:
         return influence_values(self.model, task)
 
 
+@usual_floats
 def bootstrap(
     m: Any,
     n: int = 1000,

@@ -16,6 +16,7 @@ from mlpool.intervals.names import interval_frame, read_level, read_parm
 from mlpool.intervals.profile import Profile, profile
 from mlpool.models.covariance import coefficient_vcov
 from mlpool.models.extract import require_kind
+from mlpool.models.floats import usual_floats
 from mlpool.models.messages import user_level
 from mlpool.models.places import parameter_names, random_names
 from mlpool.models.simulate import KINDS
@@ -24,6 +25,7 @@ _METHODS = ("profile", "Wald", "boot")
 _ALIASES = {"wald": "Wald", "bootstrap": "boot"}
 
 
+@usual_floats
 def confint(
     m: Any,
     parm: Any = None,

@@ -14,6 +14,7 @@ from mlpool.intervals.names import interval_frame, read_level, read_parm
 from mlpool.intervals.pictures import draw_profile
 from mlpool.models.curves import curves_of
 from mlpool.models.extract import require_kind
+from mlpool.models.floats import usual_floats
 from mlpool.models.places import parameter_names, random_names
 from mlpool.models.simulate import KINDS
 
@@ -170,6 +171,7 @@ class Profile:
         return "\n".join([f"Profile ({how}): {self.model.formula.text}", str(table), *lines])
 
 
+@usual_floats
 def profile(m: Any, parm: Any = None, *, oldNames: bool = True) -> Profile:
     """Profile the likelihood of a fitted model's parameters (R's ``profile``).
 

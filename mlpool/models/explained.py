@@ -8,10 +8,10 @@ import numpy as np
 
 from mlpool.errors import NotSupportedError
 from mlpool.models.facts import fact
-from mlpool.models.variance import smallest_theta, variance_parts
+from mlpool.models.variance import smallest_diagonal, variance_parts
 
 TOLERANCE = 1e-5
-"""Diagonal of theta below which random-effect variances count as zero, as in easystats."""
+"""Diagonal of theta, predictors in SDs, below which variances count as zero, as in easystats."""
 
 R2_LABELS = {
     "R2": "R2",
@@ -125,5 +125,5 @@ def r2_mixed(m: Any, tolerance: float = TOLERANCE) -> tuple[float, float]:
 
 
 def is_degenerate(m: Any, tolerance: float) -> bool:
-    """Return whether a diagonal of theta lies below `tolerance`."""
-    return smallest_theta(m) < tolerance
+    """Return whether a diagonal of theta, predictors in SDs, lies below `tolerance`."""
+    return smallest_diagonal(m) < tolerance

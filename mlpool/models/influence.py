@@ -17,6 +17,9 @@ from mlpool.models.data import as_lmm_data
 from mlpool.models.least_squares import AbsorbedOls
 from mlpool.typing import FloatArray
 
+ONE_TERM = "fewer than two terms cannot be collinear."
+"""Why a model has no variance inflation factors; goes without saying in lists of checks."""
+
 MAX_COLUMNS = 3_000
 """Coefficients beyond which determinants of their correlations take minutes."""
 
@@ -111,7 +114,7 @@ def variance_inflation(m: Any) -> pd.Series:
     labels = [_term_label(columns[i]) for i in keep]
     terms = list(dict.fromkeys(labels))
     if len(terms) < 2:
-        raise NotSupportedError("fewer than two terms cannot be collinear.")
+        raise NotSupportedError(ONE_TERM)
     V = model_vcov(m)[np.ix_(keep, keep)]
     sd = np.sqrt(np.diag(V))
     R = V / np.outer(sd, sd)

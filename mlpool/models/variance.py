@@ -210,15 +210,39 @@ def null_record(m: Any) -> Any:
     return m.fit_record(null_design(m))
 
 
-def smallest_theta(m: Any) -> float:
-    """Return the smallest diagonal element of theta; zero means a singular covariance."""
-    smallest, start = np.inf, 0
-    for random in m.design.random:
-        k = random.z.shape[1]
-        rows, cols = np.triu_indices(k)
-        part = m.theta[start : start + len(rows)][rows == cols]
-        smallest, start = min(smallest, float(part.min())), start + len(rows)
-    return smallest
+def standard_factors(m: Any) -> list[FloatArray]:
+    """Return each random term's relative factor in units that do not depend on its columns'.
+
+    With ``mean z z' = R'R`` the columns ``z R^-1`` have mean square one and are uncorrelated, an
+    intercept first and slopes about their mean; their effects ``R b`` have the covariance
+    ``sigma^2 L L'``. Returned is L (k, k), lower triangular, one per term: a diagonal of zero means
+    a singular covariance, whatever the predictors' units and origins are.
+    """
+    found, start = [], 0
+    for mean_zz in design_moments(m).mean_zz:
+        k = len(mean_zz)
+        cols, rows = np.triu_indices(k)
+        lam = np.zeros((k, k))
+        lam[rows, cols] = m.theta[start : start + len(rows)]
+        start += len(rows)
+        upper = np.linalg.qr((_upper_root(mean_zz) @ lam).T)[1]
+        found.append(np.asarray(upper.T * np.where(np.diag(upper) < 0.0, -1.0, 1.0)))
+    return found
+
+
+def _upper_root(mean_zz: FloatArray) -> FloatArray:
+    """Return R with ``R'R = mean_zz``; of columns that determine others, their lengths alone."""
+    size = np.sqrt(np.diag(mean_zz))
+    size = np.where(size > 0.0, size, 1.0)
+    try:
+        return np.asarray(np.linalg.cholesky(mean_zz / np.outer(size, size)).T * size)
+    except np.linalg.LinAlgError:
+        return np.diag(size)
+
+
+def smallest_diagonal(m: Any) -> float:
+    """Return the smallest diagonal of :func:`standard_factors`; zero means a singular fit."""
+    return min(float(np.diag(L).min()) for L in standard_factors(m))
 
 
 def _ratio(part: float, whole: float) -> float:

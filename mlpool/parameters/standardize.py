@@ -11,6 +11,7 @@ import pandas as pd
 from mlpool.errors import NotSupportedError, check_option
 from mlpool.formula.types import ColumnInfo
 from mlpool.models.arguments import check_model
+from mlpool.models.floats import usual_floats
 from mlpool.models.variance import null_design
 from mlpool.parameters.layout import ParametersLayout
 from mlpool.parameters.names import pretty_names
@@ -25,6 +26,7 @@ METHODS = ("refit", "posthoc", "basic", "smart", "pseudo")
 _BLOCK = 1 << 16
 
 
+@usual_floats
 def standardize_parameters(
     m: Any,
     method: str = "refit",

@@ -12,8 +12,9 @@ import pandas as pd
 
 from mlpool.errors import MlpoolWarning
 from mlpool.models.arguments import backend_of, name_models
+from mlpool.models.floats import usual_floats
 from mlpool.models.messages import user_level
-from mlpool.performance.criteria import COLUMNS, choose_metrics, indices
+from mlpool.performance.criteria import COLUMNS, choose_metrics, indices, singular_notes
 from mlpool.performance.layout import DIGITS, Grid, GridColumn
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
@@ -24,6 +25,7 @@ _R_NAMES = {"lm": "lm", "glm": "glm", "lmer": "lmerMod", "glmer": "glmerMod"}
 _SCORE = GridColumn(name="Performance_Score", header="Performance-Score", style="percent")
 
 
+@usual_floats
 def compare_performance(
     *models: Any,
     names: Iterable[str] | None = None,
@@ -93,7 +95,11 @@ def compare_performance(
         row = choose_metrics(indices(m, "ML"), metrics)
         rows.append({"Name": name, "Model": _R_NAMES[m.kind], **row})
     data = _with_weights(pd.DataFrame(rows))
-    layout = Grid(columns=_columns(data), heading="Comparison of Model Performance Indices")
+    layout = Grid(
+        columns=_columns(data),
+        heading="Comparison of Model Performance Indices",
+        footers=singular_notes(chosen.values(), data.columns),
+    )
     if rank:
         data = _ranked(data)
         layout = replace(layout, columns=_rank_columns(data))

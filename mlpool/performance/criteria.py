@@ -11,6 +11,7 @@ import pandas as pd
 from mlpool.errors import NotSupportedError, OptionError, check_option, nearest_names
 from mlpool.models.arguments import backend_of, check_model
 from mlpool.models.explained import TOLERANCE, is_degenerate, r2_values, rmse
+from mlpool.models.floats import usual_floats
 from mlpool.models.loglik import deviance_of, log_jacobian
 from mlpool.models.variance import variance_parts
 from mlpool.performance.layout import DIGITS, Grid, GridColumn
@@ -43,10 +44,16 @@ COLUMNS = (
 )
 """Every index, in the order printed."""
 
+_SINGULAR_NOTE = (
+    "Singular fit: no ICC and no conditional R2; the marginal R2 leaves random effects out of "
+    "account (r2(m, tolerance=0) takes the variances as estimated)."
+)
+
 _COMMON = ("AIC", "BIC", "R2", "R2_adjusted", "R2_conditional", "R2_marginal", "R2_Tjur",
            "R2_Nagelkerke", "ICC", "RMSE")  # fmt: skip
 
 
+@usual_floats
 def model_performance(
     m: Any, metrics: str | Iterable[str] = "all", *, estimator: str = "REML"
 ) -> ResultFrame:
@@ -90,11 +97,23 @@ def model_performance(
     row = choose_metrics(indices(m, estimator), metrics)
     return ResultFrame(
         data=pd.DataFrame([row]),
-        layout=Grid(columns=COLUMNS, heading="Indices of model performance"),
+        layout=Grid(
+            columns=COLUMNS,
+            heading="Indices of model performance",
+            footers=singular_notes([m], row),
+        ),
         options=DIGITS,
         metadata={"kind": "model_performance", "model": m.kind, "nobs": m.nobs},
         backend=backend_of(m),
     )
+
+
+def singular_notes(models: Iterable[Any], shown: Iterable[str]) -> tuple[str, ...]:
+    """Return what a reader must know of R2 and ICC of singular fits, if they are shown."""
+    if not {"R2_marginal", "R2_conditional", "ICC"} & set(shown):
+        return ()
+    found = any(m.is_mixed and is_degenerate(m, TOLERANCE) for m in models)
+    return (_SINGULAR_NOTE,) if found else ()
 
 
 def indices(m: Any, estimator: str) -> dict[str, float]:

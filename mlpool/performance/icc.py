@@ -11,6 +11,7 @@ import pandas as pd
 from mlpool.errors import SingularFitWarning
 from mlpool.models.arguments import backend_of, check_level, check_mixed
 from mlpool.models.explained import TOLERANCE, is_degenerate
+from mlpool.models.floats import usual_floats
 from mlpool.models.messages import user_level
 from mlpool.models.variance import VarianceParts, variance_parts
 from mlpool.performance.arguments import check_tolerance
@@ -23,6 +24,7 @@ _ROWS = (("Adjusted ICC", "ICC_adjusted"), ("Unadjusted ICC", "ICC_unadjusted"))
 _SLOPES_NOTE = "The model has random slopes; ICCs by group use the intercepts' variances alone."
 
 
+@usual_floats
 def icc(
     m: Any,
     *,

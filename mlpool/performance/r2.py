@@ -9,11 +9,13 @@ import pandas as pd
 
 from mlpool.models.arguments import backend_of, check_level, check_mixed, check_model
 from mlpool.models.explained import R2_LABELS, TOLERANCE, r2_values
+from mlpool.models.floats import usual_floats
 from mlpool.models.refit import with_record
 from mlpool.models.variance import null_design, variance_parts
 from mlpool.performance.arguments import check_tolerance
 from mlpool.performance.icc import warn_if_degenerate
 from mlpool.performance.layout import DIGITS, Grid, GridColumn, IndexList, label_columns
+from mlpool.performance.r2_interval import r2_interval
 from mlpool.performance.resample import draw_models, draw_parts, percentiles
 from mlpool.performance.variance import has_slopes, intercept_variances
 from mlpool.results import ResultFrame
@@ -27,6 +29,7 @@ _HEADINGS = {
 _SLOPES_NOTE = "The model has random slopes; R2 of a level uses its intercepts' variances alone."
 
 
+@usual_floats
 def r2(
     m: Any,
     *,
@@ -49,7 +52,8 @@ def r2(
         Mixed models: variance explained at each level, ``1 - var / var of the model without
         predictors``, for the residual (Level 1) and each intercept.
     ci : float, optional
-        Confidence level of percentile intervals from a parametric bootstrap.
+        Confidence level. Linear models: from the distribution of R2 with normal predictors, as in
+        performance; others: percentiles of a parametric bootstrap. The table names which.
     iterations, seed
         Number of refits and seed of the bootstrap.
     tolerance : float
@@ -72,7 +76,8 @@ def r2(
     References
     ----------
     Nakagawa & Schielzeth (2013); Johnson (2014); Nakagawa, Johnson & Schielzeth (2017); Tjur
-    (2009), The American Statistician 63; Nagelkerke (1991), Biometrika 78; Raudenbush & Bryk
+    (2009), The American Statistician 63; Nagelkerke (1991), Biometrika 78; Gurland (1968),
+    J. R. Stat. Soc. B 30 (intervals of linear models); Raudenbush & Bryk
     (2002), Hierarchical Linear Models (levels).
 
     Examples
@@ -99,6 +104,7 @@ def r2(
         heading=_HEADINGS[names[0]],
         rows=tuple((R2_LABELS[name], name) for name in names),
         is_tight=not m.is_mixed,
+        footers=() if level is None else (_how(m, iterations),),
     )
     return ResultFrame(
         data=pd.DataFrame([row]),
@@ -109,10 +115,22 @@ def r2(
     )
 
 
+def _is_analytic(m: Any) -> bool:
+    return m.family is None or (m.family.name == "gaussian" and m.family.link == "identity")
+
+
+def _how(m: Any, iterations: int) -> str:
+    if not m.is_mixed and _is_analytic(m):
+        return "Intervals from the distribution of R2 with normal predictors."
+    return f"Percentile intervals of {iterations} parametric bootstrap samples."
+
+
 def _interval(
     m: Any, row: dict[str, float], level: float, iterations: int, seed: Any
 ) -> dict[str, float]:
     names = list(row)
+    if not m.is_mixed and _is_analytic(m):
+        return _analytic_interval(m, row, level)
     if m.is_mixed:
         parts = draw_parts(m, iterations, seed)
         draws = np.array([(p.r2_conditional, p.r2_marginal) for p in parts])
@@ -124,6 +142,17 @@ def _interval(
         is_known = not np.isnan(row[name])
         found[f"{name}_CI_low"] = float(bounds[0, i]) if is_known else np.nan
         found[f"{name}_CI_high"] = float(bounds[1, i]) if is_known else np.nan
+    return found
+
+
+def _analytic_interval(m: Any, row: dict[str, float], level: float) -> dict[str, float]:
+    """Return bounds of R2 and of its adjusted form, which takes its place, as in performance."""
+    intercept = int(bool(m.formula.fixed.intercept))
+    p = int(m.nobs - m.df_residual) - intercept
+    found = {"CI": level}
+    for name, value in row.items():
+        low, high = r2_interval(value, p, m.nobs + 1 - intercept, level)
+        found |= {f"{name}_CI_low": low, f"{name}_CI_high": high}
     return found
 
 

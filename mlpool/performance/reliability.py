@@ -9,6 +9,7 @@ import pandas as pd
 
 from mlpool.errors import OptionError, nearest_names
 from mlpool.models.arguments import backend_of, check_mixed
+from mlpool.models.floats import usual_floats
 from mlpool.models.variance import distribution_variance
 from mlpool.performance.layout import DIGITS, Grid, GridColumn, label_columns
 from mlpool.results import ResultFrame
@@ -17,6 +18,7 @@ from mlpool.typing import FloatArray
 _BLOCK = 1 << 16
 
 
+@usual_floats
 def reliability(m: Any, *, group: str | None = None) -> ResultFrame:
     """Return the reliability lambda_j of every group's own estimate.
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mlpool.models.arguments import check_mixed
 from mlpool.models.effects import VarCorrBlock
+from mlpool.models.floats import usual_floats
 from mlpool.models.variance import variance_parts
 from mlpool.tables.cells import format_numbers
 
@@ -100,6 +101,7 @@ _NAMES = {
 }
 
 
+@usual_floats
 def get_variance(m: Any) -> VarianceComponents:
     """Return the variance components of a mixed model (insight's ``get_variance``).
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mlpool.errors import NotSupportedError
 from mlpool.inference.wald import f_upper_p
+from mlpool.models.explained import r2_mixed
 from mlpool.performance import icc, r2
 from mlpool.reporting.words import p_value, share, statistic
 
@@ -54,7 +55,7 @@ def _mixed(m: Any, values: Any, digits: int) -> str:
         return (
             "Because the fit is singular, the conditional R2 and the intraclass correlation cannot "
             f"be told; the marginal R2 (Nakagawa's, of the fixed effects) is "
-            f"{share(marginal, digits)}."
+            f"{_of_singular(m, marginal, digits)}."
         )
     row = icc(m).to_pandas().iloc[0]
     adjusted = f"The intraclass correlation is {share(row['ICC_adjusted'], digits)}"
@@ -66,3 +67,11 @@ def _mixed(m: Any, values: Any, digits: int) -> str:
         f"(marginal R2). {adjusted} (adjusted ICC; unadjusted "
         f"{share(row['ICC_unadjusted'], digits)})."
     )
+
+
+def _of_singular(m: Any, marginal: float, digits: int) -> str:
+    """Return the marginal R2 of the variances as estimated, and performance's if it is another."""
+    own, without = share(r2_mixed(m, 0.0)[1], digits), share(marginal, digits)
+    if own == without:
+        return own
+    return f"{own} with the variances as estimated ({without} without the random effects')"

@@ -10,6 +10,7 @@ from typing import Any
 from mlpool.errors import MlpoolError, MlpoolWarning, OptionError
 from mlpool.models.arguments import check_level, check_model
 from mlpool.models.contrasts import Covariance, chosen_covariance, read_covariance
+from mlpool.models.floats import usual_floats
 from mlpool.parameters import model_parameters
 from mlpool.reporting.cautions import cautions
 from mlpool.reporting.coefficients import coefficient_sentences
@@ -87,6 +88,7 @@ class Report:
         return out
 
 
+@usual_floats
 def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
     m: Any,
     *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlpool.models.facts import fact
+from mlpool.models.floats import usual_floats
 from mlpool.models.reduced import by_ml
 from mlpool.summaries.grids import matrix_text
 
@@ -18,6 +19,7 @@ class Text(str):
         return str(self)
 
 
+@usual_floats
 def display(m: Any, digits: int = 2) -> Text:
     """Return the text of arm's ``display(m)`` (Gelman & Hill 2007).
 

@@ -6,9 +6,14 @@ import builtins
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import special
 
 import mlpool
+from mlpool.inference.simulation import ResponseModel, rows_of
+from mlpool.models.simulate import response_model
+from mlpool.plots.check_panels import binned_residuals
 
 plotnine = pytest.importorskip("plotnine")
 pytestmark = [
@@ -356,3 +361,91 @@ def test_standardized_odds_ratios_are_drawn_about_one(tmp_path: Path) -> None:
     picture = mlpool.plot(mlpool.standardize_parameters(m, exponentiate=True))
     picture.save(tmp_path / "forest.png", verbose=False)
     assert float(picture.layers[0]._data["yintercept"].iloc[0]) == 1.0
+
+
+# --- outcomes that are no measurements ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> pd.DataFrame:
+    rng = np.random.default_rng(12)
+    g, x = np.repeat(np.arange(40), 20), rng.normal(size=800)
+    p = 1 / (1 + np.exp(0.5 - x - 0.7 * rng.normal(size=40)[g]))
+    d = pd.DataFrame({"g": g, "x": x, "z": rng.normal(size=800), "p": p})
+    d["y"], d["k"] = rng.binomial(1, p), rng.binomial(12, p)
+    d["word"], d["n"] = np.where(d["y"] == 1, "pass", "fail"), 12
+    return d
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "word ~ x + z + (1 | g)", "y ~ x + z"])
+def test_zero_one_outcomes_have_binned_and_quantile_residuals(formula, outcomes, tmp_path):
+    verb = mlpool.glmer if "|" in formula else mlpool.glm
+    checks = mlpool.check_model(verb(formula, outcomes, family="binomial"), n_sim=4)
+    assert not {"linearity", "homogeneity", "qq"} & set(checks.panels)
+    bins = checks["binned"].data
+    assert bins["n"].sum() == 800
+    assert np.mean(np.abs(bins["y"]) <= bins["half"]) > 0.85  # the model is the true one
+    quantiles = checks["quantiles"].data
+    inside = (quantiles["y"] >= quantiles["low"]) & (quantiles["y"] <= quantiles["high"])
+    assert inside.mean() > 0.9
+    draw(checks.plot(), tmp_path)
+
+
+def test_binned_residuals_by_hand():
+    y, mu = np.array([0.0, 1, 1, 0]), np.array([0.8, 0.6, 0.2, 0.4])
+    bins = binned_residuals(y, mu)
+    np.testing.assert_allclose(bins["x"], [0.3, 0.7])
+    np.testing.assert_allclose(bins["y"], [(0.8 - 0.4) / 2, (-0.8 + 0.4) / 2])
+    expected = [2 * np.sqrt((0.16 + 0.24) / 2 / 2), 2 * np.sqrt((0.16 + 0.24) / 2 / 2)]
+    np.testing.assert_allclose(bins["half"], expected)
+
+
+def test_a_wrong_mean_falls_outside_the_bins(outcomes):
+    wrong = mlpool.glm("y ~ z", outcomes.assign(y=np.abs(outcomes["z"]) > 0.7), family="binomial")
+    bins = mlpool.check_model(wrong, "binned")["binned"].data
+    assert np.mean(np.abs(bins["y"]) <= bins["half"]) < 0.6
+
+
+def test_the_predictive_check_of_several_trials_is_on_one_scale(outcomes):
+    m = mlpool.glm("cbind(k, n - k) ~ x", outcomes, family="binomial")
+    simulated, observed = _build(mlpool.check_model(m, "pp_check", n_sim=20)["pp_check"])
+    mean = float((observed["x"] * observed["y"]).sum() / observed["y"].sum())
+    assert mean == pytest.approx(outcomes["k"].mean(), abs=0.02)
+    assert simulated["x"].max() > 8  # counts, not shares
+
+
+def test_many_rows_are_sampled_before_they_are_drawn(monkeypatch):
+    rng = np.random.default_rng(4)
+    n = 60_000
+    d = {"x": rng.normal(size=n), "g": np.arange(n) % 300}
+    d["y"] = d["x"] + rng.normal(size=n) + rng.normal(size=300)[d["g"]]
+    m = mlpool.lmer("y ~ x + (x | g)", d)
+    drawn = []
+    own = ResponseModel.draw
+    monkeypatch.setattr(
+        ResponseModel, "draw", lambda self, rng: drawn.append(len(self.eta)) or own(self, rng)
+    )
+    checks = mlpool.check_model(m, ["pp_check", "linearity", "influence", "qq"], n_sim=3)
+    assert drawn == [30_000] * 3
+    assert len(layer(checks["linearity"], "geom_point")) == 3_000
+    assert len(layer(checks["influence"], "geom_point")) <= 3_003
+    quantiles = checks["qq"].data
+    assert len(quantiles) <= 3_000
+    expected = special.ndtri((n - 0.375) / (n + 0.25))
+    assert quantiles["x"].max() == pytest.approx(expected)  # the ends are always there
+
+
+def test_some_rows_of_a_response_model_are_those_rows():
+    m = mlpool.lmer("Reaction ~ Days + (Days | Subject)", mlpool.load_data("sleepstudy"))
+    whole = response_model(m)
+    rows = np.array([3, 50, 51, 179])
+    some = rows_of(whole, rows)
+    np.testing.assert_array_equal(some.terms[0].z.rows(0, 4), whole.terms[0].z.rows(0, 180)[rows])
+    np.testing.assert_array_equal(some.eta, whole.eta[rows])
+    np.testing.assert_array_equal(some.terms[0].codes, whole.terms[0].codes[rows])
+
+
+def test_notebooks_show_the_panels(schools):
+    png = mlpool.check_model(mlpool.lm("math ~ ses", schools), ["qq", "linearity"])._repr_png_()
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert len(png) > 10_000

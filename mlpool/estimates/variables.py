@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import OptionError, nearest_names
+from mlpool.formula.expression import column_expression
 from mlpool.formula.types import Expression
 from mlpool.models.facts import fact
 from mlpool.typing import FloatArray
@@ -180,7 +181,9 @@ def variable_summaries(m: Any) -> dict[str, VariableSummary]:
     # constants that the caller handed over are no columns
     given = set(design.encoding.context or ())
     found: dict[str, VariableSummary] = {}
-    for expressions in ([*fixed, *formula.offsets], slopes):
+    named = design.encoding.offset_name
+    offsets = [*formula.offsets, *([column_expression(named)] if named else [])]
+    for expressions in ([*fixed, *offsets], slopes):
         for name in _columns_of(expressions):
             if name not in found and name not in given:
                 found[name] = _summarise(design, name, _kind_of(design, name, expressions))

@@ -16,7 +16,7 @@ from mlpool.engine.types import Control, Diagnostic, LmmFit, OlsFit, Optimum
 from mlpool.estimates.variables import VariableSummary
 from mlpool.families import Family
 from mlpool.files.absent import AbsentRows
-from mlpool.formula.coding import Contrasts, Dummies
+from mlpool.formula.coding import Contrasts, Dummies, GivenContrasts
 from mlpool.formula.design import Design
 from mlpool.formula.groups import RandomDesign
 from mlpool.formula.matrix import DesignMatrix, FactorPart, NumberPart
@@ -38,7 +38,8 @@ MODELS = (LinearModel, GeneralizedLinearModel, LinearMixedModel, GeneralizedLine
 RECORDS: dict[str, type] = {
     one.__name__: one
     for one in (
-        *MODELS, Design, DesignMatrix, NumberPart, FactorPart, Dummies, Contrasts, RandomDesign,
+        *MODELS, Design, DesignMatrix, NumberPart, FactorPart, Dummies, Contrasts, GivenContrasts,
+        RandomDesign,
         Encoding, FactorValue, ColumnInfo, ColumnPart, Column, Control, Diagnostic, Optimum, OlsFit,
         LmmFit, GlmmFit, Inference, LevelScores, AbsorbedOls, AbsorbedFit, Addresses, Family,
         VcovChoice, VarianceInformation, DesignMoments, VariableSummary, NumberValue, MatrixValue,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mlpool.errors import DataError, OptionError, nearest_names
 from mlpool.formula.safety import CONTRASTS
 from mlpool.formula.types import Expression, Terms
 from mlpool.formula.values import FactorValue
+from mlpool.frames.levels import level_label
 from mlpool.typing import FloatArray, IntArray
 
 _POLY_NAMES = (".L", ".Q", ".C")
@@ -74,6 +77,84 @@ class Contrasts:
 Coding = Dummies | Contrasts
 
 
+@dataclass(frozen=True, slots=True)
+class GivenContrasts:
+    """A user's own contrast matrix.
+
+    Attributes
+    ----------
+    matrix : ndarray of shape (levels, columns)
+    labels : tuple of str
+        What is appended to the factor's name, a column each.
+    levels : tuple of str
+        Levels that the rows belong to; empty where they are in the factor's order.
+    """
+
+    matrix: FloatArray
+    labels: tuple[str, ...]
+    levels: tuple[str, ...] = ()
+
+    def of(self, levels: tuple[str, ...], text: str) -> tuple[FloatArray, tuple[str, ...]]:
+        """Return the matrix and labels for a factor, completed to a column less than levels.
+
+        R completes a matrix of too few columns, too: fewer would test another model.
+
+        Raises
+        ------
+        OptionError
+            If it does not fit the levels, or its columns determine each other.
+        """
+        k = len(levels)
+        matrix = self.matrix
+        if self.levels and set(self.levels) >= set(levels):
+            matrix = matrix[[self.levels.index(v) for v in levels]]
+        if matrix.shape[0] != k or matrix.shape[1] > k - 1:
+            raise OptionError(
+                f"The contrasts of {text!r} need a row for each of its {k} levels and at most "
+                f"{k - 1} columns; got {matrix.shape[0]} x {matrix.shape[1]}."
+            )
+        with_mean = np.column_stack([np.ones(k), matrix])
+        if np.linalg.matrix_rank(with_mean) < with_mean.shape[1]:
+            raise OptionError(f"The contrasts of {text!r} determine each other or the mean.")
+        if matrix.shape[1] < k - 1:
+            rest = np.linalg.qr(with_mean, mode="complete")[0][:, with_mean.shape[1] :]
+            matrix = np.column_stack([matrix, rest])
+        more = (str(i + 1) for i in range(len(self.labels), k - 1))
+        return matrix, (*self.labels, *more)
+
+
+def read_contrasts(given: Any) -> str | GivenContrasts:
+    """Return contrasts as a user gives them: a name, or a matrix with a row per level.
+
+    Raises
+    ------
+    OptionError
+        For unknown names, and for what is no matrix of numbers.
+    """
+    if isinstance(given, str):
+        return contrast_name(given)
+    try:
+        matrix = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        matrix = np.zeros(0)
+    if matrix.ndim == 1 and matrix.size:
+        matrix = matrix[:, None]
+    if matrix.ndim != 2 or not matrix.size or not np.all(np.isfinite(matrix)):
+        raise OptionError(
+            f"contrasts must be one of {CONTRASTS} or a matrix with a row per level; got {given!r}."
+        )
+    labels = tuple(str(i + 1) for i in range(matrix.shape[1]))
+    rows: tuple[str, ...] = ()
+    if isinstance(given, pd.DataFrame):
+        columns: Any = given.columns
+        index: Any = given.index
+        if not isinstance(columns, pd.RangeIndex):
+            labels = tuple(str(c) for c in columns)
+        if not isinstance(index, pd.RangeIndex):
+            rows = tuple(level_label(v) for v in index)
+    return GivenContrasts(matrix=matrix, labels=labels, levels=rows)
+
+
 def contrast_name(name: object) -> str:
     """Return ``contr.<name>`` for a user's spelling.
 
@@ -120,9 +201,13 @@ def make_coding(
             f"The factor {text!r} has fewer than two levels in the rows used ({only}); drop it."
         )
     default = "contr.poly" if factor.is_ordered else "contr.treatment"
-    name = contrast_name(factor.contrast or contrasts.get(text) or default)
-    if name == "contr.treatment":
-        return _treatment(levels, factor.base)
+    asked = factor.contrast or contrasts.get(text) or default
+    if isinstance(asked, GivenContrasts):
+        matrix, labels = asked.of(levels, text)
+        return Contrasts(matrix), labels
+    name = contrast_name(asked)
+    if name in ("contr.treatment", "contr.SAS"):
+        return _treatment(levels, factor.base if name == "contr.treatment" else len(levels))
     matrix, labels = _contrast_matrix(name, levels)
     return Contrasts(matrix), labels
 
@@ -143,6 +228,11 @@ def _contrast_matrix(name: str, levels: tuple[str, ...]) -> tuple[FloatArray, tu
         matrix = np.triu(-np.ones((k, k - 1)))
         matrix[np.arange(1, k), np.arange(k - 1)] = np.arange(1, k)
         return matrix, numbers
+    if name == "contr.sdif":  # successive differences (Venables & Ripley 2002, sec. 6.2)
+        column = np.arange(1, k)
+        below = np.arange(k)[:, None] >= column
+        steps = tuple(f"{b}-{a}" for a, b in pairwise(levels))
+        return np.where(below, column, column - k) / k, steps
     scores = np.arange(k, dtype=np.float64)
     scores -= scores.mean()
     q, r = np.linalg.qr(np.vander(scores, k, increasing=True))

@@ -6,7 +6,7 @@ a weight, an offset or a cluster is missing there; rows are counted and said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import DataError, OptionError
-from mlpool.formula.coding import contrast_name
+from mlpool.formula.coding import GivenContrasts, read_contrasts
 from mlpool.formula.evaluate import Evaluator
 from mlpool.formula.groups import RandomDesign, make_random
 from mlpool.formula.matrix import DesignMatrix, make_matrix
@@ -98,15 +98,25 @@ class Design:
         """
         return align_codes(cluster, self.frame, self.kept, self.n)
 
-    def new(self, newdata: Any, *, allow_new_levels: bool = False, random: bool = True) -> NewRows:
-        """Encode new rows as the training data were encoded (see :func:`encode_new_rows`)."""
+    def new(
+        self,
+        newdata: Any,
+        *,
+        allow_new_levels: bool = False,
+        random: bool | Collection[int] = True,
+    ) -> NewRows:
+        """Encode new rows as the training data were encoded (see :func:`encode_new_rows`).
+
+        `random` says whether random terms are encoded, or which, by their places.
+        """
+        if isinstance(random, bool):
+            random = range(len(self.random)) if random else ()
         return encode_new_rows(
             self.encoding,
             self.X,
-            self.random,
+            tuple(self.random[i] for i in random),
             newdata,
             allow_new_levels=allow_new_levels,
-            random=random,
         )
 
     def column_codes(self, name: str) -> tuple[IntArray, tuple[str, ...]]:
@@ -143,7 +153,7 @@ def build_design(
     weights, offset, cluster : str, Series or array, optional
         A column's name or one value per row; `cluster` may be a list for several ways.
     contrasts : mapping, optional
-        ``{"f": "sum"}``.
+        ``{"f": "sum"}``, or a matrix with a row per level (a frame names its columns).
     subset : str, Series or array of bool, optional
         Rows to use; a string is an expression such as ``"ses > 0"``.
     na_action : {"omit", "fail"}
@@ -164,7 +174,7 @@ def build_design(
     frame = hold(frame, _names_used(parsed, (weights, offset, cluster)))
     states: dict[str, dict[str, Any]] = {}
     evaluator = Evaluator(frame, states, context)
-    coding = {str(k): contrast_name(v) for k, v in (contrasts or {}).items()}
+    coding = {str(k): read_contrasts(v) for k, v in (contrasts or {}).items()}
     _check_contrasts(coding, parsed, frame)
 
     rows = RowFilter(frame.n_rows, read_subset(subset, frame, context))
@@ -203,9 +213,7 @@ def build_design(
         n_missing=rows.n_missing,
         missing_by=rows.missing_by,
         frame=frame,
-        encoding=Encoding.from_training(
-            parsed, states, values, coding, context, has_offset=given_offset is not None
-        ),
+        encoding=Encoding.from_training(parsed, states, values, coding, context, offset=offset),
     )
 
 
@@ -241,7 +249,7 @@ def model_matrix(formula: str, data: Any, **options: Any) -> pd.DataFrame:
     raw = {e.text: rows.note(e.text, evaluator.value(e)) for e in expressions}
     kept = rows.kept(options.get("na_action", "omit"))
     values = {text: without_unused(rows.take(value)) for text, value in raw.items()}
-    coding = {str(k): contrast_name(v) for k, v in (options.get("contrasts") or {}).items()}
+    coding = {str(k): read_contrasts(v) for k, v in (options.get("contrasts") or {}).items()}
     n = frame.n_rows if kept is None else int(kept.sum())
     matrix = make_matrix(parsed.fixed, values, n, contrasts=coding)
     index = frame.index if kept is None else frame.index[kept]
@@ -340,7 +348,9 @@ def _total_offset(
     return np.asarray(np.sum(wide, axis=0))
 
 
-def _check_contrasts(coding: Mapping[str, str], parsed: ParsedFormula, frame: Frame) -> None:
+def _check_contrasts(
+    coding: Mapping[str, str | GivenContrasts], parsed: ParsedFormula, frame: Frame
+) -> None:
     texts = {e.text for e in _all_expressions(parsed)}
     for name in coding:
         if name not in texts:

@@ -76,22 +76,23 @@ def date_codes(value: NumberValue) -> FactorValue:
     """Return dates as a factor labelled as they are written: ``2024-01-31``."""
     codes, _ = code_values(value.array)
     known = np.unique(value.array[~np.isnan(value.array)])
-    return FactorValue(codes=codes, levels=tuple(date_label(v, value.unit) for v in known))
+    return FactorValue(codes=codes, levels=tuple(date_label(v) for v in known))
 
 
-def date_label(value: float, unit: str) -> str:
-    """Return a date (days since 1970) or a time (seconds) as it is written.
+def date_label(days: float) -> str:
+    """Return a date or time, in days since 1970, as it is written.
 
     Examples
     --------
-    >>> date_label(19723.0, "D"), date_label(1704105000.0, "s")
+    >>> date_label(19723.0), date_label(19723.4375)
     ('2024-01-01', '2024-01-01 10:30:00')
     """
-    if unit == "D":
-        return str(np.datetime64("1970-01-01") + np.timedelta64(int(value), "D"))
-    whole = np.datetime64("1970-01-01T00:00:00") + np.timedelta64(int(np.floor(value)), "s")
-    part = f"{value - np.floor(value):.6f}".rstrip("0").removeprefix("0").removesuffix(".")
-    return str(whole).replace("T", " ") + part
+    day = np.datetime64("1970-01-01") + np.timedelta64(int(np.floor(days)), "D")
+    microseconds = round((days - np.floor(days)) * 86_400e6)
+    if microseconds == 0:
+        return str(day)
+    moment = str(day.astype("datetime64[us]") + np.timedelta64(microseconds, "us"))
+    return moment.replace("T", " ").removesuffix(".000000")
 
 
 def factor(state: State, x: Any, levels: Any, labels: Any, ordered: Any) -> FactorValue:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import DataError, nearest_names
+from mlpool.formula.coding import GivenContrasts
 from mlpool.formula.evaluate import Evaluator
 from mlpool.formula.factors import coded
 from mlpool.formula.groups import RandomDesign, group_codes
@@ -37,15 +38,18 @@ class Encoding:
     context : dict
         Functions and constants handed over by the caller.
     has_offset : bool
-        Whether an offset came as an argument, which new data cannot supply.
+        Whether an offset came as an argument.
+    offset_name : str
+        The column that it named; an array is nothing that new data could supply.
     """
 
     formula: ParsedFormula
     states: dict[str, dict[str, Any]]
     factors: dict[str, FactorValue]
-    contrasts: dict[str, str]
+    contrasts: dict[str, str | GivenContrasts]
     context: Mapping[str, Any] | None = field(default=None, repr=False)
     has_offset: bool = False
+    offset_name: str = ""
 
     @classmethod
     def from_training(  # noqa: PLR0913 - one argument per symbol of the formula
@@ -53,10 +57,10 @@ class Encoding:
         formula: ParsedFormula,
         states: dict[str, dict[str, Any]],
         values: Mapping[str, Value],
-        contrasts: dict[str, str],
+        contrasts: dict[str, str | GivenContrasts],
         context: Mapping[str, Any] | None,
         *,
-        has_offset: bool,
+        offset: Any,
     ) -> Encoding:
         """Remember levels and states, not the rows."""
         empty = np.empty(0, dtype=np.int32)
@@ -66,7 +70,8 @@ class Encoding:
                 factors[text] = replace(as_factor(value), codes=empty)
         return cls(
             formula=formula, states=states, factors=factors, contrasts=contrasts,
-            context=context, has_offset=has_offset,
+            context=context, has_offset=offset is not None,
+            offset_name=offset if isinstance(offset, str) else "",
         )  # fmt: skip
 
 
@@ -101,16 +106,15 @@ class NewRows:
         return _with_gaps(self.matrix.dot(beta), self.gaps)
 
 
-def encode_new_rows(  # noqa: PLR0913 - one argument per symbol of the formula
+def encode_new_rows(
     encoding: Encoding,
     trained: DesignMatrix,
     random_designs: tuple[RandomDesign, ...],
     newdata: Any,
     *,
     allow_new_levels: bool = False,
-    random: bool = True,
 ) -> NewRows:
-    """Return the rows of `newdata` in the training encoding.
+    """Return the rows of `newdata` in the training encoding, with the random terms given.
 
     Raises
     ------
@@ -140,11 +144,10 @@ def encode_new_rows(  # noqa: PLR0913 - one argument per symbol of the formula
 
     fixed, gaps = matrix(formula.fixed, trained.shape[1])
     blocks = []
-    if random:
-        for design in random_designs:
-            z, empty = matrix(design.bar.terms, design.z.shape[1])
-            codes = _new_codes(design, evaluator, allow_new_levels)
-            blocks.append((_with_gaps(z.dense(), empty), codes))
+    for design in random_designs:
+        z, empty = matrix(design.bar.terms, design.z.shape[1])
+        codes = _new_codes(design, evaluator, allow_new_levels)
+        blocks.append((_with_gaps(z.dense(), empty), codes))
     return NewRows(
         matrix=fixed,
         gaps=gaps,
@@ -207,9 +210,13 @@ def _new_offset(encoding: Encoding, evaluator: Evaluator, n: int) -> FloatArray 
         value = evaluator.value(expression)
         array = np.asarray(getattr(value, "array", 0.0), dtype=np.float64)
         total = array if total is None else total + array
+    if encoding.offset_name:
+        column = evaluator.frame.column(encoding.offset_name, used_as="offset")
+        array = np.asarray(column.values, dtype=np.float64)
+        return array if total is None else total + array
     if encoding.has_offset:
         raise DataError(
-            "The model was fitted with offset=, which new data do not carry; write "
-            "offset(...) in the formula."
+            "The model was fitted with offset= as values, which new data do not carry; give "
+            "offset= a column's name, or write offset(...) in the formula."
         )
     return total

@@ -128,7 +128,7 @@ def _as_number(value: Any, other: Any, text: str) -> Any:
     if not isinstance(value, str):
         return value
     if isinstance(other, NumberValue) and other.unit:
-        return read_date(value, other.unit, text)
+        return read_date(value, text)
     if isinstance(other, NumberValue) and other.is_logical and value in ("TRUE", "FALSE"):
         return value == "TRUE"
     try:
@@ -137,8 +137,8 @@ def _as_number(value: Any, other: Any, text: str) -> Any:
         raise FormulaError(f"{text} compares a number with the text {value!r}.") from None
 
 
-def read_date(value: str, unit: str, text: str) -> float:
-    """Return a date or time in days or seconds since 1970-01-01.
+def read_date(value: str, text: str) -> float:
+    """Return a date or time in days since 1970-01-01.
 
     Raises
     ------
@@ -151,8 +151,7 @@ def read_date(value: str, unit: str, text: str) -> float:
         moment = np.datetime64("NaT")
     if np.isnat(moment):
         raise FormulaError(f"{text}: {value!r} is no date; write it as '2024-01-31'.")
-    seconds = (moment - np.datetime64("1970-01-01T00:00")) / np.timedelta64(1, "s")
-    return float(seconds / 86_400 if unit == "D" else seconds)
+    return float((moment - np.datetime64("1970-01-01T00:00")) / np.timedelta64(1, "D"))
 
 
 def _compare_factor(kind: type[ast.AST], left: FactorValue, right: Any, text: str) -> NumberValue:

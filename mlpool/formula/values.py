@@ -16,9 +16,9 @@ from mlpool.typing import AnyArray, BoolArray, IntArray
 class NumberValue:
     """One column of numbers (a view of the user's array for a bare name).
 
-    `is_logical` marks TRUE/FALSE, which a term codes as a factor (``xTRUE``); `unit` is "D" or "s"
-    for dates and times, counted from 1970-01-01. `labelled` is the same column
-    as a factor where floats would merge its numbers (ids of 16 and more digits).
+    `is_logical` marks TRUE/FALSE, which a term codes as a factor (``xTRUE``); `unit` is "D" for
+    dates, in days since 1970-01-01. `labelled` is the same column as a factor where floats would
+    merge its numbers (ids of 16 and more digits).
     """
 
     array: AnyArray

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC
 from typing import Any, Literal
 
 import narwhals.stable.v1 as nw
@@ -35,7 +36,7 @@ def read_column(name: str, series: nw.Series[Any], *, order: LabelOrder = "given
     Raises
     ------
     DataError
-        If its type cannot enter a model (dates, lists).
+        If its type cannot enter a model (lists, complex numbers).
     """
     dtype = series.dtype
     if dtype == nw.Decimal:
@@ -48,6 +49,8 @@ def read_column(name: str, series: nw.Series[Any], *, order: LabelOrder = "given
         return _categorical(name, series, order)
     if dtype in (nw.String, nw.Object, nw.Unknown):
         return _text(name, series)
+    if dtype in (nw.Date, nw.Datetime, nw.Duration):
+        return _days(name, series, is_date=dtype != nw.Duration)
     raise DataError(
         f"Column {name!r} has type {dtype}, which a model cannot use; turn it into numbers "
         "or text first."
@@ -196,6 +199,11 @@ def _objects(name: str, values: np.ndarray[Any, Any]) -> Column:
         flags = np.full(len(values), np.nan)
         flags[~mask] = values[~mask].astype(bool)
         return Column(name=name, kind="boolean", values=flags, is_missing=missing)
+    if inferred in ("date", "datetime"):
+        days = np.array(
+            [np.datetime64("NaT") if m else v for v, m in zip(values, mask, strict=True)]
+        )
+        return _in_days(name, days.astype("datetime64[us]"), is_date=True)
     if inferred == "complex":
         raise _is_complex(name)
     if inferred not in ("string", "empty", "mixed", "mixed-integer", "categorical", "bytes"):
@@ -205,6 +213,34 @@ def _objects(name: str, values: np.ndarray[Any, Any]) -> Column:
         )
     codes, names = code_names(values)
     return replace(_factor(name, codes, names), is_text=True)
+
+
+def _days(name: str, series: nw.Series[Any], *, is_date: bool) -> Column:
+    """Return dates in days since 1970-01-01, times as parts of days, durations in days."""
+    if is_date and getattr(series.dtype, "time_zone", None) is not None:
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    native: Any = nw.to_native(series)
+    values = np.asarray(native.to_numpy())
+    if values.dtype.kind not in "mM":
+        values = pd.Series(native.to_pandas()).to_numpy()
+    return _in_days(name, values.astype("M8[us]" if is_date else "m8[us]"), is_date=is_date)
+
+
+def _naive(moment: Any) -> Any:
+    """Return a date or time without its time zone, by universal time."""
+    if getattr(moment, "tzinfo", None) is None:
+        return moment
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _in_days(name: str, values: np.ndarray[Any, Any], *, is_date: bool) -> Column:
+    mask = np.isnat(values)
+    start = np.datetime64(0, "us") if is_date else np.timedelta64(0, "us")
+    numbers = (values - start) / np.timedelta64(1, "D")
+    return Column(
+        name=name, kind="numeric", values=numbers, is_missing=mask if mask.any() else None,
+        unit="D" if is_date else "",
+    )  # fmt: skip
 
 
 def _is_complex(name: str) -> DataError:

@@ -52,8 +52,8 @@ class Column:
         ids of 16 and more digits.
     is_text : bool
         Whether labels came as text, not as categories that somebody declared.
-    unit : {"", "D", "s"}
-        What dates and times are counted in, from 1970-01-01.
+    unit : {"", "D"}
+        "D" for dates: days since 1970-01-01, times being parts of days.
     """
 
     name: str

@@ -102,7 +102,7 @@ def fit(
     weights, offset : str, Series or array, optional
         Prior weights (inverse variances), and a part of the predictor with coefficient one.
     contrasts : mapping, optional
-        ``{"gender": "sum"}``.
+        ``{"gender": "sum"}``, or a matrix with a row per level (a data frame names its columns).
     subset : str, Series or array of bool, optional
         Rows to use.
     na_action : {"omit", "fail"}

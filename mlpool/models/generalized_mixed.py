@@ -125,8 +125,9 @@ class GeneralizedLinearMixedModel(FittedModel):
         Parameters
         ----------
         newdata : data frame, optional
-        re_form : None or False
-            None: with all estimated random effects; False (R's NA): with random effects of zero.
+        re_form : None, False or str
+            None: with all estimated random effects; False (R's NA): with random effects of zero; a
+            formula such as ``"~ (1 | school)"``: with these.
         allow_new_levels : bool
             Predict unseen groups with a random effect of zero.
         type : {"link", "response"}

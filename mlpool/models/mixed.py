@@ -107,8 +107,9 @@ class LinearMixedModel(FittedModel):
         Parameters
         ----------
         newdata : data frame, optional
-        re_form : None or False
-            None: with all random effects; False (R's NA): without.
+        re_form : None, False or str
+            None: with all random effects; False (R's NA): without; a formula such as
+            ``"~ (1 | school)"``: with these.
         allow_new_levels : bool
             Predict unseen groups with a random effect of zero.
         """

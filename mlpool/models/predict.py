@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, check_option
+from mlpool.formula import BarTerm, Expression, parse_formula
 from mlpool.models.estimability import warn_off_span
 from mlpool.typing import FloatArray
 
@@ -44,24 +45,83 @@ def predict_glm(model: FittedModel, newdata: Any, scale: str) -> pd.Series:
 
 
 def predict_lmm(model: Any, newdata: Any, re_form: Any, allow_new_levels: bool) -> pd.Series:
-    """Return X beta (+ offset) plus, unless ``re_form`` is False, Z b.
+    """Return X beta (+ offset) plus the part of Z b that ``re_form`` asks for.
 
     Raises
     ------
-    NotSupportedError
-        For a formula as `re_form`.
+    OptionError
+        For a `re_form` that is no part of the model.
     DataError
         For a new level without `allow_new_levels`.
     """
-    with_random = wants_random(re_form)
+    used = random_parts(model, re_form)
+    effects = {place: _only(model.fit.b[place], columns) for place, columns in used.items()}
     if newdata is None:
-        return _series(linear_predictor(model, with_random), model.design.index)
-    rows = model.design.new(newdata, allow_new_levels=allow_new_levels, random=with_random)
+        return _series(linear_predictor(model, effects), model.design.index)
+    rows = model.design.new(newdata, allow_new_levels=allow_new_levels, random=list(used))
     eta = _linear(model, rows)
-    for (z, codes), b in zip(rows.random, model.fit.b, strict=False):
-        effects = np.vstack([b, np.zeros(b.shape[1])])[codes]
-        eta = eta + np.einsum("ik,ik->i", z, effects)
+    for (z, codes), b in zip(rows.random, effects.values(), strict=True):
+        eta = eta + np.einsum("ik,ik->i", z, np.vstack([b, np.zeros(b.shape[1])])[codes])
     return _series(eta, rows.index)
+
+
+def random_parts(model: Any, re_form: Any) -> dict[int, tuple[int, ...]]:
+    """Return the columns of each random term (by its place) that `re_form` asks for.
+
+    A formula such as ``"~ (1 | school)"`` takes some terms, or some columns of a term, as in lme4.
+
+    Raises
+    ------
+    OptionError
+        If it is no part of the model's random effects.
+    """
+    random = model.design.random
+    if not _is_formula(re_form):
+        every = {i: tuple(range(r.z.shape[1])) for i, r in enumerate(random)}
+        return every if wants_random(re_form) else {}
+    asked = parse_formula(re_form, context=model.design.encoding.context)
+    found: dict[int, set[int]] = {}
+    for bar in asked.bars:
+        intercept = [None] if bar.terms.intercept else []
+        for term in [*intercept, *(frozenset(t) for t in bar.terms.terms)]:
+            columns = _columns_of_term(random, bar, term)
+            if not columns:
+                known = ", ".join(f"({r.bar.text})" for r in random)
+                raise OptionError(
+                    f"re_form has ({bar.text}), which is no part of the model's random effects: "
+                    f"{known}."
+                )
+            for place, column in columns:
+                found.setdefault(place, set()).add(column)
+    return {i: tuple(sorted(found[i])) for i in sorted(found)}
+
+
+def _columns_of_term(
+    random: Any, bar: BarTerm, term: frozenset[Expression] | None
+) -> list[tuple[int, int]]:
+    """Return (random term, column) of a term, None being the intercept, of a group's effects."""
+    found = []
+    for place, r in enumerate(random):
+        if set(r.bar.group) != set(bar.group):
+            continue
+        terms = [frozenset(t) for t in r.bar.terms.terms]
+        for j, column in enumerate(r.z.columns):
+            if (None if column.term < 0 else terms[column.term]) == term:
+                found.append((place, j))
+    return found
+
+
+def _is_formula(re_form: Any) -> bool:
+    return isinstance(re_form, str) and "|" in re_form
+
+
+def _only(b: FloatArray, columns: tuple[int, ...]) -> FloatArray:
+    """Return the effects (levels, k) with those of other columns set to zero."""
+    if len(columns) == b.shape[1]:
+        return b
+    kept = np.zeros_like(b)
+    kept[:, columns] = b[:, columns]
+    return kept
 
 
 def predict_glmm(
@@ -150,22 +210,27 @@ def wants_random(re_form: Any) -> bool:
         return False
     if isinstance(re_form, float) and np.isnan(re_form):
         return False
-    if isinstance(re_form, str):
-        raise NotSupportedError("re_form can be None (all random effects) or False (none) for now.")
-    raise OptionError(f"re_form must be None or False; got {re_form!r}.")
+    raise OptionError(
+        f"re_form must be None, False or a formula such as '~ (1 | school)'; got {re_form!r}."
+    )
 
 
-def linear_predictor(model: Any, with_random: bool) -> FloatArray:
-    """Return X beta (+ offset), plus Z b if `with_random`, on the model's own rows (n,)."""
+def linear_predictor(model: Any, with_random: bool | Mapping[int, FloatArray]) -> FloatArray:
+    """Return X beta (+ offset) on the model's own rows (n,), plus Z b if `with_random`.
+
+    `with_random` may be the effects (levels, k) of some terms, by their places.
+    """
     design, n = model.design, model.design.n
     out: FloatArray = design.X.dot(all_coefficients(model))
-    if with_random:
-        for random, b in zip(design.random, model.fit.b, strict=True):
-            for start in range(0, n, _BLOCK):
-                rows = slice(start, min(start + _BLOCK, n))
-                effects = b[random.codes[rows]]
-                z = random.z.rows(rows.start, rows.stop)
-                out[rows] += np.einsum("ik,ik->i", z, effects)
+    if isinstance(with_random, bool):
+        with_random = dict(enumerate(model.fit.b)) if with_random else {}
+    for place, b in with_random.items():
+        random = design.random[place]
+        for start in range(0, n, _BLOCK):
+            rows = slice(start, min(start + _BLOCK, n))
+            effects = b[random.codes[rows]]
+            z = random.z.rows(rows.start, rows.stop)
+            out[rows] += np.einsum("ik,ik->i", z, effects)
     if design.offset is not None:
         out += design.offset
     return out

@@ -72,8 +72,9 @@ def test_mistakes(tmp_path, df):
             read_frame(data)
     with pytest.raises(ColumnNotFoundError, match="write `female ` in backticks"):
         read_frame(pd.DataFrame({"female ": [1]})).column("female")
-    with pytest.raises(DataError, match="type Datetime"):
-        read_frame(df.assign(d=pd.Timestamp("2020-01-01"))).column("d")
+    with pytest.raises(DataError, match="holds interval values"):
+        intervals = [pd.Interval(0, 1)] * len(df)
+        read_frame(df.assign(d=pd.Series(intervals, dtype=object))).column("d")
 
 
 def test_factor_is_r_factor():

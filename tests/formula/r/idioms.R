@@ -1,0 +1,12 @@
+# Numbers of tests/formula/test_idioms.py: R 4.2, lme4 1.1-31, MASS.
+library(lme4); library(MASS)
+options(digits = 10)
+half <- matrix(c(-.5, .5, 0, 0, 0, 1), 3)
+for (k in list("contr.SAS", contr.sdif, half)) print(fixef(lmer(angle ~ recipe + (1 | replicate), cake, contrasts = list(recipe = k))))
+print(fixef(lmer(angle ~ relevel(recipe, ref = "B") + (1 | replicate), cake)))
+print(fixef(lmer(angle ~ C(recipe, contr.treatment(3, base = 2)) + (1 | replicate), cake)))
+m <- lmer(diameter ~ 1 + (1 | plate) + (1 | sample), Penicillin)
+print(predict(m, Penicillin[c(1, 60), ], re.form = ~ (1 | plate)))
+s <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
+print(predict(s, sleepstudy[c(2, 90), ], re.form = ~ (1 | Subject)))
+print(fixef(lmer(Yield ~ 1 | Batch, Dyestuff)))

@@ -67,7 +67,8 @@ def anova(
         I: each term beyond those before it; II: beyond all that do not contain it; III: as if no
         other term were about it. Default as in R: I for lm and glm, III for lmer (lmerTest), II for
         glmer (car). Type III of lmer does not depend on how factors are coded; that of other models
-        (car's) does, and the table says so where it matters.
+        (car's) does, and the table says so where it matters. A term of whose columns others leave
+        nothing has 0 df in II and III.
     ddf : {"Satterthwaite", "Kenward-Roger", "lme4", "residual", "normal"}, optional
         Denominator df of lmer, ``"Satterthwaite"`` by default; ``"lme4"`` gives lme4's sequential
         table without p-values. Beside a CR covariance ``"Satterthwaite"`` is clubSandwich's HTZ

@@ -14,10 +14,11 @@ import pandas as pd
 
 from mlpool.comparisons.layout import AnovaLayout, TestColumn
 from mlpool.comparisons.terms_table import DF, F_VALUE, P_CHISQ, P_F, ROMAN, Table, _coding_note
+from mlpool.engine.rank import independent_columns
 from mlpool.engine.via_statsmodels import fit_glm
 from mlpool.errors import OptionError
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
-from mlpool.models.term_tests import left_out, terms_of
+from mlpool.models.term_tests import terms_of
 from mlpool.typing import FloatArray, IntArray
 
 
@@ -26,7 +27,10 @@ class ColumnFits:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.X = model.design.X.dense()[:, model.fit.kept]
+        self._all = model.design.X.dense()
+        self._terms = np.array([c.term for c in model.design.X.columns])
+        self._kept = np.asarray(model.fit.kept)
+        self.X = self._all[:, self._kept]
         self._known: dict[tuple[int, ...], float] = {
             tuple(range(self.X.shape[1])): float(model.deviance)
         }
@@ -38,14 +42,33 @@ class ColumnFits:
             self._known[key] = self._fitted(key)
         return self._known[key]
 
+    def without(self, numbers: Sequence[int]) -> tuple[float, int]:
+        """Return deviance and rank of the model without all columns of these terms.
+
+        Columns that were aliased with theirs stand in for them.
+        """
+        rest = np.flatnonzero(~np.isin(self._terms, list(numbers)))
+        if len(self._kept) == len(self._terms):
+            return self.deviance(rest), len(rest)
+        chosen = rest[independent_columns(self._all[:, rest])] if len(rest) else rest
+        if np.isin(chosen, self._kept).all():
+            return self.deviance(np.searchsorted(self._kept, chosen)), len(chosen)
+        if len(chosen) == len(self._kept):
+            return float(self.model.deviance), len(chosen)
+        return self._of_columns(self._all[:, chosen]), len(chosen)
+
     def _fitted(self, columns: tuple[int, ...]) -> float:
         m, design = self.model, self.model.design
         if not columns:
             eta = np.zeros(design.n) if design.offset is None else np.asarray(design.offset)
             unit = m.family.unit_deviance(design.y, m.family.inverse(eta))
             return float(np.sum(unit * m.prior_weights))
+        return self._of_columns(self.X[:, columns])
+
+    def _of_columns(self, X: FloatArray) -> float:
+        m, design = self.model, self.model.design
         fit = fit_glm(
-            design.y, self.X[:, columns], m.family,
+            design.y, X, m.family,
             trials=design.trials, weights=design.weights, offset=design.offset,
         )  # fmt: skip
         return float(fit.rss)
@@ -63,19 +86,14 @@ def deviance_table(model: Any, type_: int, test: str) -> Table:
     fits = ColumnFits(model)
     if type_ == 1:
         return _sequential(model, fits, test)
-    terms, every = terms_of(model), np.arange(fits.X.shape[1])
-    labels, dfs, drops = [], [], []
+    terms = terms_of(model, aliased=True)
+    labels, dfs, drops = [t.label for t in terms], [], []
     for term in terms:
-        out = (
-            left_out(terms, term, 2, by_containment=False)
-            if type_ == 2
-            else np.empty(0, dtype=np.int64)
-        )
-        with_term = np.setdiff1d(every, out)
-        without = np.setdiff1d(with_term, term.columns)
-        labels.append(term.label)
-        dfs.append(float(len(term.columns)))
-        drops.append(fits.deviance(without) - fits.deviance(with_term))
+        out = [t.number for t in terms if type_ == 2 and term.is_within(t)]
+        larger, rank = fits.without(out)
+        smaller, rank_without = fits.without([term.number, *out])
+        dfs.append(float(rank - rank_without))
+        drops.append(smaller - larger)
     statistic, p = deviance_tests(model, drops, dfs, test)
     name = "F" if test == "F" else "Chi2"
     data = pd.DataFrame({"Parameter": labels, name: statistic, "df": dfs, "p": p})
@@ -142,6 +160,7 @@ def deviance_tests(
     dispersion = float(model.fit.dispersion)
     scaled = np.maximum(np.asarray(drops, dtype=np.float64) / dispersion, 0.0)
     df = np.asarray(dfs, dtype=np.float64)
+    df = np.where(df > 0, df, np.nan)
     if test == "F":
         return scaled / df, np.asarray(f_upper_p(scaled / df, df, float(model.df_residual)))
     return scaled, np.array([chi2_upper_p(s, k) for s, k in zip(scaled, df, strict=True)])

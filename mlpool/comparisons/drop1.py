@@ -13,6 +13,7 @@ from mlpool.comparisons.layout import DIGITS, AnovaLayout, TestColumn
 from mlpool.comparisons.terms_table import DF, F_VALUE, P_F, Table, lmer_f_table
 from mlpool.errors import OptionError, check_option, nearest_names
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
+from mlpool.models.aliased_terms import beyond_rest
 from mlpool.models.arguments import backend_of, check_model
 from mlpool.models.joint import METHOD_NAMES, joint_inference
 from mlpool.models.reduced import (
@@ -57,7 +58,8 @@ def drop1(
     -------
     ResultFrame
         Parameter (``<none>`` is the model itself), df, AIC and what R's table of that kind has:
-        Sum_Squares, RSS, Deviance, LRT, F, p.
+        Sum_Squares, RSS, Deviance, LRT, F, p. df is 0 where the columns of a term are combinations
+        of those of the others.
 
     Raises
     ------
@@ -116,7 +118,7 @@ def _chosen_terms(m: Any, scope: str | Iterable[str] | None) -> list[TermColumns
     OptionError
         If there is no such term.
     """
-    terms = terms_of(m)
+    terms = terms_of(m, aliased=True)
     if scope is None:
         return [t for t in terms if not any(t.is_within(u) for u in terms)]
     names = [scope] if isinstance(scope, str) else [str(s) for s in scope]
@@ -138,10 +140,10 @@ def _chosen_terms(m: Any, scope: str | Iterable[str] | None) -> list[TermColumns
 def _lm(m: Any, terms: list[TermColumns], test: str, k: float) -> Table:
     how = joint_inference(m, vcov="model", ci_method="residual")
     n, p, sigma2 = m.nobs, len(m.names), m.sigma**2
-    tests = [how.wald(np.eye(p)[t.columns]) for t in terms]
-    drops = np.array([t.statistic * t.df_num * sigma2 for t in tests])
+    tests = [how.wald(rows) for rows in beyond_rest(m, terms)]
+    drops = np.array([t.statistic * t.df_num * sigma2 if t.df_num else 0.0 for t in tests])
     rss = np.concatenate([[m.fit.rss], m.fit.rss + drops])
-    dfs = np.array([float(len(t.columns)) for t in terms])
+    dfs = np.array([float(t.df_num) for t in tests])
     dev = n * np.log(rss / n)
     data = pd.DataFrame(
         {
@@ -168,11 +170,9 @@ def _lm(m: Any, terms: list[TermColumns], test: str, k: float) -> Table:
 
 def _glm(m: Any, terms: list[TermColumns], test: str, k: float) -> Table:
     fits = ColumnFits(m)
-    every = np.arange(len(m.names))
-    dfs = np.array([float(len(t.columns)) for t in terms])
-    deviance = np.array(
-        [m.deviance, *(fits.deviance(np.setdiff1d(every, t.columns)) for t in terms)]
-    )
+    without = [fits.without([t.number]) for t in terms]
+    dfs = np.array([float(len(m.names) - rank) for _, rank in without])
+    deviance = np.array([m.deviance, *(value for value, _ in without)])
     dispersion = float(m.fit.dispersion)
     is_gaussian = m.family.name == "gaussian"
     scaled = m.nobs * np.log(deviance / m.nobs) if is_gaussian else deviance / dispersion
@@ -200,7 +200,8 @@ def _glm(m: Any, terms: list[TermColumns], test: str, k: float) -> Table:
         columns = (*columns, TestColumn(name="LRT", header=header), _P_CHI)
     elif test == "F":
         check_f(m)
-        F = np.maximum(deviance[1:] - deviance[0], 0.0) / dfs / (deviance[0] / m.df_residual)
+        steps = np.where(dfs > 0, dfs, np.nan)
+        F = np.maximum(deviance[1:] - deviance[0], 0.0) / steps / (deviance[0] / m.df_residual)
         data["F"] = [np.nan, *F]
         data["p"] = [np.nan, *np.asarray(f_upper_p(F, dfs, float(m.df_residual)))]
         columns = (*columns, F_VALUE, P_F)

@@ -16,6 +16,7 @@ import pandas as pd
 from mlpool.comparisons.layout import AnovaLayout, TestColumn
 from mlpool.errors import OptionError
 from mlpool.inference.satterthwaite import FTest
+from mlpool.models.aliased_terms import beyond_rest, beyond_some, has_aliased
 from mlpool.models.joint import METHOD_NAMES, JointInference
 from mlpool.models.term_tests import (
     TermColumns,
@@ -55,13 +56,15 @@ def hypotheses_of_terms(
     model: Any, how: JointInference, type_: int, terms: tuple[TermColumns, ...]
 ) -> list[FloatArray]:
     """Return L of each term: lmerTest's for lmer, car's for every other model."""
+    is_mixed = model.kind == "lmer"
     if type_ == 3:
-        if model.kind == "lmer":
-            return type_three(model, terms)
-        return [np.eye(len(how.beta))[t.columns] for t in terms]
-    by_containment = model.kind == "lmer"
-    out = [left_out(terms, t, type_, by_containment=by_containment) for t in terms]
-    if model.kind == "lmer" and any(map(len, out)):
+        own = beyond_rest(model, terms)
+        return type_three(model, terms, own) if is_mixed else own
+    if has_aliased(model):
+        V = None if is_mixed else how.vcov
+        return beyond_some(model, terms, type_, V, by_containment=is_mixed)
+    out = [left_out(terms, t, type_, by_containment=is_mixed) for t in terms]
+    if is_mixed and any(map(len, out)):
         R = triangular_factor(model.design.X, np.asarray(model.fit.kept))
         return [least_squares_rows(R, t.columns, o) for t, o in zip(terms, out, strict=True)]
     return [adjusted_rows(how.vcov, t.columns, o) for t, o in zip(terms, out, strict=True)]
@@ -69,7 +72,7 @@ def hypotheses_of_terms(
 
 def lm_table(model: Any, how: JointInference, type_: int) -> Table:
     """Return sums of squares and F tests; with a robust covariance F (or chi-square) alone."""
-    terms = terms_of(model)
+    terms = terms_of(model, aliased=type_ > 1)
     L = hypotheses_of_terms(model, how, type_, terms)
     labels = [t.label for t in terms]
     if type_ == 3 and len(intercept_columns(model)):
@@ -105,7 +108,7 @@ def lm_table(model: Any, how: JointInference, type_: int) -> Table:
 
 def lmer_table(model: Any, how: JointInference, type_: int) -> Table:
     """Return lmerTest's table: sums of squares belong to F and sigma, and df to `how`."""
-    terms = terms_of(model)
+    terms = terms_of(model, aliased=type_ > 1)
     tests = [how.test(rows) for rows in hypotheses_of_terms(model, how, type_, terms)]
     if not how.is_f or how.covariance is not None:
         return _wald_table(model, how, type_, [t.label for t in terms], tests)
@@ -116,8 +119,8 @@ def lmer_table(model: Any, how: JointInference, type_: int) -> Table:
 def lmer_f_table(
     model: Any, how: JointInference, terms: Sequence[TermColumns], title: str
 ) -> Table:
-    """Return F tests of the terms' own columns."""
-    tests = [how.test(np.eye(len(how.beta))[t.columns]) for t in terms]
+    """Return F tests of the terms beyond all others."""
+    tests = [how.test(rows) for rows in beyond_rest(model, terms)]
     return _f_table(model, how, [t.label for t in terms], tests, title)
 
 
@@ -172,7 +175,7 @@ def sequential_table(model: Any, how: JointInference) -> Table:
 
 def wald_chisq_table(model: Any, how: JointInference, type_: int) -> Table:
     """Return car's Wald chi-square tests of glmer, or of glm with a covariance of the user's."""
-    terms = terms_of(model)
+    terms = terms_of(model, aliased=type_ > 1)
     L = hypotheses_of_terms(model, how, type_, terms)
     labels = [t.label for t in terms]
     if type_ == 3 and len(intercept_columns(model)):

@@ -15,7 +15,8 @@ from mlpool.typing import FloatArray, IntArray, RowSource
 TOLERANCE = 1e-7
 """R's tolerance for the length of what is left of a column."""
 _DOUBTFUL = 1e-5
-"""Cross-products resolve lengths down to about 1e-8; below this they are confirmed on the rows."""
+"""Cross-products resolve lengths down to about 1e-8 (over the shortest length before, which a
+predictor far from zero makes small); below this they are confirmed on the rows."""
 
 
 def independent_columns(X: FloatArray) -> IntArray:
@@ -39,7 +40,8 @@ def independent_columns(X: FloatArray) -> IntArray:
             left = np.diag(np.linalg.cholesky(scaled.T @ scaled))
         except np.linalg.LinAlgError:
             left = np.zeros(p)
-        if (left > _DOUBTFUL).all():
+        shortest = np.minimum.accumulate(np.append(1.0, left[:-1]))
+        if (left > _DOUBTFUL).all() and (left * shortest > _DOUBTFUL / 10).all():
             return np.arange(p)
     return _one_by_one(X / safe, norms)
 

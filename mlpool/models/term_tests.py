@@ -73,15 +73,15 @@ class TermColumns:
         return self.factors < other.factors and self.covariates == other.covariates
 
 
-def terms_of(model: Any) -> tuple[TermColumns, ...]:
-    """Return the terms that have estimated coefficients, in R's order."""
+def terms_of(model: Any, *, aliased: bool = False) -> tuple[TermColumns, ...]:
+    """Return the terms that have estimated coefficients, in R's order; if `aliased`, all terms."""
     found = []
     by_term: dict[int, list[int]] = {}
     for i, column in enumerate(model.columns):
         by_term.setdefault(column.term, []).append(i)
     every = {c.term: c for c in model.design.X.columns}
     for number, term in enumerate(model.formula.fixed.terms):
-        if number not in by_term:
+        if number not in by_term and (not aliased or number not in every):
             continue
         kinds = {p.text: p.kind for p in every[number].parts}
         factors = frozenset(e for e, kind in kinds.items() if kind in ("factor", "ordered"))
@@ -90,7 +90,7 @@ def terms_of(model: Any) -> tuple[TermColumns, ...]:
             TermColumns(
                 label=":".join(e.text for e in term),
                 number=number,
-                columns=np.array(by_term[number]),
+                columns=np.array(by_term.get(number, []), dtype=np.int64),
                 expressions=expressions,
                 factors=factors,
                 covariates=expressions - factors,
@@ -158,8 +158,12 @@ def triangular_factor(X: DesignMatrix, kept: IntArray) -> FloatArray:
 # --- type III -----------------------------------------------------------------------------------
 
 
-def type_three(model: Any, terms: Sequence[TermColumns]) -> list[FloatArray]:
+def type_three(
+    model: Any, terms: Sequence[TermColumns], own: Sequence[FloatArray]
+) -> list[FloatArray]:
     """Return the type III hypothesis of each term, which does not depend on how factors are coded.
+
+    `own` are the hypotheses of each term's own columns, beyond all others.
 
     With one dummy per cell and term (X_o = X B) estimable functions are rows l = c'B. Those of F
     are zero on every term that neither is F nor contains it, and orthogonal to those of them that
@@ -170,9 +174,8 @@ def type_three(model: Any, terms: Sequence[TermColumns]) -> list[FloatArray]:
     NotSupportedError
         If factors have too many cells.
     """
-    own = [np.eye(len(model.columns))[t.columns] for t in terms]
     if not any(t.is_contained_in(u) for t in terms for u in terms):
-        return own
+        return list(own)
     B, of_term = _cell_coding(model)
     return [
         _estimable_rows(B, of_term, t, terms) if any(t.is_contained_in(u) for u in terms) else rows

@@ -72,22 +72,36 @@ if TYPE_CHECKING:
     from mlpool.intervals import confint as confint
     from mlpool.intervals import profile as profile
     from mlpool.models import (
+        AIC,
+        BIC,
         VarCorr,
         coef,
+        family,
         fit,
+        fitted,
         fixef,
         get_parameters,
+        getME,
         glm,
         glmer,
+        isREML,
+        isSingular,
         lm,
         lmer,
+        logLik,
+        ngrps,
+        nobs,
         p_value,
+        predict,
         ranef,
         refit,
+        resid,
+        sigma,
         simulate,
         standard_error,
         update,
         vcov,
+        weights,
     )
     from mlpool.parameters import (
         compare_parameters,
@@ -156,6 +170,22 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
     "standard_error",
     "p_value",
     "get_parameters",
+    # R's and lme4's other extractors
+    "AIC",
+    "BIC",
+    "logLik",
+    "sigma",
+    "nobs",
+    "predict",
+    "fitted",
+    "resid",
+    "weights",
+    "family",
+    "formula",
+    "ngrps",
+    "isSingular",
+    "isREML",
+    "getME",
     # again
     "simulate",
     "refit",
@@ -281,8 +311,10 @@ __all__ = [  # noqa: RUF022  # grouped as a user meets them, not alphabetically
 ]
 
 _MODELS = (
-    "VarCorr", "coef", "fit", "fixef", "get_parameters", "glm", "glmer", "lm", "lmer",
-    "p_value", "ranef", "refit", "simulate", "standard_error", "update", "vcov",
+    "AIC", "BIC", "VarCorr", "coef", "family", "fit", "fitted", "fixef", "getME",
+    "get_parameters", "glm", "glmer", "isREML", "isSingular", "lm", "lmer", "logLik", "ngrps",
+    "nobs", "p_value", "predict", "ranef", "refit", "resid", "sigma", "simulate",
+    "standard_error", "update", "vcov", "weights",
 )  # fmt: skip
 _TRANSFORM = (
     "center", "data_codebook", "deft", "degroup", "demean", "describe_distribution",
@@ -369,6 +401,8 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used (PEP 562)."""
+    if name == "formula":  # a folder that is called like R's function: see there
+        return import_module("mlpool.formula")
     module = _MODULE_OF.get(name)
     if module is None:
         hint = "" if name.startswith("_") else nearest_names(name, __all__)

@@ -276,9 +276,7 @@ class ResultFrame:
 
         What JSON has no number for (missing values, infinite df) is null.
         """
-        records = self.data.to_dict("records")
-        plain = [{str(k): _json_value(v) for k, v in row.items()} for row in records]
-        return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
+        return json_of(self.data)
 
     def _updated(self, **options: Any) -> TableOptions:
         given = {name: value for name, value in options.items() if value is not None}
@@ -316,5 +314,21 @@ def _width_of_output(options: TableOptions) -> int | None:
     return options.table_width
 
 
+def json_of(frame: pd.DataFrame) -> str:
+    """Return a data frame as a JSON list of records that reads back to the same numbers.
+
+    What JSON has no number for (missing values, infinite df) is null.
+    """
+    records = frame.to_dict("records")
+    plain = [{str(k): _json_value(v) for k, v in row.items()} for row in records]
+    return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
+
+
 def _json_value(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (bool, int, str, list)):
+        return value
+    if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value if isinstance(value, float) else str(value)

@@ -34,6 +34,7 @@ ONLY_IN_FUNCTIONS = {"statsmodels", "polars", "pyarrow", "plotnine", "matplotlib
 BRIDGES = {
     # A model's own display methods reach the layers above it, when they are called.
     ("models", "parameters"),
+    ("models", "performance"),
     ("models", "summaries"),
     ("results", "plots"),
     ("pooling", "plots"),

@@ -13,6 +13,8 @@ from mlpool import errors
 NAMES = {
     "fit lm glm lmer glmer Control",
     "fixef ranef coef vcov VarCorr standard_error p_value get_parameters",
+    "AIC BIC logLik sigma nobs predict fitted resid weights family formula",
+    "ngrps isSingular isREML getME",
     "simulate refit update",
     "load_model",
     "confint profile Profile bootstrap Bootstrap bootstrap_parameters",

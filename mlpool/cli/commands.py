@@ -15,6 +15,7 @@ from mlpool.cli.arguments import output_format
 from mlpool.datasets import DatasetInfo, dataset_info, dataset_names
 from mlpool.errors import DataError, nearest_names
 from mlpool.frames import read_frame
+from mlpool.results import json_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +113,7 @@ def _frame_text(frame: pd.DataFrame, kind: str) -> str:
     if kind == "csv":
         return str(frame.to_csv(index=False, lineterminator="\n"))
     if kind == "json":
-        return str(frame.to_json(orient="records", indent=1, double_precision=15))
+        return json_of(frame)
     layout = "pipe" if kind == "markdown" else "simple"
     return tabulate(frame.to_dict("list"), headers="keys", tablefmt=layout, disable_numparse=True)
 

@@ -12,7 +12,9 @@ from typing import TextIO
 
 from mlpool.cli.arguments import build_parser
 from mlpool.cli.commands import data_text, fit_text
+from mlpool.cli.quiet import quiet_libraries
 from mlpool.errors import MlpoolError, MlpoolWarning
+from mlpool.files.written import is_special, write_whole
 
 EXIT_OK, EXIT_ERROR, EXIT_INTERRUPT, EXIT_PIPE = 0, 1, 130, 141
 """As shells use them; argparse itself exits with 2 on a mistyped command."""
@@ -41,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             warnings.simplefilter("always", MlpoolWarning)
-            _write(_COMMANDS[arguments.command](arguments), arguments.output)
+            with quiet_libraries():
+                text = _COMMANDS[arguments.command](arguments)
+            _write(text, arguments.output)
     except (MlpoolError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             return _close_pipe()
@@ -65,7 +69,12 @@ def _write(text: str, output: Path | None) -> None:
     """Write the result, with one newline at its end."""
     text = text.rstrip("\n") + "\n"
     if output is not None:
-        output.write_text(text, encoding="utf-8")
+        content = text.encode("utf-8")
+        if is_special(output):  # /dev/stdout, a pipe: nothing stands there that could be lost
+            with output.open("wb") as file:
+                file.write(content)
+        else:
+            write_whole(output, lambda file: file.write(content))
         return
     # Tables hold characters that a terminal's old code page may lack; never die of that.
     if hasattr(sys.stdout, "reconfigure"):
@@ -75,7 +84,7 @@ def _write(text: str, output: Path | None) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename:
+    if isinstance(error, OSError) and not isinstance(error, MlpoolError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error)
 

@@ -131,7 +131,7 @@ class Diagnostic:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Optimum:
     """The optimiser's story.
 
@@ -162,7 +162,7 @@ class Optimum:
     log: tuple[tuple[tuple[float, ...], float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LmmFit:
     """A fitted linear mixed model.
 
@@ -214,7 +214,7 @@ class LmmFit:
     raw: Any = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OlsFit:
     """Complete (or no) pooling: ordinary or weighted least squares, or a GLM.
 

@@ -3,6 +3,11 @@
 May import errors, typing, frames. Start reading in ``parse.py`` (text) and ``design.py`` (data).
 """
 
+import sys
+from types import ModuleType
+from typing import Any
+
+from mlpool.errors import OptionError
 from mlpool.formula.parse import parse_formula, without_bars
 from mlpool.formula.types import BarTerm, ColumnInfo, ColumnPart, Expression, ParsedFormula, Terms
 
@@ -10,3 +15,29 @@ __all__ = [
     "BarTerm", "ColumnInfo", "ColumnPart", "Expression", "ParsedFormula", "Terms",
     "parse_formula", "without_bars",
 ]  # fmt: skip
+
+
+class _Formula(ModuleType):
+    """The folder, which is R's ``formula(m)`` when it is called.
+
+    ``mlpool.formula`` is both: importing the folder puts the module where the function would be.
+    """
+
+    def __call__(self, m: Any) -> str:
+        """Return the formula of a fitted model, as it was written (R's ``formula``).
+
+        Raises
+        ------
+        OptionError
+            If `m` is no model.
+        """
+        found = getattr(m, "formula", None)
+        if not isinstance(found, ParsedFormula):
+            raise OptionError(
+                "formula() needs a fitted model, as lm(), glm(), lmer() or fit() return it; "
+                f"got {type(m).__name__}."
+            )
+        return found.text
+
+
+sys.modules[__name__].__class__ = _Formula

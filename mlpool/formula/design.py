@@ -29,7 +29,7 @@ from mlpool.frames.levels import drop_unused
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Design:
     """What a model is fitted to, and how it was encoded.
 

@@ -20,7 +20,7 @@ Parts = tuple[tuple[str, ...], ...]
 """Per factor of an interaction, its label at every level of the interaction."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RandomDesign:
     """One random-effects term on the rows used.
 

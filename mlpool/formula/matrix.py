@@ -23,7 +23,7 @@ MAX_DENSE_BYTES = 8_000_000_000
 """Largest model matrix or covariance matrix that is made in full."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NumberPart:
     """Numeric columns of one expression; views of the user's arrays where possible."""
 
@@ -42,7 +42,7 @@ class NumberPart:
         return out
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FactorPart:
     """A factor: codes and how they are coded."""
 
@@ -59,7 +59,7 @@ class FactorPart:
         return self.coding.rows(self.codes[start:stop])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DesignMatrix:
     """A model matrix that exists a block of rows at a time (a ``RowSource``).
 

@@ -19,6 +19,22 @@ from mlpool.models.fit import fit
 from mlpool.models.fitted import FittedModel
 from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
 from mlpool.models.mixed import LinearMixedModel
+from mlpool.models.r_names import (
+    AIC,
+    BIC,
+    family,
+    fitted,
+    getME,
+    isREML,
+    isSingular,
+    logLik,
+    ngrps,
+    nobs,
+    predict,
+    resid,
+    sigma,
+    weights,
+)
 from mlpool.models.refit import refit, update
 from mlpool.models.simulate import simulate
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
@@ -27,8 +43,9 @@ from mlpool.models.verbs import glm, glmer, lm, lmer
 VarCorr = varcorr
 
 __all__ = [
-    "FittedModel", "GeneralizedLinearMixedModel", "GeneralizedLinearModel", "LinearMixedModel",
-    "LinearModel", "VarCorr", "VarCorrTable", "coef", "fit", "fixef", "get_parameters", "glm",
-    "glmer", "lm", "lmer", "p_value", "ranef", "refit", "simulate", "standard_error", "update",
-    "vcov",
+    "AIC", "BIC", "FittedModel", "GeneralizedLinearMixedModel", "GeneralizedLinearModel",
+    "LinearMixedModel", "LinearModel", "VarCorr", "VarCorrTable", "coef", "family", "fit",
+    "fitted", "fixef", "getME", "get_parameters", "glm", "glmer", "isREML", "isSingular", "lm",
+    "lmer", "logLik", "ngrps", "nobs", "p_value", "predict", "ranef", "refit", "resid", "sigma",
+    "simulate", "standard_error", "update", "vcov", "weights",
 ]  # fmt: skip

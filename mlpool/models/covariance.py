@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NEED_CLUSTERS = ("vcovCL", *CR_TYPES)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class VcovChoice:
     """A robust covariance chosen by the user.
 

@@ -15,7 +15,7 @@ from mlpool.errors import DataError, nearest_names
 from mlpool.typing import FloatArray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VarCorrBlock:
     """The covariance of one random-effects term.
 
@@ -40,7 +40,7 @@ class VarCorrBlock:
     vcov: FloatArray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VarCorr:
     """Variances and correlations of the random effects, printed as lme4 prints them.
 
@@ -161,6 +161,12 @@ class GroupFrames(Mapping[str, pd.DataFrame]):
     def __len__(self) -> int:
         """Return the number of grouping factors."""
         return len(self._frames)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether both are the same object, as models and their tables compare."""
+        return self is other
+
+    __hash__ = object.__hash__
 
     def __str__(self) -> str:
         """Return R's list-like text: ``$school`` and the frame below it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -18,7 +17,9 @@ from mlpool.formula.design import Design
 from mlpool.formula.types import ColumnInfo, ParsedFormula
 from mlpool.models.covariance import VcovChoice, coefficient_vcov
 from mlpool.models.facts import facts_of
+from mlpool.models.readonly import kept_arguments, read_only
 from mlpool.models.residuals import residuals_of
+from mlpool.models.statsmodels_names import StatsmodelsNames
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 Kind = Literal["lm", "glm", "lmer", "glmer"]
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
-class FittedModel:
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class FittedModel(StatsmodelsNames):
     """What every fitted model carries.
 
     Attributes
@@ -144,10 +145,15 @@ class FittedModel:
         values = np.array(coefficient_vcov(self, type, cluster))
         return pd.DataFrame(values, index=self.names, columns=self.names)
 
-    @cached_property
+    @property
     def se(self) -> pd.Series:
         """Standard errors by R's names."""
-        return pd.Series(np.sqrt(np.diag(self.vcov())), index=self.names, name="Std. Error")
+        if "se" not in self._cache:
+            self._cache["se"] = self._standard_errors()
+        return pd.Series(np.array(self._cache["se"]), index=self.names, name="Std. Error")
+
+    def _standard_errors(self) -> FloatArray:
+        return np.asarray(np.sqrt(np.diag(self.vcov())))
 
     @property
     def vcov_type(self) -> str | None:
@@ -211,7 +217,7 @@ class FittedModel:
     @property
     def fitted(self) -> pd.Series:
         """Fitted values on the data's own index."""
-        return pd.Series(self._fitted_values, index=self.design.index, name="fitted")
+        return pd.Series(np.array(self._fitted_values), index=self.design.index, name="fitted")
 
     @property
     def resid(self) -> pd.Series:
@@ -313,6 +319,13 @@ class FittedModel:
         from mlpool.intervals import confint
 
         return confint(self, parm, level, method, **options)
+
+    def __post_init__(self) -> None:
+        """Make what the model holds read-only: results are the user's, the model is not."""
+        object.__setattr__(self, "design", read_only(self.design))
+        object.__setattr__(self, "fit", read_only(self.fit))
+        object.__setattr__(self, "vcov_choice", read_only(self.vcov_choice))
+        object.__setattr__(self, "arguments", kept_arguments(self.arguments))
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the estimates, the used columns and the facts; the rest is made again."""

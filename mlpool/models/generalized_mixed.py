@@ -20,7 +20,7 @@ from mlpool.models.predict import linear_predictor, predict_glmm
 from mlpool.typing import FloatArray
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class GeneralizedLinearMixedModel(FittedModel):
     """A generalised linear mixed model (lme4's ``glmer``), fitted by maximum likelihood."""
 
@@ -31,7 +31,7 @@ class GeneralizedLinearMixedModel(FittedModel):
     @property
     def theta(self) -> FloatArray:
         """Covariance factors of the random effects on the link scale, in lme4's order."""
-        return self.fit.theta
+        return self.fit.theta.copy()
 
     @property
     def nAGQ(self) -> int:

@@ -26,7 +26,7 @@ MANY_LEVELS = 30
 """Levels from which absorbing a factor is faster than its dummies (benchmarks/no_pooling.py)."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class AbsorbedOls:
     """Least squares with a factor absorbed; the attributes of :class:`OlsFit`.
 

@@ -20,7 +20,7 @@ from mlpool.models.predict import predict_lmm
 from mlpool.typing import FloatArray
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class LinearMixedModel(FittedModel):
     """A linear mixed model (lme4's ``lmer``)."""
 
@@ -35,7 +35,7 @@ class LinearMixedModel(FittedModel):
     @property
     def theta(self) -> FloatArray:
         """Relative covariance factors, stacked in lme4's order."""
-        return self.fit.theta
+        return self.fit.theta.copy()
 
     @property
     def criterion(self) -> float:

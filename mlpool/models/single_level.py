@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from mlpool.engine.types import OlsFit
@@ -14,21 +14,20 @@ from mlpool.formula.design import Design
 from mlpool.models.fitted import FittedModel, Kind
 from mlpool.models.least_squares import AbsorbedOls, least_squares
 from mlpool.models.predict import predict_glm, predict_ols
+from mlpool.typing import FloatArray
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class LinearModel(FittedModel):
     """A linear model fitted by least squares (R's ``lm``)."""
 
     fit: OlsFit | AbsorbedOls
     kind: ClassVar[Kind] = "lm"
 
-    @cached_property
-    def se(self) -> pd.Series:
-        """Standard errors by R's names."""
+    def _standard_errors(self) -> FloatArray:
         if self.vcov_choice is None and isinstance(self.fit, AbsorbedOls):
-            return pd.Series(self.fit.standard_errors, index=self.names, name="Std. Error")
-        return super().se
+            return np.asarray(self.fit.standard_errors)
+        return super()._standard_errors()
 
     @property
     def statsmodels(self) -> Any:
@@ -47,7 +46,7 @@ class LinearModel(FittedModel):
         return predict_ols(self, newdata)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class GeneralizedLinearModel(FittedModel):
     """A generalised linear model (R's ``glm``)."""
 

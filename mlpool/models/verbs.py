@@ -67,14 +67,15 @@ def lmer(
 ) -> LinearMixedModel:
     """Fit a linear mixed model (lme4's ``lmer``): partial pooling.
 
-    ``REML=`` and ``reml=`` mean the same; the other arguments are those of :func:`fit`.
+    ``REML=`` and ``reml=`` mean the same; the other arguments are those of :func:`fit`, such as
+    ``cluster=`` and ``vcov=`` for cluster-robust standard errors.
 
     Raises
     ------
     OptionError
         If the formula has no random-effects term.
     """
-    check_arguments("lmer", options, {"family", "cluster", "vcov", "nAGQ"})
+    check_arguments("lmer", options, {"family", "nAGQ"})
     if REML is not None:
         options["reml"] = as_bool(REML, "REML")
     data = read_frame(data)

@@ -116,8 +116,8 @@ def compare_parameters(
     effects : {"fixed", "all", "random"}
         ``"all"``: a second table with the random effects.
     vcov, vcov_args, cluster
-        Robust standard errors of every model; see :func:`model_parameters`. Mixed models have
-        none: give such models their own at fit time instead.
+        Robust standard errors of every model; see :func:`model_parameters`. Of mixed models
+        those by clusters (``CR0`` .. ``CR3``), by default of the factor with the fewest levels.
     exponentiate : bool or "nongaussian"
     digits, ci_digits, p_digits, select, zap_small, table_width
         How to print. `select` is a style: ``"ci"`` (default), ``"se"``, ``"se_p"``, ``"ci_p"``,

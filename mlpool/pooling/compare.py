@@ -35,7 +35,7 @@ _SHOWN = 10
 """Groups that the printed comparison shows; ``.groups`` has them all."""
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class PoolingComparison:
     """Complete, no and partial pooling of one question.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Summary:
     """R's summary of a model.
 

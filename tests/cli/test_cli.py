@@ -357,3 +357,75 @@ def test_installed_script_is_main() -> None:
     if not scripts:
         pytest.skip("mlpool runs from the source tree, not installed")
     assert next(iter(scripts)).load() is main
+
+
+# --- numbers and files as they are -----------------------------------------------------------
+
+
+def test_json_reads_back_to_the_same_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=50) * 1e12
+    path = tmp_path / "d.csv"
+    pd.DataFrame({"x": x, "y": 3.7e-14 * x + rng.normal(size=50) * 1e-9}).to_csv(path, index=False)
+    assert main(["fit", "y ~ x", str(path), "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    table = mlpool.model_parameters(mlpool.lm("y ~ x", str(path))).to_pandas()
+    for row, record in zip(table.to_dict("records"), told, strict=True):
+        assert record["Coefficient"] == row["Coefficient"] != 0
+        assert record["SE"] == row["SE"] and record["p"] == row["p"]
+
+
+def test_json_of_a_data_set_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "sleepstudy", "--format", "json"]) == 0
+    told = pd.DataFrame(json.loads(capsys.readouterr().out))
+    data = mlpool.load_data("sleepstudy")
+    assert told["Reaction"].tolist() == data["Reaction"].tolist()
+    assert told["Subject"].tolist() == data["Subject"].astype(str).tolist()
+
+
+def test_what_libraries_print_from_c_stays_out() -> None:
+    code = (
+        "import ctypes, os, sys, warnings, mlpool.cli.run as run\n"
+        "def loud(arguments):\n"
+        "    ctypes.CDLL(None).puts(b'** On entry to DLASCL')\n"
+        "    os.write(1, b'from C\\n'); os.write(2, b'from C\\n')\n"
+        "    warnings.warn('few clusters', run.MlpoolWarning)\n"
+        "    return 'a table'\n"
+        "run._COMMANDS['data'] = loud\n"
+        "sys.exit(run.main(['data']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "a table\n")
+    assert done.stderr == "mlpool: warning: few clusters\n"
+
+
+def test_output_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, link = tmp_path / "table.txt", tmp_path / "link.txt"
+    path.write_text("yesterday's")
+    path.chmod(0o640)
+    link.symlink_to(path)
+
+    def full(self: Path, target: Any) -> None:
+        raise OSError(28, "No space left on device", str(target))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        assert main(["fit", FORMULA, "hsb82", "--output", str(link)]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert path.read_text() == "yesterday's" and sorted(tmp_path.iterdir()) == [link, path]
+    assert main(["fit", FORMULA, "hsb82", "--output", str(link)]) == 0
+    assert link.is_symlink() and "(Intercept)" in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout here")
+def test_output_to_a_device() -> None:
+    done = run("data", "--output", "/dev/stdout")
+    assert done.returncode == 0 and b"sleepstudy" in done.stdout

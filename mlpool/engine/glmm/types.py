@@ -43,7 +43,7 @@ class GlmmData:
         return int(self.y.shape[0])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Inference:
     """Second derivatives at the estimate.
 
@@ -79,7 +79,7 @@ class LevelScores:
     values: FloatArray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GlmmFit:
     """A fitted generalised linear mixed model.
 

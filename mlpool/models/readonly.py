@@ -1,0 +1,80 @@
+"""What a model holds cannot be written to: arrays behind read-only views, mappings without setters.
+
+Results are the user's to change in place; the numbers that later tables are made of are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, NoReturn, TypeVar, cast
+
+import numpy as np
+import pandas as pd
+
+from mlpool.errors import OptionError
+from mlpool.formula.newdata import Encoding
+
+T = TypeVar("T")
+
+
+class ReadOnlyDict(dict[str, Any]):
+    """A dict that refuses to be changed."""
+
+    def _refuse(self, *args: Any, **options: Any) -> NoReturn:
+        raise OptionError("A fitted model cannot be changed; m.update(...) makes another one.")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),)
+
+
+def read_only(value: T) -> T:
+    """Return a record, tuple or array behind which no array can be written to.
+
+    Arrays become views, since the same memory may be the user's own; nothing is copied, and a
+    record that is read-only already is returned as it is.
+    """
+    made: Any = _guarded(value)
+    return cast(T, made)
+
+
+def _guarded(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return _view(value)
+    if type(value) is dict:
+        return ReadOnlyDict(value)
+    if type(value) is tuple:
+        parts = tuple(_guarded(one) for one in value)
+        return parts if any(a is not b for a, b in zip(parts, value, strict=True)) else value
+    if not is_dataclass(value) or isinstance(value, (type, Encoding)):
+        return value
+    found = {f.name: getattr(value, f.name) for f in fields(value) if f.init and f.name != "raw"}
+    made = {name: _guarded(one) for name, one in found.items()}
+    changed = {name: one for name, one in made.items() if one is not found[name]}
+    return replace(value, **changed) if changed else value
+
+
+def kept_arguments(arguments: Mapping[str, Any]) -> ReadOnlyDict:
+    """Return what a model was fitted with; arrays are copied, since the user's may change."""
+    return ReadOnlyDict({name: _kept(value) for name, value in arguments.items()})
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return _view(value.copy()) if value.flags.writeable else value
+    if isinstance(value, pd.Series):
+        return value.copy()
+    if isinstance(value, list):
+        return tuple(_kept(one) for one in value)
+    return ReadOnlyDict(value) if type(value) is dict else value
+
+
+def _view(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if not array.flags.writeable:
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view

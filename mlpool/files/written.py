@@ -69,12 +69,12 @@ def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
-        raise IsADirectoryError(21, "it is a folder; name a file in it")
+        raise IsADirectoryError(21, "it is a folder; name a file in it", str(path))
     if is_special(target):
-        raise OSError(22, "it is a device or a pipe, not a file")
+        raise OSError(22, "it is a device or a pipe, not a file", str(path))
     before = target.stat() if target.exists() else None
     if before is not None and not os.access(target, os.W_OK):
-        raise PermissionError(13, "the file there is write-protected")
+        raise PermissionError(13, "the file there is write-protected", str(path))
     # a name of its own length: beside a name of 255 characters a longer one could not be made
     beside = target.parent / f".mlpool-{secrets.token_hex(8)}"
     try:
@@ -84,8 +84,11 @@ def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         if before is not None:
             _keep(beside, before)
         beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = str(path), None  # the name that the user knows
         raise
 
 

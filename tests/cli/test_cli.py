@@ -143,7 +143,7 @@ def test_data_lists_every_set(capsys: pytest.CaptureFixture[str]) -> None:
 def test_data_listing_formats(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "--format", kind]) == 0
     out = capsys.readouterr().out
-    assert {"markdown": "|:--", "csv": "name,rows", "json": '"name":"hsb82"'}[kind] in out
+    assert {"markdown": "|:--", "csv": "name,rows", "json": '"name": "hsb82"'}[kind] in out
 
 
 def test_data_writes_a_set_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

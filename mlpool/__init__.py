@@ -322,6 +322,16 @@ _TRANSFORM = (
     "precision_weighted_mean", "se_pooling", "shrinkage", "standardize", "table_one",
     "variance_ratio",
 )  # fmt: skip
+_CHECKS = (
+    "check_autocorrelation", "check_collinearity", "check_convergence",
+    "check_heterogeneity_bias", "check_heteroscedasticity", "check_normality", "check_outliers",
+    "check_overdispersion", "check_singularity", "check_zeroinflation",
+)  # fmt: skip
+_ESTIMATES = (
+    "emmeans", "emtrends", "estimate_contrasts", "estimate_expectation", "estimate_grouplevel",
+    "estimate_link", "estimate_means", "estimate_prediction", "estimate_relation",
+    "estimate_slopes", "joint_tests", "pairs",
+)  # fmt: skip
 _INTERVALS = ("Bootstrap", "Profile", "bootstrap", "bootstrap_parameters", "confint", "profile")
 
 _HOME = {
@@ -333,34 +343,10 @@ _HOME = {
         "ranova",
         "test_likelihoodratio",
     ),
-    "mlpool.checks": (
-        "check_autocorrelation",
-        "check_collinearity",
-        "check_convergence",
-        "check_heterogeneity_bias",
-        "check_heteroscedasticity",
-        "check_normality",
-        "check_outliers",
-        "check_overdispersion",
-        "check_singularity",
-        "check_zeroinflation",
-    ),
+    "mlpool.checks": _CHECKS,
     "mlpool.engine.types": ("Control",),
     "mlpool.files": ("load_model",),
-    "mlpool.estimates": (
-        "emmeans",
-        "emtrends",
-        "estimate_contrasts",
-        "estimate_expectation",
-        "estimate_grouplevel",
-        "estimate_link",
-        "estimate_means",
-        "estimate_prediction",
-        "estimate_relation",
-        "estimate_slopes",
-        "joint_tests",
-        "pairs",
-    ),
+    "mlpool.estimates": _ESTIMATES,
     "mlpool.formula.design": ("model_matrix",),
     "mlpool.frames": ("factor",),
     "mlpool.intervals": _INTERVALS,

@@ -332,6 +332,11 @@ _ESTIMATES = (
     "estimate_link", "estimate_means", "estimate_prediction", "estimate_relation",
     "estimate_slopes", "joint_tests", "pairs",
 )  # fmt: skip
+_TEACHING = (
+    "coverage_study", "design_effect_study", "sampling_study", "simple_random_sample",
+    "simulate_clusters", "simulate_power", "simulate_reversal", "two_stage_sample",
+    "type_one_error_study",
+)  # fmt: skip
 _INTERVALS = ("Bootstrap", "Profile", "bootstrap", "bootstrap_parameters", "confint", "profile")
 
 _HOME = {
@@ -369,17 +374,7 @@ _HOME = {
     "mlpool.reporting": ("report",),
     "mlpool.robust": ("coef_test", "wald_test", "wild_bootstrap"),
     "mlpool.summaries": ("display", "summary", "summary_table"),
-    "mlpool.teaching": (
-        "coverage_study",
-        "design_effect_study",
-        "sampling_study",
-        "simple_random_sample",
-        "simulate_clusters",
-        "simulate_power",
-        "simulate_reversal",
-        "two_stage_sample",
-        "type_one_error_study",
-    ),
+    "mlpool.teaching": _TEACHING,
     "mlpool.transform": _TRANSFORM,
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -24,6 +24,7 @@ from mlpool.estimates.notes import (
 from mlpool.estimates.predicted import Drawn, predict_frame
 from mlpool.estimates.variables import Variable, model_variables
 from mlpool.frames import read_frame
+from mlpool.frames.names import match_names
 from mlpool.results import ResultFrame
 
 TITLE = "Model-based Predictions"
@@ -213,9 +214,16 @@ def _columns(frame: Any, variables: dict[str, Variable], groups: tuple[str, ...]
         if variable.is_group and name not in needed:
             continue
         column = frame.column(name)
-        if column.is_factor:
-            table = np.array([*column.levels, None], dtype=object)
-            columns[name] = pd.Series(table[column.values], dtype=object)
+        if column.is_factor or column.labelled is not None or variable.is_group:
+            codes, labels = column.coded()
+            # as the model calls them: two of its levels may print alike where the new data's do not
+            known = tuple(str(v) for v in variable.levels)
+            named = [
+                known[i] if i >= 0 else label
+                for i, label in zip(match_names(labels, known), labels.labels, strict=False)
+            ]
+            table = np.array([*named, None], dtype=object)
+            columns[name] = pd.Series(table[codes], dtype=object)
         else:
             columns[name] = pd.Series(np.asarray(column.values))
     return pd.DataFrame(columns, index=pd.RangeIndex(frame.n_rows))

@@ -15,6 +15,7 @@ import pandas as pd
 from mlpool.errors import OptionError, nearest_names
 from mlpool.formula.expression import column_expression
 from mlpool.formula.types import Expression
+from mlpool.frames.names import level_label
 from mlpool.models.facts import fact
 from mlpool.typing import FloatArray
 
@@ -238,9 +239,9 @@ def _read_rows(
     numbers = np.asarray(values, dtype=np.float64)
     if kind == "numeric":
         return numbers, ()
-    if design.frame.column(name).labelled is not None:  # ids that floats would merge
-        codes, labels = design.column_codes(name)
-        return codes, labels
+    codes, labels = design.column_codes(name)
+    if labels != tuple(level_label(v) for v in np.unique(numbers)):
+        return codes, labels  # ids that floats would merge, or numbers that print alike
     distinct, codes = np.unique(numbers, return_inverse=True)
     whole = bool(np.all(distinct == np.floor(distinct)))
     return codes, tuple(int(v) if whole else float(v) for v in distinct)

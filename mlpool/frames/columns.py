@@ -39,9 +39,10 @@ def read_column(name: str, series: nw.Series[Any], *, order: LabelOrder = "given
         If its type cannot enter a model (lists, complex numbers).
     """
     dtype = series.dtype
-    if dtype == nw.Decimal:
+    stored = getattr(nw.to_native(series), "dtype", None)
+    if dtype == nw.Decimal or dtype == getattr(nw, "Binary", None):
         return _objects(name, np.array(series.to_list(), dtype=object))
-    if dtype.is_numeric():
+    if dtype.is_numeric() or (isinstance(stored, np.dtype) and stored.kind == "f"):
         return _numeric(name, series)
     if dtype == nw.Boolean:
         return _boolean(name, series)
@@ -111,6 +112,10 @@ def _is_long(whole: IntArray) -> bool:
 
 def _categorical(name: str, series: nw.Series[Any], order: LabelOrder) -> Column:
     native = nw.to_native(series)
+    if isinstance(native, pd.Series) and not hasattr(native, "cat"):
+        import pyarrow  # pandas keeps Arrow's dictionaries without its own categories
+
+        return _dictionary(name, pyarrow.chunked_array([pyarrow.array(native.array)]), "sorted")
     if isinstance(native, pd.Series):
         kind: Kind = "ordered" if native.cat.ordered else "factor"
         codes = native.cat.codes.to_numpy().astype(np.int32, copy=False)

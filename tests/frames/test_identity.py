@@ -142,6 +142,10 @@ def answers(data: Any, tmp_path: Path) -> dict[str, Any]:
         "ranef": np.sort(effects["(Intercept)"]),
         "coef": np.sort(totals["(Intercept)"]),
         "means": sorted_values(mlpool.estimate_means(fixed, "g"), "Mean"),
+        "relation": sorted_values(mlpool.estimate_relation(m, ["x=[0]", "g"]), "Predicted"),
+        "of its rows": sorted_values(
+            mlpool.estimate_expectation(m, data=data, include_random=True), "Predicted"
+        ),
         "group level": sorted_values(mlpool.estimate_grouplevel(m), "Coefficient"),
         "cluster": mlpool.lm("y ~ x", data, cluster="g").se,
         "pooling": sorted_values(mlpool.compare_pooling("y ~ x", data, "g").groups, "Partial"),

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+import mlpool
 from mlpool.frames import read_frame
 from mlpool.frames.levels import code_names, code_values
 from mlpool.frames.names import distinct, joint_labels, match_names
@@ -177,6 +178,39 @@ def test_text_has_sorted_levels_however_it_is_stored(data: Any) -> None:
     assert column.kind == "factor"
     assert column.levels == ("a", "b", "c")
     assert column.values.tolist() == [1, 0, -1, 2, 0]
+
+
+def test_odd_columns_of_numbers_stay_numbers() -> None:
+    x = np.array([0.5, 1.25, -3.0])
+    for column in (
+        pd.Series(x.astype(np.longdouble)),
+        pd.Series(x.astype(np.float16)),
+        pd.Series([Decimal(str(v)) for v in x]),
+        pd.Series(x, dtype="double[pyarrow]"),
+        pd.Series([0.5, 1.25, -3], dtype=object),
+    ):
+        found = read_frame(pd.DataFrame({"x": column})).column("x")
+        assert found.kind == "numeric"
+        np.testing.assert_array_equal(found.values, x)
+
+
+def test_dictionaries_of_arrow_inside_pandas() -> None:
+    kind = pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))
+    found = read_frame(pd.DataFrame({"f": pd.Series(TEXT).astype(kind)})).column("f")
+    assert found.levels == ("a", "b", "c")
+    assert found.values.tolist() == [1, 0, -1, 2, 0]
+
+
+def test_categories_that_no_row_has() -> None:
+    for known in (["z", "a", "b", "c"], ["a", "b", "c", "q"]):
+        data = pd.DataFrame(
+            {"f": pd.Categorical(["a", "b", "c", "a"], categories=known), "y": [1.0, 2, 4, 3]}
+        )
+        assert mlpool.lm("y ~ f", data).names == ["(Intercept)", "fb", "fc"]
+    for kind in (None, pd.CategoricalDtype([]), pd.CategoricalDtype(["a"])):
+        gone = pd.DataFrame({"f": pd.Series([None] * 3, dtype=kind), "y": [1.0, 2, 4]})
+        with pytest.raises(mlpool.DataError, match="No row is left"):
+            mlpool.lm("y ~ f", gone)
 
 
 ORDER = ["c", "a", "b"]

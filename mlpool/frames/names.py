@@ -93,6 +93,8 @@ def name_values(values: Sequence[Any] | np.ndarray[Any, Any]) -> Names:
     """Return labels of distinct values, no two alike."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
         return Names(labels=tuple(map(str, values.tolist())), kinds=("number",))
+    if isinstance(values, np.ndarray) and values.dtype == np.float64 and _are_whole(values):
+        return Names(labels=tuple(map(str, values.astype(np.int64).tolist())), kinds=("number",))
     if set(map(type, values)) == {str}:
         return Names(labels=tuple(values))
     exact = tuple(exact_label(v) for v in values)
@@ -103,6 +105,10 @@ def name_values(values: Sequence[Any] | np.ndarray[Any, Any]) -> Names:
         exact=() if exact == labels else exact,
         kinds=kinds[:1] if len(set(kinds)) == 1 else kinds,
     )
+
+
+def _are_whole(values: np.ndarray[Any, Any]) -> bool:
+    return bool(np.all((np.abs(values) < 2.0**62) & (values == np.floor(values))))
 
 
 def _told_apart(labels: list[str], exact: Sequence[str], kinds: Sequence[str]) -> tuple[str, ...]:

@@ -132,6 +132,16 @@ def robust_vcov(
     return _vcov_cl(rows, kind, dense, cadjust=cadjust, multi0=multi0)
 
 
+def without_negative(covariance: FloatArray) -> FloatArray:
+    """Return a covariance whose negative eigenvalues are zero (``fix = TRUE`` of sandwich).
+
+    Several cluster variables can leave negative ones (Cameron, Gelbach & Miller 2011, section 2.3).
+    The eigenvalues are those in the units of the coefficients, as in R.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)
+
+
 def cluster_counts(clusters: Sequence[IntArray]) -> tuple[int, ...]:
     """Count the distinct clusters of each cluster variable.
 

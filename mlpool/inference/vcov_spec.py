@@ -34,6 +34,8 @@ class VcovSpec:
     cluster : tuple
         Column names or arrays, one per cluster variable; not yet looked up in the data.
     matrix : ndarray of shape (p, p) or None
+    fix : bool
+        Set negative eigenvalues to zero (sandwich's ``fix``).
     """
 
     kind: VcovKind
@@ -41,6 +43,7 @@ class VcovSpec:
     label: str = ""
     cluster: tuple[Any, ...] = ()
     matrix: FloatArray | None = None
+    fix: bool = False
 
     @property
     def is_model_based(self) -> bool:

@@ -7,7 +7,7 @@ choice of degrees of freedom mean the same everywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from mlpool.errors import NotSupportedError, OptionError, nearest_names
 from mlpool.inference.cluster_tests import ClusterPieces
 from mlpool.inference.satterthwaite import satterthwaite_df
 from mlpool.inference.vcov import CR_TYPES
+from mlpool.inference.vcov_spec import VcovSpec
 from mlpool.models.covariance import VcovChoice, choose_vcov
 from mlpool.models.robust import cluster_pieces
 from mlpool.models.uncertainty import information, kenward_roger_result
@@ -250,15 +251,16 @@ def read_covariance(model: Any, vcov: Any, cluster: Any, vcov_args: Any = None) 
     """Return what ``vcov=``, ``cluster=`` and ``vcov_args=`` mean together.
 
     ``vcov_args={"cluster": ..., "type": ...}`` is R's spelling; its type replaces the default type
-    of ``vcovCL`` or ``vcovHC``.
+    of ``vcovCL`` or ``vcovHC``. ``"fix": True`` sets negative eigenvalues to zero (sandwich's).
 
     Raises
     ------
     OptionError
         For unknown entries of `vcov_args`, or a cluster given twice.
     """
+    fix = False
     if vcov_args is not None:
-        vcov, cluster = _merge_arguments(vcov, cluster, vcov_args)
+        vcov, cluster, fix = _merge_arguments(vcov, cluster, vcov_args)
     label: str | None = model.vcov_type
     if isinstance(vcov, str) and vcov in ("model", "const"):
         label = None
@@ -268,6 +270,8 @@ def read_covariance(model: Any, vcov: Any, cluster: Any, vcov_args: Any = None) 
         label = "matrix"
     elif cluster is not None:
         label = "vcovCL"
+    if fix:
+        vcov, cluster = _fixed(model, vcov, cluster), None
     return Covariance(type=vcov, cluster=cluster, label=label)
 
 
@@ -302,10 +306,27 @@ def read_method(model: Any, ci_method: str | None, covariance: Covariance) -> st
     return method
 
 
-def _merge_arguments(vcov: Any, cluster: Any, vcov_args: Any) -> tuple[Any, Any]:
+def _fixed(model: Any, vcov: Any, cluster: Any) -> VcovSpec:
+    """Return the covariance asked for, or chosen at fit time, without negative eigenvalues.
+
+    Raises
+    ------
+    OptionError
+        Without clusters, whose sandwiches alone can have some.
+    """
+    chosen = model.vcov_choice
+    if cluster is None and chosen is not None and chosen.clusters:
+        vcov, cluster = chosen.label if vcov is None else vcov, list(chosen.clusters)
+    spec = VcovSpec.from_user_input(vcov, cluster)
+    if not spec.cluster:
+        raise OptionError("vcov_args={'fix': True} is for cluster-robust covariances: cluster=.")
+    return replace(spec, fix=True)
+
+
+def _merge_arguments(vcov: Any, cluster: Any, vcov_args: Any) -> tuple[Any, Any, bool]:
     if not isinstance(vcov_args, Mapping):
         raise OptionError("vcov_args must be a dict such as {'cluster': 'school'}.")
-    known = ("cluster", "type")
+    known = ("cluster", "type", "fix")
     for name in vcov_args:
         if name not in known:
             raise OptionError(
@@ -319,7 +340,10 @@ def _merge_arguments(vcov: Any, cluster: Any, vcov_args: Any) -> tuple[Any, Any]
         if vcov not in (None, "vcovCL", "vcovHC"):
             raise OptionError(f"vcov={vcov!r} is a type already; drop 'type' from vcov_args.")
         vcov = vcov_args["type"]
-    return vcov, cluster
+    fix = vcov_args.get("fix", False)
+    if not isinstance(fix, bool):
+        raise OptionError(f"vcov_args['fix'] must be True or False; got {fix!r}.")
+    return vcov, cluster, fix
 
 
 def _unknown_method(kind: str, ci_method: object) -> Exception:

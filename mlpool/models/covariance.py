@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpool.errors import OptionError
-from mlpool.inference.vcov import CR_TYPES, ScoreRows, robust_vcov
+from mlpool.inference.vcov import CR_TYPES, ScoreRows, robust_vcov, without_negative
 from mlpool.inference.vcov_spec import VcovSpec
 from mlpool.models.facts import fact
 from mlpool.models.glmm_robust import glmm_robust_vcov
@@ -36,6 +36,8 @@ class VcovChoice:
     cluster_names : tuple of str
         Columns; ``cluster`` for arrays.
     matrix : ndarray or None
+    fix : bool
+        Whether negative eigenvalues are set to zero.
     """
 
     label: str
@@ -44,6 +46,7 @@ class VcovChoice:
     n_clusters: tuple[int, ...] = ()
     cluster_names: tuple[str, ...] = ()
     matrix: FloatArray | None = None
+    fix: bool = False
 
 
 def choose_vcov(design: Any, vcov: Any, cluster: Any, names: list[str]) -> VcovChoice | None:
@@ -74,6 +77,7 @@ def choose_vcov(design: Any, vcov: Any, cluster: Any, names: list[str]) -> VcovC
         clusters=tuple(codes for codes, _ in coded),
         n_clusters=tuple(len(levels) for _, levels in coded),
         cluster_names=tuple(w if isinstance(w, str) else "cluster" for w in spec.cluster),
+        fix=spec.fix,
     )
     if design.random:
         check_mixed_choice(design, choice)
@@ -136,6 +140,18 @@ def fitted_vcov(model: Any) -> FloatArray:
 def _robust_vcov(model: FittedModel, choice: VcovChoice) -> FloatArray:
     if choice.matrix is not None:
         return choice.matrix
+    found = _sandwich(model, choice)
+    if choice.fix:
+        return without_negative(found)
+    names = [name for name, v in zip(model.names, np.diag(found), strict=True) if v < 0]
+    if names:
+        from mlpool.models.messages import say_negative_variances
+
+        say_negative_variances(names, choice)
+    return found
+
+
+def _sandwich(model: FittedModel, choice: VcovChoice) -> FloatArray:
     if model.kind == "lmer":
         return robust_mixed_vcov(model, choice)
     if model.kind == "glmer":

@@ -36,6 +36,10 @@ METHOD_NAMES = {
 """How tables call the source of denominator df."""
 
 
+_NO_VARIANCE = 1e-14
+"""Share of the sum of a combination's variances, had they no covariances, that is rounding."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JointInference:
     """What joint tests of one model need, prepared once for many hypotheses.
@@ -93,6 +97,9 @@ class JointInference:
         if rank == 0:
             return untestable(self.df)
         scale = np.sqrt(np.clip(np.diag(V), 0.0, None))
+        # a variance that is rounding of the coefficients' own is none
+        parts = (L**2) @ np.clip(np.diag(self.vcov), 0.0, None)
+        scale = np.where(scale**2 > _NO_VARIANCE * parts, scale, 0.0)
         standardized = V / np.outer(scale, scale) if np.all(scale > 0) else np.zeros_like(V)
         if np.linalg.matrix_rank(standardized, hermitian=True) < rank:
             return FTest(statistic=np.nan, df_num=rank, df_den=self.df, p=np.nan)

@@ -84,6 +84,18 @@ def say_few_clusters(choice: VcovChoice, kind: str = "") -> None:
         )
 
 
+def say_negative_variances(names: list[str], choice: VcovChoice) -> None:
+    """Warn of coefficients whose variance by several cluster variables is negative."""
+    ways = " and ".join(name for name in choice.cluster_names if name != "cluster")
+    warnings.warn(
+        f"The covariance by clusters{' of ' + ways if ways else ''} has a negative variance for "
+        f"{', '.join(names)}, so that there is no standard error; vcov_args={{'fix': True}} sets "
+        "negative eigenvalues to zero, as sandwich does, or cluster by one of them.",
+        FewClustersWarning,
+        stacklevel=user_level(),
+    )
+
+
 def say_conditional_vcov() -> None:
     """Warn that standard errors take the random effects' covariance as known."""
     warnings.warn(

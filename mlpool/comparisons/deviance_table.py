@@ -14,8 +14,8 @@ import pandas as pd
 
 from mlpool.comparisons.layout import AnovaLayout, TestColumn
 from mlpool.comparisons.terms_table import DF, F_VALUE, P_CHISQ, P_F, ROMAN, Table, _coding_note
+from mlpool.engine.glm import fit_glm
 from mlpool.engine.rank import independent_columns
-from mlpool.engine.via_statsmodels import fit_glm
 from mlpool.errors import OptionError
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
 from mlpool.models.term_tests import terms_of

@@ -88,7 +88,7 @@ def _solver(X: FloatArray) -> str:
     return "pinv" if float(size.max()) < _LIKE_SCALE * float(size.min()) else "qr"
 
 
-def fit_glm(  # noqa: PLR0913 - one argument per symbol of the formula
+def glm_results(  # noqa: PLR0913 - one argument per symbol of the formula
     y: FloatArray,
     X: FloatArray,
     family: Family,
@@ -96,127 +96,36 @@ def fit_glm(  # noqa: PLR0913 - one argument per symbol of the formula
     trials: FloatArray | None = None,
     weights: FloatArray | None = None,
     offset: FloatArray | None = None,
-) -> OlsFit:
-    """Fit a generalised linear model with ``statsmodels.GLM``.
+    start: FloatArray | None = None,
+) -> Any:
+    """Return statsmodels' own results of a generalised linear model; arguments as ``fit_glm``.
 
     Parameters
     ----------
-    y : ndarray (n,)
-        Binomial: proportion of successes.
-    X : ndarray (n, p)
-    family : Family
-    trials : ndarray (n,) or None
-        Binomial denominators; `weights` multiply them.
-    weights, offset : ndarray (n,) or None
-
-    Raises
-    ------
-    FitError
-        If the response does not fit the family, or the iterations diverge.
+    start : ndarray (p_kept,), optional
+        mlpool's estimate: statsmodels checks it and adds its own tables.
     """
     import statsmodels.api as sm
 
-    _check_response(y, family)
-    kept = independent_columns(X)
-    Xk = X[:, kept]
-    prior = np.ones(len(y))
-    prior = prior if trials is None else prior * trials
+    Xk = X[:, independent_columns(X)]
+    prior = np.ones(len(y)) if trials is None else trials
     prior = prior if weights is None else prior * weights
+    endog: Any = y
+    options: dict[str, Any] = {"var_weights": prior}
     if family.name == "binomial":
-        endog: Any = np.column_stack([y * prior, (1 - y) * prior])
-        options: dict[str, Any] = {}
-    else:
-        endog, options = y, {"var_weights": prior}
+        endog, options = np.column_stack([y * prior, (1 - y) * prior]), {}
     with warnings.catch_warnings():
         # statsmodels warns of R's default links, too; what matters is said by the caller
         warnings.simplefilter("ignore")
         model = sm.GLM(endog, Xk, family=family.statsmodels(), offset=offset, **options)
         try:
-            result = model.fit(
-                start_params=_first_step(y, Xk, family, prior, offset),
-                atol=0.1 * _GLM_TOL,
-                rtol=_GLM_TOL,
-                maxiter=_GLM_ITERATIONS,
+            return model.fit(
+                start_params=start, atol=0.1 * _GLM_TOL, rtol=_GLM_TOL, maxiter=_GLM_ITERATIONS
             )
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
             raise FitError(
-                f"The {family} model cannot be fitted: {str(error).splitlines()[0]}"
+                f"statsmodels cannot fit the {family} model: {str(error).splitlines()[0]}"
             ) from None
-    return _glm_record(result, y, Xk, kept, family, prior)
-
-
-def _loglik(result: Any, family: Family, prior: FloatArray) -> float:
-    """Return the log-likelihood; Gamma and inverse Gaussian at R's dispersion, deviance / n."""
-    if family.name in ("Gamma", "inverse.gaussian"):
-        return float(result.llf_scaled(scale=result.deviance / prior.sum()))
-    return float(result.llf)
-
-
-def _glm_record(  # noqa: PLR0913 - one argument per symbol of the formula
-    result: Any, y: FloatArray, Xk: FloatArray, kept: Any, family: Family, prior: FloatArray
-) -> OlsFit:
-    mu = np.asarray(result.fittedvalues)
-    if family.name == "binomial":  # as R: separated rows keep a weight above zero
-        mu = np.clip(mu, np.finfo(float).eps, 1 - np.finfo(float).eps)
-    link, variance = result.model.family.link, result.model.family.variance
-    slope = np.asarray(link.deriv(mu))
-    base_variance = mu * (1 - mu) if family.name == "binomial" else np.asarray(variance(mu))
-    working = prior / (slope**2 * base_variance)
-    used = prior > 0
-    n = int(used.sum())
-    df = n - len(kept)
-    resid = (y - mu) * slope
-    pearson = float((working * resid**2)[used].sum())
-    dispersion = pearson / df if family.has_dispersion else 1.0
-    R = np.linalg.qr(Xk * np.sqrt(working)[:, None], mode="r")
-    R_inv = np.linalg.solve(R, np.eye(len(kept)))
-    return OlsFit(
-        beta=np.asarray(result.params),
-        kept=kept,
-        vcov_unscaled=R_inv @ R_inv.T,
-        sigma=float(np.sqrt(dispersion)),
-        rss=float(result.deviance),
-        loglik=_loglik(result, family, prior),
-        n=n,
-        df_residual=df,
-        fitted=mu,
-        null_deviance=float(result.null_deviance),
-        working_weights=working,
-        working_resid=resid,
-        dispersion=dispersion,
-        iterations=int(result.fit_history["iteration"]) + 1,
-        converged=bool(result.converged),
-        raw=result,
-    )
-
-
-def _first_step(
-    y: FloatArray, X: FloatArray, family: Family, prior: FloatArray, offset: FloatArray | None
-) -> FloatArray:
-    """Return the coefficients after R's first step from its starting means."""
-    if family.name == "binomial":
-        mu = (prior * y + 0.5) / (prior + 1.0)
-    elif family.name == "poisson":
-        mu = y + 0.1
-    else:
-        mu = y.copy()
-    eta = family.link_of(mu)
-    slope = family.derivative(eta)
-    root = np.sqrt(prior * slope**2 / family.variance(mu))
-    target = eta + (y - mu) / slope - (0.0 if offset is None else offset)
-    beta = np.linalg.lstsq(X * root[:, None], target * root, rcond=None)[0]
-    return np.asarray(beta)
-
-
-def _check_response(y: FloatArray, family: Family) -> None:
-    if family.name == "binomial" and ((y < 0) | (y > 1)).any():
-        raise FitError(
-            "A binomial response lies between 0 and 1; for counts write cbind(successes, failures)."
-        )
-    if family.name == "poisson" and (y < 0).any():
-        raise FitError("A poisson response is a count, but some values are negative.")
-    if family.name in ("Gamma", "inverse.gaussian") and (y <= 0).any():
-        raise FitError(f"A {family.name} response is positive, but some values are not.")
 
 
 def fit_mixedlm(data: LmmData, *, reml: bool = True) -> LmmFit:

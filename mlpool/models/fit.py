@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from mlpool.engine.glm import fit_glm
 from mlpool.engine.glmm import fit_glmm
 from mlpool.engine.lmm import fit_lmm
 from mlpool.engine.types import Control
-from mlpool.engine.via_statsmodels import fit_glm, fit_mixedlm
+from mlpool.engine.via_statsmodels import fit_mixedlm
 from mlpool.errors import (
     DataError,
     NotSupportedError,
@@ -181,7 +182,7 @@ def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
         design.y, design.X.dense(), request.family,
         trials=design.trials, weights=design.weights, offset=design.offset,
     )  # fmt: skip
-    say_not_converged(record)
+    say_not_converged(record, request.family)
     return _finish(GeneralizedLinearModel, request, design, record)  # type: ignore[no-any-return]
 
 

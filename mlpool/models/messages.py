@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlpool.engine.glm_range import is_on_the_edge
 from mlpool.errors import (
     ConvergenceWarning,
     FewClustersWarning,
@@ -106,12 +107,20 @@ def say_conditional_vcov() -> None:
     )
 
 
-def say_not_converged(record: Any) -> None:
-    """Warn when a GLM's iterations did not converge."""
+def say_not_converged(record: Any, family: Family | None) -> None:
+    """Warn when a GLM's iterations did not converge, or ended on the edge of the family's range."""
     if not record.converged:
         warnings.warn(
             "The iterations of the GLM did not converge; a coefficient may be infinite (outcomes "
             "that a predictor separates completely).",
+            ConvergenceWarning,
+            stacklevel=user_level(),
+        )
+    elif family is not None and is_on_the_edge(family, record.fitted):
+        warnings.warn(
+            f"Some means of the {family} model lie on the edge of the family's range (R's "
+            "'algorithm stopped at boundary value'): the estimate is the best there is, but its "
+            "standard errors are not to be trusted.",
             ConvergenceWarning,
             stacklevel=user_level(),
         )

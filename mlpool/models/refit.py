@@ -62,7 +62,7 @@ def refit(m: Any, y: Any) -> Any:
     design = with_response(m, values, _on_every_row(m.design, y))
     made = with_record(m, design, m.fit_record(design))
     if m.kind == "glm":
-        say_not_converged(made.fit)
+        say_not_converged(made.fit, m.family)
     say_what_was_found(fit_messages(design, made.fit, m.family), None)
     return made
 

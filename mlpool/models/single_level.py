@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from mlpool.engine.glm import fit_glm
 from mlpool.engine.types import OlsFit
-from mlpool.engine.via_statsmodels import fit_glm
+from mlpool.engine.via_statsmodels import glm_results
 from mlpool.formula.design import Design
 from mlpool.models.fitted import FittedModel, Kind
 from mlpool.models.least_squares import AbsorbedOls, least_squares
@@ -62,7 +63,12 @@ class GeneralizedLinearModel(FittedModel):
     @property
     def statsmodels(self) -> Any:
         """The statsmodels results object of the same model (fitted now if need be)."""
-        return self.fit_record(self.design).raw if self.fit.raw is None else self.fit.raw
+        assert self.family is not None
+        design = self.design
+        return glm_results(
+            design.y, design.X.dense(), self.family, trials=design.trials, weights=design.weights,
+            offset=design.offset, start=self.fit.beta,
+        )  # fmt: skip
 
     def fit_record(self, design: Design) -> OlsFit:
         """Return the IRLS record of another design."""

@@ -107,7 +107,11 @@ def minimise(
                 here.converged = fall < 1e-5
                 return here
             # The guess of the curvature has gone astray: begin again from the information here.
-            here.curvature, fresh = _inverse(curvature(here.state)), True
+            try:
+                here.curvature, fresh = _inverse(curvature(here.state)), True
+            except np.linalg.LinAlgError:
+                here.message = "the deviance has no curvature where the search ended"
+                return here
             continue
         here, fresh = moved, False
     here.message = f"{control.max_evaluations} evaluations were not enough"
@@ -129,8 +133,13 @@ def _move(objective: Objective, here: Found, step: FloatArray) -> Found | None:
         here.log.append((tuple(x.tolist()), state.value))
         change = state.value - here.state.value
         if change <= ARMIJO * share * slope + slack:
+            try:
+                g = objective.gradient(state)
+            except np.linalg.LinAlgError:
+                # Modes so far out that their curvature has no digits: stay nearer.
+                share *= 0.25
+                continue
             objective.accept(state)
-            g = objective.gradient(state)
             inverse = _updated(here.curvature, x - here.x, g - here.gradient)
             return Found(x=x, gradient=g, state=state, curvature=inverse, log=here.log)
         best = -0.5 * slope * share / max(change / share - slope, 1e-300)

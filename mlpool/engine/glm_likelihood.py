@@ -1,0 +1,59 @@
+"""Which responses a generalised linear model's family can have, and their log-likelihood."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import gammaln, xlogy
+
+from mlpool.errors import FitError
+from mlpool.families import Family
+from mlpool.typing import FloatArray
+
+
+def check_response(y: FloatArray, family: Family) -> None:
+    """Refuse responses that the family cannot have.
+
+    Raises
+    ------
+    FitError
+    """
+    if family.name == "binomial" and ((y < 0) | (y > 1)).any():
+        raise FitError(
+            "A binomial response lies between 0 and 1; for counts write cbind(successes, failures)."
+        )
+    if family.name == "poisson" and (y < 0).any():
+        raise FitError("A poisson response is a count, but some values are negative.")
+    if family.name in ("Gamma", "inverse.gaussian") and (y <= 0).any():
+        raise FitError(f"A {family.name} response is positive, but some values are not.")
+
+
+def log_likelihood(
+    family: Family, y: FloatArray, mu: FloatArray, prior: FloatArray, deviance: float
+) -> float:
+    """Return R's ``logLik(glm)``: a dispersion is the deviance by the sum of weights.
+
+    Parameters
+    ----------
+    family : Family
+    y, mu, prior : ndarray of shape (n,)
+    deviance : float
+    """
+    used = prior > 0
+    y, mu, m = y[used], mu[used], prior[used]
+    total, n = float(m.sum()), len(y)
+    match family.name:
+        case "binomial":
+            size, hits = np.rint(m), np.rint(m * y)
+            constant = gammaln(size + 1.0) - gammaln(hits + 1.0) - gammaln(size - hits + 1.0)
+            return float(np.sum(constant + hits * np.log(mu) + (size - hits) * np.log1p(-mu)))
+        case "poisson":
+            return float(np.sum(m * (xlogy(y, mu) - mu - gammaln(y + 1.0))))
+        case "Gamma":
+            nu = total / deviance
+            each = nu * np.log(nu * y / mu) - nu * y / mu - np.log(y) - gammaln(nu)
+            return float(np.sum(m * each))
+        case "inverse.gaussian":
+            each = 3.0 * np.sum(m * np.log(y)) + total * (np.log(2 * np.pi * deviance / total) + 1)
+            return float(-0.5 * each)
+    log_w = float(np.sum(np.log(m)))
+    return float(0.5 * (log_w - n * (np.log(2.0 * np.pi * deviance / n) + 1.0)))

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from mlpool.engine.clustersums import CrossProducts
-from mlpool.engine.columns import Rows
+from mlpool.engine.columns import Layout, Rows
 from mlpool.engine.crosssums import GroupingFactor, factor_sums, grouping_factors, outer_columns
 from mlpool.engine.lmm import is_one_factor
 from mlpool.engine.newton import minimise
@@ -26,7 +26,15 @@ from mlpool.engine.one_fit import build_objective
 from mlpool.engine.rank import independent_of_sums
 from mlpool.engine.several import SeveralFactors
 from mlpool.engine.several_fit import prepare_several
+from mlpool.engine.standard import smallest_diagonal
 from mlpool.engine.theta import Template
+from mlpool.engine.trend import (
+    MISSED,
+    detrended_sums,
+    missed_trend,
+    retrended,
+    solve_scaled,
+)
 from mlpool.engine.types import ArrayRows, Control, LmmData
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray, IntArray
@@ -82,9 +90,9 @@ class OneFactorResponses:
 
     def __init__(self, data: LmmData, theta: FloatArray, *, reml: bool, control: Control) -> None:
         rows = Rows.of_factor(data, data.terms[0].factor)
-        self._sums = CrossProducts.from_rows(rows, batch_rows=control.batch_rows)
+        self._sums, self._kept = detrended_sums(rows, batch_rows=control.batch_rows)
         self._template = Template(tuple(t.z.shape[1] for t in data.terms))
-        self._kept = build_objective(self._sums, data.X, self._template.sizes, reml=reml).kept
+        build_objective(self._sums, data.X, self._template.sizes, reml=reml, kept=self._kept)
         self._root = None if data.weights is None else np.sqrt(data.weights)
         self._offset, self._codes, self._reml = data.offset, data.terms[0].codes, reml
         self._columns = _weighted_columns(rows, self._sums, self._root)
@@ -92,17 +100,23 @@ class OneFactorResponses:
 
     def fit(self, y: FloatArray) -> Estimates:
         """Return the estimates of one response (n,)."""
-        objective = OneFactor(self._with(y), self._template, self._kept, reml=self._reml)
+        sums = self._with(y, self._sums.layout)
+        missed = missed_trend(sums, self._kept)
+        if missed is not None:
+            sums = self._with(y, retrended(sums.layout, self._kept, missed))
+        objective = OneFactor(sums, self._template, self._kept, reml=self._reml)
         return search(objective, self._theta, self._control)
 
-    def _with(self, y: FloatArray) -> CrossProducts:
-        """Return the sums with another response, about the same centre."""
-        sums, at = self._sums, self._sums.layout.y
-        y = y - sums.layout.centre[at]
+    def _with(self, y: FloatArray, layout: Layout) -> CrossProducts:
+        """Return the sums with another response, about the centre and trend of `layout`."""
+        sums, at = replace(self._sums, layout=layout), layout.y
+        y = y - layout.centre[at]
         if self._offset is not None:
             y = y - self._offset
         if self._root is not None:
             y = y * self._root
+        for column in np.flatnonzero(layout.trend).tolist():
+            y = y - layout.trend[column] * self._columns[column]
         by_cluster, total = sums.sums.copy(), sums.total.copy()
         for a, column in enumerate(sums.outer):
             by_cluster[a, at] = np.bincount(self._codes, self._columns[column] * y, sums.n_levels)
@@ -117,7 +131,7 @@ class SeveralResponses:
     def __init__(self, data: LmmData, theta: FloatArray, *, reml: bool, control: Control) -> None:
         self._base = prepare_several(data, reml=reml, control=control)
         factors = grouping_factors(data)
-        sums = factor_sums(data, factors, control.batch_rows)
+        sums, _ = factor_sums(data, factors, control.batch_rows)
         self._factors = [factors[f] for f in self._base.order]
         self._z = [_working_columns(data, factors[f], sums[f], self._base.parts.columns[f].P)
                    for f in self._base.order]  # fmt: skip
@@ -133,13 +147,24 @@ class SeveralResponses:
 
     def fit(self, y: FloatArray) -> Estimates:
         """Return the estimates of one response (n,)."""
-        return search(self._with(y), self._theta, self._control)
-
-    def _with(self, y: FloatArray) -> SeveralFactors:
-        """Return the criterion with another response."""
         y = y - self._shift
         if self._root is not None:
             y = y * self._root
+        missed = self._missed(y)
+        if missed is None:
+            return search(self._with(y), self._theta, self._control)
+        found = search(self._with(y - self._X @ missed), self._theta, self._control)
+        return replace(found, beta=found.beta + self._base.fixed.back @ missed)
+
+    def _missed(self, y: FloatArray) -> FloatArray | None:
+        """Return working coefficients that explain nearly all of a response, else None."""
+        Xy = self._X.T @ y
+        found = solve_scaled(self._base.total[:-1, :-1], Xy)
+        square = float(y @ y)
+        return found if square > MISSED * (square - float(found @ Xy)) else None
+
+    def _with(self, y: FloatArray) -> SeveralFactors:
+        """Return the criterion with another response, in weighted working rows."""
         blocks, made = self._base.blocks, []
         for factor, z in zip(self._factors, self._z, strict=True):
             made.append(np.stack([np.bincount(factor.codes, c * y, factor.n_levels) for c in z]))
@@ -252,7 +277,7 @@ def search(objective: OneFactor | SeveralFactors, theta: FloatArray, control: Co
         If the search does not converge, or there is no residual variation.
     """
     template = objective.template
-    is_inside = bool(np.all(theta[template.is_diagonal] > control.singular_tol))
+    is_inside = smallest_diagonal(template, objective.standards, theta) > control.singular_tol
     start = theta if is_inside else objective.start()
     working = objective.working()
     found = minimise(working, objective.to_working(start), control)
@@ -271,7 +296,7 @@ def search(objective: OneFactor | SeveralFactors, theta: FloatArray, control: Co
         theta=end,
         sigma=float(np.sqrt(solution.pwrss / objective.m)),
         criterion=solution.value,
-        is_singular=bool(np.any(end[template.is_diagonal] < control.singular_tol)),
+        is_singular=smallest_diagonal(template, objective.standards, end) < control.singular_tol,
     )
 
 

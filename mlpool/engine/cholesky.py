@@ -263,30 +263,38 @@ class Elimination:
 
 
 def sweep(A: FloatArray, Lam: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, float]:
-    """Return R, K, N (q, q, J) and sum log|I + A Sigma|, one column of Lambda at a time.
+    """Return R, K, N (q, q, J) and sum log|I + A Sigma|.
 
-    Each column is a rank-one change (Sherman & Morrison 1950): singular Sigma is no special case.
+    N = Lambda M^-1 Lambda' from the Cholesky factor of M = Lambda'A Lambda + I, which is never
+    singular: N keeps all digits where Lambda is huge, and the core depends on them.
     """
     q, _, J = A.shape
-    K = A.copy()
-    R = np.zeros_like(A)
-    R[np.arange(q), np.arange(q)] = 1.0
+    if q == 1:
+        variance = float(Lam[0] @ Lam[0])
+        # The same numbers without the cancellation of 1 - lambda^2 A / d.
+        R = 1.0 / (1.0 + variance * A)
+        return R, R * A, variance * R, -float(np.log(R).sum())
+    used = Lam[:, Lam.any(axis=0)]
+    M = multiply(multiply(np.ascontiguousarray(used.T)[..., None], A), used[..., None])
+    B = np.repeat(used.T[..., None], J, axis=2)
     logdet = 0.0
-    for lam in Lam.T:
-        if not lam.any():
-            continue
-        u = (lam @ K.reshape(q, q * J)).reshape(q, J)
-        s = (lam @ R.reshape(q, q * J)).reshape(q, J)
-        d = 1.0 + lam @ u
-        logdet += float(np.log(d).sum())
-        if q == 1:
-            # The same numbers without the cancellation of 1 - lambda^2 A / d.
-            K, R = K / d, R / d
-            continue
-        R -= u[:, None] * (s / d)
-        K -= u[:, None] * (u / d)
-    N = ((Lam @ Lam.T) @ R.reshape(q, q * J)).reshape(q, q, J)
-    return R, K, (N + transpose(N)) / 2, logdet
+    for c in range(len(M)):
+        pivot = M[c, c] + 1.0
+        for b in range(c):
+            pivot = pivot - M[c, b] ** 2
+            B[c] -= M[c, b] * B[b]
+        root = np.sqrt(pivot)
+        logdet += 2.0 * float(np.log(root).sum())
+        B[c] /= root
+        for r in range(c + 1, len(M)):
+            for b in range(c):
+                M[r, c] -= M[r, b] * M[c, b]
+            M[r, c] /= root
+    N = np.einsum("caj,cbj->abj", B, B)
+    R = -multiply(A, N)
+    R[np.arange(q), np.arange(q)] += 1.0
+    K = multiply(R, A)
+    return R, (K + transpose(K)) / 2, N, logdet
 
 
 def _apply(N: FloatArray, x: FloatArray) -> FloatArray:

@@ -65,6 +65,7 @@ class CrossProducts:
         batch_rows: int = BATCH_ROWS,
         layout: Layout | None = None,
         every_column: bool = False,
+        trend: FloatArray | None = None,
     ) -> CrossProducts:
         """Make the sums in one pass.
 
@@ -77,6 +78,8 @@ class CrossProducts:
             Use this one (from another piece of the same data) so that the results merge.
         every_column : bool
             Sums per cluster for all columns, not only for Z: complete and no pooling need them.
+        trend : ndarray of shape (p,), optional
+            Coefficients of X whose sum is taken off the response, unless `layout` says it.
 
         Raises
         ------
@@ -92,7 +95,7 @@ class CrossProducts:
             raise DataError("Weights must be positive and finite numbers.")
         apart: frozenset[int] = frozenset()
         while True:
-            chosen = layout or find_layout(rows, apart)
+            chosen = layout or find_layout(rows, apart, trend)
             try:
                 # NaN and overflow are found at the end and named; NumPy need not warn as well.
                 with np.errstate(invalid="ignore", over="ignore"):
@@ -137,6 +140,8 @@ class CrossProducts:
         R = np.zeros((self.layout.k, len(columns)))
         R[columns, np.arange(len(columns))] = 1.0
         R[0] += np.array(self.layout.centre)[columns]
+        if self.layout.trend:
+            R[:, np.asarray(columns) == self.layout.y] += np.array(self.layout.trend)[:, None]
         return R
 
     def block(self, outer: IntArray, inner: IntArray) -> FloatArray:
@@ -150,6 +155,7 @@ def _accumulate(rows: Rows, layout: Layout, batch_rows: int, every_column: bool)
     n, J, k = rows.y.shape[0], rows.n_levels, layout.k
     outer = tuple(range(k)) if every_column else tuple(sorted({0, *map(int, layout.z)}))
     first = layout.sources()
+    sloped = np.flatnonzero(layout.trend).tolist()
     step = min(n, max(batch_rows, J))
     sums = [np.zeros((J, k)) for _ in outer]
     total = np.zeros((k, k))
@@ -163,6 +169,8 @@ def _accumulate(rows: Rows, layout: Layout, batch_rows: int, every_column: bool)
         U[:, 0] = 1.0
         for a in range(1, k):
             np.subtract(columns[first[a]], layout.centre[a], out=U[:, a])
+        for a in sloped:
+            U[:, layout.y] -= layout.trend[a] * U[:, a]
         if rows.weights is not None:
             weights = rows.weights[start:stop]
             U *= np.sqrt(weights)[:, None]
@@ -217,7 +225,7 @@ def _check_finite(sums: CrossProducts) -> None:
 
 
 def merge(a: CrossProducts, b: CrossProducts) -> CrossProducts:
-    """Add the sums of two pieces of data; the centres of `a` are kept.
+    """Add the sums of two pieces of data; the centres and the trend of `a` are kept.
 
     Raises
     ------
@@ -228,7 +236,7 @@ def merge(a: CrossProducts, b: CrossProducts) -> CrossProducts:
     if not same or a.has_weights != b.has_weights:
         raise DataError("Only sums of the same columns can be added; make both with one layout.")
     if a.layout != b.layout:
-        b = recentre(b, a.layout.centre)
+        b = recentre(b, a.layout)
     J = max(a.n_levels, b.n_levels)
     sums = np.zeros((*a.sums.shape[:2], J))
     sums[..., : a.n_levels] = a.sums
@@ -242,16 +250,26 @@ def merge(a: CrossProducts, b: CrossProducts) -> CrossProducts:
     )
 
 
-def recentre(sums: CrossProducts, centre: tuple[float, ...]) -> CrossProducts:
-    """Return the sums about other centres: U_new = U R with R = I + e_0 (old - new)'."""
-    R = np.eye(sums.layout.k)
-    R[0] += np.array(sums.layout.centre) - np.array(centre)
+def recentre(sums: CrossProducts, layout: Layout) -> CrossProducts:
+    """Return the sums about the centres and trend of another layout of the same columns.
+
+    Columns move by constants, U_new = U R with R = I + e_0 (old - new)'; the response also by the
+    difference of the trends.
+    """
+    old, y = sums.layout, sums.layout.y
+    k = old.k
+    moved = np.array(old.centre) - np.array(layout.centre)
+    before, after = (np.array(at.trend) if at.trend else np.zeros(k) for at in (old, layout))
+    R = np.eye(k)
+    R[0] += moved
+    R[:, y] += before - after
+    R[0, y] -= after @ moved
     left = R[np.ix_(sums.outer, sums.outer)]
-    moved = np.einsum("ca,cbj,bd->adj", left, sums.sums, R, optimize=True)
+    by_cluster = np.einsum("ca,cbj,bd->adj", left, sums.sums, R, optimize=True)
     return replace(
         sums,
-        layout=replace(sums.layout, centre=centre),
-        sums=np.ascontiguousarray(moved),
+        layout=replace(old, centre=layout.centre, trend=layout.trend),
+        sums=np.ascontiguousarray(by_cluster),
         total=R.T @ sums.total @ R,
     )
 

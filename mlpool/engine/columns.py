@@ -76,12 +76,16 @@ class Layout:
         ``centre[0] = 0``.
     p, q : int
         Columns of X and of all Z together.
+    trend : tuple of float, one per distinct column, or empty
+        What was taken off the response beside its centre: the summed column of the response is
+        ``y - centre[y] - sum of trend[a] (U[a] - centre[a])``. Empty: nothing.
     """
 
     index: tuple[int, ...]
     centre: tuple[float, ...]
     p: int
     q: int
+    trend: tuple[float, ...] = ()
 
     @property
     def x(self) -> IntArray:
@@ -119,7 +123,9 @@ class ColumnsDifferError(Exception):
         self.source = source
 
 
-def find_layout(rows: Rows, apart: frozenset[int] = frozenset()) -> Layout:
+def find_layout(
+    rows: Rows, apart: frozenset[int] = frozenset(), trend: FloatArray | None = None
+) -> Layout:
     """Find equal columns and centres on a sample of rows.
 
     Parameters
@@ -127,8 +133,10 @@ def find_layout(rows: Rows, apart: frozenset[int] = frozenset()) -> Layout:
     rows : Rows
     apart : frozenset of int
         Source columns known to differ from all others.
+    trend : ndarray of shape (p,), optional
+        Coefficients of the columns of X whose sum is taken off the response.
     """
-    columns = _sample(rows)
+    columns = sample_columns(rows)
     distinct: list[FloatArray] = [np.ones(columns[0].shape[0])]
     index = []
     for source, column in enumerate(columns):
@@ -140,11 +148,19 @@ def find_layout(rows: Rows, apart: frozenset[int] = frozenset()) -> Layout:
             found = len(distinct) - 1
         index.append(found)
     p = rows.X.shape[1]
-    centre = (0.0, *(_centre(u) for u in distinct[1:]))
-    return Layout(tuple(index), centre, p, len(index) - p - 1)
+    centre = [0.0, *(_centre(u) for u in distinct[1:])]
+    if trend is None or not trend.any():
+        return Layout(tuple(index), tuple(centre), p, len(index) - p - 1)
+    slopes = np.zeros(len(distinct))
+    np.add.at(slopes, index[:p], trend)
+    slopes[0] = 0.0  # the centre of the response holds what the constant takes off
+    rest = distinct[-1] - sum(slopes[a] * (distinct[a] - centre[a]) for a in np.flatnonzero(slopes))
+    centre[-1] = _centre(np.asarray(rest))
+    return Layout(tuple(index), tuple(centre), p, len(index) - p - 1, tuple(slopes.tolist()))
 
 
-def _sample(rows: Rows) -> list[FloatArray]:
+def sample_columns(rows: Rows) -> list[FloatArray]:
+    """Columns [X, Z_1, Z_2, ..., y] of the rows that are looked at first."""
     n = rows.y.shape[0]
     if n <= SAMPLE_SPOTS * SAMPLE_LENGTH:
         return rows.columns(0, n)

@@ -16,6 +16,7 @@ import numpy as np
 
 from mlpool.engine.clustersums import CrossProducts
 from mlpool.engine.columns import Layout, Rows
+from mlpool.engine.trend import detrended_sums
 from mlpool.engine.types import LmmData
 from mlpool.typing import FloatArray, IntArray
 
@@ -98,8 +99,14 @@ def parent_levels(fine: GroupingFactor, coarse: GroupingFactor, batch_rows: int)
 
 def factor_sums(
     data: LmmData, factors: tuple[GroupingFactor, ...], batch_rows: int
-) -> tuple[CrossProducts, ...]:
-    """Make the sums of every factor, all in the same distinct columns.
+) -> tuple[tuple[CrossProducts, ...], IntArray]:
+    """Make the sums of every factor, all in the same distinct columns about the same trend.
+
+    Returns
+    -------
+    sums : tuple of CrossProducts
+    kept : ndarray of int
+        Columns of X that are estimated.
 
     Raises
     ------
@@ -108,18 +115,16 @@ def factor_sums(
     FitError
         If there are no rows or values are not finite.
     """
-    made: list[CrossProducts] = []
-    layout = None
-    for factor in factors:
+    first, kept = detrended_sums(_rows(data, factors, factors[0]), batch_rows=batch_rows)
+    made = [first]
+    for factor in factors[1:]:
         rows = _rows(data, factors, factor)
-        sums = CrossProducts.from_rows(rows, batch_rows=batch_rows, layout=layout)
-        layout = sums.layout
-        made.append(sums)
-    assert layout is not None
-    return tuple(
+        made.append(CrossProducts.from_rows(rows, batch_rows=batch_rows, layout=first.layout))
+    own = tuple(
         _own_columns(sums, _first_column(factors, i), sum(factor.sizes))
         for i, (sums, factor) in enumerate(zip(made, factors, strict=True))
     )
+    return own, kept
 
 
 def _rows(data: LmmData, factors: tuple[GroupingFactor, ...], factor: GroupingFactor) -> Rows:
@@ -144,7 +149,8 @@ def _own_columns(sums: CrossProducts, first: int, q: int) -> CrossProducts:
     z = whole.index[whole.p + first : whole.p + first + q]
     outer = tuple(sorted({0, *z}))
     where = [sums.outer.index(a) for a in outer]
-    layout = Layout((*whole.index[: whole.p], *z, whole.index[-1]), whole.centre, whole.p, q)
+    index = (*whole.index[: whole.p], *z, whole.index[-1])
+    layout = Layout(index, whole.centre, whole.p, q, whole.trend)
     return replace(sums, layout=layout, outer=outer, sums=sums.sums[where])
 
 

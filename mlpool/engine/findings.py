@@ -12,8 +12,6 @@ GRADIENT_TOL = 2e-3
 """lme4's tolerance for the gradient (``checkConv``), here of the deviance in scaled theta."""
 EIGENVALUE_RATIO = 1e6
 """Largest ratio of eigenvalues of the scaled Hessian that passes as identified."""
-SCALE_RATIO = 1e3
-"""Ratio of column SDs at which lme4 suggests rescaling (``checkScaleX``)."""
 
 
 def diagnose(
@@ -72,27 +70,6 @@ def _singular(
         Diagnostic(
             code="singular", severity="info", value=float(diagonal.min()), threshold=tol, hint=hint
         ),
-    )
-
-
-def scale_diagnostic(sds: FloatArray) -> tuple[Diagnostic, ...]:
-    """Return a finding when columns of X differ hugely in scale.
-
-    Parameters
-    ----------
-    sds : ndarray of shape (m,)
-        SDs of the columns of X that are neither the intercept nor dummies.
-    """
-    positive = sds[sds > 0]
-    if positive.size < 2 or positive.max() < SCALE_RATIO * positive.min():
-        return ()
-    ratio = float(positive.max() / positive.min())
-    hint = (
-        f"Predictors differ in scale by a factor of {ratio:.2g}: consider rescaling them "
-        "(the estimates here do not depend on it, but they are easier to read)."
-    )
-    return (
-        Diagnostic(code="scale", severity="info", value=ratio, threshold=SCALE_RATIO, hint=hint),
     )
 
 

@@ -22,11 +22,19 @@ from mlpool.typing import FloatArray
 Log = tuple[tuple[tuple[float, ...], float], ...]
 """Every (theta, criterion) evaluated, in order."""
 STEP_TOL = 1e-7
-"""Newton step, in units of the scaled theta, that no longer matters (theta is wanted to 1e-6)."""
+"""Newton step that no longer matters, in units of the scaled theta or as a share of a theta above
+one (theta is wanted to 1e-6)."""
 NOISE = 64 * float(np.finfo(float).eps)
-"""Relative rounding error of a deviance: smaller predicted changes cannot be seen in it."""
+"""Rounding error of a deviance, relative to itself or to the number of rows: the unit of the
+response may bring a sum of n logarithms close to zero, but not its rounding."""
 SNAP = 1e-4
 """Scaled singular value of lambda below which exactly zero is tried."""
+GROWN = 30.0
+"""Size of a scaled theta from which a search starts again in units of where it is."""
+FLAT = 1e-9
+"""Curvature of the deviance per row in the scaled theta that is none."""
+SNAP_TOL = 1e-11
+"""Change of the deviance per row that snapping may cost: far below anything a test could show."""
 MAX_RADIUS = 1e4
 """Largest step in units of the scaled theta."""
 
@@ -71,11 +79,12 @@ class _Search:
     objective: Objective
     control: Control
     progress: ProgressLine
+    scale: FloatArray
     log: list[tuple[tuple[float, ...], float]] = field(default_factory=list)
 
     def visit(self, phi: FloatArray) -> _Point:
         """Evaluate everything at phi; the deviance is +inf where it does not exist."""
-        scale = self.objective.scale
+        scale = self.scale
         theta = phi * scale
         missing = _Point(phi, np.inf, np.zeros(phi.size), np.eye(phi.size))
         try:
@@ -92,6 +101,18 @@ class _Search:
     def directions(self, phi: FloatArray) -> FloatArray:
         """Directions of phi that change the covariance (k, d)."""
         return self.objective.template.directions(phi)
+
+    def rescaled(self, point: _Point) -> _Point:
+        """Return the point in units of its own size, where that is large."""
+        unit = self.objective.scale
+        scale = unit * self.objective.template.sizes_of(point.phi * self.scale / unit)
+        ratio, self.scale = scale / self.scale, scale
+        return _Point(
+            point.phi / ratio,
+            point.value,
+            point.gradient * ratio,
+            point.hessian * np.outer(ratio, ratio),
+        )
 
 
 def minimise(objective: Objective, start: FloatArray, control: Control) -> Optimum:
@@ -115,22 +136,27 @@ def minimise(objective: Objective, start: FloatArray, control: Control) -> Optim
         Ctrl-C, with a sentence that says how far the search was.
     """
     progress = ProgressLine(control.progress)
-    search = _Search(objective, control, progress)
+    start = np.asarray(start, dtype=np.float64)
+    search = _Search(objective, control, progress, objective.scale)
+    if float(np.abs(start / objective.scale).max()) > GROWN:
+        search.scale = objective.scale * objective.template.sizes_of(start / objective.scale)
     try:
-        point = search.visit(np.asarray(start, dtype=np.float64) / objective.scale)
+        point = search.visit(start / search.scale)
         if not np.isfinite(point.value):
             raise FitError(_nowhere(start))
         point, message = _descend(search, point)
-        point = _snap(search, point)
+        if float(np.abs(point.phi).max()) > GROWN and message.startswith("converged"):
+            point, message = _descend(search, search.rescaled(point))
+        point = _snap(search, _without_flat_terms(search, point))
     except KeyboardInterrupt:
         raise SearchInterrupt(tuple(search.log)) from None
     finally:
         progress.close()
     return Optimum(
-        start=np.asarray(start, dtype=np.float64),
-        end=point.phi * objective.scale,
+        start=start,
+        end=point.phi * search.scale,
         criterion=point.value,
-        gradient=point.gradient / objective.scale,
+        gradient=point.gradient / search.scale,
         evaluations=len(search.log),
         converged=message.startswith("converged"),
         method="trust-region Newton",
@@ -150,7 +176,7 @@ def _descend(search: _Search, point: _Point) -> tuple[_Point, str]:
             return point, f"stopped after {len(search.log)} evaluations"
         predicted = -float(point.gradient @ step + 0.5 * step @ point.hessian @ step)
         trial = search.visit(point.phi + step)
-        visible = predicted > NOISE * abs(point.value)
+        visible = predicted > NOISE * max(abs(point.value), search.objective.n)
         gain = (point.value - trial.value) / predicted if predicted > 0 else -1.0
         length = float(np.linalg.norm(step))
         if visible:
@@ -165,6 +191,9 @@ def _descend(search: _Search, point: _Point) -> tuple[_Point, str]:
                 radius = length / 2
         elif not visible:
             # Neither the deviance nor the gradient can be improved: rounding, not the model.
+            return point, "converged to rounding error"
+        elif length <= STEP_TOL * _size(point):
+            # The deviance only shows its rounding: large where little is left of the response.
             return point, "converged to rounding error"
         else:
             radius = length / 4
@@ -216,8 +245,13 @@ def trust_step(gradient: FloatArray, B: FloatArray, radius: float) -> tuple[Floa
 def _is_converged(search: _Search, point: _Point, step: FloatArray) -> bool:
     largest = float(np.abs(point.gradient).max())
     small_gradient = largest <= search.control.gtol * search.objective.n
-    length = float(np.abs(step).max())
+    length = float(np.abs(step).max()) / _size(point)
     return length <= STEP_TOL and (small_gradient or length <= STEP_TOL / 100)
+
+
+def _size(point: _Point) -> float:
+    """Return what a step is compared with: the unit of theta, or theta where that is larger."""
+    return max(1.0, float(np.abs(point.phi).max()))
 
 
 def _less_steep(a: _Point, b: _Point) -> bool:
@@ -226,12 +260,27 @@ def _less_steep(a: _Point, b: _Point) -> bool:
 
 def _snap(search: _Search, point: _Point) -> _Point:
     """Take exact zeros for vanishing variances when the deviance does not mind."""
-    phi = search.objective.template.snapped(point.phi, SNAP)
+    unit = search.scale / search.objective.scale
+    phi = search.objective.template.snapped(point.phi * unit, SNAP)
     if phi is None:
         return point
-    snapped = search.visit(phi)
-    better = snapped.value <= point.value + 1e-11 * max(abs(point.value), 1.0)
+    snapped = search.visit(phi / unit)
+    better = snapped.value <= point.value + SNAP_TOL * search.objective.n
     return snapped if better else point
+
+
+def _without_flat_terms(search: _Search, point: _Point) -> _Point:
+    """Set terms to zero of which the deviance says nothing at all.
+
+    Fixed effects of the same groups leave REML no contrast that knows of their variance.
+    """
+    term = search.objective.template.index[0]
+    bends = np.abs(np.diag(point.hessian)) > FLAT * search.objective.n
+    flat = ~np.isin(term, term[bends]) & np.isin(term, term[point.phi != 0.0])
+    if not flat.any():
+        return point
+    without = search.visit(np.where(flat, 0.0, point.phi))
+    return without if without.value <= point.value + SNAP_TOL * search.objective.n else point
 
 
 def _nowhere(start: FloatArray) -> str:

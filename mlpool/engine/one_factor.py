@@ -24,7 +24,9 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from mlpool.engine.clustersums import CrossProducts
+from mlpool.engine.columns import Layout
 from mlpool.engine.elimination import ClusterBlocks, Eliminated, SizeGroups, group_by_size
+from mlpool.engine.standard import standard_columns, standard_inverse
 from mlpool.engine.theta import FreeTemplate, Template, lower_form
 from mlpool.typing import FloatArray, IntArray
 
@@ -53,6 +55,7 @@ class FixedColumns:
     back : ndarray of shape (p, p)
         beta = back @ beta_working + shift.
     shift : ndarray of shape (p,)
+        What was taken off the response: its trend and centre.
     """
 
     R: FloatArray
@@ -61,20 +64,38 @@ class FixedColumns:
 
     @classmethod
     def of(cls, sums: CrossProducts, kept: IntArray) -> FixedColumns:
-        """Stay with centred columns where an intercept allows it, else uncentre them."""
-        x = sums.layout.x[kept]
-        columns = np.append(x, sums.layout.y)
-        p = x.size
+        """Stay with centred columns where an intercept allows it, else uncentre them.
+
+        The response is what the kept columns' part of the trend leaves of it: neither the
+        criterion nor the random effects know of that part, and beta gets it back.
+        """
+        layout = sums.layout
+        x, y, p = layout.x[kept], layout.y, len(kept)
+        trend, dropped = _trend_of(layout, kept)
         intercepts = np.flatnonzero(x == 0)
         if intercepts.size == 0:
-            return cls(R=sums.uncentre(columns), back=np.eye(p), shift=np.zeros(p))
-        R = np.zeros((sums.layout.k, p + 1))
-        R[columns, np.arange(p + 1)] = 1.0
-        centre = np.array(sums.layout.centre)
+            R = sums.uncentre(np.append(x, y))
+            R[:, -1] -= R[:, :p] @ trend
+            return cls(R=R, back=np.eye(p), shift=trend)
+        R = np.zeros((layout.k, p + 1))
+        R[np.append(x, y), np.arange(p + 1)] = 1.0
+        R[:, -1] += dropped
+        centre = np.array(layout.centre)
         back, shift = np.eye(p), np.zeros(p)
         back[intercepts[0]] -= centre[x]
-        shift[intercepts[0]] = centre[sums.layout.y]
-        return cls(R=R, back=back, shift=shift)
+        shift[intercepts[0]] = centre[y]
+        return cls(R=R, back=back, shift=back @ trend + shift)
+
+
+def _trend_of(layout: Layout, kept: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the trend of the kept columns (p,), and of all others per distinct column (k,)."""
+    trend, rest = np.zeros(len(kept)), np.zeros(layout.k)
+    if layout.trend:
+        rest += np.array(layout.trend)
+        x = layout.x[kept]
+        trend, rest[x] = rest[x], 0.0
+        trend[x == 0] = 0.0
+    return trend, rest
 
 
 def random_columns(sums: CrossProducts, fixed: FixedColumns) -> tuple[ClusterBlocks, FloatArray]:
@@ -136,6 +157,7 @@ class OneFactor:
         self.sum_log_weights = sums.sum_log_weights
         self.n, self.p, self.reml, self.kept = sums.n, len(kept), reml, kept
         self.scale = _typical(T, template)
+        self.standards = standard_columns(sums, template.sizes)
         self._last: tuple[FloatArray, Solution] | None = None
 
     @property
@@ -167,6 +189,17 @@ class OneFactor:
         if self._is_centred:
             other.T = np.eye(self.T.shape[0])
         other.scale = _typical(other.T, other.template)
+        return other
+
+    def standardized(self, theta: FloatArray, at: FloatArray) -> OneFactor:
+        """Return the same criterion in standard columns, which knows `at` for the user's theta.
+
+        See :mod:`mlpool.engine.standard`.
+        """
+        other = object.__new__(OneFactor)
+        other.__dict__.update(self.__dict__)
+        other.T, other._last = self.T @ standard_inverse(self.standards), None
+        other.adopt(theta, self.solve(at))
         return other
 
     @property

@@ -15,20 +15,22 @@ import numpy as np
 
 from mlpool.engine.clustersums import CrossProducts
 from mlpool.engine.columns import Rows
-from mlpool.engine.findings import diagnose, identification_diagnostic, scale_diagnostic
 from mlpool.engine.modes import conditional_covariances, conditional_modes
 from mlpool.engine.newton import Log, SearchInterrupt, interrupted, minimise
 from mlpool.engine.one_factor import OneFactor
 from mlpool.engine.rank import independent_of_sums
 from mlpool.engine.scoring import scoring_start
+from mlpool.engine.standard import findings_of, singular_finding
 from mlpool.engine.theta import Template
 from mlpool.engine.threads import blas_threads
+from mlpool.engine.trend import detrended_sums, solve_scaled
 from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
 from mlpool.errors import FitError, OptionError
 from mlpool.typing import FloatArray, IntArray, RowSource
 
-EXACT = 1e-14
-"""Residual share of the response's squared length that is rounding."""
+ROUNDING = 64 * float(np.finfo(float).eps)
+"""Residual share of the response's length that is rounding: of the numbers, their products with
+slopes and the sums of both."""
 PERFECT = 1e-11
 """The same after the clusters' effects, where theta runs off to infinity."""
 
@@ -36,16 +38,11 @@ PERFECT = 1e-11
 class Criterion(Protocol):
     """What the steps that are the same for one and for several factors need to know."""
 
-    template: Template
-    scale: FloatArray
     total: FloatArray
     p: int
 
     def evaluate(self, theta: FloatArray) -> tuple[float, FloatArray]:
         """Return deviance and gradient."""
-
-    def hessian(self, theta: FloatArray) -> FloatArray:
-        """Return second derivatives."""
 
     def from_working(self, theta: FloatArray) -> FloatArray:
         """Return the user's theta for one of the search."""
@@ -76,18 +73,19 @@ def fit_one_factor(data: LmmData, *, reml: bool = True, control: Control | None 
     check_identified(data)
     with blas_threads(control.blas_threads):
         rows = Rows.of_factor(data, data.terms[0].factor)
-        sums = CrossProducts.from_rows(rows, batch_rows=control.batch_rows)
+        sums, kept = detrended_sums(rows, batch_rows=control.batch_rows)
         sizes = tuple(t.z.shape[1] for t in data.terms)
-        return fit_sums(sums, data.X, sizes, reml=reml, control=control)
+        return fit_sums(sums, data.X, sizes, reml=reml, control=control, kept=kept)
 
 
-def fit_sums(
+def fit_sums(  # noqa: PLR0913 - kept is known where the sums were made
     sums: CrossProducts,
     X: RowSource,
     sizes: tuple[int, ...],
     *,
     reml: bool = True,
     control: Control | None = None,
+    kept: IntArray | None = None,
 ) -> LmmFit:
     """Fit from sums that are already made, whatever the number of rows behind them.
 
@@ -100,9 +98,11 @@ def fit_sums(
         Columns of each term.
     reml : bool
     control : Control, optional
+    kept : ndarray of int, optional
+        Columns of X that are estimated, where that is known.
     """
     control = control or Control()
-    objective = build_objective(sums, X, sizes, reml=reml)
+    objective = build_objective(sums, X, sizes, reml=reml, kept=kept)
     if control.start is None:
         start, before = scoring_start(objective)
     else:
@@ -119,11 +119,16 @@ def fit_sums(
             "The clusters' effects and the fixed effects explain the response exactly: the "
             "residual variance is zero, so the model has no finite estimate."
         )
-    return finish(objective, optimum, findings_of(sums, objective, optimum, control))
+    return finish(objective, optimum, findings_of(objective, optimum, control))
 
 
 def build_objective(
-    sums: CrossProducts, X: RowSource, sizes: tuple[int, ...], *, reml: bool
+    sums: CrossProducts,
+    X: RowSource,
+    sizes: tuple[int, ...],
+    *,
+    reml: bool,
+    kept: IntArray | None = None,
 ) -> OneFactor:
     """Return the criterion as a function of theta, for fits, profiles and given theta.
 
@@ -134,14 +139,14 @@ def build_objective(
         freedom.
     """
     check_response(sums)
-    kept = independent_of_sums(sums, X)
+    kept = independent_of_sums(sums, X) if kept is None else kept
     if len(kept) >= sums.n:
         raise FitError(
             f"The model has {len(kept)} fixed effects for {sums.n} rows: nothing is left to "
             "estimate variances from."
         )
     objective = OneFactor(sums, Template(sizes), kept, reml=reml)
-    check_residual(objective)
+    check_residual(objective, sums)
     return objective
 
 
@@ -231,14 +236,15 @@ def check_response(sums: CrossProducts) -> None:
     ------
     FitError
     """
-    y, T = sums.layout.y, sums.total
-    about_mean = T[y, y] - T[0, y] ** 2 / T[0, 0]
-    rounding = 1e-28 * T[0, 0] * sums.layout.centre[y] ** 2
-    if not about_mean > rounding:
+    (y,) = sums.uncentre(np.array([sums.layout.y])).T
+    T, constant = sums.total, np.eye(sums.layout.k)[0]
+    mean = float(constant @ T @ y / T[0, 0])
+    about_mean = y - mean * constant
+    if not about_mean @ T @ about_mean > ROUNDING**2 * T[0, 0] * mean**2:
         raise FitError("The response is constant: there is no variation to explain.")
 
 
-def check_residual(objective: Criterion) -> None:
+def check_residual(objective: Criterion, sums: CrossProducts) -> None:
     """Refuse a response that the fixed effects explain exactly.
 
     Raises
@@ -246,13 +252,22 @@ def check_residual(objective: Criterion) -> None:
     FitError
     """
     p, total = objective.p, objective.total
-    half = np.linalg.solve(np.linalg.cholesky(total[:p, :p]), total[:p, p])
-    left = float(total[p, p] - half @ half)
-    if not left > EXACT * total[p, p]:
+    left = float(total[p, p] - total[p, :p] @ solve_scaled(total[:p, :p], total[:p, p]))
+    if not left > (ROUNDING * response_size(sums)) ** 2:
         raise FitError(
             "The fixed effects explain the response exactly: no variation is left for random "
             "effects and residuals."
         )
+
+
+def response_size(sums: CrossProducts) -> float:
+    """Return the length of the response's parts before they were taken apart: what it rounds to."""
+    layout = sums.layout
+    slopes = np.array(layout.trend) if layout.trend else np.zeros(layout.k)
+    slopes[layout.y] = 1.0
+    columns = sums.uncentre(np.arange(layout.k)) * slopes
+    squares = np.einsum("ac,ab,bc->c", columns, sums.total, columns)
+    return float(np.sqrt(np.maximum(squares, 0.0).sum()))
 
 
 def user_start(control: Control, template: Template) -> FloatArray:
@@ -272,30 +287,6 @@ def user_start(control: Control, template: Template) -> FloatArray:
     return template.canonical(start)
 
 
-def findings_of(
-    sums: CrossProducts, objective: Criterion, optimum: Optimum, control: Control
-) -> tuple[Diagnostic, ...]:
-    """Return what should be said about a fit, most serious first."""
-    found = diagnose(optimum, objective.template, objective.scale, control)
-    if not found:
-        scale = objective.scale
-        hessian = objective.hessian(optimum.end) * np.outer(scale, scale)
-        found = identification_diagnostic(hessian)
-    return (*found, *scale_diagnostic(_continuous_sds(sums)))
-
-
-def _continuous_sds(sums: CrossProducts) -> FloatArray:
-    """SDs of the columns of X that are neither the intercept nor 0/1 dummies."""
-    x: IntArray = np.unique(sums.layout.x[sums.layout.x > 0])
-    T, centre = sums.total, np.array(sums.layout.centre)[x]
-    weight, first, second = T[0, 0], T[0, x], np.diag(T)[x]
-    raw_first = first + weight * centre
-    raw_second = second + 2 * centre * first + weight * centre**2
-    is_dummy = np.isclose(raw_first, raw_second, rtol=1e-12, atol=0.0)
-    sds = np.sqrt(np.maximum(second / weight - (first / weight) ** 2, 0.0))
-    return np.asarray(sds[~is_dummy])
-
-
 def prepare(data: LmmData, *, reml: bool, control: Control) -> OneFactor:
     """Make the sums of `data` and return the criterion as a function of theta.
 
@@ -306,8 +297,9 @@ def prepare(data: LmmData, *, reml: bool, control: Control) -> OneFactor:
     """
     check_identified(data)
     rows = Rows.of_factor(data, data.terms[0].factor)
-    sums = CrossProducts.from_rows(rows, batch_rows=control.batch_rows)
-    return build_objective(sums, data.X, tuple(t.z.shape[1] for t in data.terms), reml=reml)
+    sums, kept = detrended_sums(rows, batch_rows=control.batch_rows)
+    sizes = tuple(t.z.shape[1] for t in data.terms)
+    return build_objective(sums, data.X, sizes, reml=reml, kept=kept)
 
 
 def fit_at_theta(objective: OneFactor, theta: FloatArray) -> LmmFit:
@@ -322,4 +314,6 @@ def fit_at_theta(objective: OneFactor, theta: FloatArray) -> LmmFit:
         converged=True,
         method="given theta",
     )
-    return finish(objective, optimum)
+    tol = Control().singular_tol
+    found = singular_finding(objective.template, objective.standards, theta, tol)
+    return finish(objective, optimum, found)

@@ -52,7 +52,11 @@ def _scoring_step(objective: OneFactor, theta: FloatArray) -> FloatArray:
     traces = flat @ found.parts.K.ravel()
     # Profiling out sigma costs a rank-one part of the information.
     information = information - np.outer(traces, traces) / objective.m
-    return np.asarray(-np.linalg.lstsq(information, slope, rcond=1e-10)[0], dtype=np.float64)
+    # Entries of Sigma have the units of the predictors: only a unit diagonal compares them.
+    size = np.sqrt(np.maximum(np.diag(information), 0.0))
+    size[size == 0.0] = 1.0
+    step = np.linalg.lstsq(information / np.outer(size, size), slope / size, rcond=1e-10)[0]
+    return np.asarray(-step / size, dtype=np.float64)
 
 
 def _moved(

@@ -92,6 +92,7 @@ class SeveralFactors:
         self.order = (*parts.structure.chain, *parts.structure.core)
         self.n, self.p = parts.totals.n, len(kept)
         self.scale = parts.theta_scale(template)
+        self.standards = parts.standards
         self._dense: DenseEffects | None = None
         self._last: tuple[FloatArray, Solution] | None = None
         self._last_slopes: tuple[Solution, list[FloatArray], Reduced] | None = None
@@ -130,11 +131,6 @@ class SeveralFactors:
     def k(self) -> int:
         """Length of theta."""
         return self.template.k
-
-    @property
-    def lower(self) -> FloatArray:
-        """Lower bounds of theta."""
-        return self.template.lower
 
     @property
     def m(self) -> int:
@@ -263,7 +259,8 @@ class SeveralFactors:
                 continue
             working = np.abs(T).argmax(axis=0)
             each = deviations[working] / np.abs(T).max(axis=0)
-            for term, part in zip(factor.terms, _split(each, factor.sizes), strict=True):
+            parts = np.split(each, np.cumsum(factor.sizes)[:-1])
+            for term, part in zip(factor.terms, parts, strict=True):
                 matrices[term] = np.diag(part)
         return self.template.pack([matrices[t] for t in range(len(self.template.sizes))])
 
@@ -281,6 +278,14 @@ class SeveralFactors:
         free = FreeSeveral(parts, FreeTemplate(self.template.sizes), self.kept, reml=self.reml)
         free._dense = self.dense
         return free
+
+    def standardized(self, theta: FloatArray, at: FloatArray) -> SeveralFactors:
+        """Return the same criterion in standard columns, which knows `at` for the user's theta."""
+        other = SeveralFactors(self.parts.standardized(), self.template, self.kept, reml=self.reml)
+        other.share_dense(self)
+        self.solve(at)
+        other.adopt(theta, self, at)
+        return other
 
     def adopt(self, theta: FloatArray, other: SeveralFactors, at: FloatArray) -> None:
         """Take over what `other`, the same criterion in other coordinates, knows at `at`.
@@ -392,7 +397,3 @@ class FreeSeveral(SeveralFactors):
             return super().hessian(theta)
         _, gradient = self.evaluate(theta)
         return self._secant.corrected(theta, gradient, super().hessian(theta))
-
-
-def _split(values: FloatArray, sizes: tuple[int, ...]) -> list[FloatArray]:
-    return np.split(values, np.cumsum(sizes)[:-1])

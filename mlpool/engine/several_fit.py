@@ -13,12 +13,12 @@ from mlpool.engine.one_fit import (
     check_identified,
     check_residual,
     check_response,
-    findings_of,
     in_user_theta,
     user_log,
     user_start,
 )
 from mlpool.engine.several import SeveralFactors
+from mlpool.engine.standard import findings_of, singular_finding
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
 from mlpool.errors import FitError
@@ -64,7 +64,7 @@ def fit_several(data: LmmData, *, reml: bool = True, control: Control | None = N
                 "The grouping factors' effects and the fixed effects explain the response exactly: "
                 "the residual variance is zero, so the model has no finite estimate."
             )
-        diagnostics = findings_of(objective.parts.totals, objective, optimum, control)
+        diagnostics = findings_of(objective, optimum, control)
         return finish_several(objective, optimum, diagnostics)
 
 
@@ -84,7 +84,7 @@ def prepare_several(data: LmmData, *, reml: bool, control: Control) -> SeveralFa
             f"The model has {objective.p} fixed effects for {objective.n} rows: nothing is left to "
             "estimate variances from."
         )
-    check_residual(objective)
+    check_residual(objective, objective.parts.totals)
     return objective
 
 
@@ -100,7 +100,9 @@ def fit_several_at(objective: SeveralFactors, theta: FloatArray) -> LmmFit:
         converged=True,
         method="given theta",
     )
-    return finish_several(objective, optimum)
+    tol = Control().singular_tol
+    found = singular_finding(objective.template, objective.standards, theta, tol)
+    return finish_several(objective, optimum, found)
 
 
 def finish_several(

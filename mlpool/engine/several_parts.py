@@ -23,7 +23,7 @@ from mlpool.engine.crosssums import (
     parent_levels,
 )
 from mlpool.engine.one_factor import FixedColumns
-from mlpool.engine.rank import independent_of_sums
+from mlpool.engine.standard import Standards, standard_columns, standard_inverse
 from mlpool.engine.theta import Template
 from mlpool.engine.types import Control, LmmData
 from mlpool.typing import FloatArray, IntArray
@@ -39,6 +39,7 @@ class SeveralParts:
     columns: tuple[Columns, ...]
     blocks: Blocks
     fixed: FixedColumns
+    standards: Standards
 
     @classmethod
     def from_data(
@@ -57,9 +58,8 @@ class SeveralParts:
                         nested[f, c] = parent
         structure = find_structure(factors, nested)
         check_core_size(factors, structure.core, control.max_dense_bytes)
-        sums = factor_sums(data, factors, step)
-        if kept is None:
-            kept = independent_of_sums(sums[0], data.X)
+        sums, found = factor_sums(data, factors, step)
+        kept = found if kept is None else kept
         columns = tuple(Columns.of(s) for s in sums)
         pairs = {
             (f, g): pair_sums(data, (factors[f], factors[g]), (sums[f], sums[g]), step)
@@ -74,6 +74,7 @@ class SeveralParts:
             columns=columns,
             blocks=blocks,
             fixed=fixed,
+            standards=_standards(factors, sums),
         )
         return parts, kept
 
@@ -102,6 +103,14 @@ class SeveralParts:
         Lam[row, col] = theta[where]
         return Lam
 
+    def standardized(self) -> SeveralParts:
+        """Return the same sums for factors in standard columns."""
+        columns = []
+        for factor, c in zip(self.factors, self.columns, strict=True):
+            inverse = standard_inverse(tuple(self.standards[t] for t in factor.terms))
+            columns.append(Columns(c.P, c.T @ inverse))
+        return replace(self, columns=tuple(columns))
+
     def theta_scale(self, template: Template) -> FloatArray:
         """Return typical sizes of the entries of theta."""
         scale = np.ones(template.k)
@@ -109,6 +118,14 @@ class SeveralParts:
             where, row, _ = self.entries(template, f)
             scale[where] = 1.0 / np.abs(self.columns[f].T).max(axis=0)[row]
         return scale
+
+
+def _standards(factors: tuple[GroupingFactor, ...], sums: tuple[CrossProducts, ...]) -> Standards:
+    """Return every term's matrix to standard columns."""
+    found: dict[int, FloatArray] = {}
+    for factor, own in zip(factors, sums, strict=True):
+        found.update(zip(factor.terms, standard_columns(own, factor.sizes), strict=True))
+    return tuple(found[t] for t in sorted(found))
 
 
 def user_blocks(N: FloatArray, T: FloatArray, Lam: FloatArray) -> FloatArray:

@@ -21,10 +21,13 @@ import numpy as np
 
 from mlpool.engine.blocks import Blocks
 from mlpool.engine.cholesky import Reduced, z_products
+from mlpool.engine.trend import scaled_inverse
 from mlpool.typing import FloatArray, IntArray
 
 LEAST, MOST = 0.05, 20.0
 """Range of the standard deviations (relative to the residual one) that a search starts from."""
+UNSEEN = 1e-8
+"""Share of a squared length that is rounding where the fixed effects explain a column wholly."""
 SMALLEST_REST = 1e-3
 """Smallest share of the pooled variance that is taken for the residual one."""
 
@@ -32,9 +35,7 @@ SMALLEST_REST = 1e-3
 def moment_deviations(blocks: Blocks, n: int) -> list[FloatArray]:
     """Return relative standard deviations of the working columns of every factor, chain first."""
     p = blocks.total.shape[0] - 1
-    Q: FloatArray = np.asarray(
-        np.linalg.pinv(blocks.total[:p, :p], hermitian=True), dtype=np.float64
-    )
+    Q = scaled_inverse(blocks.total[:p, :p])
     v = np.append(-Q @ blocks.total[:p, p], 1.0)
     columns = _columns(blocks)
     left = np.zeros((len(columns) + 1, len(columns) + 1))
@@ -44,9 +45,15 @@ def moment_deviations(blocks: Blocks, n: int) -> list[FloatArray]:
         c.trace - float(np.sum(Q * (c.W[:, :p].T @ c.W[:, :p]))) for c in columns
     ]
     left[-1, -1] = n - p
-    unit = np.sqrt(np.diag(left))
-    unit[unit == 0.0] = 1.0
-    found = np.linalg.lstsq(left / np.outer(unit, unit), right / unit, rcond=1e-12)[0] / unit
+    raw = np.append(np.diag(_raw_squared_lengths(blocks)), n)
+    seen = np.diag(left) > UNSEEN * raw
+    unit = np.sqrt(np.where(seen, np.diag(left), 1.0))
+    found = np.zeros(len(left))
+    part = np.ix_(seen, seen)
+    found[seen] = np.linalg.lstsq(
+        left[part] / np.outer(unit[seen], unit[seen]), right[seen] / unit[seen], rcond=1e-12
+    )[0]
+    found /= unit
     rest = max(float(found[-1]), SMALLEST_REST * float(right[-1]) / max(n - p, 1))
     relative = np.sqrt(np.clip(found[:-1] / rest, LEAST**2, MOST**2))
     ends = [i for i, c in enumerate(columns) if c.is_first]

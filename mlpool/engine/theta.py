@@ -178,6 +178,17 @@ class FreeTemplate(Template):
             blocks.append(U[:, rank:])
         return _block_diagonal(blocks)
 
+    def sizes_of(self, theta: FloatArray) -> FloatArray:
+        """Return the length of the row that each entry stands in, 1 where that is shorter (k,).
+
+        A row is one random-effects column's factor: its length is the effect's relative SD.
+        """
+        lengths = []
+        for lam in self.matrices(theta):
+            length = np.maximum(np.sqrt(np.einsum("ab,ab->a", lam, lam)), 1.0)
+            lengths.append(np.tile(length, len(lam)))
+        return np.concatenate(lengths)
+
     def snapped(self, theta: FloatArray, tolerance: float) -> FloatArray | None:
         """Return theta with singular values below `tolerance` set to zero, or None if all pass."""
         found, changed = [], False

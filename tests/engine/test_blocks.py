@@ -88,7 +88,7 @@ def test_pair_sums_are_the_sums_over_rows_that_meet(monkeypatch, batch_rows, den
     monkeypatch.setattr(crosssums, "DENSE_PAIRS", dense_pairs)
     data = several_data(SPECS["crossed, slope second"], 3, weights=weights)
     factors = grouping_factors(data)
-    sums = factor_sums(data, factors, batch_rows)
+    sums, _ = factor_sums(data, factors, batch_rows)
     pair = pair_sums(data, factors, sums, batch_rows)
     w = np.ones(data.n) if data.weights is None else data.weights
     x = data.X.rows(0, data.n)[:, 1]
@@ -151,12 +151,13 @@ def spread(data, parts, Z: list[np.ndarray], f: int) -> np.ndarray:
 
 def test_working_columns_are_centred_where_there_is_an_intercept():
     data = several_data(SPECS["crossed, slope first"], 2)
-    sums = factor_sums(data, grouping_factors(data), 1000)
+    sums, _ = factor_sums(data, grouping_factors(data), 1000)
     with_intercept = Columns.of(sums[0])
     assert with_intercept.T.shape == (2, 2)
     assert with_intercept.T[0, 1] == pytest.approx(3, abs=0.5)
     without = replace(data, terms=(data.terms[0], replace(data.terms[1], z=data.X)))
-    assert Columns.of(factor_sums(without, grouping_factors(without), 1000)[1]).T.shape == (3, 3)
+    sums, _ = factor_sums(without, grouping_factors(without), 1000)
+    assert Columns.of(sums[1]).T.shape == (3, 3)
 
 
 # --- products with the core -----------------------------------------------------------------

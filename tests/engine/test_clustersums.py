@@ -97,7 +97,7 @@ def test_pieces_with_other_centres_are_recentred():
     whole = CrossProducts.from_rows(rows, layout=first.layout)
     assert merge(first, second).sums == pytest.approx(whole.sums, rel=1e-9, abs=1e-8)
     assert merge(first, second).total == pytest.approx(whole.total, rel=1e-9, abs=1e-8)
-    back = recentre(recentre(first, moved.centre), first.layout.centre)
+    back = recentre(recentre(first, moved), first.layout)
     assert back.total == pytest.approx(first.total, rel=1e-9, abs=1e-8)
 
 

@@ -107,6 +107,11 @@ class ClusterBlocks:
                 EKE[pair] += (flat * upper[pair]) @ flat.T
         return _unfold(logdet, S, (K_sum, EE, KK, EKE), (q, k))
 
+    def schur(self, Lam: FloatArray, total: FloatArray) -> tuple[float, FloatArray]:
+        """Return log-determinant and S alone."""
+        logdet, taken, _, _ = _sweep(self.A, self.D, Lam)
+        return logdet, total - taken
+
     def weighted(self, Lam: FloatArray, W: FloatArray) -> FloatArray:
         """Return sum (E W E')[a, b] K[c, d], shape (q, q, q, q), for symmetric W (k, k).
 
@@ -208,6 +213,13 @@ class SizeGroups:
     def weighted(self, Lam: FloatArray, W: FloatArray) -> FloatArray:
         """Return sum (E W E') K, shape (1, 1, 1, 1), for symmetric W (k, k)."""
         return self.blocks.weighted(Lam, W)
+
+    def schur(self, Lam: FloatArray, total: FloatArray) -> tuple[float, FloatArray]:
+        """Return log-determinant and S alone."""
+        variance, k = float(np.sum(Lam**2)), len(total)
+        d = 1.0 + variance * self.size
+        S = total - ((variance / d) @ self.DD.reshape(-1, k * k)).reshape(k, k)
+        return float(self.count @ np.log(d)), S
 
     def eliminate(self, Lam: FloatArray, total: FloatArray) -> Eliminated:
         """Eliminate with Lambda (1, any) and sum over clusters."""

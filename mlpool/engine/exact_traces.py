@@ -11,7 +11,7 @@ average information says little because there are few levels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
@@ -34,10 +34,13 @@ class DenseEffects:
         Columns and levels of every factor.
     A : ndarray (N, N)
         Z'Z.
+    W : ndarray (N, p + 1)
+        Z'[X y].
     """
 
     shapes: tuple[tuple[int, int], ...]
     A: FloatArray
+    W: FloatArray
 
     @classmethod
     def of(cls, blocks: Blocks) -> DenseEffects:
@@ -51,7 +54,11 @@ class DenseEffects:
             at += q * J
         core = None if blocks.core is None else identity[at:]
         products, _ = z_products(blocks, Reduced(levels=levels, core=core))
-        return cls(shapes, stacked(products))
+        return cls(shapes, stacked(products), _columns(blocks))
+
+    def with_columns(self, blocks: Blocks) -> DenseEffects:
+        """Return the same effects with the columns [X y] of other blocks."""
+        return replace(self, W=_columns(blocks))
 
     def projected(
         self, factors: tuple[FloatArray, ...], E_x: FloatArray | None, Phi: FloatArray
@@ -70,6 +77,21 @@ class DenseEffects:
         B = self.A - half.T @ half
         return np.asarray(B if E_x is None else B - E_x @ Phi @ E_x.T)
 
+    def schur(self, factors: tuple[FloatArray, ...], total: FloatArray) -> tuple[float, FloatArray]:
+        """Return log|V| and S = total - W'Lambda M^-1 Lambda'W."""
+        W = self.W
+        AL, LW = np.empty_like(self.A), np.empty_like(W)
+        for (q, J), lam, span in zip(self.shapes, factors, self._spans(), strict=True):
+            AL[:, span] = (self.A[:, span].reshape(-1, J, q) @ lam).reshape(len(AL), q * J)
+            LW[span] = (lam.T @ W[span].reshape(J, q, -1)).reshape(q * J, -1)
+        M = np.empty_like(self.A)
+        for (q, J), lam, span in zip(self.shapes, factors, self._spans(), strict=True):
+            M[span] = (lam.T @ AL[span].reshape(J, q, -1)).reshape(q * J, -1)
+        M[np.diag_indices_from(M)] += 1.0
+        L = cholesky(M, lower=True, check_finite=False)
+        half = solve_triangular(L, LW, lower=True, check_finite=False)
+        return 2.0 * float(np.log(np.diag(L)).sum()), total - half.T @ half
+
     def products(self, B: FloatArray, f: int, g: int) -> FloatArray:
         """Return sum over levels of B[b, c] B[a, d] between two factors: (a, b, c, d)."""
         (q, J), (r, K) = self.shapes[f], self.shapes[g]
@@ -82,6 +104,11 @@ class DenseEffects:
         return [
             slice(int(end) - q * J, int(end)) for end, (q, J) in zip(ends, self.shapes, strict=True)
         ]
+
+
+def _columns(blocks: Blocks) -> FloatArray:
+    core = None if blocks.core is None else blocks.core.W
+    return stacked(Reduced(levels=[level.W for level in blocks.levels], core=core))
 
 
 def effect_shapes(blocks: Blocks) -> tuple[tuple[int, int], ...]:

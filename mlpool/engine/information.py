@@ -87,8 +87,10 @@ def curvature(objective: SeveralFactors, theta: FloatArray, found: Solution) -> 
 def _steps(objective: SeveralFactors, theta: FloatArray, found: Solution, E: Reduced) -> Reduced:
     """t_i = dSigma_i Z'P y for every theta, one column each."""
     core = objective.blocks.core
-    levels = [np.zeros((*level.A.shape[1:], objective.k)) for level in objective.blocks.levels]
-    rest = None if core is None else np.zeros((core.n2, objective.k))
+    levels = [
+        np.zeros((*level.A.shape[1:], objective.template.k)) for level in objective.blocks.levels
+    ]
+    rest = None if core is None else np.zeros((core.n2, objective.template.k))
     for i, (f, e) in enumerate(zip(objective.order, objective.by_factor(E), strict=True)):
         h = e @ found.v
         where, row, col = objective.parts.entries(objective.template, f)
@@ -120,7 +122,7 @@ def _traces(
         half = np.einsum("ai,bi->iab", T[:, row], Lam[:, col])
         entries.append(where)
         slopes.append(half + half.transpose(0, 2, 1))
-    out = np.zeros((objective.k, objective.k))
+    out = np.zeros((objective.template.k, objective.template.k))
     for f, (rows, S) in enumerate(zip(entries, slopes, strict=True)):
         for g, (cols, U) in enumerate(zip(entries, slopes, strict=True)):
             Q = dense.products(B, f, g)

@@ -158,6 +158,7 @@ class OneFactor:
         self.n, self.p, self.reml, self.kept = sums.n, len(kept), reml, kept
         self.scale = _typical(T, template)
         self.standards = standard_columns(sums, template.sizes)
+        self.has_means = bool(np.isin(sums.layout.z, sums.layout.x[kept]).all())
         self._last: tuple[FloatArray, Solution] | None = None
 
     @property
@@ -236,6 +237,17 @@ class OneFactor:
         row, col = self.template.positions()
         G = self.slope(found)
         return found.value, 2.0 * (self.T.T @ G @ Lam)[row, col]
+
+    def value(self, theta: FloatArray) -> float:
+        """Return the deviance alone; +inf where it does not exist."""
+        logdet, S = self.blocks.schur(self.Lambda(theta), self.total)
+        return profiled_value(logdet, S, self.m, self.reml) - self.sum_log_weights
+
+    @property
+    def looks(self) -> int:
+        """Numbers that one value works through."""
+        blocks = self.blocks
+        return blocks.DD.size if isinstance(blocks, SizeGroups) else blocks.D.size * blocks.q
 
     def Lambda(self, theta: FloatArray) -> FloatArray:
         """Return T Lambda (q_working, q): the relative factor of the working columns."""
@@ -332,6 +344,18 @@ class FreeFactor(OneFactor):
     """The criterion in the coordinates of the search: made by :meth:`OneFactor.working`."""
 
     template: FreeTemplate
+
+
+def profiled_value(logdet: float, S: FloatArray, m: int, reml: bool) -> float:
+    """Return the deviance (REML criterion) of S = [X y]'V^-1 [X y]; +inf where there is none."""
+    if m <= 0:
+        return np.inf
+    try:
+        roots = np.diag(np.linalg.cholesky(S))
+    except np.linalg.LinAlgError:
+        return np.inf
+    value = logdet + m * (1.0 + np.log(2.0 * np.pi * roots[-1] ** 2 / m))
+    return float(value + (2.0 * np.log(roots[:-1]).sum() if reml else 0.0))
 
 
 def _typical(T: FloatArray, template: Template) -> FloatArray:

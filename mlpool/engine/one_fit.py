@@ -25,6 +25,7 @@ from mlpool.engine.theta import Template
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.trend import detrended_sums, solve_scaled
 from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
+from mlpool.engine.valleys import deepest
 from mlpool.errors import FitError, OptionError
 from mlpool.typing import FloatArray, IntArray, RowSource
 
@@ -110,6 +111,7 @@ def fit_sums(  # noqa: PLR0913 - kept is known where the sums were made
     working = objective.working()
     try:
         found = minimise(working, objective.to_working(start), control)
+        found = deepest(working, found, control)
     except SearchInterrupt as stop:
         raise KeyboardInterrupt(interrupted(user_log(objective, stop.log))) from None
     objective.adopt(objective.from_working(found.end), working.solve(found.end))

@@ -26,6 +26,7 @@ from mlpool.engine.blocks import Columns
 from mlpool.engine.cholesky import Elimination, Reduced
 from mlpool.engine.exact_traces import DenseEffects, effect_shapes
 from mlpool.engine.information import Secant, curvature
+from mlpool.engine.one_factor import profiled_value
 from mlpool.engine.several_parts import SeveralParts, user_blocks
 from mlpool.engine.several_start import moment_deviations
 from mlpool.engine.theta import FreeTemplate, Template, lower_factor, lower_form
@@ -85,14 +86,13 @@ class SeveralFactors:
     def __init__(
         self, parts: SeveralParts, template: Template, kept: IntArray, *, reml: bool
     ) -> None:
-        self.parts, self.kept, self.reml = parts, kept, reml
-        self.template = template
+        self.parts, self.template, self.kept, self.reml = parts, template, kept, reml
         self.fixed = parts.fixed
         self.blocks, self.total = parts.blocks, parts.blocks.total
         self.order = (*parts.structure.chain, *parts.structure.core)
         self.n, self.p = parts.totals.n, len(kept)
         self.scale = parts.theta_scale(template)
-        self.standards = parts.standards
+        self.standards, self.has_means, self.looks = parts.standards, parts.has_means, parts.looks
         self._dense: DenseEffects | None = None
         self._last: tuple[FloatArray, Solution] | None = None
         self._last_slopes: tuple[Solution, list[FloatArray], Reduced] | None = None
@@ -125,12 +125,7 @@ class SeveralFactors:
 
     def share_dense(self, other: SeveralFactors) -> None:
         """Take over Z'Z of the same model with another response."""
-        self._dense = other.dense
-
-    @property
-    def k(self) -> int:
-        """Length of theta."""
-        return self.template.k
+        self._dense = None if other.dense is None else other.dense.with_columns(self.blocks)
 
     @property
     def m(self) -> int:
@@ -140,8 +135,14 @@ class SeveralFactors:
     # --- criterion and derivatives ----------------------------------------------------------
 
     def value(self, theta: FloatArray) -> float:
-        """Return the deviance alone: no inverse of the core is formed."""
-        return self.solve(theta).value
+        """Return the deviance alone; +inf where it does not exist."""
+        try:
+            if self.dense is None:
+                return self.solve(theta).value
+            S = self.dense.schur(self.factors(theta), self.total)
+        except np.linalg.LinAlgError:
+            return np.inf
+        return profiled_value(*S, self.m, self.reml) - self.parts.sum_log_weights
 
     def evaluate(self, theta: FloatArray) -> tuple[float, FloatArray]:
         """Return the deviance (REML criterion) and its exact gradient with respect to theta.
@@ -153,7 +154,7 @@ class SeveralFactors:
         """
         found = self.solve(theta)
         slopes, _ = self.slopes(found)
-        gradient = np.empty(self.k)
+        gradient = np.empty(self.template.k)
         for f, G in zip(self.order, slopes, strict=True):
             where, row, col = self.parts.entries(self.template, f)
             T, Lam = self.parts.columns[f].T, self._lambda(theta, f)

@@ -21,6 +21,7 @@ from mlpool.engine.several import SeveralFactors
 from mlpool.engine.standard import findings_of, singular_finding
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
+from mlpool.engine.valleys import deepest
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray
 
@@ -55,6 +56,7 @@ def fit_several(data: LmmData, *, reml: bool = True, control: Control | None = N
         working = objective.working()
         try:
             found = minimise(working, objective.to_working(start), control)
+            found = deepest(working, found, control)
         except SearchInterrupt as stop:
             raise KeyboardInterrupt(interrupted(user_log(objective, stop.log))) from None
         objective.adopt(objective.from_working(found.end), working, found.end)

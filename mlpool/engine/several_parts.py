@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class SeveralParts:
     blocks: Blocks
     fixed: FixedColumns
     standards: Standards
+    has_means: bool
 
     @classmethod
     def from_data(
@@ -75,6 +77,7 @@ class SeveralParts:
             blocks=blocks,
             fixed=fixed,
             standards=_standards(factors, sums),
+            has_means=all(np.isin(s.layout.z, s.layout.x[kept]).all() for s in sums),
         )
         return parts, kept
 
@@ -83,17 +86,15 @@ class SeveralParts:
         """Sum of the logarithms of the prior weights."""
         return self.totals.sum_log_weights
 
+    @property
+    def looks(self) -> int:
+        """Numbers that one evaluation of the deviance works through."""
+        n2 = 0 if self.blocks.core is None else self.blocks.core.n2
+        return sum(level.W.size * len(level.W) for level in self.blocks.levels) + n2**3 // 30
+
     def entries(self, template: Template, f: int) -> tuple[IntArray, IntArray, IntArray]:
         """Where a factor's entries stand in theta, and their rows and columns in its Lambda."""
-        term, row, col = template.index
-        where, rows, cols, first = [], [], [], 0
-        for own, size in zip(self.factors[f].terms, self.factors[f].sizes, strict=True):
-            at = np.flatnonzero(term == own)
-            where.append(at)
-            rows.append(row[at] + first)
-            cols.append(col[at] + first)
-            first += size
-        return np.concatenate(where), np.concatenate(rows), np.concatenate(cols)
+        return _entries(template, self.factors[f].terms, self.factors[f].sizes)
 
     def block_diagonal(self, template: Template, theta: FloatArray, f: int) -> FloatArray:
         """Return Lambda (q, q) of one factor."""
@@ -118,6 +119,21 @@ class SeveralParts:
             where, row, _ = self.entries(template, f)
             scale[where] = 1.0 / np.abs(self.columns[f].T).max(axis=0)[row]
         return scale
+
+
+@lru_cache(maxsize=256)
+def _entries(
+    template: Template, terms: tuple[int, ...], sizes: tuple[int, ...]
+) -> tuple[IntArray, IntArray, IntArray]:
+    term, row, col = template.index
+    where, rows, cols, first = [], [], [], 0
+    for own, size in zip(terms, sizes, strict=True):
+        at = np.flatnonzero(term == own)
+        where.append(at)
+        rows.append(row[at] + first)
+        cols.append(col[at] + first)
+        first += size
+    return np.concatenate(where), np.concatenate(rows), np.concatenate(cols)
 
 
 def _standards(factors: tuple[GroupingFactor, ...], sums: tuple[CrossProducts, ...]) -> Standards:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.linalg import qr
@@ -44,16 +45,7 @@ class Template:
     @property
     def index(self) -> tuple[IntArray, IntArray, IntArray]:
         """Term, row and column (within the term's lambda) of every entry of theta."""
-        terms, rows, cols = [], [], []
-        for t, k in enumerate(self.sizes):
-            col, row = np.triu_indices(k)
-            terms.append(np.full(row.size, t))
-            rows.append(row)
-            cols.append(col)
-        if not terms:
-            empty = np.empty(0, dtype=np.intp)
-            return empty, empty, empty
-        return np.concatenate(terms), np.concatenate(rows), np.concatenate(cols)
+        return _triangular_index(self.sizes)
 
     @property
     def is_diagonal(self) -> BoolArray:
@@ -139,10 +131,7 @@ class FreeTemplate(Template):
     @property
     def index(self) -> tuple[IntArray, IntArray, IntArray]:
         """Term, row and column of every entry, column by column."""
-        terms = np.concatenate([np.full(k * k, t) for t, k in enumerate(self.sizes)])
-        rows = np.concatenate([np.tile(np.arange(k), k) for k in self.sizes])
-        cols = np.concatenate([np.repeat(np.arange(k), k) for k in self.sizes])
-        return terms, rows, cols
+        return _full_index(self.sizes)
 
     def term_slice(self, term: int) -> slice:
         """Where the entries of one term sit."""
@@ -198,6 +187,35 @@ class FreeTemplate(Template):
             changed = changed or bool(small.any())
             found.append((U * np.where(small, 0.0, size)) @ Vt if small.any() else lam)
         return self.pack(found) if changed else None
+
+
+@lru_cache(maxsize=256)
+def _triangular_index(sizes: tuple[int, ...]) -> tuple[IntArray, IntArray, IntArray]:
+    empty = np.empty(0, dtype=np.intp)
+    parts = [(empty, empty, empty)]
+    for t, k in enumerate(sizes):
+        col, row = np.triu_indices(k)
+        parts.append((np.full(row.size, t), row, col))
+    return _joined(parts)
+
+
+@lru_cache(maxsize=256)
+def _full_index(sizes: tuple[int, ...]) -> tuple[IntArray, IntArray, IntArray]:
+    empty = np.empty(0, dtype=np.intp)
+    parts = [(empty, empty, empty)]
+    for t, k in enumerate(sizes):
+        parts.append((np.full(k * k, t), np.tile(np.arange(k), k), np.repeat(np.arange(k), k)))
+    return _joined(parts)
+
+
+def _joined(
+    parts: Sequence[tuple[IntArray, IntArray, IntArray]],
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the parts' arrays after each other, read-only because they are shared."""
+    term, row, col = (np.concatenate(same) for same in zip(*parts, strict=True))
+    for array in (term, row, col):
+        array.flags.writeable = False
+    return term, row, col
 
 
 TURN_TOL = 1e-8

@@ -1,0 +1,123 @@
+"""The optimum is the deepest valley of the deviance, judged by dense profiles and many starts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mlpool.engine.lmm import fit_at, fit_lmm
+from mlpool.engine.newton import minimise
+from mlpool.engine.one_fit import prepare
+from mlpool.engine.types import ArrayRows, Control, LmmData, ReTerm
+from tests.twins.dense_lmm import dense_fit
+
+GRID = 10.0 ** np.linspace(-3, 5, 60)
+
+
+def without_intercept(seed: int) -> LmmData:
+    """A mean far from zero that no fixed effect takes up: (1 | g) or x must."""
+    rng = np.random.default_rng([2024, seed])
+    J, size = int(rng.integers(3, 13)), int(rng.integers(3, 11))
+    codes = np.repeat(np.arange(J), size)
+    x = rng.normal(rng.choice([0, 5, 20, 100]), rng.choice([1, 3, 10]), J * size)
+    y = rng.choice([10, 50, 200, 500]) + rng.normal() * 0.3 * x
+    y = y + rng.normal(size=J)[codes] * rng.choice([0.5, 1, 3])
+    y = y + rng.normal(size=J * size) * rng.choice([0.3, 1, 3])
+    term = ReTerm(z=ArrayRows(np.ones((J * size, 1))), codes=codes, n_levels=J, factor=0)
+    return LmmData(y=y, X=ArrayRows(x[:, None]), terms=(term,))
+
+
+def criterion_on_grid(data: LmmData) -> np.ndarray:
+    """The REML criterion of (1 | g) at many thetas, by the inverse of V of balanced groups."""
+    X, y, codes = data.X.rows(0, data.n), data.y, data.terms[0].codes
+    n, p = X.shape
+    size, J = n // data.terms[0].n_levels, data.terms[0].n_levels
+    W = np.column_stack([X, y])
+    sums = np.stack([W[codes == j].sum(axis=0) for j in range(J)])
+    out = []
+    for theta in GRID:
+        S = W.T @ W - sums.T @ sums * theta**2 / (1 + size * theta**2)
+        rest = S[p, p] - S[p, :p] @ np.linalg.solve(S[:p, :p], S[:p, p])
+        out.append(
+            J * np.log(1 + size * theta**2) + np.linalg.slogdet(S[:p, :p])[1]
+            + (n - p) * (1 + np.log(2 * np.pi * rest / (n - p)))
+        )  # fmt: skip
+    return np.array(out)
+
+
+def hold_the_global_optimum(seeds: range) -> None:
+    for seed in seeds:
+        data = without_intercept(seed)
+        fit = fit_lmm(data)
+        values = criterion_on_grid(data)
+        assert fit.criterion <= values.min() + 1e-6, seed
+        assert fit.optimum is not None and fit.optimum.converged
+
+
+def test_the_profile_is_the_dense_criterion() -> None:
+    data = without_intercept(3)
+    at = [10, 25, 40]
+    dense = [dense_fit(data, np.array([t]), reml=True).value for t in GRID[at]]
+    assert criterion_on_grid(data)[at] == pytest.approx(dense, rel=1e-9)
+
+
+def test_models_without_intercept_end_in_the_deepest_valley() -> None:
+    hold_the_global_optimum(range(150))
+
+
+@pytest.mark.slow
+def test_thousands_of_models_without_intercept() -> None:
+    hold_the_global_optimum(range(150, 4150))
+
+
+def ordinary(seed: int) -> LmmData:
+    """Few clusters, slopes or two independent terms, predictors that differ between clusters."""
+    rng = np.random.default_rng([7, seed])
+    J, size = int(rng.integers(4, 13)), int(rng.integers(4, 9))
+    n = J * size
+    codes = np.repeat(np.arange(J), size)
+    x = rng.normal(rng.choice([0, 5, 100]), rng.choice([1, 3, 10]), n)
+    standard = (x - x.mean()) / x.std()
+    sds = rng.choice([0, 0.3, 1, 3], size=2)
+    y = 0.3 * x + sds[0] * rng.normal(size=J)[codes] + rng.normal(size=n)
+    y = y + sds[1] * rng.normal(size=J)[codes] * standard
+    X = np.column_stack([np.ones(n), x])
+    columns = [X] if seed % 2 else [X[:, :1], X[:, 1:]]
+    terms = tuple(ReTerm(z=ArrayRows(z), codes=codes, n_levels=J, factor=0) for z in columns)
+    return LmmData(y=y, X=ArrayRows(X), terms=terms)
+
+
+def best_of_many(data: LmmData, rng: np.random.Generator, starts: int) -> float:
+    """The lowest criterion that searches from anywhere reach."""
+    objective = prepare(data, reml=True, control=Control()).working()
+    row, col = objective.template.positions()
+    found = []
+    for _ in range(starts):
+        size = 10 ** rng.uniform(-2, 3, size=row.size)
+        start = np.where(row == col, size, rng.normal(size=row.size) * size) * objective.scale
+        found.append(minimise(objective, start, Control()).criterion)
+    return min(found)
+
+
+def hold_ordinary(seeds: range) -> list[int]:
+    rng = np.random.default_rng(0)
+    missed = []
+    for seed in seeds:
+        data = ordinary(seed)
+        if fit_lmm(data).criterion > best_of_many(data, rng, 6) + 1e-4:
+            missed.append(seed)
+    return missed
+
+
+def test_ordinary_models_end_in_the_deepest_valley() -> None:
+    assert hold_ordinary(range(40)) == []
+
+
+def test_a_valley_found_later_is_the_one_reported() -> None:
+    seed = next(s for s in range(100) if fit_lmm(without_intercept(s)).theta[0] > 30)
+    data = without_intercept(seed)
+    fit = fit_lmm(data)
+    assert fit.criterion == pytest.approx(fit_at(data, fit.theta).criterion, rel=1e-12)
+    assert fit.optimum is not None
+    assert len(fit.optimum.log) == fit.optimum.evaluations
+    assert min(value for _, value in fit.optimum.log) == pytest.approx(fit.criterion, rel=1e-9)

@@ -24,9 +24,9 @@ from mlpool.engine.theta import FreeTemplate
 from mlpool.engine.types import Control, Optimum
 from mlpool.typing import FloatArray
 
-STEP = 4.0
-"""Ratio of neighbouring points on a ray: a valley in log theta is wider (1 + theta^2 A is what
-changes, so its curvature in log theta is bounded)."""
+STEP, FINE_STEP = 4.0, 1.5
+"""Ratio of neighbouring points on a ray, and where a mean is missing among the fixed effects, so
+that two valleys are the rule."""
 FIRST, COUNT = 1 / 16, 6
 """Smallest relative SD on a ray beside zero, and how many there are: 1/16 .. 64, and on while the
 deviance falls."""
@@ -153,18 +153,19 @@ def _valleys(
 
     With `insist` (a boundary solution) the lowest point elsewhere if there is no floor.
     """
-    sizes = [0.0, *(FIRST * STEP**i for i in range(COUNT))]
+    step = STEP if objective.has_means else FINE_STEP
+    sizes = [0.0, *(FIRST * step**i for i in range(COUNT))]
     values = [_look(objective, ray, s) for s in sizes]
     while not objective.has_means and sizes[-1] < FURTHEST:
-        sizes.append(sizes[-1] * STEP)
+        sizes.append(sizes[-1] * step)
         values.append(_look(objective, ray, sizes[-1]))
     if max(values) - min(values) < WORTH:
         return []  # the deviance says nothing about this factor
     while values[-1] < values[-2] and sizes[-1] < FURTHEST:
-        sizes.append(sizes[-1] * STEP)
+        sizes.append(sizes[-1] * step)
         values.append(_look(objective, ray, sizes[-1]))
     around = [np.inf, *values, np.inf]
-    own = [s / STEP <= ray.size <= max(s * STEP, FIRST) for s in sizes]
+    own = [s / step <= ray.size <= max(s * step, FIRST) for s in sizes]
     chosen = []
     for i, value in enumerate(values):
         is_floor = value <= min(around[i], around[i + 2]) and not own[i]

@@ -14,7 +14,7 @@ covariance matrix can be had without making the whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -24,9 +24,11 @@ from mlpool.engine.columns import Rows
 from mlpool.engine.pooling import gaussian_loglik
 from mlpool.engine.sweep import Swept, sweep
 from mlpool.engine.threads import blas_threads
+from mlpool.engine.trend import MISSED
 from mlpool.errors import FitError, NotSupportedError
 from mlpool.typing import FloatArray, IntArray, RowSource
 
+_SATURATED = "{} coefficients for {} rows leave no residual degrees of freedom."
 WITHIN_DOUBTFUL = 1e-10
 """Share of a column's squared length left within levels below which its aliasing is not certain."""
 
@@ -245,7 +247,18 @@ def fit_ols_absorbed(  # noqa: PLR0913 - one argument per piece of data, as in l
         offset=offset,
     )
     with blas_threads(1):
-        return absorb(CrossProducts.from_rows(rows))
+        fit = absorb(CrossProducts.from_rows(rows))
+        if fit.null_rss <= MISSED * fit.rss:
+            return fit
+        # Strong effects take as many digits of the residuals: fit what the first fit leaves.
+        left = y - fit.fitted(X, constant if Z is None else Z, codes)
+        rest = absorb(CrossProducts.from_rows(replace(rows, y=left)))
+    return replace(
+        rest,
+        beta=fit.beta + rest.beta,
+        effects=fit.effects + rest.effects,
+        null_rss=fit.null_rss,
+    )
 
 
 def absorb(sums: CrossProducts) -> AbsorbedFit:
@@ -260,6 +273,10 @@ def absorb(sums: CrossProducts) -> AbsorbedFit:
     z, inner = layout.z, np.append(layout.x, layout.y)
     p = layout.p
     solved = sweep(sums.block(z, z), sums.block(z, inner))
+    n_own = int(solved.identified.sum())
+    if n_own >= sums.n:
+        # Common columns can only be aliased with these: no need to look for those R would drop.
+        raise FitError(_SATURATED.format(n_own, sums.n))
     T = sums.total[np.ix_(inner, inner)]
     S = T - solved.explained
     left = np.diag(S)[:p]
@@ -295,9 +312,7 @@ def _record(
     p = beta.size
     df = sums.n - p - int(solved.identified.sum())
     if df <= 0:
-        raise FitError(
-            f"{sums.n - df} coefficients for {sums.n} rows leave no residual degrees of freedom."
-        )
+        raise FitError(_SATURATED.format(sums.n - df, sums.n))
     back = np.eye(layout.q)
     back[0] -= np.where(layout.z == 0, 0.0, centre[layout.z])
     P = np.einsum("ab,bcj->jac", back, solved.P[:, :p])

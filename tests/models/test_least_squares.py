@@ -185,3 +185,32 @@ def test_an_ordered_factor_crossed_with_a_factor_is_fitted():
     m = mlpool.lm("angle ~ recipe * temperature", cake)
     cells = cake.groupby(["recipe", "temperature"], observed=True)["angle"].transform("mean")
     np.testing.assert_allclose(m.fitted, cells, rtol=1e-10)
+
+
+@pytest.mark.parametrize("formula", ["y ~ z + id", "y ~ id + z", "y ~ z * id", "y ~ 0 + id + z"])
+def test_an_id_of_every_row_is_refused_at_once(formula: str) -> None:
+    n = 7185
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame(
+        {"y": rng.normal(size=n), "z": rng.normal(size=n), "id": [f"p{i}" for i in range(n)]}
+    )
+    with pytest.raises(mlpool.FitError, match="7185 rows leave no residual degrees of freedom"):
+        mlpool.lm(formula, data)
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + g", "y ~ x * g"])
+def test_strong_effects_cost_an_absorbed_fit_no_digits(formula: str) -> None:
+    rng = np.random.default_rng(3)
+    g, x, noise = np.repeat(np.arange(40), 6), rng.normal(size=240), rng.normal(size=240)
+    o, w = 1e4 * rng.normal(size=240), rng.uniform(0.5, 2, 240)
+    data = pd.DataFrame({"y": noise + o, "x": x, "g": g.astype(str), "o": o, "w": w})
+    flat = mlpool.lm(formula, data, offset="o", weights="w")
+    strong = mlpool.lm(
+        formula, data.assign(y=data["y"] + 1e6 * x + 1e6 * np.cos(g)), offset="o", weights="w"
+    )
+    assert isinstance(strong.fit, AbsorbedOls)
+    # 1e6 itself rounds to 1e-10 of the noise
+    assert strong.sigma == pytest.approx(flat.sigma, rel=1e-9)
+    assert strong.se.to_numpy() == pytest.approx(flat.se.to_numpy(), rel=1e-8)
+    at = strong.fixef().index.get_loc("x")
+    assert strong.fixef().iloc[at] - 1e6 == pytest.approx(flat.fixef().iloc[at], abs=1e-8)

@@ -185,6 +185,8 @@ def build_design(
         for e in everything
     }
     given_weights = read_vector(weights, frame, "weights")
+    # Rows of weight zero have no part in the likelihood: R's n leaves them out, too.
+    rows.leave_out(None if given_weights is None else given_weights == 0.0)
     given_offset = read_vector(offset, frame, "offset")
     clusters = _read_clusters(cluster, frame)
     for name, vector in (("weights", given_weights), ("offset", given_offset)):
@@ -319,11 +321,6 @@ def _checked_weights(weights: FloatArray | None, kept: BoolArray | None) -> Floa
     used = np.asarray(weights if kept is None else weights[kept], dtype=np.float64)
     if (used < 0).any():
         raise DataError(f"weights must be positive; {int((used < 0).sum())} are negative.")
-    if (used == 0).any():
-        raise DataError(
-            f"weights must be positive; {int((used == 0).sum())} are zero: leave those rows "
-            "out with subset=."
-        )
     if np.isinf(used).any():
         raise DataError("weights must be finite.")
     return used

@@ -37,6 +37,19 @@ class RowFilter:
         if array is not None:
             self.note(name, NumberValue(array=array))
 
+    def leave_out(self, mask: BoolArray | None) -> None:
+        """Take rows with a weight of zero out of the subset.
+
+        Raises
+        ------
+        DataError
+            If they are all rows.
+        """
+        if mask is not None and mask.all():
+            raise DataError(f"weights must be positive; all {mask.size} are zero.")
+        if mask is not None and mask.any():
+            self.subset = ~mask if self.subset is None else self.subset & ~mask
+
     def note_codes(self, name: str, codes: IntArray) -> None:
         """Note the missing rows of clusters."""
         mask = codes < 0

@@ -131,7 +131,8 @@ def _check_binomial(design: Design) -> None:
             f"{name!r} holds proportions ({float(y[fractions][0]):.4g}, ...): give the number of "
             "trials of each row as weights=, or write cbind(successes, failures)."
         )
-    if design.weights is not None and _is_broken(y * design.weights):
+    # Survey weights of 0/1 responses multiply log-likelihoods; they need not be whole numbers.
+    if fractions.any() and design.weights is not None and _is_broken(y * design.weights):
         raise DataError(
             f"{name!r} times its weights is not a whole number of successes in every row: weights= "
             "must be the number of trials."

@@ -162,7 +162,7 @@ def test_user_data_is_never_changed(df):
         ("y ~ Days", {"weights": "ww"}, ColumnNotFoundError, "weights"),
         ("y ~ Days", {"weights": [1, 2]}, DataError, "weights has 2 values"),
         ("y ~ Days", {"weights": -np.ones(8)}, DataError, "8 are negative"),
-        ("y ~ Days", {"weights": np.zeros(8)}, DataError, "8 are zero"),
+        ("y ~ Days", {"weights": np.zeros(8)}, DataError, "all 8 are zero"),
         ("y ~ Days", {"cluster": [1, 2]}, DataError, "cluster has 2 values"),
         ("y ~ g", {"contrasts": {"g": "sums"}}, OptionError, "contr.sum"),
         ("y ~ g", {"contrasts": {"h": "sum"}}, DataError, "not in the formula"),

@@ -218,4 +218,11 @@ def conditional_vcov(problem: Problem, effects: Effects, state: State) -> FloatA
     c = effects.transposed(columns)
     reduced = state.elimination.reduce(c.levels, c.core)
     S = problem.XT @ columns.T - state.elimination.inner(reduced, reduced)
-    return np.asarray(cho_solve(cho_factor((S + S.T) / 2.0), np.eye(problem.p)))
+    S = (S + S.T) / 2.0
+    try:
+        return np.asarray(cho_solve(cho_factor(S), np.eye(problem.p)))
+    except np.linalg.LinAlgError:
+        # Separated outcomes leave directions without information: their variance is enormous.
+        values, vectors = np.linalg.eigh(S)
+        floor = np.finfo(np.float64).eps * max(float(values[-1]), np.finfo(np.float64).tiny)
+        return np.asarray((vectors / np.maximum(values, floor)) @ vectors.T)

@@ -121,6 +121,24 @@ def test_balanced_growth_has_exact_df_with_calendar_years(seed: int) -> None:
             )
 
 
+@pytest.mark.filterwarnings("ignore::mlpool.errors.ScalingWarning")
+def test_raw_polynomials_keep_their_df() -> None:
+    """lmerTest 3.1-3: F 1.90339 of 3 and 180.95 df for the raw, 180.64 for orthogonal columns."""
+    i = np.arange(200)
+    d = pd.DataFrame({"g": i % 20, "age": 20 + ((i * 37) % 101) * 0.45})
+    trend = 0.00004 * (d["age"] - 45) ** 3
+    d["y"] = np.round(
+        ((i * 29) % 31) / 10 + ((d["g"] * 7) % 11) / 4 + trend + ((i * 13) % 7) / 5, 3
+    )
+    for raw, df in (("TRUE", 180.95237), ("FALSE", 180.64087)):
+        m = mlpool.lmer(f"y ~ poly(age, 3, raw = {raw}) + (1 | g)", d)
+        row = mlpool.anova(m).to_pandas().iloc[0]
+        assert row["df"] == 3
+        assert row["F"] == pytest.approx(1.90339, abs=1e-5)
+        # R reads the axes of three columns whose variances span 1e11 off their covariance
+        assert row["df_error"] == pytest.approx(df, rel=2e-3 if raw == "TRUE" else 1e-6)
+
+
 # --- tails --------------------------------------------------------------------------------------
 
 

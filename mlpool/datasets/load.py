@@ -69,8 +69,8 @@ def datasets() -> pd.DataFrame:
 
     Examples
     --------
-    >>> datasets().set_index("name").loc["sleepstudy", "rows"]
-    np.int64(180)
+    >>> int(datasets().set_index("name").loc["sleepstudy", "rows"])
+    180
     """
     import pandas as pd
 

@@ -101,6 +101,8 @@ def code_names(values: Any) -> tuple[IntArray, Names]:
         table = _code_small_range(values)
         if table is not None:
             return table
+    if isinstance(values, pd.arrays.NumpyExtensionArray):  # which pandas 2 deprecates here
+        values = values.to_numpy()
     if is_object(dtype):
         values = _comparable(np.asarray(values, dtype=object))
     codes, uniques = pd.factorize(values, use_na_sentinel=True)

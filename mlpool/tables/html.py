@@ -181,7 +181,8 @@ def _great_tables(spec: TableSpec) -> str:
     )
     labels = {name: c.header for name, c in zip(names, columns, strict=True)}
     if columns:
-        table = table.cols_label({n: labels[n] for n in names[1:]}).tab_stubhead(labels[names[0]])
+        headers: dict[str, Any] = {name: labels[name] for name in names[1:]}
+        table = table.cols_label(**headers).tab_stubhead(labels[names[0]])
         table = table.cols_align("right", columns=names[1:])
     if spec.title:
         table = table.tab_header(title=" ".join(spec.caption.split()))

@@ -158,18 +158,26 @@ def _column_rows(
     ]  # fmt: skip
 
 
+_WHOLE = (
+    nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32, nw.UInt64,
+)  # fmt: skip
+_TIMES = (nw.Date, nw.Datetime, nw.Duration)
+
+
 def _type(frame: Frame, name: str) -> str:
     dtype = frame.data[:, frame.columns.index(name)].dtype
     if dtype == nw.Boolean:
         return "logical"
-    if dtype.is_integer():
+    if dtype in _TIMES:
+        return str(dtype).partition("(")[0].lower()  # what follows is spelled anew by versions
+    if dtype in _WHOLE:
         return "integer"
     if dtype.is_numeric():
         return "numeric"
     try:
         column = frame.column(name)
     except DataError:
-        return str(dtype).lower()
+        return str(dtype).partition("(")[0].lower()
     words = {"ordered": "ordinal", "numeric": "numeric", "boolean": "logical"}
     is_category = dtype in (nw.Categorical, nw.Enum)
     return words.get(column.kind, "categorical" if is_category else "character")

@@ -151,7 +151,9 @@ def test_outliers(name: str) -> None:
     assert check.distance.max() == pytest.approx(expected["max"], rel=rel)
     positions = list(np.atleast_1d(expected["outliers"]) - 1)
     assert list(check.positions) == positions
-    assert list(check.cases) == list(fitted(name).design.index[check.positions])
+    assert list(check.cases) == list(
+        fitted(name).design.index[np.array(check.positions, dtype=int)]
+    )
     assert bool(check) is bool(positions)
 
 

@@ -89,6 +89,7 @@ def test_blocks_equal_the_whole(df):
     np.testing.assert_array_equal(np.vstack([X.rows(0, 3), X.rows(3, 8)]), whole)
 
 
+@pytest.mark.skipif(int(pd.__version__.partition(".")[0]) < 3, reason="older pandas is copied")
 def test_numeric_columns_are_views(df):
     design = build_design("y ~ Days + w", df)
     for part, name in zip(design.X.terms, ("Days", "w"), strict=True):

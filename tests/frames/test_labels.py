@@ -226,6 +226,8 @@ ORDER = ["c", "a", "b"]
     ],
 )
 def test_an_order_made_by_hand_is_kept(data: Any) -> None:
+    if isinstance(data, pa.Table) and not (data.schema.metadata or data.schema.field("f").metadata):
+        pytest.skip("this polars does not tell in Arrow that a column was an Enum")
     column = read_frame(data).column("f")
     assert column.kind == "factor"
     assert column.levels == ("c", "a", "b")

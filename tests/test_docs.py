@@ -56,6 +56,14 @@ def test_python_prints_what_the_page_shows(
     assert ran == sum(language == "python" for language, _ in blocks(text))
 
 
+@pytest.mark.parametrize("path", DOCS, ids=lambda p: p.name)
+def test_formulas_in_tables_can_be_pasted(path: Path) -> None:
+    """A bar inside backticks in a table shows as a backslash and a bar on the site: write <code>."""
+    rows = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    codes = [code for row in rows for code in re.findall(r"`([^`]*)`", row)]
+    assert not [code for code in codes if "\\|" in code]
+
+
 def test_pages_are_rewritten_as_they_run(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```python\nx = 2\nprint(x + 1)\n```\n\n```text\nold\n```\n\nend\n")

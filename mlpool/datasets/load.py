@@ -100,6 +100,9 @@ def _read_pandas(info: DatasetInfo) -> pd.DataFrame:
             frame[column.name] = pd.Categorical(
                 frame[column.name], categories=list(column.levels), ordered=column.kind == "ordered"
             )
+    ordered = [c.name for c in info.columns if c.kind == "ordered"]
+    if ordered:
+        frame.attrs["ordered"] = ordered  # R's authors meant their order: nothing to say in a fit
     return frame
 
 

@@ -9,6 +9,7 @@ from mlpool.errors import OptionError
 from mlpool.estimates.contrasts import estimate_contrasts
 from mlpool.estimates.means import estimate_means
 from mlpool.estimates.slopes import estimate_slopes
+from mlpool.formula.lexer import unquote_name
 from mlpool.results import ResultFrame
 
 _MODES = {"satterthwaite": "satterthwaite", "kenward-roger": "kenward", "asymptotic": "normal"}
@@ -141,8 +142,8 @@ def read_specs(specs: Any) -> tuple[list[str], list[str]]:
 
 
 def _names(text: str) -> list[str]:
-    parts = [p.strip().strip("`") for p in re.split(r"[*:+]", text)]
-    return [p for p in parts if p and p != "1"]
+    parts = [p.strip() for p in re.findall(r"(?:`(?:[^`\\]|\\.)*`|[^`*:+])+", text)]
+    return [unquote_name(p) for p in parts if p and p != "1"]
 
 
 def _with_values(

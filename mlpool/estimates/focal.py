@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from mlpool.errors import OptionError, nearest_names
 from mlpool.estimates.variables import Variable, find_variable
+from mlpool.formula.lexer import quote_name, unquote_name
 from mlpool.frames.levels import level_label
 from mlpool.typing import FloatArray
 
@@ -95,7 +96,7 @@ def read_focal(
     return tuple(focal)
 
 
-def _specs(by: Any, argument: str, variables: Container[str]) -> list[tuple[str, Any, str]]:
+def _specs(by: Any, argument: str, variables: Iterable[str]) -> list[tuple[str, Any, str]]:
     """Return (name, values as given or None, text) of every entry."""
     if by is None:
         return []
@@ -110,15 +111,34 @@ def _specs(by: Any, argument: str, variables: Container[str]) -> list[tuple[str,
         )
     found = []
     for entry in by:
+        known = (entry, None) if entry in variables else _known_name(entry.strip(), variables)
+        if known is not None:
+            found.append((*known, entry.strip()))
+            continue
         match = _SPEC.match(entry)
         if match is None or not match["name"].strip():
             raise OptionError(
                 f"{argument}={entry!r} cannot be read; write 'x', 'x = [0, 1]' or "
                 "'x = [quartiles]'."
             )
-        name = entry if entry in variables else match["name"].strip().strip("`")
-        found.append((name, match["values"], entry.strip()))
+        found.append((unquote_name(match["name"].strip()), match["values"], entry.strip()))
     return found
+
+
+def _known_name(entry: str, variables: Iterable[str]) -> tuple[str, str | None] | None:
+    """Return the variable that an entry begins with, and the values after its ``=``.
+
+    Names may have brackets, blanks and signs, with or without backticks; the longest that fits is
+    meant.
+    """
+    for name in sorted(variables, key=len, reverse=True):
+        for spelling in (name, f"`{name}`", quote_name(name)):
+            rest = entry.removeprefix(spelling).strip()
+            if entry.startswith(spelling) and not rest:
+                return name, None
+            if entry.startswith(spelling) and rest.startswith("=") and rest[1:].strip():
+                return name, rest[1:].strip()
+    return None
 
 
 def _read_one(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -249,10 +249,13 @@ def full_dummies(terms: Terms, is_factor: Mapping[str, bool]) -> list[tuple[bool
     itself. Without an intercept the first factor met gets all its dummies.
     """
     names = [frozenset(e.text for e in term) for term in terms.terms]
-    result = [
-        [is_factor[e.text] and not _is_covered(own - {e.text}, names[:k]) for e in term]
-        for k, (term, own) in enumerate(zip(terms.terms, names, strict=True))
-    ]
+    earlier: dict[frozenset[str], None] = {}
+    result = []
+    for term, own in zip(terms.terms, names, strict=True):
+        result.append(
+            [is_factor[e.text] and not _is_covered(own - {e.text}, earlier) for e in term]
+        )
+        earlier[own] = None
     if not terms.intercept:
         for term, flags in zip(terms.terms, result, strict=True):
             at = [i for i, e in enumerate(term) if is_factor[e.text]]
@@ -262,8 +265,8 @@ def full_dummies(terms: Terms, is_factor: Mapping[str, bool]) -> list[tuple[bool
     return [tuple(flags) for flags in result]
 
 
-def _is_covered(rest: frozenset[str], earlier: list[frozenset[str]]) -> bool:
-    return not rest or any(rest <= term for term in earlier)
+def _is_covered(rest: frozenset[str], earlier: Collection[frozenset[str]]) -> bool:
+    return not rest or rest in earlier or any(rest <= term for term in earlier)
 
 
 def variable_of(expression: Expression) -> str:

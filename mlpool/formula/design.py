@@ -22,6 +22,7 @@ from mlpool.formula.newdata import Encoding, NewRows, encode_new_rows
 from mlpool.formula.parse import parse_formula
 from mlpool.formula.response import read_response
 from mlpool.formula.rows import RowFilter, align_codes, read_subset, read_vector
+from mlpool.formula.text_numbers import refuse_numbers_as_text
 from mlpool.formula.types import Expression, ParsedFormula, Terms
 from mlpool.formula.values import FactorValue, Value, without_unused
 from mlpool.frames import Frame, HeldFrame, hold, read_frame
@@ -196,6 +197,7 @@ def build_design(
 
     kept = rows.kept(na_action)
     values = {text: without_unused(rows.take(value)) for text, value in raw.items()}
+    refuse_numbers_as_text(_predictors(parsed), values)
     response = read_response(parsed.response, values[parsed.response.text], binomial=binomial)
     n = int(response.y.shape[0])
     return Design(
@@ -252,6 +254,7 @@ def model_matrix(formula: str, data: Any, **options: Any) -> pd.DataFrame:
     kept = rows.kept(options.get("na_action", "omit"))
     values = {text: without_unused(rows.take(value)) for text, value in raw.items()}
     coding = {str(k): read_contrasts(v) for k, v in (options.get("contrasts") or {}).items()}
+    refuse_numbers_as_text(_predictors(parsed), values)
     n = frame.n_rows if kept is None else int(kept.sum())
     matrix = make_matrix(parsed.fixed, values, n, contrasts=coding)
     index = frame.index if kept is None else frame.index[kept]
@@ -282,6 +285,12 @@ def _answers(frame: Frame, response: Expression) -> dict[str, Value]:
     """Return the response that `refit` gave, if the left side is still the same."""
     given = frame.answers if isinstance(frame, HeldFrame) else {}
     return {text: cast(Value, v) for text, v in given.items() if text == response.text}
+
+
+def _predictors(parsed: ParsedFormula) -> list[Expression]:
+    """Return what columns of X and Z are made of."""
+    terms = [parsed.fixed, *(bar.terms for bar in parsed.bars)]
+    return [e for one in terms for term in one.terms for e in term]
 
 
 def _names_used(parsed: ParsedFormula, given: Sequence[Any]) -> list[str]:

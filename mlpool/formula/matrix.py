@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -213,7 +214,9 @@ def make_matrix(
             infos.append(info)
         built.append(tuple(parts))
         columns += _name_columns(infos, number)
-    return DesignMatrix(n=n, intercept=terms.intercept, terms=tuple(built), columns=tuple(columns))
+    return DesignMatrix(
+        n=n, intercept=terms.intercept, terms=tuple(built), columns=_distinct(columns)
+    )
 
 
 def is_coded(value: Value) -> bool:
@@ -258,6 +261,34 @@ def _name_columns(infos: list[list[ColumnPart]], term: int) -> list[ColumnInfo]:
         ColumnInfo(name=":".join(p.text + p.label for p in parts), parts=parts, term=term)
         for parts in combined
     ]
+
+
+def _distinct(columns: list[ColumnInfo]) -> tuple[ColumnInfo, ...]:
+    """Give columns that R would name alike names of their own.
+
+    Level 2 of ``wave`` and the number ``wave2`` are both ``wave2`` in R; here the level is
+    ``wave[2]``.
+    """
+    seen = Counter(column.name for column in columns)
+    if len(seen) == len(columns):
+        return tuple(columns)
+    renamed = [c if seen[c.name] == 1 else replace(c, name=_bracketed(c)) for c in columns]
+    used: Counter[str] = Counter()
+    result = []
+    for column in renamed:
+        used[column.name] += 1
+        number = f".{used[column.name]}" if used[column.name] > 1 else ""
+        result.append(replace(column, name=column.name + number))
+    return tuple(result)
+
+
+def _bracketed(column: ColumnInfo) -> str:
+    if not column.parts:
+        return column.name
+    return ":".join(
+        f"{p.text}[{p.label}]" if p.kind in ("factor", "ordered", "boolean") else p.text + p.label
+        for p in column.parts
+    )
 
 
 def _is_call(tree: ast.expr) -> bool:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlpool.errors import FormulaError
+from mlpool.formula.lexer import lex
 from mlpool.formula.parse import canonical_text, parse_formula
 from mlpool.formula.tokens import Token, read_tokens
 from mlpool.formula.types import BarTerm, Expression, ParsedFormula, Terms
-
-_DOT = re.compile(r"(?<![\w.`])\.(?![\w.`])")
 
 
 def update_formula(
@@ -51,7 +49,7 @@ def update_formula(
     right = tokens[at[0] + 1 :]
     left = text[: tokens[at[0]].start].strip()
     response = "" if old.response is None else old.response.text
-    left = _DOT.sub(lambda _: response, left) if left else response
+    left = _with_response(left, response) if left else response
     has_dot = any(t.kind == "dot" for t in right)
     bars, offsets = (list(old.bars), list(old.offsets)) if has_dot else ([], [])
     spelled = _substitute(right, old.fixed, (bars, offsets), text, tuple(context or ()))
@@ -60,6 +58,16 @@ def update_formula(
     offsets += [o for o in new.offsets if o not in offsets]
     made = canonical_text(new.response, new.fixed, bars, offsets)
     return made.replace("~ 1 + ", "~ ", 1)
+
+
+def _with_response(left: str, response: str) -> str:
+    """Put the old response where the new left side has a dot."""
+    out, done = "", 0
+    for piece in lex(left, formula=left):
+        if piece.kind == "name" and piece.text == ".":
+            out += left[done : piece.start] + response
+            done = piece.end + 1
+    return out + left[done:]
 
 
 def _substitute(

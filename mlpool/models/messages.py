@@ -14,6 +14,7 @@ from mlpool.errors import (
     FewClustersWarning,
     FitError,
     MissingDataWarning,
+    MlpoolWarning,
     RankDeficiencyWarning,
     ScalingWarning,
     SingularFitWarning,
@@ -27,6 +28,9 @@ from mlpool.inference.vcov_spec import FEW_CLUSTERS
 from mlpool.models.covariance import VcovChoice
 from mlpool.models.facts import fact
 from mlpool.typing import FloatArray
+
+ORDERED = "ordered"
+"""Key of a pandas frame's ``attrs``: columns whose order is meant, as ``load_data`` sets it."""
 
 SEPARATION_SE = 50.0
 """Standard error of a typical row's predictor, on a link scale that has no unit (logits, probits,
@@ -52,11 +56,41 @@ def say_what_was_left_out(design: Design, *, is_mixed: bool, is_linear: bool) ->
             MissingDataWarning,
             stacklevel=user_level(),
         )
+    _say_polynomials(design)
     if is_linear and (design.y == design.y[0]).all():
         text = f"The response {design.response_name!r} is constant"
         if is_mixed:
             raise FitError(f"{text}; there is no variance to explain.")
         warnings.warn(f"{text}.", RankDeficiencyWarning, stacklevel=user_level())
+
+
+def _say_polynomials(design: Design) -> None:
+    """Warn of ordered categories that nobody asked to be coded as polynomials.
+
+    pandas orders what ``cut``, ``qcut`` and ``read_stata`` give, R does not. Categories of bundled
+    data were ordered by R's own authors.
+    """
+    meant = {
+        *design.encoding.contrasts,
+        *getattr(design.frame.native, "attrs", {}).get(ORDERED, ()),
+    }
+    matrices = [design.X, *(r.z for r in design.random)]
+    parts = [p for m in matrices for c in m.columns for p in c.parts]
+    texts = dict.fromkeys(
+        p.text for p in parts
+        if p.kind == "ordered" and not p.function and p.variable not in meant
+        and p.label.startswith((".", "^"))
+    )  # fmt: skip
+    if texts:
+        first = next(iter(texts))
+        warnings.warn(
+            f"Ordered categories ({', '.join(texts)}) enter as polynomials: .L is the linear, .Q "
+            f"the quadratic trend over the levels, as of R's ordered factors. Write "
+            f"factor({first}, ordered = FALSE) for differences from the first level, or "
+            f"ordered({first}) to say that trends are meant.",
+            MlpoolWarning,
+            stacklevel=user_level(),
+        )
 
 
 def say_what_was_found(

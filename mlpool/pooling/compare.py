@@ -17,6 +17,7 @@ from mlpool.errors import (
     OptionError,
 )
 from mlpool.formula import parse_formula
+from mlpool.formula.lexer import quote_name, unquote_name
 from mlpool.formula.types import ParsedFormula
 from mlpool.frames import read_frame
 from mlpool.inference.vcov_spec import FEW_CLUSTERS
@@ -203,7 +204,7 @@ def _mixed_text(
         raise OptionError(f"group must be a column name; got {group!r}.")
     terms = [slopes] if isinstance(slopes, str) else list(slopes or ())
     inside = " + ".join(["1", *terms])
-    name = group if group.isidentifier() or group.startswith("`") else f"`{group}`"
+    name = group if group.startswith("`") else quote_name(group)
     return f"{parsed.text} + ({inside} | {name})"
 
 
@@ -234,7 +235,7 @@ def _complete(partial: LinearMixedModel, group: str) -> LinearModel:
         # The mixed model has said what was left out; few clusters are said below the table.
         warnings.simplefilter("ignore", MissingDataWarning)
         warnings.simplefilter("ignore", FewClustersWarning)
-        model = fit(text, partial.design.frame, **options, cluster=group.strip("`"))
+        model = fit(text, partial.design.frame, **options, cluster=unquote_name(group))
     assert isinstance(model, LinearModel)
     return model
 

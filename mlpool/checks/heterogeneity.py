@@ -16,7 +16,7 @@ from mlpool.transform.columns import Groups, as_names, label_codes, numbers, rea
 from mlpool.typing import FloatArray
 
 TOLERANCE = 1e-5
-"""Deviations below it count as none, as in easystats."""
+"""Share of a predictor's deviation, within and between groups, that counts as none."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -84,7 +84,8 @@ def check_heterogeneity_bias(x: Any, select: Any = None, by: Any = None) -> Hete
     rows = []
     for name, group, columns, groups in pairs:
         within, between = _spreads(columns, groups)
-        flagged = within > TOLERANCE and between > TOLERANCE
+        smallest = TOLERANCE * float(np.hypot(within, between))
+        flagged = within > smallest and between > smallest
         rows.append((name, group, within, between, flagged))
     names = ["Parameter", "Group", "SD_within", "SD_between", "Flagged"]
     table = pd.DataFrame(rows, columns=names)

@@ -130,7 +130,7 @@ def _random(m: Any) -> Normality:
 
 def _scaled(values: FloatArray) -> FloatArray:
     spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-    return values / spread if spread > 1e-12 * (1.0 + np.abs(values).max()) else 0.0 * values
+    return values / spread if spread > 1e-12 * np.abs(values).max() else 0.0 * values
 
 
 def _sentence(effect: str, p: float) -> str:

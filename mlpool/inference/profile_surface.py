@@ -21,7 +21,8 @@ from mlpool.inference.roots import solve_distance
 from mlpool.inference.sides import ZETA_TOL, Side
 from mlpool.typing import FloatArray
 
-#: An SD of zero starts from this share of sigma; a correlation of one from this far below it.
+#: An SD of zero, columns of z in units of their size, starts from this share of sigma; a
+#: correlation of one from this far below it.
 _SMALLEST_SD, _NEAR_ONE = 1e-5, 1e-8
 #: Logs of SD / sigma and Fisher z beyond which the search starts from `_INSIDE_SD` and 0.
 _AT_ZERO, _AT_ONE, _INSIDE_SD = -6.0, 4.0, 0.3
@@ -37,6 +38,7 @@ _STUCK = 1e-4
 _BETTER_FIT = 1e-3
 #: A covariance whose smallest eigenvalue is below this share of the largest is none.
 _NEGATIVE = -1e-9
+_BLOCK = 1 << 16
 
 
 class Surface:
@@ -50,12 +52,17 @@ class Surface:
             (-1, 0, 0),
         )
         self.is_correlation = np.array([r != c for _, r, c in self.places])
+        self._log_size = np.array(
+            [np.log(sizes[r]) if r == c else 0.0 for sizes in _sizes_of(data) for r, c in
+             vech_positions(len(sizes))] + [0.0]
+        )  # fmt: skip
         weights = data.weights
         self._constant = 0.0 if weights is None else -float(np.log(weights).sum())
 
     def start(self, ml: LmmFit) -> FloatArray:
         """Return psi of the fit, moved off the boundary by a hair."""
-        psi, theta_start = [], 0
+        psi: list[float] = []
+        theta_start = 0
         for size in self._sizes:
             order = vech_positions(size)
             lam = np.zeros((size, size))
@@ -63,7 +70,10 @@ class Surface:
                 lam[place] = ml.theta[theta_start + i]
             theta_start += len(order)
             S = ml.sigma**2 * lam @ lam.T
-            sd = np.maximum(np.sqrt(np.diag(S)), _SMALLEST_SD * ml.sigma)
+            unit = np.exp(
+                [-self._log_size[len(psi) + i] for i, (r, c) in enumerate(order) if r == c]
+            )
+            sd = np.maximum(np.sqrt(np.diag(S)), _SMALLEST_SD * ml.sigma * unit)
             R = np.clip(S / np.outer(sd, sd), _NEAR_ONE - 1.0, 1.0 - _NEAR_ONE)
             psi += [np.log(sd[r]) if r == c else np.arctanh(R[r, c]) for r, c in order]
         return np.array([*psi, np.log(ml.sigma)])
@@ -73,7 +83,8 @@ class Surface:
         value = float(self.natural(psi)[i])
         if self.is_correlation[i]:
             return float(np.sign(value)) if abs(value) > 1.0 - 2.0 * _NEAR_ONE else value
-        return value if value > 1.01 * _SMALLEST_SD * float(np.exp(psi[-1])) else 0.0
+        smallest = 1.01 * _SMALLEST_SD * float(np.exp(psi[-1] - self._log_size[i]))
+        return value if value > smallest else 0.0
 
     def natural(self, psi: FloatArray) -> FloatArray:
         """Return SDs, correlations and sigma."""
@@ -88,19 +99,33 @@ class Surface:
         """
         _, row, col = self.places[i]
         if row == col:
-            middle = float(psi[-1]) + np.log(_INSIDE_SD)
-            return middle - float(psi[i]) if sign > 0 and psi[i] < psi[-1] + _AT_ZERO else 0.0
+            middle = float(psi[-1] - self._log_size[i]) + np.log(_INSIDE_SD)
+            return middle - float(psi[i]) if sign > 0 and self._is_zero(psi, i) else 0.0
         is_inwards = np.sign(psi[i]) != sign and abs(psi[i]) > _AT_ONE
         return float(abs(psi[i])) if is_inwards else 0.0
 
-    def far_values(self, psi: FloatArray) -> list[tuple[int, float]]:
-        """Return (index, value) of starts near the boundary: tiny SDs, correlations near +-1."""
-        out: list[tuple[int, float]] = []
+    def _is_zero(self, psi: FloatArray, i: int) -> bool:
+        return bool(psi[i] < psi[-1] - self._log_size[i] + _AT_ZERO)
+
+    def far_starts(self, psi: FloatArray, i: int) -> list[FloatArray]:
+        """Return starts near other ends of the range: tiny SDs, correlations near +-1.
+
+        On the scales of psi the deviance is flat where a SD is zero or a correlation +-1, so that
+        a search stops there although a point inside is better: the starts stand inside.
+        """
+        inside = psi.copy()
         for j, (_, row, col) in enumerate(self.places[:-1]):
+            if j != i and row == col and self._is_zero(psi, j):
+                inside[j] = psi[-1] - self._log_size[j] + np.log(_INSIDE_SD)
+        out = []
+        for j, (_, row, col) in enumerate(self.places[:-1]):
+            ends = [-_NEAR_EDGE, _NEAR_EDGE]
             if row == col:
-                out.append((j, float(psi[-1]) + _AT_ZERO))
-            else:
-                out += [(j, -_NEAR_EDGE), (j, _NEAR_EDGE)]
+                ends = [float(psi[-1] - self._log_size[j]) + _AT_ZERO]
+            for value in ends if j != i else []:
+                start = inside.copy()
+                start[j] = value
+                out.append(start)
         return out
 
     def fit(self, psi: FloatArray) -> LmmFit | None:
@@ -224,13 +249,10 @@ class RandomSide(Side):
         psi[self._i] = self._psi[self._i] + self.sign * t
         if not self._is_thorough:
             return [psi]
-        starts = [psi]
-        for j, value in self._surface.far_values(psi):
-            if j != self._i:
-                start = psi.copy()
-                start[j] = value
-                starts.append(start)
-        return starts
+        first = self._psi.copy()
+        first[self._i] = psi[self._i]
+        far = self._surface.far_starts(psi, self._i)
+        return [psi, first, *far, *self._surface.far_starts(first, self._i)]
 
     def zeta(self, t: float) -> tuple[float, float]:
         """Return |zeta| and its derivative at distance t."""
@@ -286,6 +308,17 @@ def _halve(
                 return psi + step, fit, value
         step = 0.5 * step
     return None
+
+
+def _sizes_of(data: LmmData) -> list[FloatArray]:
+    """Return the root mean square of the columns of each term's z (k,); one for empty columns."""
+    out = []
+    for term in data.terms:
+        total = np.zeros(term.z.shape[1])
+        for start in range(0, data.n, _BLOCK):
+            total += (term.z.rows(start, min(start + _BLOCK, data.n)) ** 2).sum(axis=0)
+        out.append(np.sqrt(np.where(total > 0.0, total / data.n, 1.0)))
+    return out
 
 
 def _lower_root(R: FloatArray, sd: FloatArray) -> FloatArray | None:

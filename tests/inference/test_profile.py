@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import mlpool
 from mlpool.engine.lmm import fit_at, fit_lmm
-from mlpool.errors import FitError, OptionError
+from mlpool.errors import FitError, MlpoolWarning, OptionError
 from mlpool.inference.profile import ProfileIntervals, profile_confint
 from mlpool.inference.roots import solve_distance
 from tests.inference.lmm_designs import data_and_fit
@@ -139,3 +141,18 @@ def test_solve_distance(has_slope: bool, guess: float) -> None:
 def test_solve_distance_of_a_flat_function_is_infinite() -> None:
     assert solve_distance(lambda t: (1.0 - np.exp(-t), np.nan), 2.0, 1.0) == np.inf
     assert solve_distance(lambda t: (0.0, 0.0), 2.0, 1.0) == np.inf
+
+
+def test_profiles_scale_with_a_slopes_predictor() -> None:
+    """A slope per dollar is a slope per 50,000 dollars, bound by bound."""
+    rng = np.random.default_rng(3)
+    g, x = np.repeat(np.arange(16), 12), rng.lognormal(0.0, 0.6, 192)
+    b = rng.normal(size=(16, 2))
+    y = 2 + b[g, 0] + x * (0.5 + b[g, 1]) + rng.normal(size=192)
+    d = {"y": y, "g": g, "x": x, "income": 5e4 * x}
+    one = mlpool.confint(mlpool.lmer("y ~ x + (x | g)", d, REML=False)).to_numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MlpoolWarning)  # of the predictor's size
+        two = mlpool.confint(mlpool.lmer("y ~ income + (income | g)", d, REML=False)).to_numpy()
+    scale = np.array([1.0, 1.0, 5e4, 1.0, 1.0, 5e4])  # SDs, correlation, sigma, fixed effects
+    np.testing.assert_allclose(two * scale[:, None], one, rtol=1e-3, atol=1e-4)

@@ -77,6 +77,8 @@ def deepest(objective: Landscape, found: Optimum, control: Control) -> Optimum:
     found : Optimum
     control : Control
     """
+    if not found.converged:
+        return found  # a search that was stopped is not gone on with
     template = objective.template
     is_small = objective.looks <= FEW
     if not (is_small or not objective.has_means or _is_singular(template, found, objective.scale)):
@@ -108,7 +110,10 @@ def _deeper(objective: Landscape, found: Optimum, control: Control) -> Optimum |
         other = minimise(objective, np.array(start), control)
         log += other.log
         size = float(np.abs(other.end / objective.scale).max())
-        if other.criterion < best.criterion - WORTH - NOISE * objective.n * size**2:
+        if (
+            other.converged
+            and other.criterion < best.criterion - WORTH - NOISE * objective.n * size**2
+        ):
             best = other
     if best is found:
         return None

@@ -148,36 +148,52 @@ def fit_mixedlm(data: LmmData, *, reml: bool = True) -> LmmFit:
     X = data.X.rows(0, n)
     kept = independent_columns(X)
     target = data.y if data.offset is None else data.y - data.offset
-    Zs = [t.z.rows(0, n) for t in data.terms]
+    # theta knows only the span of X, and scales with the columns of Z: MixedLM needs neat ones.
+    Q = np.linalg.qr(X[:, kept] / np.sqrt(np.einsum("ij,ij->j", X, X))[kept])[0]
+    target = target - Q @ (Q.T @ target)
+    moved = [_neat(t.z.rows(0, n)) for t in data.terms]
+    Zs = [Z for Z, _ in moved]
     groups = np.asarray(data.terms[0].codes)
     scale = float(np.std(target)) or 1.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             if len(Zs) == 1:
-                model = sm.MixedLM(target / scale, X[:, kept], groups, exog_re=Zs[0])
+                model = sm.MixedLM(target / scale, Q, groups, exog_re=Zs[0])
             else:
                 model = sm.MixedLM(
-                    target / scale, X[:, kept], groups,
+                    target / scale, Q, groups,
                     exog_vc=_components(Zs, groups),
                 )  # fmt: skip
             result = model.fit(reml=reml, method=["bfgs", "lbfgs"], gtol=1e-9)
         except (ValueError, np.linalg.LinAlgError) as error:
             raise FitError(f"statsmodels' MixedLM failed: {str(error).splitlines()[0]}") from None
-    theta = _theta(result, len(Zs))
+    theta = _theta(result, [C for _, C in moved])
     record = fit_at(data, theta, reml=reml)
     from dataclasses import replace
 
     return replace(record, engine="statsmodels", raw=result)
 
 
-def _theta(result: Any, n_terms: int) -> FloatArray:
-    if n_terms == 1:
+def _neat(Z: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return Z C and C (k, k): columns about their means beside a constant, in their SDs."""
+    constant = np.flatnonzero((Z == 1.0).all(axis=0))
+    C = np.eye(Z.shape[1])
+    if constant.size:
+        C[constant[0]] -= np.where(np.arange(len(C)) == constant[0], 0.0, Z.mean(axis=0))
+    size = np.sqrt(np.mean((Z @ C) ** 2, axis=0))
+    C = C / np.where(size > 0, size, 1.0)
+    return Z @ C, C
+
+
+def _theta(result: Any, back: list[FloatArray]) -> FloatArray:
+    if len(back) == 1:
         relative = np.atleast_2d(np.asarray(result.cov_re)) / result.scale
         values, vectors = np.linalg.eigh((relative + relative.T) / 2)
         root = vectors * np.sqrt(np.clip(values, 0.0, None))
-        return Template((len(root),)).pack([lower_form(root)])
-    return np.asarray(np.sqrt(np.clip(np.asarray(result.vcomp) / result.scale, 0.0, None)))
+        return Template((len(root),)).pack([lower_form(back[0] @ root)])
+    variances = np.clip(np.asarray(result.vcomp) / result.scale, 0.0, None)
+    return np.asarray(np.sqrt(variances) * [C[0, 0] for C in back])
 
 
 def _components(Zs: list[FloatArray], groups: Any) -> Any:

@@ -84,3 +84,21 @@ def test_a_session_that_raises_on_underflow():
             "confint",
         ):
             assert str(getattr(mlpool, verb)(m))
+
+
+@pytest.mark.parametrize("seed", [5, 6, 7])
+@pytest.mark.parametrize("start", [None, (3.0, 0.0, 3.0)])
+def test_searches_that_lose_their_way_begin_again(seed, start):
+    """Large first SDs lead means of an inverse link through its pole."""
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(30), 20)
+    x = rng.normal(size=600)
+    y = 1 / (4.0 + 0.3 * x + 0.5 * rng.normal(size=30)[g]) + 0.02 * rng.normal(size=600)
+    data = pd.DataFrame({"y": y, "x": x, "g": g})
+    control = {} if start is None else {"start": start}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mlpool.SingularFitWarning)
+        m = mlpool.glmer("y ~ x + (x | g)", data, family="gaussian(inverse)", control=control)
+        simple = mlpool.glmer("y ~ x + (1 | g)", data, family="gaussian(inverse)")
+    assert m.optimum.converged
+    assert m.loglik >= simple.loglik - 1e-6

@@ -28,6 +28,8 @@ from mlpool.typing import BoolArray, FloatArray
 SNAP = 1e-3
 """Diagonal entries of theta below this, in units of the link scale, are tried as exact zeros."""
 _FIRST_SD = 0.7
+SECOND_START = 0.1
+"""Share of the first theta from which a search that lost its way begins once more."""
 _SINGULAR = (
     "The equations of the fit became singular: a predictor may separate the outcomes, or the link "
     "may let means leave the family's range."
@@ -65,15 +67,24 @@ def fit_glmm(data: GlmmData, *, n_quadrature: int = 1, control: Control | None =
         problem = Problem.of(data, control)
         objective = make_objective(problem, n_quadrature)
         try:
-            x, scale = _start(problem, objective, control)
-            found = minimise(
-                objective, x, scale, lambda s: scoring(objective, x_of(objective, s, x), s),
-                control,
-            )  # fmt: skip
-            found = _snapped(objective, found)
-            return _finish(objective, found, x, n_quadrature, control)
+            return _search(problem, objective, n_quadrature, control, 1.0)
+        except (FitError, np.linalg.LinAlgError):
+            pass
+        try:
+            return _search(problem, objective, n_quadrature, control, SECOND_START)
         except np.linalg.LinAlgError:
             raise FitError(_SINGULAR + problem.offset_note()) from None
+
+
+def _search(
+    problem: Problem, objective: Laplace, n_quadrature: int, control: Control, share: float
+) -> GlmmFit:
+    """Search from a share of the first theta."""
+    x, scale = _start(problem, objective, control, share)
+    found = minimise(
+        objective, x, scale, lambda s: scoring(objective, x_of(objective, s, x), s), control
+    )
+    return _finish(objective, _snapped(objective, found), x, n_quadrature, control)
 
 
 def make_objective(problem: Problem, n_quadrature: int) -> Laplace:
@@ -96,7 +107,9 @@ def x_of(objective: Laplace, state: State, x: FloatArray) -> FloatArray:
     return out
 
 
-def _start(problem: Problem, objective: Laplace, control: Control) -> tuple[FloatArray, FloatArray]:
+def _start(
+    problem: Problem, objective: Laplace, control: Control, share: float
+) -> tuple[FloatArray, FloatArray]:
     """Return first values and typical sizes: a GLM, then the modes at theta of size one."""
     rows = problem.rows
     gamma = _first_gamma(problem)
@@ -108,7 +121,7 @@ def _start(problem: Problem, objective: Laplace, control: Control) -> tuple[Floa
     scale = np.where(problem.template.is_diagonal, theta, np.inf)
     if control.start is not None:
         theta = problem.of_user(_user_theta(problem, control.start))
-    theta, modes = _first_modes(problem, theta, plain.gamma, shape)
+    theta, modes = _first_modes(problem, share * theta, plain.gamma, shape)
     objective.start, objective.gamma = modes.e, modes.gamma
     parts = [theta] if objective.joint else [theta, modes.gamma]
     if problem.has_shape:

@@ -23,18 +23,20 @@ from mlpool.estimates.comparisons import Comparison, make_comparison
 from mlpool.estimates.focal import Focal, read_focal
 from mlpool.estimates.grid import focal_grid
 from mlpool.estimates.inference import Inference, Request, infer, joined
-from mlpool.estimates.layout import EstimatesLayout, grid_columns, inference_columns
+from mlpool.estimates.layout import EstimatesLayout, beside, grid_columns, inference_columns
 from mlpool.estimates.links import Scale, read_scale
 from mlpool.estimates.means import averages, others_line
 from mlpool.estimates.multiplicity import adjusted, families_of, p_adjust_note, read_p_adjust
 from mlpool.estimates.nesting import can_exist, nesting_notes
 from mlpool.estimates.notes import interaction_notes, missing_notes, say_extrapolation, scale_footer
+from mlpool.estimates.ratios import Ratios, read_ratios
 from mlpool.estimates.rows import BLOCK_NUMBERS, Answers
 from mlpool.estimates.slopes import slopes_of
 from mlpool.estimates.variables import Variable, model_variables
 from mlpool.frames.levels import level_label
 from mlpool.models.arguments import check_level, check_model
 from mlpool.results import ResultFrame
+from mlpool.tables import names_note
 
 _TITLES = {
     "typical": "Marginal Contrasts Analysis",
@@ -79,6 +81,7 @@ def estimate_contrasts(
     length: int | None = 10,
     at: dict[str, Any] | None = None,
     two_valued: bool = False,
+    exponentiate: bool = False,
 ) -> ResultFrame:
     """Return differences between marginal means, or between slopes.
 
@@ -113,12 +116,15 @@ def estimate_contrasts(
         Points of a numeric variable in `by`.
     at, two_valued
         As in :func:`mlpool.estimate_means`.
+    exponentiate : bool
+        Ratios - of odds with a logit link, of means with a log link, of geometric means of
+        ``log(y)`` - with the tests of the contrasts on the link's scale.
 
     Returns
     -------
     ResultFrame
-        Level1, Level2 (Contrast for weights and polynomials), the columns of `by`, Difference,
-        SE, CI_low, CI_high, t or z, df, p.
+        Level1, Level2 (Contrast for weights and polynomials), the columns of `by`, Difference
+        (Ratio if exponentiated), SE, CI_low, CI_high, t or z, df, p.
 
     Raises
     ------
@@ -144,6 +150,8 @@ def estimate_contrasts(
     p-value adjustment method: Holm (1979)
     """
     check_model(model, "estimate_contrasts()")
+    ratios = read_ratios(model, exponentiate, predict)
+    predict = "link" if ratios else predict
     plan = _read_plan(
         model, contrast, by, estimate=estimate, predict=predict, length=length, at=at,
         two_valued=two_valued,
@@ -163,15 +171,22 @@ def estimate_contrasts(
     exist = can_exist(grid, plan.averaging.variables, plan.averaging.nests).reshape(-1, n_levels)
     families = families_of(exist, compared, within_by)
     result = adjusted(result, families, method, adjust_ci, request.ci)
+    result = ratios.of(result) if ratios else result
+    value = "Ratio" if ratios else "Difference"
     kept = np.concatenate([f.rows for f in families]) if families else np.arange(0)
-    data = _frame(grid.iloc[::n_levels], plan.by, compared, result)
+    compared_columns = _compared(compared, len(grid) // n_levels)
+    numbers = compared_columns | inference_columns(result, value, p=True)
+    by_columns = _by_columns(grid.iloc[::n_levels], plan.by, len(compared.weights))
+    data, own = beside(by_columns, numbers)
+    order = [own[n] for n in compared_columns] + [f.name for f in plan.by]
+    data = data[order + [c for c in data.columns if c not in order]]
     data = data.iloc[kept].reset_index(drop=True)
-    names = ("Contrast",) if not compared.second else ("Level1", "Level2")
     layout = EstimatesLayout(
-        title=_TITLES[plan.averaging.estimate], labels=(*names, *(f.name for f in plan.by)),
-        value="Difference", statistic=result.symbol, level=ci, shows_p=True,
-        footers=_footers(model, plan, method) + robust_lines(model, request)
-        + missing_notes(model, result.estimate[kept], "contrasts", estimate),
+        title=_TITLES[plan.averaging.estimate], labels=tuple(order),
+        value=value, statistic=result.symbol, level=ci, shows_p=True,
+        footers=_footers(model, plan, method, ratios) + robust_lines(model, request)
+        + missing_notes(model, result.estimate[kept], "contrasts", estimate) + names_note(own),
+        names=own,
     )  # fmt: skip
     return ResultFrame(
         data=data,
@@ -183,6 +198,9 @@ def estimate_contrasts(
             "contrast": tuple(f.name for f in plan.contrast),
             "p_adjust": method,
             "scale": plan.scale.name,
+            "names": own,
+            "value": value,
+            "trend": None if plan.trend is None else plan.trend.name,
         },
     )
 
@@ -308,22 +326,20 @@ def _weighted(W: Any, values: Any) -> Any:
     return out
 
 
-def _frame(
-    grid: pd.DataFrame, by: Sequence[Focal], compared: Comparison, result: Inference
-) -> pd.DataFrame:
-    n = len(grid)
-    c = len(compared.weights)
-    columns: dict[str, Any] = {}
+def _compared(compared: Comparison, n: int) -> dict[str, Any]:
+    """Return what every row compares, for n values of `by`."""
     if compared.second:
-        columns |= {"Level1": list(compared.first) * n, "Level2": list(compared.second) * n}
-    else:
-        columns["Contrast"] = list(compared.first) * n
+        return {"Level1": list(compared.first) * n, "Level2": list(compared.second) * n}
+    return {"Contrast": list(compared.first) * n}
+
+
+def _by_columns(grid: pd.DataFrame, by: Sequence[Focal], c: int) -> dict[str, Any]:
+    """Return the columns of `by`, c rows for each of its values."""
     groups = grid[[f.name for f in by]]
-    columns |= grid_columns(groups.iloc[np.repeat(np.arange(n), c)])
-    return pd.DataFrame(columns | inference_columns(result, "Difference", p=True))
+    return grid_columns(groups.iloc[np.repeat(np.arange(len(grid)), c)])
 
 
-def _footers(model: Any, plan: _Plan, method: str) -> tuple[str, ...]:
+def _footers(model: Any, plan: _Plan, method: str, ratios: Ratios | None) -> tuple[str, ...]:
     what = [plan.trend.name] if plan.trend is not None else [f.text for f in plan.contrast]
     lines = [f"Variable predicted: {model.design.response_name}"]
     lines.append(f"Predictors contrasted: {', '.join(what)}")
@@ -331,7 +347,7 @@ def _footers(model: Any, plan: _Plan, method: str) -> tuple[str, ...]:
     if others and plan.trend is None:
         lines.append(others)
     lines.append(p_adjust_note(method))
-    lines += scale_footer(plan.scale, "Contrasts")
+    lines += (ratios.note,) if ratios else scale_footer(plan.scale, "Contrasts")
     lines += say_extrapolation(plan.focal)
     names = [*(f.name for f in plan.focal), *([plan.trend.name] if plan.trend else [])]
     averaged = plan.averaging.averaged_names

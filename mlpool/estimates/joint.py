@@ -13,7 +13,7 @@ from mlpool.errors import OptionError
 from mlpool.estimates.aliases import read_mode
 from mlpool.estimates.focal import Focal, read_focal
 from mlpool.estimates.grid import focal_grid
-from mlpool.estimates.layout import grid_columns
+from mlpool.estimates.layout import beside, grid_columns
 from mlpool.estimates.nesting import nested_factors, nesting_notes
 from mlpool.estimates.termspace import (
     CONFOUNDED,
@@ -27,6 +27,7 @@ from mlpool.models.arguments import check_model
 from mlpool.models.joint import METHOD_NAMES, JointInference, joint_inference
 from mlpool.performance.layout import Grid, GridColumn, label_columns
 from mlpool.results import ResultFrame
+from mlpool.tables import names_note
 
 
 def joint_tests(
@@ -89,31 +90,35 @@ def joint_tests(
         model, vcov=vcov, cluster=cluster, vcov_args=vcov_args, ci_method=method
     )
     cells = focal_grid([replace(f, values=_values_of(f)) for f in groups])
-    tables = []
+    tables, cells_of = [], []
     for i in range(len(cells)):
         cell = cells.iloc[i : i + 1]
         space = TermSpace.of(model, variables, cell if groups else None)
         terms = _closed_terms(model, [f.name for f in groups])
         table = _tested(joint, space.tests(terms, joint.vcov))
-        labels = grid_columns(cell.iloc[np.zeros(len(table), dtype=int)])
-        tables.append(pd.DataFrame(labels | dict(table)))
+        cells_of.append(cell.iloc[np.zeros(len(table), dtype=int)])
+        tables.append(table)
     frame = pd.concat(tables, ignore_index=True)
     if not joint.is_f:
         frame["Chi2"] = frame["F"] * frame["df1"]
         frame = frame.drop(columns=["F", "df2"])
-    names = [f.name for f in groups]
-    order = [*names, "Term", "df1", "df2", "F", "Chi2", "p", "Note"]
     footers = _footers(model, frame, groups)
-    kept = [n for n in order if n in frame and (n != "Note" or frame["Note"].any())]
+    kept = [n for n in _OWN if n in frame and (n != "Note" or frame["Note"].any())]
+    data, own = beside(grid_columns(pd.concat(cells_of)), {n: frame[n].to_numpy() for n in kept})
+    columns = [replace(c, name=own[c.name]) for c in _LAYOUT.columns if c.name in own]
+    layout = replace(
+        _LAYOUT, columns=(*label_columns([f.name for f in groups]), *columns),
+        footers=footers + names_note(own),
+    )  # fmt: skip
     return ResultFrame(
-        data=frame[kept],
-        layout=replace(
-            _LAYOUT, columns=(*label_columns(names), *_LAYOUT.columns), footers=footers
-        ),
+        data=data,
+        layout=layout,
         notes=(f"Denominator df by {METHOD_NAMES[joint.method]}.",) if joint.is_f else (),
         metadata={"kind": "joint_tests", "ci_method": joint.method, "vcov": joint.covariance},
     )  # fmt: skip
 
+
+_OWN = ("Term", "df1", "df2", "F", "Chi2", "p", "Note")
 
 _LAYOUT = Grid(
     columns=(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from mlpool.tables import (
     TableSpec,
     glue,
     is_style,
+    own_names,
     select_columns,
 )
 from mlpool.tables.cells import (
@@ -29,6 +30,8 @@ from mlpool.tables.cells import (
     format_ps,
     interval_header,
 )
+
+Names = dict[str, str]
 
 MAX_PRINTED = 5_000
 """Rows above which a table is not laid out as text."""
@@ -53,6 +56,8 @@ class EstimatesLayout:
         Further columns of numbers after the interval (``Residuals``).
     shows_p, shows_uncertainty : bool
     footers : tuple of str
+    names : mapping
+        What the table's own columns are called where the data have a column of the usual name.
     """
 
     title: str
@@ -64,6 +69,17 @@ class EstimatesLayout:
     shows_p: bool = False
     shows_uncertainty: bool = True
     footers: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def raw(self, name: str) -> str:
+        """Return the raw column of one of the table's own columns."""
+        return self.names.get(name, name)
+
+    def own(self, data: pd.DataFrame) -> pd.DataFrame:
+        """Return the table's own columns by their usual names."""
+        labels = set(self.labels)
+        usual = {raw: name for name, raw in self.names.items()}
+        return data[[c for c in data.columns if c not in labels]].rename(columns=usual)
 
     def describe(self, data: pd.DataFrame, options: TableOptions) -> TableSpec:
         """Return the table, or a sentence in its place where it would fill hundreds of pages."""
@@ -80,12 +96,16 @@ class EstimatesLayout:
             columns = [
                 *labels,
                 *glue(
-                    elements(data.rename(columns={self.value: "Coefficient"}), options, self.value),
+                    elements(
+                        self.own(data).rename(columns={self.value: "Coefficient"}),
+                        options,
+                        self.value,
+                    ),
                     str(select),
                 ),
             ]
         else:
-            columns = [*labels, *self._columns(data, options)]
+            columns = [*labels, *self._columns(self.own(data), options)]
         groups: tuple[RowGroup, ...] = (
             RowGroup(columns=tuple(c for c in columns if c.kind == "label" or not c.is_empty)),
         )
@@ -98,7 +118,7 @@ class EstimatesLayout:
 
         def numbers(name: str) -> Column:
             cells = format_numbers(data[name], digits, zap_small=zap)
-            return Column(name=name, header=name, cells=cells)
+            return Column(name=self.raw(name), header=name, cells=cells)
 
         value = numbers(self.value)
         # an estimate that cannot be had is said in its place, not by a blank
@@ -111,14 +131,15 @@ class EstimatesLayout:
                 list(data["CI_low"]), list(data["CI_high"]), options.interval_digits, zap_small=zap
             )
             header = interval_header(self.level)
-            columns.append(Column(name="CI", header=header, cells=cells, kind="interval"))
+            columns.append(Column(name=self.raw("CI"), header=header, cells=cells, kind="interval"))
         columns += [numbers(name) for name in self.extra if name in data]
         if self.statistic:
             df = _whole(data["df"])
-            columns += statistic_columns(self.statistic, data[self.statistic], df, options)
+            statistic = statistic_columns(self.statistic, data[self.statistic], df, options)
+            columns += [replace(c, name=self.raw(c.name)) for c in statistic]
         if self.shows_p:
             cells = format_ps(data["p"], options.p_digits)
-            columns.append(Column(name="p", header="p", cells=cells, kind="p"))
+            columns.append(Column(name=self.raw("p"), header="p", cells=cells, kind="p"))
         return columns
 
 
@@ -136,6 +157,21 @@ def label_column(name: str, values: pd.Series, options: TableOptions) -> Column:
         return Column(name=name, header=name, cells=cells, kind="label")
     cells = format_counts(values, options.digits, zap_small=options.zap_small)
     return Column(name=name, header=name, cells=cells)
+
+
+def beside(labels: Mapping[str, Any], numbers: Mapping[str, Any]) -> tuple[pd.DataFrame, Names]:
+    """Return a frame of labels and numbers, and what the numbers' columns are called in it.
+
+    Parameters
+    ----------
+    labels : mapping
+        Columns of the data: they keep their names.
+    numbers : mapping
+        The table's own columns.
+    """
+    names = own_names(labels, [*numbers, "CI"])
+    frame = pd.DataFrame({**labels, **{names[name]: v for name, v in numbers.items()}})
+    return frame, names
 
 
 def inference_columns(result: Inference, value: str, *, p: bool) -> dict[str, Any]:

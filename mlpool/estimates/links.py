@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mlpool.errors import OptionError, check_option
+from mlpool.estimates.responses import transformed_response
 from mlpool.models.predict import mean_over_effects
 from mlpool.typing import FloatArray
 
@@ -37,7 +38,7 @@ class Scale:
     @property
     def is_linear(self) -> bool:
         """Whether averages and derivatives are taken of the linear predictor."""
-        if self.family is None or self.family.link == "identity":
+        if is_identity(self.family):
             return True
         return self.predict not in ("response", "averaged")
 
@@ -49,8 +50,7 @@ class Scale:
     @property
     def is_response(self) -> bool:
         """Whether what is printed is on another scale than the linear predictor's."""
-        is_identity = self.family is None or self.family.link == "identity"
-        return not is_identity and self.predict != "link"
+        return not is_identity(self.family) and self.predict != "link"
 
     @property
     def name(self) -> str:
@@ -100,7 +100,18 @@ def read_scale(model: Any, predict: str | None, default: str) -> Scale:
             "predict='averaged' integrates over the random effects of a generalised mixed model; "
             "other models have none, or the same mean without them."
         )
-    return Scale(family=model.family, predict=check_option(chosen, PREDICT, argument="predict"))
+    chosen = check_option(chosen, PREDICT, argument="predict")
+    if predict in ("response", "inverse_link") and is_identity(model.family):
+        back = transformed_response(model)
+        if back is not None:
+            # as for links: means of a grid are averaged where the model is additive
+            return Scale(family=back, predict=default if chosen == "response" else chosen)
+    return Scale(family=model.family, predict=chosen)
+
+
+def is_identity(family: Any) -> bool:
+    """Whether the linear predictor is the mean itself."""
+    return family is None or family.link == "identity"
 
 
 def _average(

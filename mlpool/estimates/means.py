@@ -21,6 +21,7 @@ from mlpool.estimates.grid import focal_grid
 from mlpool.estimates.inference import infer_blocks
 from mlpool.estimates.layout import (
     EstimatesLayout,
+    beside,
     grid_columns,
     inference_columns,
 )
@@ -38,6 +39,7 @@ from mlpool.estimates.rows import Answers, average
 from mlpool.estimates.variables import model_variables
 from mlpool.models.arguments import check_level, check_model
 from mlpool.results import ResultFrame
+from mlpool.tables import names_note
 
 _TITLES = {
     "typical": "Estimated Marginal Means",
@@ -142,17 +144,17 @@ def estimate_means(
     value = mean_name(scale)
     footers = means_footers(model, focal, averaging, scale) + robust_lines(model, request)
     footers += missing_notes(model, result.estimate, "means", averaging.estimate)
-    data = pd.DataFrame(grid_columns(grid) | inference_columns(result, value, p=False))
+    data, names = beside(grid_columns(grid), inference_columns(result, value, p=False))
     layout = EstimatesLayout(
         title=_TITLES[averaging.estimate], labels=tuple(grid.columns), value=value,
-        statistic=result.symbol, level=ci, footers=footers,
+        statistic=result.symbol, level=ci, footers=footers + names_note(names), names=names,
     )  # fmt: skip
     return ResultFrame(
         data=data,
         layout=layout,
         notes=notes_on(model, request, result),
         metadata=metadata_of(model, "estimate_means", request, result)
-        | {"by": tuple(grid.columns), "scale": scale.name},
+        | {"by": tuple(grid.columns), "scale": scale.name, "names": names},
     )
 
 

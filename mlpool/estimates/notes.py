@@ -12,6 +12,7 @@ from mlpool.errors import ExtrapolationWarning
 from mlpool.estimates.focal import Focal
 from mlpool.estimates.grid import Setting
 from mlpool.estimates.links import Scale
+from mlpool.estimates.responses import TransformedResponse
 from mlpool.estimates.variables import Variable
 from mlpool.frames.levels import level_label
 from mlpool.typing import FloatArray
@@ -68,6 +69,9 @@ def scale_footer(scale: Scale, what: str) -> tuple[str, ...]:
         return ()
     if scale.is_averaged:
         return (f"{what} are on the response-scale, averaged over the random effects.",)
+    if isinstance(family, TransformedResponse):
+        means = " (geometric means)" if family.base and what == "Predictions" else ""
+        return (f"{what} are taken back from {family.link} to the response-scale{means}.",)
     if scale.predict == "link":
         return (f"{what} are on the {family.link}-scale.",)
     in_points = what == "Contrasts" and family.name == "binomial"

@@ -12,6 +12,7 @@ from mlpool.errors import NotSupportedError, OptionError
 from mlpool.estimates.inference import Inference, Request, infer_blocks, taken_back
 from mlpool.estimates.links import Scale
 from mlpool.estimates.rows import Answers, predicted_blocks, with_groups
+from mlpool.frames import read_frame
 from mlpool.inference.simulation import ResponseModel
 from mlpool.models.estimability import not_estimable
 from mlpool.models.predict import random_variance
@@ -79,6 +80,30 @@ def _linear(model: Any, frame: pd.DataFrame) -> Answers:
         unknown = not_estimable(model, model.design.new(frame, random=False).X)
         value[unknown], jacobian[unknown] = np.nan, np.nan
     return Answers(value=value, jacobian=jacobian)
+
+
+def groups_of_rows(model: Any, data: Any, request: Request) -> tuple[tuple[str, ...], str]:
+    """Return the grouping factors whose effects rows of data have, else none and the reason.
+
+    As R's ``predict``: predictions of rows are of their groups. Rows of groups that are not in the
+    model's data, and standard errors that are not the model's own, are of the population.
+    """
+    known = tuple(dict.fromkeys(r.group for r in model.design.random))
+    if not known:
+        return (), ""
+    if request.vcov is not None or request.cluster is not None:
+        return (), "vcov= and cluster= are of the fixed effects"
+    if data is None:
+        return known, ""
+    needed = {c for r in model.design.random for part in r.bar.group for c in part.columns}
+    absent = sorted(needed - set(read_frame(data).columns))
+    if absent:
+        return (), f"the data have no column {absent[0]}"
+    new = model.design.new(data, allow_new_levels=True)
+    for random, (_, codes) in zip(model.design.random, new.random, strict=True):
+        if (codes < 0).any():
+            return (), f"some rows' {random.group} is not in the model's data"
+    return known, ""
 
 
 def _terms(model: Any, frame: pd.DataFrame, groups: tuple[str, ...]) -> Terms:
@@ -158,7 +183,8 @@ def _outcomes(
         model.family.name == "gaussian" and model.family.link == "identity"
     )
     if is_normal:
-        return _again(base, base.estimate, np.sqrt(variance + model.sigma**2))
+        outcomes = _again(base, base.estimate, np.sqrt(variance + model.sigma**2))
+        return taken_back(outcomes, scale)
     if scale.name == "link":
         raise OptionError(
             "single outcomes are on the scale of the response; estimate_link() has the link's."

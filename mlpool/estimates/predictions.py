@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,13 @@ from mlpool.estimates.notes import (
     say_extrapolation,
     scale_footer,
 )
-from mlpool.estimates.predicted import Drawn, predict_frame
+from mlpool.estimates.predicted import Drawn, groups_of_rows, predict_frame
+from mlpool.estimates.responses import TransformedResponse
 from mlpool.estimates.variables import Variable, model_variables
 from mlpool.frames import read_frame
 from mlpool.frames.names import match_names
 from mlpool.results import ResultFrame
+from mlpool.tables import names_note, own_names
 
 TITLE = "Model-based Predictions"
 
@@ -43,6 +45,8 @@ class Asked:
         Grouping factors whose random effects are in the predictions.
     drawn : Drawn
         How many responses are drawn for intervals that have no formula.
+    why : str
+        Why random effects are left out where they would be included.
     """
 
     verb: str
@@ -50,6 +54,7 @@ class Asked:
     interval: str
     groups: tuple[str, ...]
     drawn: Drawn
+    why: str = ""
 
 
 def predictions(
@@ -57,7 +62,7 @@ def predictions(
     model: Any,
     by: Any,
     data: Any,
-    predict: str,
+    predict: str | None,
     interval: str,
     request: Request,
     include_random: Any,
@@ -82,15 +87,19 @@ def predictions(
             "m.predict(averaged=True) integrate over the random effects."
         )
     variables = model_variables(model)
-    scale = read_scale(model, "inverse_link" if predict == "response" else predict, "inverse_link")
+    scale = read_scale(model, predict, "inverse_link")
+    if scale.predict == "response":
+        scale = replace(scale, predict="inverse_link")
     is_grid = by is not None or (data is None and not on_data)
     if by is None and is_grid:
         by = [n for n, v in variables.items() if not v.is_group]
     focal = read_focal(by, variables, length=length) if is_grid else ()
+    groups, why = _groups(model, include_random, focal), ""
+    if not is_grid and include_random is None:
+        groups, why = groups_of_rows(model, data, request)
     asked = Asked(
-        verb=verb, scale=scale, interval=interval,
-        groups=_groups(model, include_random, focal), drawn=drawn or Drawn(),
-    )  # fmt: skip
+        verb=verb, scale=scale, interval=interval, groups=groups, drawn=drawn or Drawn(), why=why
+    )
     if is_grid:
         return _on_grid(model, variables, focal, asked, request, preserve_range)
     return _on_rows(model, variables, data, asked, request)
@@ -197,7 +206,13 @@ def _on_rows(
     result = predict_frame(
         model, frame, request, asked.scale, asked.groups, asked.interval, asked.drawn
     )
-    if data is None and asked.scale.name == "response" and asked.interval == "confidence":
+    is_outcome = not isinstance(asked.scale.family, TransformedResponse)
+    if (
+        data is None
+        and asked.scale.name == "response"
+        and is_outcome
+        and asked.interval == "confidence"
+    ):
         residuals = model.design.y - result.estimate
     lines = [f"Variable predicted: {model.design.response_name}", *_scale_lines(model, asked)]
     shown = frame[[n for n, v in variables.items() if not v.is_group or n in asked.groups]]
@@ -235,7 +250,8 @@ def _scale_lines(model: Any, asked: Asked) -> list[str]:
         lines.append(f"Random effects included: {', '.join(asked.groups)}")
     elif model.is_mixed:
         new = ", intervals hold those of new groups" if asked.interval == "prediction" else ""
-        lines.append(f"Population level: random effects are zero{new}.")
+        why = f" ({asked.why})" if asked.why else ""
+        lines.append(f"Population level: random effects are zero{new}{why}.")
     if asked.interval == "prediction":
         lines.append("Intervals are prediction intervals.")
     return lines
@@ -252,11 +268,16 @@ def _table(
     by: tuple[str, ...],
     residuals: Any = None,
 ) -> ResultFrame:
-    data = columns.copy()
-    data["Predicted"], data["SE"] = result.estimate, result.se
-    data["CI_low"], data["CI_high"] = result.low, result.high
+    numbers = {
+        "Predicted": result.estimate, "SE": result.se, "CI_low": result.low,
+        "CI_high": result.high,
+    }  # fmt: skip
     if residuals is not None:
-        data["Residuals"] = residuals
+        numbers["Residuals"] = residuals
+    names = own_names(columns.columns, [*numbers, "CI"])
+    data = columns.copy()
+    for name, values in numbers.items():
+        data[names[name]] = values
     lines = (*lines, *missing_notes(model, result.estimate, "predictions"))
     if np.isnan(result.se).any() and not np.isnan(result.estimate).any():
         lines = (
@@ -267,7 +288,7 @@ def _table(
     lines = lines if asked.groups else (*lines, *robust_lines(model, request))
     layout = EstimatesLayout(
         title=TITLE, labels=by, value="Predicted", level=request.ci, extra=("Residuals",),
-        footers=lines,
+        footers=lines + names_note(names), names=names,
     )  # fmt: skip
     return ResultFrame(
         data=data,
@@ -275,5 +296,5 @@ def _table(
         notes=notes_on(model, request, result),
         metadata=metadata_of(model, asked.verb, request, result)
         | {"by": by, "scale": asked.scale.name, "groups": asked.groups,
-           "interval": asked.interval},
+           "interval": asked.interval, "names": names},
     )  # fmt: skip

@@ -44,8 +44,9 @@ def estimate_relation(
         As in :func:`mlpool.model_parameters`.
     include_random : bool or str, optional
         Whether estimated random effects are in the predictions (a name: those of one grouping
-        factor). Default: of the grouping factors in `by`. Without them predictions are of a group
-        whose random effects are zero.
+        factor). Default: of the grouping factors in `by`; of rows of data, all, as R's ``predict``,
+        unless a row's group is not in the model's data. Without them predictions are of a group
+        whose random effects are zero; the table says which.
     preserve_range : bool
         Leave out what lies outside the data: combinations of levels that do not occur, and numbers
         beyond their range within a combination. Values that you give are kept.
@@ -93,7 +94,7 @@ def estimate_relation(
     """
     del estimate
     return predictions(
-        "estimate_relation", model, by, data, predict or "inverse_link", "confidence",
+        "estimate_relation", model, by, data, predict, "confidence",
         _request(model, ci, vcov, cluster, vcov_args, ci_method), include_random,
         preserve_range=preserve_range, length=length, on_data=False,
     )  # fmt: skip
@@ -109,7 +110,7 @@ def estimate_expectation(
     model : FittedModel
     by : optional
         As in :func:`estimate_relation`; None: the rows of `data`, else of the model's own data,
-        with residuals.
+        with residuals; of mixed models each row's random effects are included.
     data : data frame, optional
     **options
         As in :func:`estimate_relation`.
@@ -151,8 +152,8 @@ def estimate_prediction(
     -------
     ResultFrame
         SE and interval hold the residual variance, and of mixed models that of the random effects
-        of a new group (with ``include_random``: of the known group) and the uncertainty of the
-        coefficients.
+        of a new group (of the known group where its effects are included) and the uncertainty of
+        the coefficients.
 
     Examples
     --------
@@ -181,7 +182,7 @@ def _by_name(
     o = {**_OPTIONS, **options}
     request = _request(model, o["ci"], o["vcov"], o["cluster"], o["vcov_args"], o["ci_method"])
     return predictions(
-        verb, model, by, data, o["predict"] or "inverse_link", interval, request,
+        verb, model, by, data, o["predict"], interval, request,
         o["include_random"], preserve_range=o["preserve_range"], length=o["length"],
         on_data=True, drawn=Drawn(iterations=o["iterations"], seed=o["seed"]),
     )  # fmt: skip

@@ -22,15 +22,17 @@ from mlpool.estimates.asked import (
 from mlpool.estimates.focal import Focal, read_focal
 from mlpool.estimates.grid import focal_grid
 from mlpool.estimates.inference import infer_blocks
-from mlpool.estimates.layout import EstimatesLayout, grid_columns, inference_columns
-from mlpool.estimates.links import Scale, read_scale
+from mlpool.estimates.layout import EstimatesLayout, beside, grid_columns, inference_columns
+from mlpool.estimates.links import Scale, is_identity, read_scale
 from mlpool.estimates.nesting import nesting_notes
 from mlpool.estimates.notes import interaction_notes, missing_notes, say_extrapolation, scale_footer
+from mlpool.estimates.responses import transformed_response
 from mlpool.estimates.rows import Answers, average_slopes
 from mlpool.estimates.variables import Variable, find_variable, model_variables
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
 from mlpool.models.arguments import check_level, check_model
 from mlpool.results import ResultFrame
+from mlpool.tables import names_note
 
 STEP = 2.0**-10
 """Step of differences, in standard deviations of the variable."""
@@ -117,6 +119,7 @@ def estimate_slopes(
     check_by([f.name for f in focal], variables, "slopes")
     others = tuple(f for f in focal if f.name != variable.name)
     averaging = read_averaging(model, estimate, variables, focal, two_valued=two_valued, at=at)
+    _check_scale(model, predict)
     scale = read_scale(model, "response" if predict == "inverse_link" else predict, "response")
     adjustment = read_adjustment(p_adjust)
     request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
@@ -129,21 +132,39 @@ def estimate_slopes(
     footers += scale_footer(scale, "Slopes")
     footers += say_extrapolation(others)
     footers += robust_lines(model, request)
+    data, own = beside(grid_columns(grid), inference_columns(result, "Slope", p=True))
+    footers += names_note(own)
     names = [variable.name, *(f.name for f in others)]
     footers += interaction_notes(model, names, averaging.averaged_names, "slopes")
     footers += nesting_notes([*names, *averaging.averaged_names], averaging.nests)
     footers += missing_notes(model, result.estimate, "slopes", averaging.estimate)
     layout = EstimatesLayout(
         title="Estimated Marginal Effects", labels=tuple(grid.columns), value="Slope",
-        statistic=result.symbol, level=ci, shows_p=True, footers=tuple(footers),
+        statistic=result.symbol, level=ci, shows_p=True, footers=tuple(footers), names=own,
     )  # fmt: skip
     return ResultFrame(
-        data=pd.DataFrame(grid_columns(grid) | inference_columns(result, "Slope", p=True)),
+        data=data,
         layout=layout,
         notes=notes_on(model, request, result),
         metadata=metadata_of(model, "estimate_slopes", request, result)
-        | {"by": tuple(grid.columns), "trend": variable.name, "scale": scale.name},
+        | {"by": tuple(grid.columns), "trend": variable.name, "scale": scale.name, "names": own},
     )
+
+
+def _check_scale(model: Any, predict: str | None) -> None:
+    """Refuse slopes on the scale of an outcome that the formula transforms.
+
+    Raises
+    ------
+    OptionError
+    """
+    if predict in ("response", "inverse_link") and is_identity(model.family):
+        back = transformed_response(model)
+        if back is not None:
+            raise OptionError(
+                f"slopes are of {back.link}, which the model is linear in; on the scale of the "
+                "outcome they change along it: use estimate_means(predict='response') at values."
+            )
 
 
 def read_trend(trend: str | None, variables: dict[str, Variable]) -> Variable:

@@ -15,6 +15,25 @@ DEFAULT_LEVEL = 0.95
 KINDS = ("lm", "glm", *MIXED)
 
 
+_ELSEWHERE = {
+    "df_method": "is called ci_method= here, as in newer versions of R's parameters",
+    "standardize": "is a function here: standardize_parameters(m, method='refit')",
+}
+"""Arguments of R's function that have another name or place."""
+
+
+def refuse_elsewhere(**given: object) -> None:
+    """Refuse arguments of R's that have another name here, naming it.
+
+    Raises
+    ------
+    OptionError
+    """
+    for name, value in given.items():
+        if value is not None:
+            raise OptionError(f"{name}= {_ELSEWHERE[name]}.")
+
+
 def check_flags(**flags: object) -> None:
     """Refuse anything but True and False.
 

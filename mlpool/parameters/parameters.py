@@ -25,6 +25,7 @@ from mlpool.parameters.options import (
     DEFAULT_LEVEL,
     MIXED,
     check_flags,
+    refuse_elsewhere,
     wants_ci_random,
     wants_ratio,
 )
@@ -95,6 +96,8 @@ def model_parameters(
     keep: str | list[str] | None = None,
     drop: str | list[str] | None = None,
     table_width: int | None = None,
+    df_method: str | None = None,
+    standardize: str | None = None,
 ) -> ResultFrame:
     """Return the table of a model's parameters, as R's easystats prints it.
 
@@ -144,6 +147,8 @@ def model_parameters(
         Print the notes on the method, too.
     keep, drop : str or list of str, optional
         Regular expressions: rows whose raw name matches are kept, or left out.
+    df_method, standardize : str, optional
+        R's arguments, refused in a sentence: `ci_method` and :func:`standardize_parameters` do it.
 
     Returns
     -------
@@ -171,6 +176,7 @@ def model_parameters(
     Days        |       10.47 | 1.55 | [  7.42,  13.52] |   6.77 | < .001
     """
     check_model(m, "model_parameters()")
+    refuse_elsewhere(df_method=df_method, standardize=standardize)
     options = TableOptions().updated(
         digits=digits, ci_digits=ci_digits, p_digits=p_digits, select=select,
         zap_small=zap_small, table_width=table_width,

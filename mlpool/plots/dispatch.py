@@ -11,6 +11,7 @@ from mlpool.parameters.layout import ParametersLayout
 from mlpool.plots.checks import ModelChecks, check_model
 from mlpool.plots.coefficients import plot_comparison, plot_grouplevel, plot_parameters
 from mlpool.plots.contrasts import plot_contrasts
+from mlpool.plots.literal import as_written
 from mlpool.plots.performance import plot_performance, plot_reliability
 from mlpool.plots.pooling import plot_pooling
 from mlpool.plots.predictions import VALUES, plot_grid
@@ -60,7 +61,7 @@ def plot(x: Any, **options: Any) -> Any:
     """
     draw = _find(x)
     try:
-        return draw(x, **options)
+        return as_written(draw(x, **options))
     except TypeError as error:
         name = str(error).partition("unexpected keyword argument ")[2]
         own = (f"{draw.__name__}()", "._ggplot()")

@@ -24,13 +24,17 @@ from mlpool.plots.grammar import (
     ordered,
     theme_mlpool,
 )
+from mlpool.plots.rawdata import data_layer
 from mlpool.plots.slopes import caterpillar, significance_layers
+from mlpool.tables import own_names
 
 FEW = 8
 """Numeric variables with fewer distinct values are drawn as labels."""
 
 VALUES = ("Predicted", "Mean", "Probability", "Proportion", "Rate", "Slope", "Difference")
 """Names that the estimate's column may have."""
+
+Discrete = bool | int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +44,27 @@ class GridPlot:
     Attributes
     ----------
     data : DataFrame
-        The result's rows; discrete variables are categoricals, ``Series`` tells lines apart.
-    value : str
-        The estimate's column.
+        The result's rows; discrete variables are categoricals.
+    kind : str
+        What is estimated: ``Mean``, ``Slope`` ...
+    value, low, high, series : str
+        The columns of the estimates, of their bounds, and the one that tells lines apart.
     focal : tuple of str
         Variables in order: x, colour, panels.
+    panels : tuple of str
+        The columns of the panels' variables, copies with names that plotnine does not read.
     is_line : bool
         Whether x is numeric with many values.
     """
 
     data: pd.DataFrame
+    kind: str
     value: str
+    low: str
+    high: str
+    series: str
     focal: tuple[str, ...]
+    panels: tuple[str, ...]
     is_line: bool
 
     @property
@@ -67,10 +80,15 @@ class GridPlot:
     @property
     def n_series(self) -> int:
         """Number of lines."""
-        return int(self.data["Series"].nunique())
+        return int(self.data[self.series].nunique())
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether x is a place on a line."""
+        return bool(pd.api.types.is_numeric_dtype(self.data[self.x]))
 
 
-def read_grid(result: Any) -> GridPlot:
+def read_grid(result: Any, numeric_as_discrete: Discrete = None) -> GridPlot:
     """Return the rows of an ``estimate_*`` table as a plot sees them.
 
     Raises
@@ -79,19 +97,53 @@ def read_grid(result: Any) -> GridPlot:
         If the table has no focal variable to put on the x axis.
     """
     frame = result.to_pandas().reset_index(drop=True)
-    value = next((name for name in VALUES if name in frame), "")
+    names = result.metadata.get("names", {})
     focal = tuple(str(v) for v in result.metadata.get("by", ()) if str(v) in frame)
-    if not value or not focal:
+    own = [name for name in VALUES if names.get(name, name) in set(frame) - set(focal)]
+    if not own or not focal:
         raise NotSupportedError(
             "This table has one number and nothing to draw it over; estimate it with by=."
         )
-    numeric = pd.api.types.is_numeric_dtype(frame[focal[0]])
-    is_line = numeric and frame[focal[0]].nunique() >= FEW
-    for name in focal[0 if not is_line else 1 :]:
+    few = frame[focal[0]].nunique() < FEW
+    is_line = pd.api.types.is_numeric_dtype(frame[focal[0]]) and not few
+    is_line, as_labels = _read_discrete(numeric_as_discrete, frame[focal[0]], is_line)
+    for name in focal[0 if as_labels else 1 :]:
         frame[name] = _discrete(frame[name])
     others = list(focal[1:])
-    frame["Series"] = frame[others].astype(str).agg("\u241f".join, axis=1) if others else "all"
-    return GridPlot(data=frame, value=value, focal=focal, is_line=is_line)
+    extra = own_names(frame.columns, ["Series", *(f"Panel_{i}" for i in range(1, len(focal)))])
+    frame[extra["Series"]] = (
+        frame[others].astype(str).agg("\u241f".join, axis=1) if others else "all"
+    )
+    panels = tuple(extra[f"Panel_{i}"] for i in range(1, len(focal) - 1))
+    for panel, name in zip(panels, focal[2:], strict=True):
+        frame[panel] = frame[name]
+    return GridPlot(
+        data=frame, kind=own[0], value=names.get(own[0], own[0]), focal=focal, panels=panels,
+        low=names.get("CI_low", "CI_low"), high=names.get("CI_high", "CI_high"),
+        series=extra["Series"], is_line=is_line,
+    )  # fmt: skip
+
+
+def _read_discrete(given: Discrete, x: pd.Series, is_line: bool) -> tuple[bool, bool]:
+    """Return whether x is drawn as a line, and whether its values are labels.
+
+    Raises
+    ------
+    OptionError
+        If `numeric_as_discrete` is neither a number nor True, False or None.
+    """
+    is_numeric = pd.api.types.is_numeric_dtype(x)
+    if given is None:
+        return is_line, not is_numeric
+    if not isinstance(given, int):
+        raise OptionError(
+            "numeric_as_discrete must be True, False or a number of values below which numbers "
+            f"are labels; got {given!r}."
+        )
+    if isinstance(given, bool):
+        return is_numeric and not given, given or not is_numeric
+    few = x.nunique() < given
+    return is_numeric and not few, few or not is_numeric
 
 
 def plot_grid(
@@ -103,6 +155,7 @@ def plot_grid(
     pointrange: dict[str, Any] | None = None,
     show_data: bool = False,
     join_dots: bool = True,
+    numeric_as_discrete: Discrete = None,
 ) -> Any:
     """Draw an ``estimate_relation``, ``estimate_means`` or ``estimate_slopes`` table.
 
@@ -115,9 +168,14 @@ def plot_grid(
     ribbon : dict or "none", optional
         Settings of the confidence band; ``"none"`` leaves it out.
     show_data : bool
-        Draw the data behind the lines.
+        Draw the data behind the lines. Data of a number in colours or panels stand with the value
+        drawn that is nearest.
     join_dots : bool
         Join the dots of neighbouring levels by a line.
+    numeric_as_discrete : bool or int, optional
+        How a number on the x axis is drawn: True: as labels at equal distances; False: as a line;
+        a number: as labels if it has fewer values. Default: fewer than eight values are dots at
+        their own places.
 
     Returns
     -------
@@ -133,18 +191,23 @@ def plot_grid(
     if isinstance(ribbon, str) and ribbon != "none":
         raise OptionError(f"ribbon must be a dict or 'none'; got {ribbon!r}.")
     g = grammar()
-    grid = read_grid(result)
+    grid = read_grid(result, numeric_as_discrete)
+    if show_data and grid.kind in ("Slope", "Difference"):
+        raise NotSupportedError(
+            "show_data needs predictions: the axis of this plot is of slopes, which data have not."
+        )
     fixed_colour = _own_colour(line) or _own_colour(pointrange)
     mapped = grid.colour if _is_mapped(grid, fixed_colour) else None
-    if not grid.is_line and len(grid.focal) == 1 and len(grid.data) > MAX_LABELS:
+    is_many = not grid.is_numeric and len(grid.focal) == 1 and len(grid.data) > MAX_LABELS
+    if is_many:
         return caterpillar(result, grid, line=line, point=pointrange)
-    plot = g.ggplot(grid.data, g.aes(x=grid.x, y=grid.value, group="Series"))
+    plot = g.ggplot(grid.data, g.aes(x=grid.x, y=grid.value, group=grid.series))
     if show_data:
-        plot = plot + _data_layer(result, grid, mapped, point)
-    if grid.value == "Slope":
+        plot = plot + data_layer(result, grid, mapped, point)
+    if grid.kind == "Slope":
         plot = plot + g.geom_hline(yintercept=0.0, linetype="dashed", color="grey")
     draw = _line_layers if grid.is_line else _dot_layers
-    if grid.value == "Slope" and grid.is_line and len(grid.focal) == 1 and ribbon != "none":
+    if grid.kind == "Slope" and grid.is_line and len(grid.focal) == 1 and ribbon != "none":
         draw = significance_layers
     for layer in draw(grid, mapped, line, ribbon, pointrange, join_dots):
         plot = plot + layer
@@ -158,9 +221,9 @@ def _line_layers(
 ) -> list[Any]:
     g = grammar()
     layers = []
-    if ribbon != "none" and _has_bounds(grid.data):
+    if ribbon != "none" and has_bounds(grid):
         shown = {} if mapped else {"fill": LINE_COLOUR}
-        aes = g.aes(ymin="CI_low", ymax="CI_high", **({"fill": mapped} if mapped else {}))
+        aes = g.aes(ymin=grid.low, ymax=grid.high, **({"fill": mapped} if mapped else {}))
         layers.append(g.geom_ribbon(aes, **geom_options("ribbon", ribbon, alpha=1 / 3, **shown)))
     settings: dict[str, Any] = {} if mapped else {"color": LINE_COLOUR}
     thin = grid.n_series > MAX_COLOURS
@@ -176,7 +239,7 @@ def _dot_layers(
     grid: GridPlot, mapped: str | None, line: Any, ribbon: Any, pointrange: Any, join_dots: bool
 ) -> list[Any]:
     g = grammar()
-    dodge = g.position_dodge(width=0.2 if mapped else 0.0)
+    dodge = g.position_dodge(width=0.2 * gap(grid) if mapped else 0.0)
     aes = [g.aes(color=mapped)] if mapped else []
     settings = {} if mapped else {"color": LINE_COLOUR}
     layers = []
@@ -184,8 +247,8 @@ def _dot_layers(
         layers.append(
             g.geom_line(*aes, position=dodge, **geom_options("line", line, size=0.6, **settings))
         )
-    if _has_bounds(grid.data) and ribbon != "none":
-        bounds = g.aes(ymin="CI_low", ymax="CI_high", **({"color": mapped} if mapped else {}))
+    if has_bounds(grid) and ribbon != "none":
+        bounds = g.aes(ymin=grid.low, ymax=grid.high, **({"color": mapped} if mapped else {}))
         layers.append(
             g.geom_pointrange(
                 bounds, position=dodge, **geom_options("pointrange", pointrange, **settings)
@@ -201,46 +264,12 @@ def _dot_layers(
     return layers
 
 
-def _data_layer(result: Any, grid: GridPlot, mapped: str | None, point: Any) -> Any:
-    """Return the raw data as points; jittered over the levels of a factor."""
-    g = grammar()
-    data = raw_data(result, grid)
-    aes = {"x": grid.x, "y": "Response"} | ({"color": mapped} if mapped else {})
-    settings = geom_options("point", point, alpha=1 / 3, **({} if mapped else {"color": "black"}))
-    if grid.is_line:
-        return g.geom_point(g.aes(**aes), data=data, inherit_aes=False, **settings)
-    place = g.position_jitter(width=0.15, height=0.0, random_state=0)
-    return g.geom_point(g.aes(**aes), data=data, inherit_aes=False, position=place, **settings)
-
-
-def raw_data(result: Any, grid: GridPlot) -> pd.DataFrame:
-    """Return the rows of the model's data: the focal variables and the response.
-
-    Raises
-    ------
-    NotSupportedError
-        If the table is on another scale than the response, or does not know its model.
-    """
-    model = result.metadata.get("model")
-    if model is None or result.metadata.get("scale", "response") == "link":
-        raise NotSupportedError("show_data needs predictions on the scale of the response.")
-    name = model.design.response_name
-    if name not in model.design.frame:
-        raise NotSupportedError(
-            f"The response {name} is transformed: its data are not on the scale of the plot."
-        )
-    data: dict[str, Any] = {"Response": np.asarray(model.design.y, dtype=np.float64)}
-    for variable in grid.focal:
-        values, levels = model.design.column_values(variable)
-        if levels:
-            values = np.array(levels, dtype=object)[values]
-        discrete = variable != grid.x or not grid.is_line
-        if not discrete:
-            data[variable] = np.asarray(values, dtype=np.float64)
-        elif levels or not pd.api.types.is_numeric_dtype(grid.data[variable]):
-            shown = list(grid.data[variable].cat.categories)
-            data[variable] = pd.Categorical([str(v) for v in values], categories=shown)
-    return pd.DataFrame(data).dropna()
+def gap(grid: GridPlot) -> float:
+    """Return the distance of neighbours on the x axis: one of labels."""
+    if not grid.is_numeric:
+        return 1.0
+    places = np.unique(grid.data[grid.x].to_numpy(dtype=np.float64))
+    return float(np.diff(places).min()) if len(places) > 1 else 1.0
 
 
 def _scales_and_panels(grid: GridPlot, mapped: str | None) -> list[Any]:
@@ -249,12 +278,15 @@ def _scales_and_panels(grid: GridPlot, mapped: str | None) -> list[Any]:
     if mapped:
         n = grid.data[mapped].nunique()
         parts += [g.scale_color_manual(values=colours(n)), g.scale_fill_manual(values=colours(n))]
-    if len(grid.focal) == 3:
-        parts.append(g.facet_wrap(grid.focal[2]))
-    elif len(grid.focal) >= 4:
-        parts.append(g.facet_grid(rows=grid.focal[2], cols=grid.focal[3]))
-    if grid.value in ("Probability", "Proportion"):
+    if len(grid.panels) == 1:
+        parts.append(g.facet_wrap(grid.panels[0]))
+    elif grid.panels:
+        parts.append(g.facet_grid(rows=grid.panels[0], cols=grid.panels[1]))
+    if grid.kind in ("Probability", "Proportion"):
         parts.append(g.scale_y_continuous(labels=percent_labels))
+    if grid.is_numeric and not grid.is_line:
+        places = np.unique(grid.data[grid.x].to_numpy(dtype=np.float64)).tolist()
+        parts.append(g.scale_x_continuous(breaks=places, labels=[f"{v:g}" for v in places]))
     return parts
 
 
@@ -267,10 +299,14 @@ def percent_labels(values: Sequence[float]) -> list[str]:
 def _labels(result: Any, grid: GridPlot) -> Any:
     g = grammar()
     response = str(result.metadata.get("response", ""))
-    what = {"Predicted": "Predicted value", "Slope": "Slope"}.get(grid.value, "Mean")
-    if grid.value in ("Probability", "Proportion"):
+    trend = str(result.metadata.get("trend") or "")
+    of = response
+    what = {"Predicted": "Predicted value", "Slope": "Slope"}.get(grid.kind, "Mean")
+    if grid.kind == "Slope" and trend:
+        of = f"{trend} on {response}" if response else trend
+    if grid.kind in ("Probability", "Proportion"):
         what = "Probability"
-    labels = {"x": grid.x, "y": f"{what} of {response}" if response else what}
+    labels = {"x": grid.x, "y": f"{what} of {of}" if of else what}
     if grid.colour:
         labels |= {"color": grid.colour, "fill": grid.colour}
     return g.labs(**labels)
@@ -287,8 +323,9 @@ def _own_colour(given: Any) -> bool:
     return isinstance(given, dict) and bool({"color", "colour"} & set(given))
 
 
-def _has_bounds(frame: pd.DataFrame) -> bool:
-    return "CI_low" in frame and bool(np.isfinite(frame["CI_low"]).any())
+def has_bounds(grid: GridPlot) -> bool:
+    """Whether there are intervals to draw."""
+    return grid.low in grid.data and bool(np.isfinite(grid.data[grid.low]).any())
 
 
 def _discrete(values: pd.Series) -> Any:

@@ -8,6 +8,7 @@ from mlpool.tables.glue import Elements, glue, is_style
 from mlpool.tables.html import render_html
 from mlpool.tables.latex import render_latex
 from mlpool.tables.markdown import render_markdown
+from mlpool.tables.names import names_note, own_names
 from mlpool.tables.select import select_columns
 from mlpool.tables.spec import Column, Note, RowGroup, TableOptions, TableSpec
 from mlpool.tables.text import render_text
@@ -21,6 +22,8 @@ __all__ = [
     "TableSpec",
     "glue",
     "is_style",
+    "names_note",
+    "own_names",
     "render_html",
     "render_latex",
     "render_markdown",

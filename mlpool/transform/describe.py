@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,16 @@ import pandas as pd
 from mlpool.errors import DataError, MissingDataWarning, OptionError, check_option
 from mlpool.frames import Frame, read_frame
 from mlpool.results import ResultFrame
-from mlpool.tables import Column, RowGroup, TableOptions, TableSpec, select_columns
+from mlpool.tables import (
+    Column,
+    Note,
+    RowGroup,
+    TableOptions,
+    TableSpec,
+    names_note,
+    own_names,
+    select_columns,
+)
 from mlpool.tables.cells import format_bound, format_counts
 from mlpool.transform.columns import as_names, numbers, numeric_names, read_groups
 from mlpool.transform.scale import mad, sd
@@ -76,15 +85,20 @@ def describe_distribution(
     frame = read_frame(data)
     grouping = [] if by is None else as_names(by, "by")
     names = numeric_names(frame, select, skip=grouping)
-    rows = []
+    rows, groups = [], []
     for labels, mask in _pieces(frame, grouping):
         for name in names:
             values = numbers(frame, name)
             described = _describe(values if mask is None else values[mask], centrality, quartiles)
-            rows.append({**labels, "Variable": name, **described})
+            groups.append(labels)
+            rows.append({"Variable": name, **described})
+    table = pd.DataFrame(rows)
+    own = own_names(grouping, [*table.columns, "Range", "Quartiles"])
+    labels_of_rows = pd.DataFrame(groups, index=table.index)
+    described_rows = pd.concat([labels_of_rows, table.rename(columns=own)], axis=1)
     return ResultFrame(
-        data=pd.DataFrame(rows),
-        layout=DistributionLayout(labels=(*grouping, "Variable")),
+        data=described_rows,
+        layout=DistributionLayout(labels=(*grouping, own["Variable"]), names=own),
         metadata={"kind": "describe_distribution", "by": grouping},
         backend=type(frame.native).__module__.partition(".")[0],
     )
@@ -98,25 +112,39 @@ class DistributionLayout:
     ----------
     labels : tuple of str
         Grouping columns and Variable.
+    names : mapping
+        What the table's own columns are called where the data have a column of the usual name.
     """
 
     labels: tuple[str, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def describe(self, data: pd.DataFrame, options: TableOptions) -> TableSpec:
         """Return the table."""
+        usual = {raw: name for name, raw in self.names.items()}
         columns = [
-            Column(name=n, header=n, cells=tuple(map(str, data[n])), kind="label")
-            for n in self.labels
-        ]
-        for name in data.columns:
-            if name in self.labels or name in ("Max", "Q3"):
-                continue
-            columns.append(_number_column(data, name, options))
+            Column(
+                name=n, header=usual[n] if i == len(self.labels) - 1 and n in usual else n,
+                cells=tuple(map(str, data[n])), kind="label",
+            )
+            for i, n in enumerate(self.labels)
+        ]  # fmt: skip
+        numbers = data[[c for c in data.columns if c not in self.labels]].rename(columns=usual)
+        for name in numbers.columns:
+            if name not in ("Max", "Q3"):
+                column = _number_column(numbers, name, options)
+                raw = self.names.get(column.name, column.name)
+                columns.append(replace(column, name=raw))
         group = RowGroup(columns=tuple(columns))
         groups: tuple[RowGroup, ...] = (group,)
         if options.select is not None:
             groups = select_columns(groups, options.select)
-        return TableSpec(groups=groups)
+        notes = tuple(Note(line) for line in names_note(self._shown(numbers)))
+        return TableSpec(groups=groups, notes=notes)
+
+    def _shown(self, numbers: pd.DataFrame) -> dict[str, str]:
+        shown = {"Variable", *numbers.columns, *(("Range",) if "Min" in numbers else ())}
+        return {name: raw for name, raw in self.names.items() if name in shown}
 
 
 def _number_column(data: pd.DataFrame, name: str, options: TableOptions) -> Column:

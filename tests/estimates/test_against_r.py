@@ -35,10 +35,10 @@ def _close(table, columns, expected, names, rtol=5e-4):
 
 def test_means_of_a_glmer(cbpp):
     bounds = ("asymp.LCL", "asymp.UCL")
-    table = mlpool.emmeans(cbpp, "~ period")
+    table = mlpool.emmeans(cbpp, "~ period", type="response")
     columns = ("Probability", "SE", "CI_low", "CI_high")
     _close(table, columns, R["cbpp"]["response"], ("prob", "SE", *bounds))
-    table = mlpool.emmeans(cbpp, "~ period", predict="link")
+    table = mlpool.emmeans(cbpp, "~ period")
     _close(table, ("Mean", *columns[1:]), R["cbpp"]["link"], ("emmean", "SE", *bounds))
 
 
@@ -62,10 +62,10 @@ def test_differences_of_probabilities(cbpp):
 def test_means_and_trends_of_a_glm(cars):
     m = mlpool.glm("vs ~ wt + factor(am)", cars, "binomial")
     names = ("SE", "asymp.LCL", "asymp.UCL")
-    table = mlpool.emmeans(m, "~ am")
+    table = mlpool.emmeans(m, "~ am", type="response")
     columns = ("Probability", "SE", "CI_low", "CI_high")
     _close(table, columns, R["mtcars"]["response"], ("prob", *names), rtol=1e-5)
-    trend = mlpool.emtrends(m, "~ am", "wt", predict="link")
+    trend = mlpool.emtrends(m, "~ am", "wt")
     _close(trend, ("Slope", *columns[1:]), R["mtcars"]["trend"], ("wt.trend", *names), rtol=1e-5)
 
 

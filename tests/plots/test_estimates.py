@@ -80,7 +80,7 @@ def test_slopes_are_shaded_where_their_interval_excludes_zero(hsb):
     table = mlpool.estimate_slopes(m, "ses", by={"meanses": np.linspace(-1, 0.8, 40).tolist()})
     plot = mlpool.plot(table)
     assert _geoms(plot)[:2] == ["geom_hline", "geom_ribbon"]
-    assert plot.labels.y == "Slope of math"
+    assert plot.labels.y == "Slope of ses on math"
     fine = pd.DataFrame({"x": np.linspace(-2, 2, 81)})
     fine["Slope"] = fine["x"]
     fine["CI_low"], fine["CI_high"] = fine["x"] - 0.5, fine["x"] + 0.5

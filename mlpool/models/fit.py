@@ -91,7 +91,8 @@ def fit(
         R's and lme4's language: ``"math ~ ses + gender + (1 | school)"``. Without a bar: least
         squares, or a GLM with `family`; with bars: a mixed model.
     data : data frame, dict of arrays or path
-        pandas, polars, pyarrow, or a CSV or Parquet file. Never changed.
+        pandas, polars, pyarrow, DuckDB, Ibis, Dask, or a CSV, Parquet, Stata or Excel file. Never
+        changed.
     family : str, optional
         ``"binomial"``, ``"poisson"``, ``"binomial(probit)"`` ...
     reml : bool
@@ -101,7 +102,9 @@ def fit(
     vcov : str or matrix, optional
         Type of robust covariance; ``vcovCL`` when only `cluster` is given.
     weights, offset : str, Series or array, optional
-        Prior weights (inverse variances), and a part of the predictor with coefficient one.
+        Prior weights (inverse variances), and a part of the predictor with coefficient one. A
+        pandas Series follows its row labels, here and as `cluster` and `subset`; other vectors go
+        by position.
     contrasts : mapping, optional
         ``{"gender": "sum"}``, or a matrix with a row per level (a data frame names its columns).
     subset : str, Series or array of bool, optional

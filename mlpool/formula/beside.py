@@ -56,6 +56,15 @@ def in_row_order(given: Any, indexes: Sequence[pd.Index], argument: str) -> Any:
     )
 
 
+def as_ways(cluster: Any) -> Any:
+    """Return a data frame of clusters as a list of its columns; other clusters as they are."""
+    if isinstance(cluster, pd.DataFrame):
+        return [cluster.iloc[:, i] for i in range(cluster.shape[1])]
+    if hasattr(cluster, "get_columns"):  # polars
+        return list(cluster.get_columns())
+    return cluster
+
+
 def as_column(given: Any, argument: str, expected: str) -> Column:
     """Return a vector as a column.
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import DataError, OptionError
+from mlpool.formula.beside import as_ways
 from mlpool.formula.coding import GivenContrasts, read_contrasts
 from mlpool.formula.evaluate import Evaluator
 from mlpool.formula.groups import RandomDesign, make_random
@@ -312,6 +313,7 @@ def _group_expressions(parsed: ParsedFormula) -> list[Expression]:
 def _read_clusters(cluster: Any, frame: Frame) -> list[tuple[IntArray, tuple[str, ...], str]]:
     if cluster is None:
         return []
+    cluster = as_ways(cluster)
     ways = list(cluster) if isinstance(cluster, (list, tuple)) and _are_ways(cluster) else [cluster]
     result = []
     for way in ways:

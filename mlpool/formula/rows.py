@@ -138,7 +138,7 @@ def read_vector(given: Any, frame: Frame, argument: str) -> FloatArray | None:
         return np.asarray(column.values, dtype=np.float64)
     given = in_row_order(given, (frame.index,), argument)
     column = as_column(given, argument, "a column's name or one number per row")
-    if column.is_factor:
+    if column.is_factor or column.unit:
         raise DataError(f"{argument} must be a column's name or one number per row.")
     check_length(len(column.values), frame, argument)
     return np.array(column.values, dtype=np.float64)

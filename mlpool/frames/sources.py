@@ -38,6 +38,11 @@ def read_eagerly(data: Any) -> Any:
         return _from_mapping(data)
     if isinstance(data, (list, tuple)):
         return _from_rows(data)
+    if isinstance(data, pd.Series):
+        raise DataError(
+            "data must be a data frame; a Series is one column, or one row: write d[['x']] or "
+            "d.iloc[[0]], which are frames."
+        )
     if isinstance(data, np.ndarray) and data.dtype.names:
         return pd.DataFrame.from_records(data)
     if type(data).__name__ == "RecordBatch" and hasattr(data, "to_struct_array"):
@@ -120,6 +125,8 @@ def _from_rows(rows: Any) -> pd.DataFrame:
 
 
 def _from_mapping(data: Mapping[Any, Any]) -> pd.DataFrame:
+    if data and all(isinstance(v, str) or np.isscalar(v) for v in data.values()):
+        data = {k: [v] for k, v in data.items()}  # one row
     sizes = {str(k): _length(v) for k, v in data.items()}
     if None in sizes.values() or len(set(sizes.values())) > 1:
         shown = ", ".join(f"{k}: {'no array' if n is None else n}" for k, n in sizes.items())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpool.errors import OptionError
+from mlpool.formula.beside import as_ways
 from mlpool.inference.vcov import CR_TYPES, ScoreRows, robust_vcov, without_negative
 from mlpool.inference.vcov_spec import VcovSpec
 from mlpool.models.facts import fact
@@ -59,6 +60,7 @@ def choose_vcov(design: Any, vcov: Any, cluster: Any, names: list[str]) -> VcovC
     NotSupportedError
         For a mixed model with clusters that share levels of a grouping factor.
     """
+    cluster = as_ways(cluster)
     if cluster is None and design.random and isinstance(vcov, str) and vcov in _NEED_CLUSTERS:
         cluster = outermost_group(design)
     spec = VcovSpec.from_user_input(in_name_order(vcov, names), cluster)
@@ -98,6 +100,8 @@ def in_name_order(vcov: Any, names: list[str]) -> Any:
     rows = list(vcov.index) if hasattr(vcov, "index") else columns
     is_numbered = rows == list(range(len(rows)))
     for labels in (columns,) if is_numbered else (columns, rows):
+        if len(set(map(str, labels))) < len(labels):
+            raise OptionError("vcov has a label twice; give vcov.to_numpy() to go by position.")
         if sorted(map(str, labels)) != sorted(names):
             other = next((n for n in labels if n not in names), labels[0])
             raise OptionError(

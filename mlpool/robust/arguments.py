@@ -46,7 +46,8 @@ def find_pieces(
     """
     if not isinstance(vcov, str) or vcov not in CR_TYPES:
         hint = nearest_names(vcov, CR_TYPES) if isinstance(vcov, str) else ""
-        raise OptionError(f"vcov must be one of {CR_TYPES}; got {vcov!r}.{hint}")
+        got = repr(vcov) if isinstance(vcov, str) else f"a {type(vcov).__name__}"
+        raise OptionError(f"vcov must be one of {CR_TYPES}; got {got}.{hint}")
     fitted = model.vcov_choice
     if cluster is None and fitted is not None and fitted.clusters:
         cluster = list(fitted.clusters)

@@ -169,3 +169,26 @@ def test_clusters_of_every_type_give_the_same_numbers() -> None:
         pd.Series(pd.date_range("2020", periods=30, tz="Asia/Tokyo")[g], index=DATA.index),
     ):  # fmt: skip
         np.testing.assert_allclose(mlpool.vcov(LM, "CR2", cluster), want, rtol=1e-12)
+
+
+def test_frames_of_clusters_are_several_ways() -> None:
+    want = mlpool.lm("y ~ x", DATA, cluster=["g", "b"]).se
+    for cluster in (
+        DATA[["g", "b"]],
+        DATA[["g", "b"]].sample(frac=1),
+        pl.from_pandas(DATA)[["g", "b"]],
+    ):
+        np.testing.assert_array_equal(mlpool.lm("y ~ x", DATA, cluster=cluster).se, want)
+        np.testing.assert_array_equal(
+            mlpool.vcov(LM, "HC1", cluster), mlpool.vcov(LM, "HC1", ["g", "b"])
+        )
+    np.testing.assert_array_equal(mlpool.vcov(LM, "CR2", DATA[["g"]]), mlpool.vcov(LM, "CR2", "g"))
+
+
+def test_one_row_as_a_dict_and_not_as_a_series() -> None:
+    row = {"x": 1.5, "g": 3}
+    want = LMER.predict(pd.DataFrame([row]))
+    np.testing.assert_array_equal(LMER.predict(row), want)
+    np.testing.assert_array_equal(LMER.predict([row]), want)
+    with pytest.raises(mlpool.DataError, match="iloc"):
+        LMER.predict(DATA.iloc[0])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import narwhals.stable.v1 as nw
+import numpy as np
 import pandas as pd
 
 from mlpool.errors import ColumnNotFoundError, DataError, nearest_names
 from mlpool.frames.columns import order_of_labels, read_column
 from mlpool.frames.levels import Column
 from mlpool.frames.sources import read_eagerly
+from mlpool.typing import AnyArray
 
 
 class Frame:
@@ -166,9 +169,22 @@ def _to_series(column: Column, index: pd.Index) -> pd.Series:
     if column.is_factor:
         dtype = pd.CategoricalDtype(list(column.levels), ordered=column.kind == "ordered")
         return pd.Series(pd.Categorical.from_codes(column.values.tolist(), dtype=dtype), index)
+    if column.labelled is not None:
+        return pd.Series(_exact_numbers(column.labelled), index)
     if column.kind == "numeric":
         return pd.Series(column.values, index, copy=False)
     values = pd.array(column.values != 0, dtype="boolean")
     if column.is_missing is not None:
         values[column.is_missing] = pd.NA
     return pd.Series(values, index)
+
+
+def _exact_numbers(column: Column) -> AnyArray:
+    """Return numbers that floats cannot hold as Python's own."""
+    numbers: list[object] = [None] * (len(column.levels) + 1)
+    for place, label in enumerate(column.levels):
+        number = Decimal(label)
+        numbers[place] = int(number) if number == number.to_integral_value() else number
+    out = np.empty(len(column.values), dtype=object)
+    out[:] = [numbers[code] for code in column.values]
+    return out

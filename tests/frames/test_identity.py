@@ -6,6 +6,7 @@ verb has to give the plain frame's numbers, row by row.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -186,6 +187,21 @@ def test_a_missing_group_is_no_group() -> None:
     again = mlpool.lmer("y ~ x + (1 | g)", gone)
     assert again.design.n == len(d) - SIZE
     assert len(again.ranef()["g"]) == GROUPS - 1
+
+
+@pytest.mark.parametrize("labels", ["long ids", "unsigned", "decimals", "of several kinds"])
+def test_models_that_were_kept_fit_again(labels: str, tmp_path: Path) -> None:
+    d = frame_of(LABELS[labels])
+    d["g"] = d["g"].astype(object)
+    d.loc[3, "g"] = None
+    m = mlpool.lmer("y ~ x + (1 | g)", d)
+    m.save(tmp_path / "m.mlpool", data=True)
+    for kept in (mlpool.load_model(tmp_path / "m.mlpool"), pickle.loads(pickle.dumps(m))):
+        again = mlpool.update(kept, ". ~ .")
+        assert again.ranef()["g"].index.equals(m.ranef()["g"].index)
+        np.testing.assert_allclose(again.ranef()["g"], m.ranef()["g"], rtol=1e-6)
+        np.testing.assert_allclose(again.predict(d.drop(3)), m.predict(), rtol=1e-6)
+        mlpool.standardize_parameters(kept, method="refit")
 
 
 def test_new_data_in_other_storage() -> None:

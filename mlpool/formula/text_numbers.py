@@ -11,7 +11,7 @@ from mlpool.formula.types import Expression
 from mlpool.formula.values import FactorValue, Value
 
 FEW = 20
-"""As many whole numbers may be codes of groups, which text is good for."""
+"""A column of decimals with some other text has more levels."""
 
 _READ = 2000
 """Levels that are looked at; a column of more is judged by these."""
@@ -23,14 +23,14 @@ _MOST = 0.9
 def refuse_numbers_as_text(expressions: Iterable[Expression], values: Mapping[str, Value]) -> None:
     """Refuse columns of text that hold numbers as predictors.
 
-    Text of whole numbers with few values is left alone: these are labels. Categories that somebody
+    Text of whole numbers is left alone: these are labels, of schools say. Categories that somebody
     declared, and ``factor(x)``, are as well.
 
     Raises
     ------
     DataError
-        If the levels of a column are decimals, many whole numbers, or numbers and marks of missing
-        values such as a dot.
+        If the levels of a column are decimals, or numbers and marks of missing values such as a
+        dot.
     """
     for expression in expressions:
         value = values[expression.text]
@@ -54,11 +54,12 @@ def holds_numbers(levels: tuple[str, ...]) -> bool:
     others = [v for v in looked_at if read_number(v) is None]
     if len(numbers) < 2:
         return False
-    if not others:
-        return len(levels) > FEW or not all(x.is_integer() for x in numbers)
-    if all(is_mark(v) for v in others):
+    if others and all(is_mark(v) for v in others):
         return True
-    return len(levels) > FEW and len(numbers) >= _MOST * len(looked_at)
+    has_decimals = not all(x.is_integer() for x in numbers)
+    return has_decimals and (
+        not others or (len(levels) > FEW and len(numbers) >= _MOST * len(looked_at))
+    )
 
 
 def _sentence(text: str, levels: tuple[str, ...]) -> str:

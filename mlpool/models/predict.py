@@ -211,7 +211,7 @@ def wants_random(re_form: Any) -> bool:
     if isinstance(re_form, float) and np.isnan(re_form):
         return False
     raise OptionError(
-        f"re_form must be None, False or a formula such as '~ (1 | school)'; got {re_form!r}."
+        f"re_form must be None or False, or a formula such as '~ (1 | school)'; got {re_form!r}."
     )
 
 

@@ -178,7 +178,7 @@ def test_unknown_level_in_new_data(df):
     assert m.predict(new, re_form=False)[0] == pytest.approx(m.fixef()["(Intercept)"])
     with pytest.raises(mlpool.DataError, match="f = 'q', a level that the model does not"):
         m.predict(new.assign(f="q"), allow_new_levels=True)
-    with pytest.raises(mlpool.NotSupportedError, match="re_form can be"):
+    with pytest.raises(mlpool.DataError, match="g = '77', which was not in the data"):
         m.predict(new, re_form="~(1|g)")
     with pytest.raises(mlpool.OptionError, match="re_form must be"):
         m.predict(new, re_form=3)

@@ -68,6 +68,7 @@ FORMULAS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Ordered categories")
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_names_of_real_designs(formula: str) -> None:
     n = 12

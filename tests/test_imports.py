@@ -34,7 +34,7 @@ def test_import_loads_nothing_but_the_errors_and_the_catalogue() -> None:
 
 
 def test_import_time_is_reported(record_property: pytest.FixtureRequest) -> None:
-    """The budget is 1.5 times ``import pandas, formulaic``; times are noisy, so only reported."""
+    """The budget is a tenth of ``import pandas``; times are noisy, so only reported."""
 
     def seconds(code: str) -> float:
         start = time.perf_counter()
@@ -42,9 +42,9 @@ def test_import_time_is_reported(record_property: pytest.FixtureRequest) -> None
         return time.perf_counter() - start
 
     ours = min(seconds("import mlpool") for _ in range(2))
-    base = min(seconds("import pandas, formulaic") for _ in range(2))
+    base = min(seconds("import pandas") for _ in range(2))
     record_property("import_ratio", round(ours / base, 2))
-    print(f"import mlpool / import pandas, formulaic = {ours / base:.2f}")
+    print(f"import mlpool / import pandas = {ours / base:.2f}")
 
 
 def test_public_names_are_imported_on_first_use() -> None:

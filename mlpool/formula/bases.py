@@ -10,6 +10,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from scipy.interpolate import BSpline
 
 from mlpool.errors import DataError, FormulaError, MlpoolWarning, user_level
 from mlpool.formula.values import MatrixValue, NumberValue, is_plain_number
@@ -106,39 +107,46 @@ def bs(  # noqa: PLR0913 - one argument per argument of the formula's function
     intercept: Any,
     boundary: list[Any] | None,
 ) -> MatrixValue:
-    """Return the B-spline basis of R's ``splines::bs``."""
-    from formulaic.transforms.basis_spline import basis_spline
-
+    """Return the B-spline basis of R's ``splines::bs``; its ends go on beyond the range."""
     fewest = degree + int(intercept)
     if not 1 <= degree <= MAX_SPLINE_DEGREE:
         raise FormulaError(f"bs(): degree must be between 1 and {MAX_SPLINE_DEGREE}.")
-    if knots is None:
-        df = _enough(fewest if df is None else df, fewest, is_new=bool(state))
-    low, high = _boundary(boundary)
-    if not state and len(np.unique(_known(x, "bs"))) < 2:
-        raise DataError("bs() was given a constant column.")
-    basis = basis_spline(
-        x,
-        df=None if knots is not None else df,
-        knots=None if knots is None else _knots(knots),
-        degree=degree,
-        include_intercept=bool(intercept),
-        lower_bound=low,
-        upper_bound=high,
-        extrapolation="extend",
-        _state=state,
-    )
-    columns = list(getattr(basis, "__wrapped__", basis).values())
-    arrays = tuple(np.asarray(c, dtype=np.float64) for c in columns)
+    if "knots" not in state:
+        if knots is None:
+            n_inner = _enough(fewest if df is None else df, fewest) - fewest
+            state["knots"] = _knot_vector(x, n_inner, degree, _boundary(boundary))
+        else:
+            state["knots"] = _knot_vector(x, _knots(knots), degree, _boundary(boundary))
+    places = np.array(state["knots"])
+    basis = BSpline(places, np.eye(len(places) - degree - 1), degree)(x)
+    arrays = tuple(np.ascontiguousarray(column) for column in basis.T[int(not intercept) :])
     labels = tuple(str(i + 1) for i in range(len(arrays)))
     return MatrixValue(arrays=arrays, labels=labels, kind="basis")
 
 
-def _enough(df: int, fewest: int, *, is_new: bool) -> int:
+def _knot_vector(
+    x: FloatArray, inner: int | list[float], degree: int, boundary: tuple[float, float] | None
+) -> list[float]:
+    """Return all knots: those inside (given, or so many quantiles), the ends degree + 1 times."""
+    known = _known(x, "bs")
+    if len(np.unique(known)) < 2:
+        raise DataError("bs() was given a constant column.")
+    low, high = boundary or (float(known.min()), float(known.max()))
+    if isinstance(inner, int):
+        within = known[(known >= low) & (known <= high)]
+        if not len(within):
+            raise DataError("bs() was given no value between its Boundary.knots.")
+        inner = np.quantile(within, np.linspace(0, 1, inner + 2)[1:-1]).tolist()
+    if inner and not low <= inner[0] <= inner[-1] <= high:
+        raise FormulaError(f"bs(): knots must lie between {low:g} and {high:g}.")
+    return [low] * (degree + 1) + inner + [high] * (degree + 1)
+
+
+def _enough(df: int, fewest: int) -> int:
     """Return a number of columns that the degree allows; R warns and takes the smallest, too."""
     if not 1 <= df <= MAX_SPLINE_COLUMNS:
         raise FormulaError(f"bs(): df must be between 1 and {MAX_SPLINE_COLUMNS}; got {df}.")
-    if df < fewest and not is_new:
+    if df < fewest:
         warnings.warn(
             f"bs(): df = {df} is too small for the degree; {fewest} is used.",
             MlpoolWarning,
@@ -155,9 +163,9 @@ def _knots(knots: list[Any]) -> list[float]:
     return sorted(float(k) for k in knots)
 
 
-def _boundary(boundary: list[Any] | None) -> tuple[float | None, float | None]:
+def _boundary(boundary: list[Any] | None) -> tuple[float, float] | None:
     if boundary is None:
-        return None, None
+        return None
     if len(boundary) != 2 or not all(is_plain_number(b) for b in boundary):
         raise FormulaError("bs(): Boundary.knots must be two numbers: c(0, 10).")
     low, high = sorted(float(b) for b in boundary)

@@ -58,7 +58,7 @@ def test_python_prints_what_the_page_shows(
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda p: p.name)
 def test_formulas_in_tables_can_be_pasted(path: Path) -> None:
-    """A bar inside backticks in a table shows as a backslash and a bar on the site: write <code>."""
+    """In a table a bar in backticks shows a backslash before it on the site: write <code>."""
     lines = path.read_text(encoding="utf-8").splitlines()
     rows = [line for line in lines if line.startswith("|")]
     codes = [code for row in rows for code in re.findall(r"`([^`]*)`", row)]

@@ -132,14 +132,17 @@ def _knot_vector(
     if len(np.unique(known)) < 2:
         raise DataError("bs() was given a constant column.")
     low, high = boundary or (float(known.min()), float(known.max()))
-    if isinstance(inner, int):
-        within = known[(known >= low) & (known <= high)]
-        if not len(within):
-            raise DataError("bs() was given no value between its Boundary.knots.")
-        inner = np.quantile(within, np.linspace(0, 1, inner + 2)[1:-1]).tolist()
-    if inner and not low <= inner[0] <= inner[-1] <= high:
+    places = _quantiles(known, inner, low, high) if isinstance(inner, int) else inner
+    if places and not low <= places[0] <= places[-1] <= high:
         raise FormulaError(f"bs(): knots must lie between {low:g} and {high:g}.")
-    return [low] * (degree + 1) + inner + [high] * (degree + 1)
+    return [low] * (degree + 1) + places + [high] * (degree + 1)
+
+
+def _quantiles(known: FloatArray, n: int, low: float, high: float) -> list[float]:
+    within = known[(known >= low) & (known <= high)]
+    if not len(within):
+        raise DataError("bs() was given no value between its Boundary.knots.")
+    return [float(q) for q in np.quantile(within, np.linspace(0, 1, n + 2)[1:-1])]
 
 
 def _enough(df: int, fewest: int) -> int:

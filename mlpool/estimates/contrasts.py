@@ -288,10 +288,13 @@ def _answers(model: Any, grid: pd.DataFrame, plan: _Plan) -> Answers:
     parts = [make(grid.iloc[i : i + size]) for i in range(0, len(grid), size)]
     value = np.concatenate([p.value for p in parts])
     jacobian = np.vstack([p.jacobian for p in parts])
+    size = np.concatenate([p.size for p in parts if p.size is not None])
     if plan.trend is None and plan.scale.is_taken_back:
-        jacobian = plan.scale.family.derivative(value)[:, None] * jacobian
+        slope = plan.scale.family.derivative(value)
+        jacobian = slope[:, None] * jacobian
         value = plan.scale.back(value)
-    return Answers(value=value, jacobian=jacobian)
+        size = np.abs(value) + np.abs(slope) * size
+    return Answers(value=value, jacobian=jacobian, size=size)
 
 
 def _infer_families(
@@ -302,6 +305,7 @@ def _infer_families(
     c, k = W.shape
     p = answers.jacobian.shape[1]
     value, J = answers.value.reshape(-1, k), answers.jacobian.reshape(-1, k, p)
+    size = np.zeros_like(value) if answers.size is None else answers.size.reshape(-1, k)
     families = max(1, BLOCK_NUMBERS // max(1, c * p))
     rows = max(1, BLOCK_NUMBERS // max(1, p))
     parts = []
@@ -313,6 +317,7 @@ def _infer_families(
             part = Answers(
                 value=_weighted(chosen, value[own, :, None])[..., 0].ravel(),
                 jacobian=_weighted(chosen, J[own]).reshape(-1, p),
+                size=_weighted(np.abs(chosen), size[own, :, None])[..., 0].ravel(),
             )
             parts.append(infer(model, part, request, zap=True))
     return joined(parts)

@@ -18,8 +18,8 @@ from mlpool.typing import FloatArray
 BLOCK_ROWS = 100_000
 """Answers whose errors are made at a time."""
 
-ZERO = 1e-10
-"""Estimates below this share of the coefficients they are made of are rounding: exactly zero."""
+ZERO = 1e-12
+"""Estimates below this share of the sum of what they are made of are rounding: exactly zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def infer(
     """
     estimate = answers.value.copy()
     if zap:
-        estimate[_is_noise(model, answers)] = 0.0
+        estimate[_is_noise(answers)] = 0.0
     se, df, symbol, method, covariance = _uncertainty(model, answers.jacobian, request)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.where(se > 0, estimate / se, np.nan)
@@ -201,7 +201,9 @@ def _uncertainty(
     return se, df, parts.statistic, parts.method, parts.covariance
 
 
-def _is_noise(model: Any, answers: Answers) -> Any:
-    beta = np.abs(np.asarray(model.fit.beta))
-    involved = np.where(np.nan_to_num(answers.jacobian) != 0.0, beta, 0.0).max(axis=1, initial=1.0)
-    return np.abs(answers.value) < ZERO * involved
+def _is_noise(answers: Answers) -> Any:
+    return (
+        np.zeros(len(answers.value), dtype=bool)
+        if answers.size is None
+        else (np.abs(answers.value) < ZERO * answers.size)
+    )

@@ -95,7 +95,7 @@ def groups_of_rows(model: Any, data: Any, request: Request) -> tuple[tuple[str, 
         return (), "vcov= and cluster= are of the fixed effects"
     if data is None:
         return known, ""
-    needed = {c for r in model.design.random for part in r.bar.group for c in part.columns}
+    needed = {c for columns in group_columns(model).values() for c in columns}
     absent = sorted(needed - set(read_frame(data).columns))
     if absent:
         return (), f"the data have no column {absent[0]}"
@@ -104,6 +104,17 @@ def groups_of_rows(model: Any, data: Any, request: Request) -> tuple[tuple[str, 
         if (codes < 0).any():
             return (), f"some rows' {random.group} is not in the model's data"
     return known, ""
+
+
+def group_columns(model: Any) -> dict[str, tuple[str, ...]]:
+    """Return the columns that tell the groups of every grouping factor apart, by its name.
+
+    The name cannot be taken apart at its colons: columns may have some, too.
+    """
+    return {
+        r.group: tuple(dict.fromkeys(c for part in r.bar.group for c in part.columns))
+        for r in model.design.random
+    }
 
 
 def _terms(model: Any, frame: pd.DataFrame, groups: tuple[str, ...]) -> Terms:
@@ -122,7 +133,8 @@ def _terms(model: Any, frame: pd.DataFrame, groups: tuple[str, ...]) -> Terms:
         if (new.random[i][1] < 0).any():
             place = int(np.argmax(new.random[i][1] < 0))
             group = model.design.random[i].group
-            label = ":".join(str(frame[n].iloc[place]) for n in group.split(":") if n in frame)
+            named = group_columns(model)[group]
+            label = ":".join(str(frame[n].iloc[place]) for n in named if n in frame)
             raise OptionError(
                 f"{group} = {label!r} was not in the data, so its random effects are unknown; "
                 "take include_random=False."

@@ -21,7 +21,7 @@ from mlpool.estimates.notes import (
     say_extrapolation,
     scale_footer,
 )
-from mlpool.estimates.predicted import Drawn, groups_of_rows, predict_frame
+from mlpool.estimates.predicted import Drawn, group_columns, groups_of_rows, predict_frame
 from mlpool.estimates.responses import TransformedResponse
 from mlpool.estimates.variables import Variable, model_variables
 from mlpool.frames import read_frame
@@ -116,14 +116,16 @@ def _groups(model: Any, include_random: Any, focal: tuple[Focal, ...]) -> tuple[
     known = tuple(dict.fromkeys(r.group for r in model.design.random))
     in_by = {f.name for f in focal if f.variable.is_group}
     if include_random is None:
-        return tuple(g for g in known if set(g.split(":")) <= in_by)
+        return tuple(g for g, columns in group_columns(model).items() if set(columns) <= in_by)
     if isinstance(include_random, str):
-        if include_random not in known:
+        columns = group_columns(model)
+        named = [g for g in known if include_random in (g, ":".join(columns[g]))]
+        if not named:
             raise OptionError(
                 f"include_random names {include_random!r}; the grouping factors are "
                 f"{', '.join(known) or 'none'}."
             )
-        return (include_random,)
+        return tuple(named)
     if not isinstance(include_random, bool):
         raise OptionError(
             f"include_random must be True, False or a grouping factor; got {include_random!r}."
@@ -145,7 +147,7 @@ def _on_grid(
     request: Request,
     preserve_range: bool,
 ) -> ResultFrame:
-    _check_groups_named(asked.groups, focal)
+    _check_groups_named(asked.groups, group_columns(model), focal)
     grid = focal_grid(focal)
     if preserve_range:
         grid = grid[inside_observed(grid, focal)].reset_index(drop=True)
@@ -168,7 +170,9 @@ def _on_grid(
     )  # fmt: skip
 
 
-def _check_groups_named(groups: tuple[str, ...], focal: tuple[Focal, ...]) -> None:
+def _check_groups_named(
+    groups: tuple[str, ...], columns: dict[str, tuple[str, ...]], focal: tuple[Focal, ...]
+) -> None:
     """Refuse random effects of groups that the grid does not tell apart.
 
     Raises
@@ -178,10 +182,10 @@ def _check_groups_named(groups: tuple[str, ...], focal: tuple[Focal, ...]) -> No
     """
     named = {f.name for f in focal}
     for group in groups:
-        absent = [name for name in group.split(":") if name not in named]
+        absent = [name for name in columns[group] if name not in named]
         if not absent:
             continue
-        can = [g for g in groups if set(g.split(":")) <= named]
+        can = [g for g in groups if set(columns[g]) <= named]
         other = f", or take include_random={can[0]!r}" if can else ""
         raise OptionError(
             f"include_random asks for the effects of {group}, and the grid does not say of which: "
@@ -193,6 +197,7 @@ def _on_rows(
     model: Any, variables: dict[str, Variable], data: Any, asked: Asked, request: Request
 ) -> ResultFrame:
     residuals = None
+    named = {c for g in asked.groups for c in group_columns(model)[g]}
     if data is None:
         frame = observed_frame(variables)
         for name, variable in variables.items():
@@ -202,7 +207,7 @@ def _on_rows(
     else:
         read = read_frame(data)
         index = read.index
-        frame = _columns(read, variables, asked.groups)
+        frame = _columns(read, variables, named)
     result = predict_frame(
         model, frame, request, asked.scale, asked.groups, asked.interval, asked.drawn
     )
@@ -215,15 +220,14 @@ def _on_rows(
     ):
         residuals = model.design.y - result.estimate
     lines = [f"Variable predicted: {model.design.response_name}", *_scale_lines(model, asked)]
-    shown = frame[[n for n, v in variables.items() if not v.is_group or n in asked.groups]]
+    shown = frame[[n for n, v in variables.items() if not v.is_group or n in named]]
     return _table(
         model, shown.set_axis(index), result, asked, request, tuple(lines),
         by=tuple(shown.columns), residuals=residuals,
     )  # fmt: skip
 
 
-def _columns(frame: Any, variables: dict[str, Variable], groups: tuple[str, ...]) -> pd.DataFrame:
-    needed = {part for g in groups for part in g.split(":")}
+def _columns(frame: Any, variables: dict[str, Variable], needed: set[str]) -> pd.DataFrame:
     columns = {}
     for name, variable in variables.items():
         if variable.is_group and name not in needed:

@@ -24,6 +24,9 @@ from mlpool.typing import FloatArray
 BLOCK_NUMBERS = 20_000_000
 """Numbers of the model matrix that are made at a time."""
 
+ROUNDING = 4.0 * np.finfo(np.float64).eps
+"""Changes of a column below this share of its values are rounding: it stands still there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
@@ -34,16 +37,20 @@ class Answers:
     value : ndarray of shape (r,)
         NaN for answers without rows, or that the data do not determine.
     jacobian : ndarray of shape (r, p)
+    size : ndarray of shape (r,), optional
+        Sum of the magnitudes that were added up to the value, against which its rounding is
+        judged, whatever the units.
     """
 
     value: FloatArray
     jacobian: FloatArray
+    size: FloatArray | None = None
 
 
 def average(model: Any, rows: GridRows, scale: Scale) -> Answers:
     """Return the weighted average of the predictions of every answer."""
     beta = np.asarray(model.fit.beta)
-    value = np.zeros(rows.n_answers)
+    value, size = np.zeros(rows.n_answers), np.zeros(rows.n_answers)
     jacobian = np.zeros((rows.n_answers, len(beta)))
     for part, X, eta in predicted_blocks(model, rows.frame):
         weight, answer = rows.weight[part], rows.answer[part]
@@ -52,9 +59,12 @@ def average(model: Any, rows: GridRows, scale: Scale) -> Answers:
             if scale.is_averaged
             else None
         )
-        value += np.bincount(answer, weight * scale.value(eta, spread), rows.n_answers)
-        _add_rows(jacobian, answer, weight * scale.slope(eta, spread), X)
-    return _only_known(model, Answers(value=value, jacobian=jacobian), rows)
+        mean, slope = scale.value(eta, spread), scale.slope(eta, spread)
+        value += np.bincount(answer, weight * mean, rows.n_answers)
+        added = np.abs(mean) + np.abs(slope) * (np.abs(X) @ np.abs(beta))
+        size += np.bincount(answer, np.abs(weight) * added, rows.n_answers)
+        _add_rows(jacobian, answer, weight * slope, X)
+    return _only_known(model, Answers(value=value, jacobian=jacobian, size=size), rows)
 
 
 def average_slopes(model: Any, rows: GridRows, trend: str, step: float, scale: Scale) -> Answers:
@@ -72,7 +82,7 @@ def average_slopes(model: Any, rows: GridRows, trend: str, step: float, scale: S
     """
     beta = np.asarray(model.fit.beta)
     kept = np.asarray(model.fit.kept)
-    value = np.zeros(rows.n_answers)
+    value, size = np.zeros(rows.n_answers), np.zeros(rows.n_answers)
     jacobian = np.zeros((rows.n_answers, len(beta)))
     total = np.zeros((rows.n_answers, model.design.X.shape[1])) if model.aliased else None
     centre = np.asarray(rows.frame[trend], dtype=np.float64)
@@ -90,10 +100,13 @@ def average_slopes(model: Any, rows: GridRows, trend: str, step: float, scale: S
         spread = _spread_of_slopes(model, frame, trend, scale)
         slope = scale.slope(eta, spread)
         value += np.bincount(answer, weight * slope * d_eta, rows.n_answers)
+        added = np.abs(slope) * (np.abs(D) @ np.abs(beta) + np.abs(drift))
+        size += np.bincount(answer, np.abs(weight) * added, rows.n_answers)
         _add_rows(jacobian, answer, weight * slope, D)
         if not scale.is_linear:
             _add_rows(jacobian, answer, weight * scale.curvature(eta, spread) * d_eta, X)
-    answers = _only_known(model, Answers(value=value, jacobian=jacobian), rows, total)
+    made = Answers(value=value, jacobian=jacobian, size=size)
+    answers = _only_known(model, made, rows, total)
     # on another scale the slope depends on where the row is
     return answers if scale.is_linear else _only_known(model, answers, rows)
 
@@ -143,7 +156,9 @@ def _difference(
     up = model.design.new(with_column(frame, trend, high), random=False)
     down = model.design.new(with_column(frame, trend, low), random=False)
     width = high - low
-    quotient = (up.X - down.X) / width[:, None]
+    change = up.X - down.X
+    change[np.abs(change) <= ROUNDING * (np.abs(up.X) + np.abs(down.X))] = 0.0
+    quotient = change / width[:, None]
     none = np.zeros(len(at))
     if up.offset is None:
         return quotient, none

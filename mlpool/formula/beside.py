@@ -57,12 +57,32 @@ def in_row_order(given: Any, indexes: Sequence[pd.Index], argument: str) -> Any:
 
 
 def as_ways(cluster: Any) -> Any:
-    """Return a data frame of clusters as a list of its columns; other clusters as they are."""
+    """Return a frame, dict or matrix of clusters as a list of columns, and labels as one vector.
+
+    Lists are of columns, except those of tuples (each is a row's label) and those that repeat a
+    text, which are labels, too: nobody names a column twice.
+    """
+    if isinstance(cluster, pd.MultiIndex):
+        cluster = list(cluster)
+    if isinstance(cluster, dict):
+        return list(cluster.values())
+    if isinstance(cluster, np.ndarray) and cluster.ndim == 2:
+        return list(cluster.T)
     if isinstance(cluster, pd.DataFrame):
         return [cluster.iloc[:, i] for i in range(cluster.shape[1])]
     if hasattr(cluster, "get_columns"):  # polars
         return list(cluster.get_columns())
+    if isinstance(cluster, list | tuple) and _are_labels(cluster):
+        labels = np.empty(len(cluster), dtype=object)
+        labels[:] = cluster
+        return labels
     return cluster
+
+
+def _are_labels(given: Sequence[Any]) -> bool:
+    if all(isinstance(g, str) for g in given):
+        return len(set(given)) < len(given)
+    return all(isinstance(g, tuple) and len(g) < len(given) for g in given)
 
 
 def as_column(given: Any, argument: str, expected: str) -> Column:

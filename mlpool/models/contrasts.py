@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlpool.errors import NotSupportedError, OptionError, nearest_names
+from mlpool.formula.beside import as_ways
 from mlpool.inference.cluster_tests import ClusterPieces
 from mlpool.inference.satterthwaite import satterthwaite_df
 from mlpool.inference.vcov import CR_TYPES
@@ -317,7 +318,7 @@ def _fixed(model: Any, vcov: Any, cluster: Any) -> VcovSpec:
     chosen = model.vcov_choice
     if cluster is None and chosen is not None and chosen.clusters:
         vcov, cluster = chosen.label if vcov is None else vcov, list(chosen.clusters)
-    spec = VcovSpec.from_user_input(vcov, cluster)
+    spec = VcovSpec.from_user_input(vcov, as_ways(cluster))
     if not spec.cluster:
         raise OptionError("vcov_args={'fix': True} is for cluster-robust covariances: cluster=.")
     return replace(spec, fix=True)

@@ -171,11 +171,25 @@ def test_clusters_of_every_type_give_the_same_numbers() -> None:
         np.testing.assert_allclose(mlpool.vcov(LM, "CR2", cluster), want, rtol=1e-12)
 
 
+def test_lists_of_labels_are_one_vector() -> None:
+    g = DATA["g"].to_numpy()
+    pairs = [(f"a:{v % 3}", v // 3) for v in g]
+    want = mlpool.vcov(LM, "CR2", "g")
+    for cluster in (pairs, tuple(pairs), pd.MultiIndex.from_tuples(pairs), [f"s{v}" for v in g]):
+        np.testing.assert_allclose(mlpool.vcov(LM, "CR2", cluster), want, rtol=1e-12)
+        again = mlpool.lm("y ~ x", DATA, vcov="CR2", cluster=cluster)
+        np.testing.assert_allclose(again.vcov(), want, rtol=1e-12)
+    fixed = mlpool.model_parameters(LM, cluster=DATA[["g"]], vcov_args={"fix": True})
+    other = mlpool.model_parameters(LM, cluster="g", vcov_args={"fix": True})
+    np.testing.assert_array_equal(fixed.to_pandas()["SE"], other.to_pandas()["SE"])
+
+
 def test_frames_of_clusters_are_several_ways() -> None:
     want = mlpool.lm("y ~ x", DATA, cluster=["g", "b"]).se
     after = mlpool.vcov(LM, "HC1", ["g", "b"])
     both = DATA[["g", "b"]]
-    for cluster in (both, both.sample(frac=1, random_state=1), pl.from_pandas(both)):
+    shuffled, columns = both.sample(frac=1, random_state=1), {k: both[k].to_numpy() for k in both}
+    for cluster in (both, shuffled, pl.from_pandas(both), columns):
         np.testing.assert_array_equal(mlpool.lm("y ~ x", DATA, cluster=cluster).se, want)
         np.testing.assert_array_equal(mlpool.vcov(LM, "HC1", cluster), after)
     np.testing.assert_array_equal(mlpool.vcov(LM, "CR2", DATA[["g"]]), mlpool.vcov(LM, "CR2", "g"))

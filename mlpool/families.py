@@ -17,7 +17,7 @@ from mlpool.typing import FloatArray
 
 #: R's default link first, then the others that R allows for the family.
 _LINKS: dict[str, tuple[str, ...]] = {
-    "binomial": ("logit", "probit", "cloglog", "log"),
+    "binomial": ("logit", "probit", "cloglog", "cauchit", "log", "identity"),
     "poisson": ("log", "identity", "sqrt"),
     "gaussian": ("identity", "log", "inverse"),
     "Gamma": ("inverse", "identity", "log"),
@@ -35,7 +35,18 @@ _NAMES = {name.lower(): name for name in _LINKS} | {
     "negbin": "nbinom2",
     "nbinom": "nbinom2",
 }
-_QUASI = ("quasi", "quasibinomial", "quasipoisson")
+_QUASI = {"quasibinomial": "binomial", "quasipoisson": "poisson"}
+"""Families of a mean and a variance alone, and those whose variance they multiply."""
+_QUASI_VARIANCES = {
+    "constant": "gaussian",
+    "mu(1-mu)": "binomial",
+    "mu": "poisson",
+    "mu^2": "Gamma",
+    "mu^3": "inverse.gaussian",
+}
+"""R's ``quasi(variance = )``, and the family of that variance."""
+_ALL_QUASI = (*_QUASI, "quasi")
+_QUASI_LINKS = ("identity", "logit", "probit", "cloglog", "inverse", "log", "1/mu^2", "sqrt")
 _STATSMODELS_NAMES = {
     "binomial": "Binomial",
     "poisson": "Poisson",
@@ -47,12 +58,14 @@ _STATSMODELS_LINKS = {
     "logit": "Logit",
     "probit": "Probit",
     "cloglog": "CLogLog",
+    "cauchit": "Cauchy",
     "log": "Log",
     "identity": "Identity",
     "inverse": "InversePower",
     "sqrt": "Sqrt",
     "1/mu^2": "InverseSquared",
 }
+_QUASI_CALL = re.compile(r"^\s*quasi\s*(?:\((.*)\))?\s*$")
 _CALL = re.compile(r"""^\s*([\w.]+)\s*(?:\(\s*(?:link\s*=\s*)?["']?([^"'()]*?)["']?\s*\))?\s*$""")
 #: R's binomial links keep probabilities this far from 0 and 1 (``.Machine$double.eps``).
 _EPS = float(np.finfo(np.float64).eps)
@@ -66,12 +79,16 @@ class Family:
     ----------
     name : str
         R's name: ``"binomial"``, ``"poisson"``, ``"gaussian"``, ``"Gamma"``,
-        ``"inverse.gaussian"``; ``"nbinom2"`` and ``"nbinom1"`` are glmmTMB's negative binomials.
+        ``"inverse.gaussian"``; ``"nbinom2"`` and ``"nbinom1"`` are glmmTMB's negative binomials;
+        ``"quasibinomial"``, ``"quasipoisson"`` and ``"quasi"`` have no likelihood.
     link : str
         R's name of the link: ``"logit"``, ``"log"``, ...
     theta : float
         Of negative binomials, once it is known: ``V = mu + mu^2 / theta`` (nbinom2, as
         ``glmer.nb``), ``V = mu (1 + theta)`` (nbinom1).
+    mean_variance : str
+        Of ``quasi``: R's name of the variance, ``"constant"``, ``"mu(1-mu)"``, ``"mu"``,
+        ``"mu^2"`` or ``"mu^3"``.
 
     Examples
     --------
@@ -82,6 +99,7 @@ class Family:
     name: str
     link: str
     theta: float = field(default=1.0, repr=False)
+    mean_variance: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Refuse names and links that are not known.
@@ -91,14 +109,31 @@ class Family:
         OptionError
             Naming the allowed ones and the nearest spelling.
         """
-        if self.name not in _LINKS:
+        if self.name not in _LINKS and self.name not in _ALL_QUASI:
             raise OptionError(_unknown_family(self.name))
-        allowed = _LINKS[self.name]
+        if self.name == "quasi" and self.mean_variance not in _QUASI_VARIANCES:
+            raise OptionError(
+                f"family quasi has the variances {', '.join(_QUASI_VARIANCES)}; got "
+                f"{self.mean_variance!r}." + nearest_names(self.mean_variance, _QUASI_VARIANCES)
+            )
+        allowed = _links_of(self.name)
         if self.link not in allowed:
             raise OptionError(
                 f"family {self.name} has the links {', '.join(allowed)}; got {self.link!r}."
                 + nearest_names(self.link, allowed)
             )
+
+    @property
+    def kin(self) -> str:
+        """Name of the family that has this one's variance function: its own unless quasi."""
+        if self.name == "quasi":
+            return _QUASI_VARIANCES[self.mean_variance]
+        return _QUASI.get(self.name, self.name)
+
+    @property
+    def is_quasi(self) -> bool:
+        """Whether it is a mean and a variance without a likelihood."""
+        return self.name in _ALL_QUASI
 
     @property
     def has_dispersion(self) -> bool:
@@ -113,16 +148,18 @@ class Family:
     @property
     def is_default_link(self) -> bool:
         """Whether the link is the one R takes when none is given."""
-        return self.link == _LINKS[self.name][0]
+        return self.link == _links_of(self.name)[0]
 
     def __str__(self) -> str:
         """Print as R's ``family$family(link)``: ``binomial(logit)``."""
+        if self.name == "quasi":
+            return f"quasi(link = {self.link}, variance = {self.mean_variance})"
         return f"{self.name}({self.link})"
 
     def inverse(self, eta: FloatArray) -> FloatArray:
         """Mean mu from the linear predictor `eta`; binomial means stay inside (0, 1) as in R."""
         mu = _inverse_link(self.link, np.asarray(eta, dtype=np.float64))
-        return np.clip(mu, _EPS, 1.0 - _EPS) if self.name == "binomial" else mu
+        return np.clip(mu, _EPS, 1.0 - _EPS) if self.kin == "binomial" else mu
 
     def derivative(self, eta: FloatArray) -> FloatArray:
         """Return d mu / d eta at the linear predictor `eta`."""
@@ -137,7 +174,7 @@ class Family:
         mu = np.asarray(mu, dtype=np.float64)
         if self.name == "nbinom2":
             return mu + mu**2 / self.theta
-        return mu * (1.0 + self.theta) if self.name == "nbinom1" else _variance(self.name, mu)
+        return mu * (1.0 + self.theta) if self.name == "nbinom1" else _variance(self.kin, mu)
 
     def unit_deviance(self, y: FloatArray, mu: FloatArray) -> FloatArray:
         """Deviance of each row with prior weight 1 (R's ``family$dev.resids``)."""
@@ -150,7 +187,7 @@ class Family:
                 "Deviance residuals are not defined for nbinom1, whose variance is no function of "
                 "the mean alone; take type='pearson'."
             )
-        return _unit_deviance(self.name, y, mu)
+        return _unit_deviance(self.kin, y, mu)
 
     def statsmodels(self) -> Any:
         """Return the statsmodels family object (``sm.families.Binomial(link=...)``).
@@ -168,7 +205,7 @@ class Family:
         from statsmodels.genmod import families
 
         link = getattr(families.links, _STATSMODELS_LINKS[self.link])()
-        return getattr(families, _STATSMODELS_NAMES[self.name])(link=link)
+        return getattr(families, _STATSMODELS_NAMES[self.kin])(link=link)
 
 
 def get_family(spec: object) -> Family | None:
@@ -188,8 +225,6 @@ def get_family(spec: object) -> Family | None:
     ------
     OptionError
         If the family or the link is unknown.
-    NotSupportedError
-        For the quasi families, which have no likelihood.
 
     Examples
     --------
@@ -199,6 +234,9 @@ def get_family(spec: object) -> Family | None:
     if spec is None or isinstance(spec, Family):
         return spec
     if isinstance(spec, str):
+        quasi = _QUASI_CALL.match(spec)
+        if quasi is not None:
+            return _read_quasi(quasi.group(1) or "")
         match = _CALL.match(spec)
         if match is None:
             raise OptionError(_unknown_family(spec))
@@ -213,22 +251,42 @@ def get_family(spec: object) -> Family | None:
 
 def _family(name: str, link: str | None) -> Family:
     if name.lower() in _QUASI:
-        raise NotSupportedError(
-            f"family {name} has no likelihood and is not fitted; take 'binomial' or 'poisson' "
-            "with vcov='HC1' or cluster= for standard errors that allow for overdispersion."
-        )
+        return Family(name.lower(), link or _links_of(name.lower())[0])
     known = _NAMES.get(name.lower())
     if known is None:
         raise OptionError(_unknown_family(name))
     return Family(known, link or _LINKS[known][0])
 
 
+def _read_quasi(text: str) -> Family:
+    """Read the arguments of R's ``quasi(link = "identity", variance = "constant")``."""
+    given = dict(zip(("link", "variance"), ("identity", "constant"), strict=True))
+    for i, part in enumerate(p for p in text.split(",") if p.strip()):
+        name, equals, value = part.partition("=")
+        name, value = (
+            (name.strip(), value) if equals else (("link", "variance", "")[min(i, 2)], part)
+        )
+        if name not in given:
+            raise OptionError(
+                "family quasi takes a link and a variance, such as "
+                f"\"quasi(link = 'log', variance = 'mu')\"; got {text.strip()!r}."
+            )
+        given[name] = value.strip().strip("\"'").replace(" ", "")
+    return Family("quasi", given["link"], mean_variance=given["variance"])
+
+
+def _links_of(name: str) -> tuple[str, ...]:
+    return _QUASI_LINKS if name == "quasi" else _LINKS[_QUASI.get(name, name)]
+
+
 def _unknown_family(name: str) -> str:
-    hint = nearest_names(name, _LINKS)
+    hint = nearest_names(name, [*_LINKS, *_ALL_QUASI])
     if name in _KNOWN_LINKS:
         owner = next(f for f, links in _LINKS.items() if name in links)
         hint = f" {name!r} is a link: write '{owner}({name})'."
-    return f"family {name!r} is not known; the families are {', '.join(_LINKS)}.{hint}"
+    return (
+        f"family {name!r} is not known; the families are {', '.join([*_LINKS, *_ALL_QUASI])}.{hint}"
+    )
 
 
 def _inverse_link(link: str, eta: FloatArray) -> FloatArray:
@@ -243,6 +301,10 @@ def _inverse_link(link: str, eta: FloatArray) -> FloatArray:
                 return np.asarray(ndtr(eta))
             case "cloglog":
                 return np.asarray(-np.expm1(-np.exp(eta)))
+            case "cauchit":
+                # arctan(1 / |eta|) / pi has the digits of small tails that 1/2 - ... loses
+                tail = np.arctan2(1.0, np.abs(eta)) / np.pi
+                return np.asarray(np.where(eta > 0, 1.0 - tail, tail))
             case "log":
                 return np.asarray(np.exp(eta))
             case "inverse":
@@ -265,6 +327,8 @@ def _inverse_link_derivative(link: str, eta: FloatArray) -> FloatArray:
                 return np.asarray(np.exp(-0.5 * eta**2) / np.sqrt(2.0 * np.pi))
             case "cloglog":
                 return np.asarray(np.exp(eta - np.exp(eta)))
+            case "cauchit":
+                return np.asarray(1.0 / (np.pi * (1.0 + eta**2)))
             case "log":
                 return np.asarray(np.exp(eta))
             case "inverse":
@@ -286,6 +350,8 @@ def _link(link: str, mu: FloatArray) -> FloatArray:
             return np.asarray(ndtri(mu))
         case "cloglog":
             return np.asarray(np.log(-np.log1p(-mu)))
+        case "cauchit":
+            return np.asarray(-1.0 / np.tan(np.pi * mu))
         case "log":
             return np.asarray(np.log(mu))
         case "inverse":

@@ -187,11 +187,11 @@ def _glm(m: Any, terms: list[TermColumns], test: str, k: float) -> Table:
             "AIC": aic + (own - aic[0]),
         }
     )
-    columns: tuple[TestColumn, ...] = (
-        DF,
-        TestColumn(name="Deviance", header="Deviance"),
-        TestColumn(name="AIC", header="AIC"),
-    )
+    columns: tuple[TestColumn, ...] = (DF, TestColumn(name="Deviance", header="Deviance"))
+    if m.family.is_quasi:
+        data = data.drop(columns="AIC")  # without a likelihood there is none
+    else:
+        columns = (*columns, TestColumn(name="AIC", header="AIC"))
     if test == "Chisq":
         drops = np.maximum(scaled[1:] - scaled[0], 0.0)
         data["LRT"] = [np.nan, *drops]

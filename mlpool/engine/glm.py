@@ -141,7 +141,7 @@ class GlmRows:
     def slope(self, eta: FloatArray) -> FloatArray:
         """D mu / d eta; of probabilities at least R's ``.Machine$double.eps``."""
         slope = self.family.derivative(eta)
-        return np.maximum(slope, _EPS) if self.family.name == "binomial" else slope
+        return np.maximum(slope, _EPS) if self.family.kin == "binomial" else slope
 
     def solve(self, w: FloatArray, right: FloatArray) -> FloatArray:
         """Return ``(Q'WQ)^-1 right``."""
@@ -205,11 +205,11 @@ def _first(rows: GlmRows) -> Maximum:
 
 def _first_means(y: FloatArray, family: Family, prior: FloatArray) -> FloatArray:
     """R's starting means (``family$initialize``); where the link has none, a share of the mean."""
-    if family.name == "binomial":
+    if family.kin == "binomial":
         return np.asarray((prior * y + 0.5) / (prior + 1.0))
-    if family.name == "poisson":
+    if family.kin == "poisson":
         return y + 0.1
-    if family.name != "gaussian" or family.link == "identity":
+    if family.kin != "gaussian" or family.link == "identity":
         return y.copy()
     size = float(np.mean(np.abs(y)))
     if family.link == "log":

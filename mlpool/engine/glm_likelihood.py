@@ -17,13 +17,14 @@ def check_response(y: FloatArray, family: Family) -> None:
     ------
     FitError
     """
-    if family.name == "binomial" and ((y < 0) | (y > 1)).any():
+    if family.kin == "binomial" and ((y < 0) | (y > 1)).any():
         raise FitError(
-            "A binomial response lies between 0 and 1; for counts write cbind(successes, failures)."
+            f"A {family.name} response lies between 0 and 1; for counts write cbind(successes, "
+            "failures)."
         )
-    if family.name == "poisson" and (y < 0).any():
-        raise FitError("A poisson response is a count, but some values are negative.")
-    if family.name in ("Gamma", "inverse.gaussian") and (y <= 0).any():
+    if family.kin == "poisson" and (y < 0).any():
+        raise FitError(f"A {family.name} response is a count, but some values are negative.")
+    if family.kin in ("Gamma", "inverse.gaussian") and (y <= 0).any():
         raise FitError(f"A {family.name} response is positive, but some values are not.")
 
 
@@ -32,12 +33,16 @@ def log_likelihood(
 ) -> float:
     """Return R's ``logLik(glm)``: a dispersion is the deviance by the sum of weights.
 
+    Quasi families have none: NaN.
+
     Parameters
     ----------
     family : Family
     y, mu, prior : ndarray of shape (n,)
     deviance : float
     """
+    if family.is_quasi:
+        return float("nan")
     used = prior > 0
     y, mu, m = y[used], mu[used], prior[used]
     total, n = float(m.sum()), len(y)

@@ -15,11 +15,11 @@ EDGE = 1e-6
 
 def range_of(family: Family) -> tuple[float, float]:
     """Return the open interval of linear predictors whose means are possible."""
-    if family.name == "binomial":
+    if family.kin == "binomial":
         return {"log": (-np.inf, 0.0), "identity": (0.0, 1.0)}.get(family.link, (-np.inf, np.inf))
     if family.link in ("sqrt", "1/mu^2"):
         return 0.0, np.inf
-    if family.link in ("identity", "inverse") and family.name in _POSITIVE:
+    if family.link in ("identity", "inverse") and family.kin in _POSITIVE:
         return 0.0, np.inf
     return -np.inf, np.inf
 
@@ -29,7 +29,7 @@ def is_on_the_edge(family: Family, mu: FloatArray) -> bool:
     low, high = range_of(family)
     if not np.isfinite(low) and not np.isfinite(high):
         return False
-    if family.name == "binomial":
+    if family.kin == "binomial":
         is_low = family.link == "identity" and bool(np.any(mu < EDGE))
         return is_low or bool(np.any(mu > 1.0 - EDGE))
     if family.link in ("inverse", "1/mu^2"):
@@ -56,7 +56,7 @@ def starting_predictor(
     """
     low, high = range_of(family)
     mean = float(prior @ y / prior.sum())
-    if family.name == "binomial":
+    if family.kin == "binomial":
         mean = float((prior @ y + 0.5) / (prior.sum() + 1.0))
     middle = float(family.link_of(np.array([mean]))[0])
     base = np.zeros(len(y)) if offset is None else offset
@@ -98,4 +98,4 @@ def _farthest_from_the_edge(
 
 
 def _safe_link(family: Family) -> str:
-    return "'binomial(logit)'" if family.name == "binomial" else f"'{family.name}(log)'"
+    return f"'{family.name}(logit)'" if family.kin == "binomial" else f"'{family.name}(log)'"

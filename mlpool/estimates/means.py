@@ -167,7 +167,7 @@ def averages(
 
 def mean_name(scale: Scale) -> str:
     """Return what a mean is called: a probability for binomial models on the response's scale."""
-    is_probability = scale.is_response and scale.family.name == "binomial"
+    is_probability = scale.is_response and scale.family.kin == "binomial"
     return "Probability" if is_probability else "Mean"
 
 

@@ -74,7 +74,7 @@ def scale_footer(scale: Scale, what: str) -> tuple[str, ...]:
         return (f"{what} are taken back from {family.link} to the response-scale{means}.",)
     if scale.predict == "link":
         return (f"{what} are on the {family.link}-scale.",)
-    in_points = what == "Contrasts" and family.name == "binomial"
+    in_points = what == "Contrasts" and family.kin == "binomial"
     return (f"{what} are on the response-scale{' (in %-points)' if in_points else ''}.",)
 
 

@@ -53,8 +53,14 @@ class ResponseModel:
         Raises
         ------
         NotSupportedError
-            For weights that do not belong to a binomial or Poisson distribution.
+            For quasi families, and weights that do not belong to a binomial or Poisson
+            distribution.
         """
+        if self.family is not None and self.family.is_quasi:
+            raise NotSupportedError(
+                f"The family {self.family.name} is a mean and a variance without a distribution: "
+                f"there is nothing to draw from; fit {self.family.kin!r} to simulate."
+            )
         if self.family is None or self.weights is None:
             return
         if self.family.name == "binomial" and np.any(self.weights % 1.0):

@@ -38,15 +38,15 @@ def r2_values(m: Any, tolerance: float = TOLERANCE) -> dict[str, float]:
     if m.is_mixed:
         conditional, marginal = r2_mixed(m, tolerance)
         return {"R2_conditional": conditional, "R2_marginal": marginal}
-    if m.family is None or m.family.name == "gaussian":
+    if m.family is None or m.family.kin == "gaussian":
         r2, adjusted = r2_linear(m)
         return {"R2": r2, "R2_adjusted": adjusted}
-    if m.family.name == "binomial" and not is_bernoulli(m):
+    if m.family.kin == "binomial" and not is_bernoulli(m):
         raise NotSupportedError(
             "R2 of a binomial model is defined for single trials (0 or 1); this one has several "
             "trials per row."
         )
-    if m.family.name == "binomial" and m.family.link == "logit":
+    if m.family.kin == "binomial" and m.family.link == "logit":
         return {"R2_Tjur": r2_tjur(m)}
     return {"R2_Nagelkerke": r2_nagelkerke(m)}
 
@@ -58,7 +58,7 @@ def is_bernoulli(m: Any) -> bool:
     return bool(m.design.trials is None and np.all((y == 0) | (y == 1)))
 
 
-@fact("lm", "glm", when=lambda m: m.family is None or m.family.name == "gaussian")
+@fact("lm", "glm", when=lambda m: m.family is None or m.family.kin == "gaussian")
 def r2_linear(m: Any) -> tuple[float, float]:
     """Return R2 and its adjusted form, about the mean if the model has an intercept."""
     y, weights = m.design.y, m.design.weights
@@ -76,7 +76,7 @@ def r2_linear(m: Any) -> tuple[float, float]:
     return r2, 1.0 - (1.0 - r2) * (m.nobs - has_intercept) / m.df_residual
 
 
-@fact("glm", when=lambda m: m.family.name == "binomial" and is_bernoulli(m))
+@fact("glm", when=lambda m: m.family.kin == "binomial" and is_bernoulli(m))
 def r2_tjur(m: Any) -> float:
     """Return the difference of the mean fitted probabilities of successes and failures.
 

@@ -176,7 +176,7 @@ def _fit_linear(request: _Request) -> LinearModel:
 
 def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
     design = _design(
-        request, binomial=request.family is not None and request.family.name == "binomial"
+        request, binomial=request.family is not None and request.family.kin == "binomial"
     )
     assert request.family is not None
     if request.family.is_negative_binomial:
@@ -203,6 +203,11 @@ def _fit_mixed(request: _Request) -> LinearMixedModel:
 
 def _fit_generalized_mixed(request: _Request) -> GeneralizedLinearMixedModel:
     assert request.family is not None
+    if request.family.is_quasi:
+        raise NotSupportedError(
+            f"The family {request.family.name} has no likelihood, which random effects need; take "
+            f"{request.family.kin!r}, with a term (1 | row) for overdispersion if need be."
+        )
     if request.engine == "statsmodels":
         raise NotSupportedError(
             "statsmodels has no maximum likelihood for generalised mixed models; leave engine= out."

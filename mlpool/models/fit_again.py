@@ -70,7 +70,7 @@ class GlmAgain:
     def __init__(self, m: Any) -> None:
         self._problem = glm_problem(m)
         self._beta = np.asarray(m.fit.beta)
-        self._is_bounded = m.family.name == "binomial"
+        self._is_bounded = m.family.kin == "binomial"
         self._closest = self._margin(self._beta, None)
 
     def __call__(self, y: FloatArray) -> tuple[FloatArray, bool]:

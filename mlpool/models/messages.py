@@ -22,7 +22,7 @@ from mlpool.errors import (
 from mlpool.errors import (
     user_level as user_level,
 )
-from mlpool.families import Family
+from mlpool.families import COUNTS, Family
 from mlpool.formula.design import Design
 from mlpool.inference.vcov_spec import FEW_CLUSTERS
 from mlpool.models.covariance import VcovChoice
@@ -224,7 +224,7 @@ def separated_columns(design: Design, record: Any, family: Family | None) -> lis
 
 def _can_separate(family: Family | None) -> bool:
     """Whether means of zero or one are possible responses, and infinitely far on the link."""
-    return family is not None and not family.has_dispersion and family.link in _SEPARABLE
+    return family is not None and family.kin in ("binomial", *COUNTS) and family.link in _SEPARABLE
 
 
 def _is_flat(columns: FloatArray, vcov: FloatArray) -> bool:

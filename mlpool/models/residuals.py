@@ -87,6 +87,11 @@ def _transformed(m: FittedModel, kind: str, raw: FloatArray, mu: FloatArray) -> 
 def _quantile(m: FittedModel, y: FloatArray, mu: FloatArray, scaled: bool, seed: Any) -> FloatArray:
     if scaled:
         raise OptionError("Quantile residuals have a scale of one already; leave scaled= out.")
+    if m.family is not None and m.family.is_quasi:
+        raise NotSupportedError(
+            f"The family {m.family.name} has no distribution and so no quantile residuals; take "
+            "type='pearson'."
+        )
     prior = m.prior_weights
     if m.family is not None and m.family.name in COUNTS and np.any(prior != 1.0):
         raise NotSupportedError(

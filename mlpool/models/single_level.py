@@ -56,9 +56,10 @@ class GeneralizedLinearModel(FittedModel):
 
     @property
     def loglik_df(self) -> int:
-        """Coefficients, plus one where a dispersion is estimated."""
+        """Coefficients, plus one where a likelihood has a dispersion that is estimated."""
         assert self.family is not None
-        return len(self.fit.beta) + int(self.family.has_dispersion)
+        own = self.family.has_dispersion and not self.family.is_quasi
+        return len(self.fit.beta) + int(own)
 
     @property
     def statsmodels(self) -> Any:

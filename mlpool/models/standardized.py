@@ -70,7 +70,7 @@ def standardize_model(
 
 
 def _is_linear(m: Any) -> bool:
-    return m.family is None or bool(m.family.name == "gaussian")
+    return m.family is None or bool(m.family.kin == "gaussian")
 
 
 def _columns_to_scale(m: Any, scale_response: bool) -> list[str]:

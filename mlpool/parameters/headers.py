@@ -27,7 +27,7 @@ def coefficient_header(m: Any, exponentiate: bool) -> str:
     """Return the header of the estimates: ``Coefficient``, ``Log-Odds``, ``Odds Ratio`` ..."""
     if m.family is None:
         return "Coefficient"
-    plain, ratio = _HEADERS.get((m.family.name, m.family.link), ("Coefficient",) * 2)
+    plain, ratio = _HEADERS.get((m.family.kin, m.family.link), ("Coefficient",) * 2)
     return ratio if exponentiate else plain
 
 

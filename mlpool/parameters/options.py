@@ -55,7 +55,7 @@ def wants_ratio(m: Any, exponentiate: object) -> bool:
     OptionError
     """
     if exponentiate == "nongaussian":
-        return m.family is not None and m.family.name != "gaussian"
+        return m.family is not None and m.family.kin != "gaussian"
     if not isinstance(exponentiate, bool):
         raise OptionError(
             f"exponentiate must be True, False or 'nongaussian'; got {exponentiate!r}."

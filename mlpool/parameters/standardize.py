@@ -154,7 +154,7 @@ class StandardizedLayout(ParametersLayout):
 def _header(m: Any, ratio: bool) -> str:
     if not ratio:
         return "Std. Coef."
-    is_count = m.family is not None and m.family.name == "poisson"
+    is_count = m.family is not None and m.family.kin == "poisson"
     return "Std. IRR" if is_count else "Std. Odds Ratio"
 
 
@@ -216,7 +216,7 @@ def _smart_deviations(m: Any, deviation: Any) -> FloatArray:
 
 def _response_deviations(m: Any, method: str, deviation: Any) -> FloatArray:
     """Return SD(y) for each column (p,); 1 for responses that are not normal."""
-    if m.family is not None and m.family.name != "gaussian":
+    if m.family is not None and m.family.kin != "gaussian":
         return np.ones(len(m.columns))
     y, weights = m.design.y, m.design.weights
     found = np.full(len(m.columns), deviation(y, weights))

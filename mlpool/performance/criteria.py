@@ -118,8 +118,10 @@ def singular_notes(models: Iterable[Any], shown: Iterable[str]) -> tuple[str, ..
 
 def indices(m: Any, estimator: str) -> dict[str, float]:
     """Return every index that the model has; criteria by `estimator`."""
-    deviance = deviance_of(m, estimator) - 2 * log_jacobian(m)
-    row = information_criteria(deviance, m.loglik_df, m.nobs)
+    row: dict[str, float] = {}
+    if m.family is None or not m.family.is_quasi:
+        deviance = deviance_of(m, estimator) - 2 * log_jacobian(m)
+        row = information_criteria(deviance, m.loglik_df, m.nobs)
     row |= _explained(m)
     row["RMSE"] = rmse(m)
     row["Sigma"] = m.sigma

@@ -13,12 +13,12 @@ from mlpool.typing import FloatArray
 
 def has_single_trials(m: Any) -> bool:
     """Return whether a model is one of single trials, 0 or 1."""
-    return m.family is not None and m.family.name == "binomial" and is_bernoulli(m)
+    return m.family is not None and m.family.kin == "binomial" and is_bernoulli(m)
 
 
 def has_scores(m: Any) -> bool:
     """Return whether R has scoring rules for a model: single trials, and counts."""
-    is_count = m.family is not None and m.family.name == "poisson" and m.design.weights is None
+    is_count = m.family is not None and m.family.kin == "poisson" and m.design.weights is None
     return is_count or has_single_trials(m)
 
 
@@ -64,7 +64,7 @@ def _log_densities(m: Any) -> FloatArray:
     from scipy.special import gammaln, xlog1py, xlogy
 
     y, mu = m.design.y, np.asarray(m.fitted)
-    if m.family.name == "poisson":
+    if m.family.kin == "poisson":
         return np.asarray(xlogy(y, mu) - mu - gammaln(y + 1))
     size = y.sum()
     choose = gammaln(size + 1) - gammaln(y + 1) - gammaln(size - y + 1)

@@ -52,7 +52,7 @@ class Context:
     def is_zero_or_one(self) -> bool:
         """Whether every response is one trial, so that its residuals lie on two curves."""
         m = self.model
-        return m.family is not None and m.family.name == "binomial" and is_bernoulli(m)
+        return m.family is not None and m.family.kin == "binomial" and is_bernoulli(m)
 
     @cached_property
     def residuals(self) -> FloatArray:

@@ -45,7 +45,7 @@ def coefficient_sentences(
     assert isinstance(table.layout, ParametersLayout)
     rows = table.to_pandas().to_dict("records")
     again = _by_name(standardized)
-    ratio = None if m.family is None else _RATIOS.get((m.family.name, m.family.link))
+    ratio = None if m.family is None else _RATIOS.get((m.family.kin, m.family.link))
     letter = table.layout.statistic
     out = []
     for label, row in zip(table.layout.labels[:MOST], rows, strict=False):

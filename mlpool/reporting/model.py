@@ -50,7 +50,7 @@ def _estimator(m: Any) -> str:
         return "restricted maximum likelihood, REML" if m.reml else "maximum likelihood, ML"
     family = f"family {m.family.name} with {m.family.link} link"
     if m.kind == "glm":
-        return f"{family}, maximum likelihood"
+        return f"{family}, maximum {'quasi-' if m.family.is_quasi else ''}likelihood"
     how = {0: "with nAGQ = 0, a rough approximation", 1: "by Laplace's approximation"}.get(
         m.nAGQ, f"by adaptive Gauss-Hermite quadrature with {m.nAGQ} nodes"
     )

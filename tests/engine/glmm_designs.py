@@ -42,6 +42,8 @@ def centre_of(family, link):
     """A linear predictor about which every mean is possible."""
     if (family, link) == ("binomial", "log"):
         return -3.0
+    if (family, link) == ("binomial", "identity"):
+        return 0.5
     if family in ("Gamma", "inverse.gaussian", "gaussian") and link != "log":
         return 4.0
     return 5.0 if link in ("identity", "sqrt") else 0.0
@@ -55,6 +57,8 @@ def make(family, link, structure, seed=0, *, shuffle=False):
     made = Family(family, link)
     centre = centre_of(family, link)
     mu = made.inverse(centre + 0.3 * x + 0.2 * rng.normal(size=12)[np.repeat(np.arange(12), 8)])
+    if family == "binomial":
+        mu = np.clip(mu, 0.05, 0.95)
     draw = {
         "binomial": lambda: rng.binomial(3, mu) / 3,
         "poisson": lambda: rng.poisson(mu) * 1.0,
@@ -65,6 +69,8 @@ def make(family, link, structure, seed=0, *, shuffle=False):
         "gaussian": lambda: mu + 0.1 * rng.normal(size=N),
     }
     y = draw[family]()
+    if (family, link) == ("binomial", "identity"):
+        y = np.clip(y, 1 / 3, 2 / 3)  # the modes of a level of failures alone are on the edge
     X = np.column_stack([np.ones(N), x])
     order = rng.permutation(N) if shuffle else np.arange(N)
     return GlmmData(

@@ -71,10 +71,20 @@ def test_negative_binomials() -> None:
         nb2.statsmodels()
 
 
-@pytest.mark.parametrize("name", ["quasibinomial", "quasipoisson"])
-def test_quasi_families_are_refused(name: str) -> None:
-    with pytest.raises(NotSupportedError, match="has no likelihood"):
-        get_family(name)
+@pytest.mark.parametrize(
+    ("spec", "kin"),
+    [("quasibinomial", "binomial"), ("quasipoisson(sqrt)", "poisson"), ("quasi", "gaussian"),
+     ("quasi(variance = 'mu^3', link = 'log')", "inverse.gaussian"), ("quasi(log)", "gaussian"),
+     ('quasi(link="logit", variance="mu(1-mu)")', "binomial")],
+)  # fmt: skip
+def test_quasi_families_have_the_variance_of_their_kin(spec: str, kin: str) -> None:
+    family = get_family(spec)
+    assert family is not None
+    assert family.has_dispersion
+    assert family.is_quasi
+    mu = _points(kin)
+    np.testing.assert_array_equal(family.variance(mu), Family(kin, _LINKS[kin][0]).variance(mu))
+    assert get_family(str(family)) == family
 
 
 def _points(name: str) -> np.ndarray:

@@ -22,6 +22,8 @@ def mean(link, eta):
             return 1 / (1 + np.exp(-eta))
         case "probit":
             return stats.norm.cdf(eta)
+        case "cauchit":
+            return 0.5 + np.arctan(eta) / np.pi
         case "cloglog":
             return 1 - np.exp(-np.exp(eta))
         case "log":

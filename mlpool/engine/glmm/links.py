@@ -45,6 +45,18 @@ def _cloglog(eta: FloatArray) -> Four:
     return mu, m1, m1 * (1.0 - e), m1 * (1.0 - 3.0 * e + e**2)
 
 
+def _cauchit(eta: FloatArray) -> Four:
+    tail = np.clip(np.arctan2(1.0, np.abs(eta)) / np.pi, _EPS, None)
+    e = 1.0 / (1.0 + eta**2)
+    m1 = np.maximum(e / np.pi, _EPS)
+    return (
+        np.where(eta > 0, 1.0 - tail, tail),
+        m1,
+        -2.0 * eta * e * m1,
+        m1 * e**2 * (6.0 * eta**2 - 2.0),
+    )
+
+
 def _log(eta: FloatArray) -> Four:
     mu = np.exp(eta)
     return mu, mu, mu, mu
@@ -70,8 +82,8 @@ def _inverse_square(eta: FloatArray) -> Four:
 
 
 _DERIVATIVES = {
-    "logit": _logit, "probit": _probit, "cloglog": _cloglog, "log": _log, "identity": _identity,
-    "inverse": _inverse, "sqrt": _sqrt, "1/mu^2": _inverse_square,
+    "logit": _logit, "probit": _probit, "cloglog": _cloglog, "cauchit": _cauchit, "log": _log,
+    "identity": _identity, "inverse": _inverse, "sqrt": _sqrt, "1/mu^2": _inverse_square,
 }  # fmt: skip
 
 

@@ -152,6 +152,8 @@ def check_collinearity(m: Any, *, ci: float | None = 0.95) -> CollinearityTable:
     except NotSupportedError as error:
         vif = pd.Series(dtype=float)
         sentence = f"Collinearity cannot be told: {error}"
+    if m.aliased and not sentence:
+        sentence = _aliased_sentence(m)
     _warn(m, vif)
     return CollinearityTable(
         data=_frame(vif, m.nobs, len(m.names), level),
@@ -185,10 +187,20 @@ def _bounds(vif: Any, n: int, p: int, level: float) -> tuple[Any, Any]:
         return special.expit(centre - half), special.expit(centre + half)
 
 
+def _aliased_sentence(m: Any) -> str:
+    shown = ", ".join(m.aliased[:5]) + (", ..." if len(m.aliased) > 5 else "")
+    return (
+        f"Collinear without rest, and so left out of the fit: {shown}; the factors are of the "
+        "other columns and do not show it."
+    )
+
+
 def _warn(m: Any, vif: pd.Series) -> None:
     """Say what makes the factors hard to read, as easystats does."""
     text = ""
-    if len(vif) and not m.formula.fixed.intercept:
+    if m.aliased:
+        text = _aliased_sentence(m)
+    elif len(vif) and not m.formula.fixed.intercept:
         text = "The model has no intercept; variance inflation factors may not make sense."
     elif (vif > HIGH).any() and any(len(c.parts) > 1 for c in m.columns):
         text = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,12 @@ from mlpool.errors import DataError, nearest_names
 from mlpool.typing import FloatArray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class VarCorrBlock:
     """The covariance of one random-effects term.
+
+    ``block[0, 1]`` and ``block["(Intercept)", "Days"]`` read its covariance matrix, which is also
+    what NumPy makes of it.
 
     Attributes
     ----------
@@ -39,10 +43,66 @@ class VarCorrBlock:
     cor: FloatArray
     vcov: FloatArray
 
+    @property
+    def stddev(self) -> pd.Series:
+        """R's ``attr(VarCorr(m)$g, "stddev")``: standard deviations by name."""
+        return pd.Series(self.sd.copy(), index=list(self.names))
+
+    @property
+    def correlation(self) -> pd.DataFrame:
+        """R's ``attr(VarCorr(m)$g, "correlation")``: correlations by name."""
+        return self._labelled(self.cor)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the covariance matrix by name, R's ``VarCorr(m)$g``."""
+        return self._labelled(self.vcov)
+
+    def _labelled(self, matrix: FloatArray) -> pd.DataFrame:
+        return pd.DataFrame(matrix.copy(), index=list(self.names), columns=list(self.names))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        """Return the covariance matrix."""
+        return np.array(self.vcov, dtype=dtype)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a part of the covariance matrix, by places or by names.
+
+        Raises
+        ------
+        DataError
+            If there is no such column or place.
+        """
+        keys = tuple(self._place(k) for k in (key if isinstance(key, tuple) else (key,)))
+        try:
+            return np.array(self.vcov)[keys]
+        except IndexError:
+            raise DataError(f"{self.group} has the columns {', '.join(self.names)}.") from None
+
+    def _place(self, key: Any) -> Any:
+        if not isinstance(key, str):
+            return key
+        if key not in self.names:
+            raise DataError(
+                f"{self.group} has no random effect {key!r}; it has {', '.join(self.names)}."
+            )
+        return self.names.index(key)
+
+    def __str__(self) -> str:
+        """Return the covariance matrix, standard deviations and correlations, as R prints them."""
+        parts = [self.to_frame().to_string(), "", "Std.Dev.:", self.stddev.to_string()]
+        if len(self.names) > 1:
+            parts += ["", "Corr:", self.correlation.to_string()]
+        return "\n".join(parts)
+
+    __repr__ = __str__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VarCorr:
     """Variances and correlations of the random effects, printed as lme4 prints them.
+
+    It is read like a dict: ``VarCorr(m)["school"]`` is one term, with its covariance matrix, ``sd``
+    and ``cor``; ``len()``, ``in`` and ``for`` go by the labels of terms.
 
     Attributes
     ----------
@@ -59,6 +119,46 @@ class VarCorr:
     def labels(self) -> tuple[str, ...]:
         """Group of each block; a repeated one gets ``.1``, ``.2`` as in ``as.data.frame``."""
         return unique_labels([block.group for block in self.blocks])
+
+    def keys(self) -> tuple[str, ...]:
+        """Labels of the terms."""
+        return self.labels
+
+    def values(self) -> tuple[VarCorrBlock, ...]:
+        """Terms, in the order of their labels."""
+        return self.blocks
+
+    def items(self) -> tuple[tuple[str, VarCorrBlock], ...]:
+        """Labels with their terms."""
+        return tuple(zip(self.labels, self.blocks, strict=True))
+
+    def __getitem__(self, label: str | int) -> VarCorrBlock:
+        """Return one term, R's ``VarCorr(m)$school``; also by its place.
+
+        Raises
+        ------
+        DataError
+            If there is no such term.
+        """
+        if isinstance(label, int | np.integer) and -len(self) <= label < len(self):
+            return self.blocks[label]
+        if not isinstance(label, str) or label not in self.labels:
+            raise DataError(
+                f"VarCorr has no term {label!r}; its terms are {', '.join(self.labels)}."
+            )
+        return self.blocks[self.labels.index(label)]
+
+    def __len__(self) -> int:
+        """Return the number of terms."""
+        return len(self.blocks)
+
+    def __iter__(self) -> Iterator[str]:
+        """Go over the labels of terms."""
+        return iter(self.labels)
+
+    def __contains__(self, label: object) -> bool:
+        """Tell whether there is such a term."""
+        return label in self.labels
 
     def to_frame(self) -> pd.DataFrame:
         """Return ``as.data.frame(VarCorr(m))``: columns grp, var1, var2, vcov, sdcor."""

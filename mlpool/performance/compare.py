@@ -14,6 +14,7 @@ from mlpool.errors import MlpoolWarning
 from mlpool.models.arguments import backend_of, name_models
 from mlpool.models.floats import usual_floats
 from mlpool.models.messages import user_level
+from mlpool.models.same_data import same_rows, same_values
 from mlpool.performance.criteria import COLUMNS, choose_metrics, indices, singular_notes
 from mlpool.performance.layout import DIGITS, Grid, GridColumn
 from mlpool.results import ResultFrame
@@ -66,7 +67,7 @@ def compare_performance(
     Warns
     -----
     MlpoolWarning
-        If the models differ in their response or number of rows, or quadrature (nAGQ > 1) stands
+        If the models differ in their response or rows, or quadrature (nAGQ > 1) stands
         beside Laplace's approximation.
 
     References
@@ -115,7 +116,15 @@ def compare_performance(
 def _warn_different_data(models: Mapping[str, Any]) -> None:
     rows = {m.nobs for m in models.values()}
     responses = {m.design.response_name for m in models.values()}
-    if len(rows) > 1 or len(responses) > 1:
+    first, *others = models.values()
+    if len(rows) == len(responses) == 1 and not all(_is_of_same_data(first, m) for m in others):
+        warnings.warn(
+            "The models were not fitted to the same data, though to as many rows (other rows, or "
+            f"other values of {first.design.response_name}); their criteria cannot be compared.",
+            MlpoolWarning,
+            stacklevel=user_level(),
+        )
+    elif len(rows) > 1 or len(responses) > 1:
         warnings.warn(
             "The models were not fitted to the same data "
             f"(rows: {sorted(rows)}; responses: {sorted(responses)}); their criteria cannot be "
@@ -123,6 +132,10 @@ def _warn_different_data(models: Mapping[str, Any]) -> None:
             MlpoolWarning,
             stacklevel=user_level(),
         )
+
+
+def _is_of_same_data(a: Any, b: Any) -> bool:
+    return same_rows(a.design, b.design) and same_values(a.design.y, b.design.y)
 
 
 def _warn_different_nodes(models: Mapping[str, Any]) -> None:

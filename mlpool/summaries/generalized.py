@@ -66,6 +66,8 @@ def summarise_generalized(m: Any, correlation: bool | None = None) -> Summary:
         text="\n".join(lines + said) + "\n" * bool(said),
         coefficients=pd.DataFrame(table, index=m.names, columns=header),
         sigma=m.sigma,
+        varcor=m.varcorr(),
+        ngrps=dict(m.ngroups),
     )
 
 

@@ -67,6 +67,8 @@ def summarise_mixed(m: Any, ddf: str | None = None, correlation: bool | None = N
         text="\n".join(lines + said) + "\n" * bool(said),
         coefficients=pd.DataFrame(table, index=m.names, columns=header),
         sigma=m.sigma,
+        varcor=m.varcorr(),
+        ngrps=dict(m.ngroups),
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
+
+from mlpool.models.effects import VarCorr
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -20,6 +23,10 @@ class Summary:
     sigma : float
     r_squared, adj_r_squared : float
         Linear models only.
+    varcor : VarCorr or None
+        Variances and correlations of random effects, those of ``VarCorr(m)``.
+    ngrps : dict of str to int
+        Number of levels of every grouping factor; empty without random effects.
     fstatistic : tuple of (value, numerator df, denominator df) or None
     """
 
@@ -29,6 +36,8 @@ class Summary:
     r_squared: float = float("nan")
     adj_r_squared: float = float("nan")
     fstatistic: tuple[float, int, int] | None = None
+    varcor: VarCorr | None = None
+    ngrps: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return R's text."""

@@ -197,6 +197,16 @@ def test_leverages_of_crossed_factors_make_the_fitted_values() -> None:
     np.testing.assert_allclose(H, W @ np.linalg.solve(W.T @ W + penalty, W.T), atol=1e-9)
 
 
+def test_columns_that_were_left_out_as_collinear_are_named() -> None:
+    rng = np.random.default_rng(4)
+    d = pd.DataFrame(rng.normal(size=(60, 3)), columns=list("xzy")).assign(g=np.arange(60) // 6)
+    for kind, group in (("lm", ""), ("lmer", " + (1 | g)")):
+        m = quietly(kind, f"y ~ x + z + I(2 * x - z){group}", d)
+        with pytest.warns(mlpool.MlpoolWarning, match=r"Collinear without rest.*I\("):
+            table = mlpool.check_collinearity(m)
+        assert m.aliased[0] in str(table)
+
+
 def test_collinearity_is_told_in_bands() -> None:
     rng = np.random.default_rng(4)
     x = rng.normal(size=300)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,22 @@ def test_comparisons(mixed: Any, linear: Any) -> None:
     other = mlpool.lm("Days ~ Reaction", mlpool.load_data("sleepstudy").iloc[:90])
     with pytest.warns(MlpoolWarning, match="not fitted to the same data"):
         mlpool.compare_performance(linear, other)
+
+
+def test_halves_of_the_data_are_not_the_same_data() -> None:
+    d = mlpool.load_data("sleepstudy")
+    first, second = (mlpool.lm("Reaction ~ Days", d.iloc[s]) for s in (slice(90), slice(90, 180)))
+    with pytest.warns(MlpoolWarning, match="though to as many rows .*values of Reaction"):
+        mlpool.compare_performance(first, second)
+    gaps = [d.assign(a=d.Days.where(d.index != i)) for i in (3, 5)]
+    with pytest.warns(MlpoolWarning, match="though to as many rows"):
+        mlpool.compare_performance(*(_quietly(g.assign(Reaction=1.0 * d.Days)) for g in gaps))
+
+
+def _quietly(data: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return mlpool.lm("Reaction ~ a + Subject", data)
 
 
 def test_slopes_are_noted() -> None:

@@ -26,7 +26,6 @@ from mlpool.errors import (
     RankDeficiencyWarning,
     ScalingWarning,
     SingularFitWarning,
-    nearest_names,
 )
 
 if TYPE_CHECKING:
@@ -386,8 +385,10 @@ def __getattr__(name: str) -> object:
         return import_module("mlpool.formula")
     module = _MODULE_OF.get(name)
     if module is None:
-        hint = "" if name.startswith("_") else nearest_names(name, __all__)
-        raise AttributeError(f"module 'mlpool' has no attribute {name!r}.{hint}")
+        if name.startswith("_"):
+            raise AttributeError(f"module 'mlpool' has no attribute {name!r}.")
+        missing_name = import_module("mlpool.models.signposts").missing_name
+        raise AttributeError(missing_name(name, __all__))
     value = getattr(import_module(module), name)
     globals()[name] = value
     return value

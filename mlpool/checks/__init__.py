@@ -4,6 +4,7 @@ May import models and everything below (pictures when they are asked for). Start
 ``result.py``, then ``residuals.py``.
 """
 
+from mlpool.checks.autocorrelation import check_autocorrelation
 from mlpool.checks.collinearity import CollinearityTable, check_collinearity
 from mlpool.checks.convergence import Convergence, Singularity, check_convergence, check_singularity
 from mlpool.checks.counts import (
@@ -14,7 +15,7 @@ from mlpool.checks.counts import (
 from mlpool.checks.heterogeneity import HeterogeneityBias, check_heterogeneity_bias
 from mlpool.checks.normality import Normality, check_normality
 from mlpool.checks.outliers import Outliers, check_outliers
-from mlpool.checks.residuals import check_autocorrelation, check_heteroscedasticity
+from mlpool.checks.residuals import check_heteroscedasticity
 from mlpool.checks.result import Check
 
 __all__ = [

@@ -15,7 +15,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,7 @@ import numpy as np
 
 from mlpool.engine.threads import blas_threads
 from mlpool.errors import FitError, MlpoolError, OptionError
+from mlpool.inference.interrupts import NotedInterrupt, deaf_children
 from mlpool.typing import FloatArray
 
 Task = Callable[[np.random.Generator], tuple[FloatArray, bool]]
@@ -35,6 +36,10 @@ TRIED = 8
 """Replicates made first, to learn how long one takes."""
 CHUNKS = 16
 """Pieces of work per process: few enough to be cheap, enough for an even end."""
+TICK = 0.1
+"""Seconds between two looks for Ctrl-C."""
+GRACE = 2.0
+"""Seconds that a process has to end the replicate it is at when it is told to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,10 +227,9 @@ def _begin(task: Task, root: np.random.SeedSequence, stop: Any) -> None:
 def _piece(start: int, end: int) -> tuple[int, list[_Outcome]]:
     task, root, stop = _WORK
     out: list[_Outcome] = []
-    for outcome in _serially(task, root, start, end):
-        out.append(outcome)
-        if stop.is_set():
-            break
+    outcomes = _serially(task, root, start, end)
+    while len(out) < end - start and not stop.is_set():
+        out.append(next(outcomes))
     return start, out
 
 
@@ -243,29 +247,65 @@ def _in_processes(
     if context.get_start_method() != "fork":
         _check_pickles(task)
     size = max(1, (n - first) // (jobs * CHUNKS))
-    found: dict[int, list[_Outcome]] = {}
+    bounds = [(start, min(start + size, n)) for start in range(first, n, size)]
+    # Before the signal is blocked: this may start the tracker of semaphores, which unblocks it.
     stop = context.Event()
-    with ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=_begin, initargs=(task, root, stop)
-    ) as pool:
-        pieces: list[Future[tuple[int, list[_Outcome]]]] = []
+    found: dict[int, list[_Outcome]] = {}
+    with (
+        NotedInterrupt() as interrupt,
+        _Workers(jobs, context, stop, (task, root, stop)) as workers,
+    ):
+        for start, outcomes in workers.finished(bounds, interrupt):
+            found[start] = outcomes
+            advance(len(outcomes))
+    return [outcome for start in sorted(found) for outcome in found[start]]
+
+
+class _Workers:
+    """Processes at work, of which none is left when the context ends."""
+
+    def __init__(self, jobs: int, context: Any, stop: Any, begin: tuple[Any, ...]) -> None:
+        self._stop, self._before = stop, set(multiprocessing.active_children())
+        self._pool = ProcessPoolExecutor(
+            jobs, mp_context=context, initializer=_begin, initargs=begin
+        )
+        self._pieces: set[Future[tuple[int, list[_Outcome]]]] = set()
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def finished(
+        self, bounds: list[tuple[int, int]], interrupt: NotedInterrupt
+    ) -> Iterator[tuple[int, list[_Outcome]]]:
+        """Give pieces of work out and yield them as they are done, until an interrupt is noted.
+
+        Raises
+        ------
+        FitError
+            If a process dies.
+        """
         try:
-            for start in range(first, n, size):
-                pieces.append(pool.submit(_piece, start, min(start + size, n)))
-            for piece in as_completed(pieces):
-                start, outcomes = piece.result()
-                found[start] = outcomes
-                advance(len(outcomes))
+            with deaf_children():
+                self._pieces = {self._pool.submit(_piece, *ends) for ends in bounds}
+            left = self._pieces
+            while left and not interrupt.is_noted:
+                done, left = wait(left, timeout=TICK, return_when=FIRST_COMPLETED)
+                for piece in done:
+                    yield piece.result()
         except BrokenProcessPool:
             raise FitError(
                 "A process of the bootstrap died, as it does when memory runs out; use fewer "
                 "processes, n_jobs=1."
             ) from None
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    return [outcome for start in sorted(found) for outcome in found[start]]
+
+    def __exit__(self, *_: object) -> None:
+        if any(not piece.done() for piece in self._pieces):
+            self._stop.set()
+            begun = {piece for piece in self._pieces if not piece.cancel()}
+            if wait(begun, timeout=GRACE).not_done:
+                for process in set(multiprocessing.active_children()) - self._before:
+                    process.terminate()
+        self._pool.shutdown(wait=True)
 
 
 def _check_pickles(task: Task) -> None:

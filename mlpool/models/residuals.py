@@ -66,13 +66,15 @@ def residuals_of(
         return _quantile(m, y, mu, scaled, seed)
     if seed is not None:
         raise OptionError("seed= is for type='quantile'; other residuals are not random.")
-    raw = y - mu
-    if kind != "response":
-        raw = _transformed(m, kind, raw, mu)
+    raw = residuals_at(m, kind, y, mu)
     return np.asarray(raw / m.sigma) if scaled else raw
 
 
-def _transformed(m: FittedModel, kind: str, raw: FloatArray, mu: FloatArray) -> FloatArray:
+def residuals_at(m: FittedModel, kind: str, y: FloatArray, mu: FloatArray) -> FloatArray:
+    """Return residuals that are not random, of responses and means (..., n), with m's weights."""
+    raw = np.asarray(y - mu)
+    if kind == "response":
+        return raw
     prior = m.prior_weights
     if m.family is None:
         return raw if kind == "working" else raw * np.sqrt(prior)
@@ -80,7 +82,7 @@ def _transformed(m: FittedModel, kind: str, raw: FloatArray, mu: FloatArray) -> 
         return np.asarray(raw / m.family.derivative(m.family.link_of(mu)))
     if kind == "pearson":
         return np.asarray(raw * np.sqrt(prior / m.family.variance(mu)))
-    units = np.maximum(prior * m.family.unit_deviance(m.design.y, mu), 0.0)
+    units = np.maximum(prior * m.family.unit_deviance(y, mu), 0.0)
     return np.asarray(np.sign(raw) * np.sqrt(units))
 
 

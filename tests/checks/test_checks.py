@@ -105,7 +105,8 @@ def test_failed_fits_say_why(odd: dict[str, Any]) -> None:
     stopped = mlpool.check_convergence(odd["stopped"])
     assert not stopped
     assert str(stopped) == (
-        "Warning: The fit did not converge: the limit on evaluations was reached."
+        "Warning: The fit did not converge: the limit on evaluations was reached; the gradient of "
+        "the deviance is not zero."
     )
     assert stopped.to_pandas()["Converged"].tolist() == [False]
     for name in ("separated glm", "separated glmer"):

@@ -155,7 +155,8 @@ def _accumulate(rows: Rows, layout: Layout, batch_rows: int, every_column: bool)
     n, J, k = rows.y.shape[0], rows.n_levels, layout.k
     outer = tuple(range(k)) if every_column else tuple(sorted({0, *map(int, layout.z)}))
     first = layout.sources()
-    sloped = np.flatnonzero(layout.trend).tolist()
+    # What is left of the response: one product with rows that are at hand anyway.
+    left = np.eye(k)[layout.y] - (np.array(layout.trend) if layout.trend else 0.0)
     step = min(n, max(batch_rows, J))
     sums = [np.zeros((J, k)) for _ in outer]
     total = np.zeros((k, k))
@@ -169,8 +170,8 @@ def _accumulate(rows: Rows, layout: Layout, batch_rows: int, every_column: bool)
         U[:, 0] = 1.0
         for a in range(1, k):
             np.subtract(columns[first[a]], layout.centre[a], out=U[:, a])
-        for a in sloped:
-            U[:, layout.y] -= layout.trend[a] * U[:, a]
+        if layout.trend:
+            U[:, layout.y] = U @ left
         if rows.weights is not None:
             weights = rows.weights[start:stop]
             U *= np.sqrt(weights)[:, None]

@@ -18,6 +18,7 @@ from scipy.linalg import cholesky, solve_triangular
 
 from mlpool.engine.blocks import Blocks
 from mlpool.engine.cholesky import Reduced, z_products
+from mlpool.engine.many_values import STACK
 from mlpool.typing import FloatArray
 
 LIMIT = 400
@@ -65,11 +66,11 @@ class DenseEffects:
     ) -> FloatArray:
         """Return B = A - A Lambda M^-1 Lambda'A [- E_x Phi E_x'] (N, N)."""
         G = np.empty_like(self.A)
-        for (q, J), lam, span in zip(self.shapes, factors, self._spans(), strict=True):
+        for (q, J), lam, span in zip(self.shapes, factors, self.spans, strict=True):
             part = self.A[:, span].reshape(-1, J, q)
             G[:, span] = (part @ lam).reshape(len(G), q * J)
         M = np.empty_like(self.A)
-        for (q, J), lam, span in zip(self.shapes, factors, self._spans(), strict=True):
+        for (q, J), lam, span in zip(self.shapes, factors, self.spans, strict=True):
             part = G[span].reshape(J, q, -1)
             M[span] = (lam.T @ part).reshape(q * J, -1)
         M[np.diag_indices_from(M)] += 1.0
@@ -77,29 +78,16 @@ class DenseEffects:
         B = self.A - half.T @ half
         return np.asarray(B if E_x is None else B - E_x @ Phi @ E_x.T)
 
-    def schur(self, factors: tuple[FloatArray, ...], total: FloatArray) -> tuple[float, FloatArray]:
-        """Return log|V| and S = total - W'Lambda M^-1 Lambda'W."""
-        W = self.W
-        AL, LW = np.empty_like(self.A), np.empty_like(W)
-        for (q, J), lam, span in zip(self.shapes, factors, self._spans(), strict=True):
-            AL[:, span] = (self.A[:, span].reshape(-1, J, q) @ lam).reshape(len(AL), q * J)
-            LW[span] = (lam.T @ W[span].reshape(J, q, -1)).reshape(q * J, -1)
-        M = np.empty_like(self.A)
-        for (q, J), lam, span in zip(self.shapes, factors, self._spans(), strict=True):
-            M[span] = (lam.T @ AL[span].reshape(J, q, -1)).reshape(q * J, -1)
-        M[np.diag_indices_from(M)] += 1.0
-        L = cholesky(M, lower=True, check_finite=False)
-        half = solve_triangular(L, LW, lower=True, check_finite=False)
-        return 2.0 * float(np.log(np.diag(L)).sum()), total - half.T @ half
-
     def products(self, B: FloatArray, f: int, g: int) -> FloatArray:
         """Return sum over levels of B[b, c] B[a, d] between two factors: (a, b, c, d)."""
         (q, J), (r, K) = self.shapes[f], self.shapes[g]
-        spans = self._spans()
+        spans = self.spans
         block = B[spans[f], spans[g]].reshape(J, q, K, r).transpose(1, 3, 0, 2).reshape(q * r, -1)
         return (block @ block.T).reshape(q, r, q, r).transpose(2, 0, 1, 3)
 
-    def _spans(self) -> list[slice]:
+    @property
+    def spans(self) -> list[slice]:
+        """Where every factor's effects stand."""
         ends = np.cumsum([q * J for q, J in self.shapes])
         return [
             slice(int(end) - q * J, int(end)) for end, (q, J) in zip(ends, self.shapes, strict=True)
@@ -122,3 +110,59 @@ def stacked(x: Reduced) -> FloatArray:
     """Return the columns of all factors below each other, level by level: (N, k)."""
     parts = [part.transpose(1, 0, 2).reshape(-1, part.shape[2]) for part in x.levels]
     return np.concatenate(parts if x.core is None else [*parts, x.core])
+
+
+def values_of_effects(
+    dense: DenseEffects, total: FloatArray, factors: list[FloatArray], m: int, reml: bool
+) -> FloatArray:
+    """Return the deviances (B,) of several factors at stacked Lambda, one (B, q, q) each.
+
+    The Cholesky factor of the bordered matrix [Lambda'Z'Z Lambda + I, Lambda'W; W'Lambda, total]
+    has all three determinants on its diagonal.
+    """
+    N, k = dense.W.shape
+    step = max(1, STACK // (N + k) ** 2)
+    parts = [
+        _bordered(dense, total, [lam[first : first + step] for lam in factors], m, reml)
+        for first in range(0, len(factors[0]), step)
+    ]
+    return np.concatenate(parts)
+
+
+def _bordered(
+    dense: DenseEffects, total: FloatArray, factors: list[FloatArray], m: int, reml: bool
+) -> FloatArray:
+    N, k = dense.W.shape
+    B = len(factors[0])
+    G = np.empty((B, N + k, N + k))
+    left = np.empty((B, N, N + k))
+    both = np.concatenate([dense.A, dense.W], axis=1)
+    spans = dense.spans
+    for (q, J), lam, span in zip(dense.shapes, factors, spans, strict=True):
+        rows = lam.swapaxes(1, 2) @ both[span].reshape(J, q, -1).swapaxes(0, 1).reshape(q, -1)
+        left[:, span] = rows.reshape(B, q, J, -1).swapaxes(1, 2).reshape(B, q * J, -1)
+    for (q, J), lam, span in zip(dense.shapes, factors, spans, strict=True):
+        columns = left[:, :, span].reshape(B, N * J, q) @ lam
+        G[:, :N, span] = columns.reshape(B, N, q * J)
+    G[:, np.arange(N), np.arange(N)] += 1.0
+    G[:, N:, :N] = left[:, :, N:].swapaxes(1, 2)
+    G[:, N:, N:] = total
+    # Only the lower triangle is read.
+    roots = np.log(np.einsum("bii->bi", _cholesky(G)))
+    value = 2.0 * roots[:, :N].sum(axis=1) + m * (
+        1.0 + np.log(2.0 * np.pi / m) + 2.0 * roots[:, -1]
+    )
+    if reml:
+        value = value + 2.0 * roots[:, N:-1].sum(axis=1)
+    return np.where(np.isfinite(value), value, np.inf)
+
+
+def _cholesky(G: FloatArray) -> FloatArray:
+    """Return the Cholesky factors of a stack; NaN where there is none."""
+    try:
+        return np.asarray(np.linalg.cholesky(G))
+    except np.linalg.LinAlgError:
+        if len(G) == 1:
+            return np.full_like(G, np.nan)
+        half = len(G) // 2
+        return np.concatenate([_cholesky(G[:half]), _cholesky(G[half:])])

@@ -26,6 +26,7 @@ from scipy.linalg import solve_triangular
 from mlpool.engine.clustersums import CrossProducts
 from mlpool.engine.columns import Layout
 from mlpool.engine.elimination import ClusterBlocks, Eliminated, SizeGroups, group_by_size
+from mlpool.engine.many_values import MANY_COLUMNS, values_of_blocks
 from mlpool.engine.standard import standard_columns, standard_inverse
 from mlpool.engine.theta import FreeTemplate, Template, lower_form
 from mlpool.typing import FloatArray, IntArray
@@ -242,6 +243,14 @@ class OneFactor:
         """Return the deviance alone; +inf where it does not exist."""
         logdet, S = self.blocks.schur(self.Lambda(theta), self.total)
         return profiled_value(logdet, S, self.m, self.reml) - self.sum_log_weights
+
+    def values(self, thetas: FloatArray) -> FloatArray:
+        """Return the deviances (B,) at stacked theta (B, k); +inf where they do not exist."""
+        if self.p > MANY_COLUMNS:
+            return np.array([self.value(theta) for theta in thetas])
+        Lam = np.stack([self.Lambda(theta) for theta in thetas])
+        found = values_of_blocks(self.blocks, self.total, Lam, self.m, self.reml)
+        return found - self.sum_log_weights
 
     @property
     def looks(self) -> int:

@@ -24,9 +24,9 @@ from scipy.linalg import cho_solve
 from mlpool.engine import exact_traces
 from mlpool.engine.blocks import Columns
 from mlpool.engine.cholesky import Elimination, Reduced
-from mlpool.engine.exact_traces import DenseEffects, effect_shapes
+from mlpool.engine.exact_traces import DenseEffects, effect_shapes, values_of_effects
 from mlpool.engine.information import Secant, curvature
-from mlpool.engine.one_factor import profiled_value
+from mlpool.engine.many_values import value_or_inf
 from mlpool.engine.several_parts import SeveralParts, user_blocks
 from mlpool.engine.several_start import moment_deviations
 from mlpool.engine.theta import FreeTemplate, Template, lower_factor, lower_form
@@ -134,15 +134,13 @@ class SeveralFactors:
 
     # --- criterion and derivatives ----------------------------------------------------------
 
-    def value(self, theta: FloatArray) -> float:
-        """Return the deviance alone; +inf where it does not exist."""
-        try:
-            if self.dense is None:
-                return self.solve(theta).value
-            S = self.dense.schur(self.factors(theta), self.total)
-        except np.linalg.LinAlgError:
-            return np.inf
-        return profiled_value(*S, self.m, self.reml) - self.parts.sum_log_weights
+    def values(self, thetas: FloatArray) -> FloatArray:
+        """Return the deviances (B,) at stacked theta (B, k); +inf where they do not exist."""
+        if self.dense is None:
+            return np.array([value_or_inf(self.solve, theta) for theta in thetas])
+        factors = [np.stack(same) for same in zip(*map(self.factors, thetas), strict=True)]
+        found = values_of_effects(self.dense, self.total, factors, self.m, self.reml)
+        return found - self.parts.sum_log_weights
 
     def evaluate(self, theta: FloatArray) -> tuple[float, FloatArray]:
         """Return the deviance (REML criterion) and its exact gradient with respect to theta.

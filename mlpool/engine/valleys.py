@@ -2,10 +2,12 @@
 
 Profiled deviances may have several minima: one where a factor's variance takes up what the fixed
 effects cannot (no intercept, a mean far from zero, clusters that differ in a predictor), one where
-the residual variance does. So the deviance alone is looked at along rays through the optimum, each
-term's factor in turn (whole, and each of its columns alone) and all terms at once replaced by
-multiples of a unit one. Where a ray shows another valley, or the optimum's own is not the deepest
-point seen, the search starts again from there.
+the residual variance does; with few clusters one at either end of a correlation. So the deviance
+alone is looked at, for many theta at once: along rays through the optimum, each term's factor in
+turn (whole, each of its columns alone, perfect correlations) and all terms replaced by multiples
+of a unit one; and at points spread over all covariances. Of the lowest of these the deviance is
+followed to the optimum: where it rises on the way there is another valley, and the search starts
+again in it.
 
 With hundreds of clusters, a variance that is not zero and a mean for every random effect among the
 fixed effects there is one valley; then nothing is looked at.
@@ -14,7 +16,8 @@ fixed effects there is one valley; then nothing is looked at.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -27,18 +30,23 @@ from mlpool.typing import FloatArray
 STEP, FINE_STEP = 4.0, 1.5
 """Ratio of neighbouring points on a ray, and where a mean is missing among the fixed effects, so
 that two valleys are the rule."""
-FIRST, COUNT = 1 / 16, 6
-"""Smallest relative SD on a ray beside zero, and how many there are: 1/16 .. 64, and on while the
-deviance falls."""
+FIRST, LAST = 1 / 16, 256.0
+"""Smallest and largest relative SD on a ray beside zero."""
 FURTHEST = 4.0**9
-"""Largest relative SD: beyond, the residual variance is rounding."""
+"""Largest where a mean is missing: beyond, the residual variance is rounding."""
+SPREAD, EACH = 32, 16
+"""Points spread over the covariances: so many, and for every number in theta so many more."""
 WORTH = 1e-6
 """Difference of the deviance that makes a valley deeper: no test could show a smaller one."""
 NEAR = 8.0
-"""Deviance above the optimum up to which the floor of another valley is worth a search: off the
-ray the floor may be that much deeper."""
-ROUNDS, STARTS = 3, 2
-"""Times that a deeper valley may be left for one deeper still, and searches each time."""
+"""Deviance above the optimum up to which a point may lie above the floor of a deeper valley."""
+FOLLOWED, PACES = 12, 6
+"""Lowest points from which the deviance is followed to the optimum, and looks on each way."""
+WIDTHS, TRIES = (1.0, 0.7, 0.7, 0.5, 0.5, 0.35, 0.25), 8
+"""Steps downhill before that where a covariance is singular, as shares of theta, and tries each."""
+ROUNDS, STARTS, ANYWHERE = 3, 3, 10
+"""Times that a deeper valley may be left for one deeper still, searches each time, and searches
+from anywhere for a singular covariance of three or more columns."""
 FEW = 30_000
 """Numbers that one look works through, up to which it costs next to nothing."""
 
@@ -54,17 +62,8 @@ class Landscape(Objective, Protocol):
     def has_means(self) -> bool:
         """Whether the fixed effects hold a mean of every random effect."""
 
-    def value(self, theta: FloatArray) -> float:
-        """Return the deviance; +inf where it does not exist."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ray:
-    """Points along one direction: the thetas at increasing sizes, and the optimum's own size."""
-
-    unit: FloatArray
-    rest: FloatArray
-    size: float
+    def values(self, thetas: FloatArray) -> FloatArray:
+        """Return the deviances (B,) at stacked theta (B, k); +inf where they do not exist."""
 
 
 def deepest(objective: Landscape, found: Optimum, control: Control) -> Optimum:
@@ -79,9 +78,9 @@ def deepest(objective: Landscape, found: Optimum, control: Control) -> Optimum:
     """
     if not found.converged:
         return found  # a search that was stopped is not gone on with
-    template = objective.template
     is_small = objective.looks <= FEW
-    if not (is_small or not objective.has_means or _is_singular(template, found, objective.scale)):
+    is_singular = _is_singular(objective.template, found.end / objective.scale)
+    if not (is_small or not objective.has_means or is_singular):
         return found
     for _ in range(ROUNDS):
         better = _deeper(objective, found, control)
@@ -91,100 +90,177 @@ def deepest(objective: Landscape, found: Optimum, control: Control) -> Optimum:
     return found
 
 
-def _is_singular(template: FreeTemplate, found: Optimum, scale: FloatArray) -> bool:
-    factors = template.matrices(found.end / scale)
+def _is_singular(template: FreeTemplate, phi: FloatArray) -> bool:
+    factors = template.matrices(phi)
     return any(np.linalg.svd(lam, compute_uv=False)[-1] < FIRST**2 for lam in factors)
 
 
 def _deeper(objective: Landscape, found: Optimum, control: Control) -> Optimum | None:
-    """Return an optimum that is deeper than `found`, None if no ray leads to one."""
-    starts: list[tuple[float, tuple[float, ...]]] = []
-    is_singular = _is_singular(objective.template, found, objective.scale)
-    rays = _rays(objective.template, found.end / objective.scale, every=is_singular)
-    for ray in rays:
-        starts += _valleys(objective, ray, found.criterion, insist=is_singular)
-    log, best = list(found.log), found
-    for value, start in sorted(set(starts))[:STARTS]:
-        if best is not found and value > best.criterion:
-            break
-        other = minimise(objective, np.array(start), control)
+    """Return an optimum that is deeper than `found`, None if no point leads to one."""
+    log = list(found.log)
+    for start in _starts(objective, found):
+        other = minimise(objective, start * objective.scale, control)
         log += other.log
-        size = float(np.abs(other.end / objective.scale).max())
-        if (
-            other.converged
-            and other.criterion < best.criterion - WORTH - NOISE * objective.n * size**2
-        ):
-            best = other
-    if best is found:
-        return None
-    return replace(best, start=found.start, evaluations=len(log), log=tuple(log))
+        if other.converged and other.criterion < found.criterion - _visible(objective, other):
+            return replace(other, start=found.start, evaluations=len(log), log=tuple(log))
+    return None
 
 
-def _rays(template: FreeTemplate, phi: FloatArray, *, every: bool) -> Iterator[_Ray]:
-    """Rays through the optimum, in units of the scaled theta.
+def _starts(objective: Landscape, found: Optimum) -> Iterator[FloatArray]:
+    """Points in units of the scaled theta from where a search may end in a deeper valley."""
+    template = objective.template
+    points, values = _lowest(objective, found)
+    starts = _behind_a_rise(objective, points, values, found)
+    yield from starts[:STARTS]
+    is_singular = _is_singular(template, found.end / objective.scale)
+    if max(template.sizes) > 2 and is_singular and objective.looks <= FEW:
+        # Six variances and covariances have corners that no look shows.
+        yield from _spread(template.sizes, objective.has_means)[:ANYWHERE]
 
-    Each column of a term alone and perfect correlations only with `every`, for boundary solutions:
-    an interior point is left by its whole factor first.
+
+def _visible(objective: Landscape, at: Optimum) -> float:
+    """Return the difference of deviances that is more than rounding at an optimum."""
+    size = float(np.abs(at.end / objective.scale).max())
+    # What is left after a factor took nearly all is known to as many digits less.
+    return WORTH + NOISE * objective.n * size**2
+
+
+def _lowest(objective: Landscape, found: Optimum) -> tuple[FloatArray, FloatArray]:
+    """Return the lowest points looked at (B, k), in units of the scaled theta, and deviances."""
+    template, phi = objective.template, found.end / objective.scale
+    is_small = objective.looks <= FEW
+    parts = list(_rays(template, phi, has_means=objective.has_means, every=is_small))
+    if is_small:
+        parts.append(_spread(template.sizes, objective.has_means))
+    points = np.concatenate(parts)
+    values = objective.values(points * objective.scale)
+    order = np.argsort(values)[: FOLLOWED if is_small else FOLLOWED // 4]
+    points, values = points[order], values[order]
+    if is_small and max(template.sizes) > 1 and _is_singular(template, phi):
+        points, values = _settled(objective, points, values)
+    near = values < found.criterion + NEAR
+    return points[near], values[near]
+
+
+def _settled(
+    objective: Landscape, points: FloatArray, values: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the points after random steps downhill, each from its own place."""
+    rng = np.random.default_rng(1)
+    for width in WIDTHS:
+        unit = np.sqrt(points**2 + FIRST) * width
+        steps = rng.normal(size=(TRIES, *points.shape)) * unit
+        tried = (points + steps).reshape(-1, points.shape[1])
+        seen = objective.values(tried * objective.scale).reshape(TRIES, -1)
+        best = seen.argmin(axis=0)
+        lower = seen.min(axis=0) < values
+        chosen = tried.reshape(TRIES, *points.shape)[best, np.arange(len(points))]
+        points = np.where(lower[:, None], chosen, points)
+        values = np.where(lower, seen.min(axis=0), values)
+    return points, values
+
+
+def _behind_a_rise(
+    objective: Landscape, points: FloatArray, values: FloatArray, found: Optimum
+) -> FloatArray:
+    """Return the lowest points (m, k) before the deviance rises on the ways to the optimum."""
+    if len(points) == 0:
+        return points
+    ways = _ways(objective.template, points, found.end / objective.scale)
+    B, steps, k = ways.shape
+    seen = objective.values((ways * objective.scale).reshape(-1, k)).reshape(B, steps)
+    seen = np.column_stack([values, seen, np.full(B, found.criterion)])
+    ways = np.concatenate([points[:, None], ways], axis=1)
+    size = np.abs(ways).max(axis=(1, 2))
+    lowest = np.minimum.accumulate(seen, axis=1)
+    rises = seen[:, 1:] > lowest[:, :-1] + (WORTH + NOISE * objective.n * size**2)[:, None]
+    parted = np.flatnonzero(rises.any(axis=1))
+    last = rises[parted].argmax(axis=1)
+    at = [int(seen[i, : end + 1].argmin()) for i, end in zip(parted, last, strict=True)]
+    starts = ways[parted, at]
+    return np.asarray(starts[np.argsort(seen[parted, at])])
+
+
+def _ways(template: FreeTemplate, points: FloatArray, end: FloatArray) -> FloatArray:
+    """Return points (B, PACES, k) between each of the points and the end, sizes on a log scale."""
+    turned = np.empty_like(points)
+    for t, k in enumerate(template.sizes):
+        span = template.term_slice(t)
+        lam = points[:, span].reshape(-1, k, k)
+        target = end[span].reshape(k, k)
+        # Of the factors of one covariance the one nearest to the end's (stored transposed).
+        U, _, Vt = np.linalg.svd(lam @ target.T)
+        turned[:, span] = ((U @ Vt).swapaxes(1, 2) @ lam).reshape(len(points), -1)
+    share = np.linspace(0.0, 1.0, PACES + 2)[1:-1, None]
+    first, last = np.arcsinh(turned / FIRST)[:, None], np.arcsinh(end / FIRST)
+    return np.asarray(np.sinh(first * (1.0 - share) + last * share) * FIRST)
+
+
+def _rays(
+    template: FreeTemplate, phi: FloatArray, *, has_means: bool, every: bool
+) -> Iterator[FloatArray]:
+    """Points on rays through the optimum, in units of the scaled theta.
+
+    Only whole terms without `every`, where a look has a price.
     """
     term, row, col = template.index
     is_diagonal = row == col
-    size = float(np.sqrt(phi @ phi / max(is_diagonal.sum(), 1)))
-    several = len(template.sizes) > 1
+    step, last = (STEP, LAST) if has_means else (FINE_STEP, FURTHEST)
+    n_steps = int(np.log(last / FIRST) / np.log(step)) + 1
+    sizes = np.append(0.0, FIRST * step ** np.arange(n_steps))[:, None]
     for t, k in enumerate(template.sizes):
         own = term == t
         rest = np.where(own, 0.0, phi)
-        length = float(np.sqrt(phi[own] @ phi[own] / k))
-        yield _Ray(np.where(own & is_diagonal, 1.0, 0.0), rest, length)
-        for r in range(k if every and k > 1 else 0):
-            alone = own & (row == r)
-            unit = np.where(alone & is_diagonal, 1.0, 0.0)
-            yield _Ray(unit, rest, float(np.sqrt(phi[alone] @ phi[alone])))
-        for sign in (1.0, -1.0) if every and k > 1 else ():
+        yield rest + sizes * np.where(own & is_diagonal, 1.0, 0.0)
+        if k == 1 or not every:
+            continue
+        for r in range(k):
+            yield rest + sizes * np.where(own & (row == r) & is_diagonal, 1.0, 0.0)
+        yield from _axes(phi, template.term_slice(t), sizes)
+        for sign in (1.0, -1.0):
             # Perfect correlations, of the first column with all others.
-            signed = np.where(row == 0, 1.0, sign)
-            yield _Ray(np.where(own & (col == 0), signed, 0.0), rest, length)
-    if several:
+            yield rest + sizes * np.where(own & (col == 0), np.where(row == 0, 1.0, sign), 0.0)
+    if len(template.sizes) > 1:
         # A factor at zero stays there: the deviance may say nothing about it at all.
         held = is_diagonal & np.isin(term, term[phi != 0.0])
-        yield _Ray(np.where(held, 1.0, 0.0), np.zeros(phi.size), size)
+        yield sizes * np.where(held, 1.0, 0.0)
         if not held[is_diagonal].all():
-            yield _Ray(np.where(is_diagonal, 1.0, 0.0), np.zeros(phi.size), size)
+            yield sizes * np.where(is_diagonal, 1.0, 0.0)
 
 
-def _valleys(
-    objective: Landscape, ray: _Ray, floor: float, *, insist: bool
-) -> list[tuple[float, tuple[float, ...]]]:
-    """Return value and theta of the floors along a ray that are not the optimum's own valley.
-
-    With `insist` (a boundary solution) the lowest point elsewhere if there is no floor.
-    """
-    step = STEP if objective.has_means else FINE_STEP
-    sizes = [0.0, *(FIRST * step**i for i in range(COUNT))]
-    values = [_look(objective, ray, s) for s in sizes]
-    while not objective.has_means and sizes[-1] < FURTHEST:
-        sizes.append(sizes[-1] * step)
-        values.append(_look(objective, ray, sizes[-1]))
-    if max(values) - min(values) < WORTH:
-        return []  # the deviance says nothing about this factor
-    while values[-1] < values[-2] and sizes[-1] < FURTHEST:
-        sizes.append(sizes[-1] * step)
-        values.append(_look(objective, ray, sizes[-1]))
-    around = [np.inf, *values, np.inf]
-    own = [s / step <= ray.size <= max(s * step, FIRST) for s in sizes]
-    chosen = []
-    for i, value in enumerate(values):
-        is_floor = value <= min(around[i], around[i + 2]) and not own[i]
-        # What is left after a factor took nearly all is known to as many digits less.
-        rounding = NOISE * objective.n * sizes[i] ** 2
-        if value < floor - WORTH - rounding or (is_floor and value < floor + NEAR):
-            chosen.append(i)
-    elsewhere = [i for i in range(1, len(sizes)) if not own[i] and np.isfinite(values[i])]
-    if insist and not chosen and elsewhere:
-        lowest = min(elsewhere, key=lambda i: values[i])
-        chosen += [lowest] if values[lowest] < floor + NEAR else []
-    thetas = [(ray.rest + sizes[i] * ray.unit) * objective.scale for i in chosen]
-    return [(values[i], tuple(theta.tolist())) for i, theta in zip(chosen, thetas, strict=True)]
+def _axes(phi: FloatArray, own: slice, sizes: FloatArray) -> Iterator[FloatArray]:
+    """Points with one principal axis of a term's covariance longer or shorter."""
+    k = int(np.sqrt(phi[own].size))
+    U, lengths, Vt = np.linalg.svd(phi[own].reshape(k, k).T)
+    for r in range(k):
+        points = np.tile(phi, (len(sizes), 1))
+        others = (U * np.where(np.arange(k) == r, 0.0, lengths)) @ Vt
+        points[:, own] = others.T.ravel() + sizes * np.outer(U[:, r], Vt[r]).T.ravel()
+        yield points
 
 
-def _look(objective: Landscape, ray: _Ray, size: float) -> float:
-    return objective.value((ray.rest + size * ray.unit) * objective.scale)
+@lru_cache(maxsize=64)
+def _spread(sizes: tuple[int, ...], has_means: bool) -> FloatArray:
+    """Points over all covariances: some singular, some with variances of zero."""
+    template = FreeTemplate(sizes)
+    n_free = sum(k * (k + 1) // 2 for k in sizes)
+    rng = np.random.default_rng(0)
+    last = 32.0 if has_means else FURTHEST
+    points = [
+        template.pack([_some_factor(rng, k, last) for k in sizes])
+        for _ in range(SPREAD + EACH * n_free)
+    ]
+    out = np.stack(points)
+    out.flags.writeable = False
+    return out
+
+
+def _some_factor(rng: np.random.Generator, k: int, last: float) -> FloatArray:
+    """Return a factor (k, k): SDs on a log scale, a correlation of any size, often +-1."""
+    sds = np.exp(rng.uniform(np.log(FIRST), np.log(last), size=k))
+    sds = np.where(rng.random(k) < 0.2, 0.0, sds)
+    lam = rng.normal(size=(k, k))
+    if rng.random() < 0.5:
+        lam[:, 1:] = 0.0
+    lam /= np.linalg.norm(lam, axis=1)[:, None]
+    return np.asarray(sds[:, None] * lam)

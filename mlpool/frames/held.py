@@ -124,6 +124,8 @@ def with_answer(
         The response's own column, replaced.
     """
     new = columns or {}
+    for name in new:
+        frame.column(name)  # a model that was saved without its rows says so
     native = with_columns(frame, new) if new else frame.native
     held = HeldFrame(native, read_frame(native).data if new else frame.data)
     held.index, held._is_part = frame.index, frame._is_part

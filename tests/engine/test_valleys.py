@@ -8,6 +8,7 @@ import pytest
 from mlpool.engine.lmm import fit_at, fit_lmm
 from mlpool.engine.newton import minimise
 from mlpool.engine.one_fit import prepare
+from mlpool.engine.several_fit import prepare_several
 from mlpool.engine.types import ArrayRows, Control, LmmData, ReTerm
 from tests.twins.dense_lmm import dense_fit
 
@@ -121,3 +122,59 @@ def test_a_valley_found_later_is_the_one_reported() -> None:
     assert fit.optimum is not None
     assert len(fit.optimum.log) == fit.optimum.evaluations
     assert min(value for _, value in fit.optimum.log) == pytest.approx(fit.criterion, rel=1e-9)
+
+
+def few_clusters(seed: int) -> LmmData:
+    """Two slopes, or a slope and coarser clusters, in three to six clusters of a few rows."""
+    rng = np.random.default_rng([11, seed])
+    J, size = int(rng.integers(3, 7)), int(rng.integers(4, 6))
+    n, codes = J * size, np.repeat(np.arange(J), size)
+    x, z = rng.normal(size=(2, n)) * rng.choice([1, 3]) + rng.choice([0, 5], size=(2, 1))
+    sds = rng.choice([0, 0.3, 1, 3], size=4)
+    b = rng.normal(size=(4, J)) * sds[:, None]
+    y = b[0][codes] + b[1][codes] * (x - x.mean()) + b[2][codes] * (z - z.mean())
+    y = y + b[3][codes % 2] + rng.normal(size=n) + 0.3 * x
+    X = np.column_stack([np.ones(n), x, z])
+    term = ReTerm(z=ArrayRows(X), codes=codes, n_levels=J, factor=0)
+    if seed % 2:
+        return LmmData(y=y, X=ArrayRows(X), terms=(term,))
+    X = X[:, :2]
+    fine = ReTerm(z=ArrayRows(X), codes=codes, n_levels=J, factor=0)
+    coarse = ReTerm(z=ArrayRows(X[:, :1]), codes=codes % 2, n_levels=2, factor=1)
+    return LmmData(y=y, X=ArrayRows(X), terms=(fine, coarse))
+
+
+def lowest_of_spread_starts(data: LmmData, rng: np.random.Generator, starts: int) -> float:
+    """The lowest criterion of searches from the best of many points and from any of them."""
+    several = len({t.factor for t in data.terms}) > 1
+    made = (prepare_several if several else prepare)(data, reml=True, control=Control())
+    objective = made.working()
+    template, found = objective.template, []
+    factors = [
+        [10 ** rng.uniform(-1, 1.3, (k, 1)) * rng.normal(size=(k, k)) for k in template.sizes]
+        for _ in range(300)
+    ]
+    points = np.stack([template.pack(each) * objective.scale for each in factors])
+    order = np.argsort(objective.values(points))
+    for i in (*order[: starts // 2], *rng.permutation(order[:150])[: starts // 2]):
+        found.append(minimise(objective, points[i], Control()).criterion)
+    return min(found)
+
+
+def hold_few_clusters(seeds: range, starts: int) -> list[int]:
+    rng = np.random.default_rng(1)
+    made = ((seed, few_clusters(seed)) for seed in seeds)
+    return [
+        seed
+        for seed, data in made
+        if fit_lmm(data).criterion > lowest_of_spread_starts(data, rng, starts) + 0.01
+    ]
+
+
+def test_few_clusters_with_slopes_end_in_the_deepest_valley() -> None:
+    assert hold_few_clusters(range(12), 4) == []
+
+
+@pytest.mark.slow
+def test_hundreds_of_few_clusters_with_slopes() -> None:
+    assert hold_few_clusters(range(30, 630), 12) == []

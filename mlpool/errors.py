@@ -6,15 +6,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 # --- errors ---------------------------------------------------------------------------------
 
 
 class MlpoolError(ValueError):
     """Base class of all errors that mlpool raises on purpose."""
+
+    def __init__(self, message: str = "", *more: object) -> None:
+        super().__init__(_readable(message), *more)
 
     def __str__(self) -> str:
         """Return the plain sentence (``KeyError`` would print its repr)."""
@@ -142,7 +147,81 @@ def check_option(value: object, allowed: Iterable[str], *, argument: str) -> str
     if isinstance(value, str) and value in options:
         return value
     hint = nearest_names(value, options) if isinstance(value, str) else ""
-    raise OptionError(f"{argument} must be one of {options}; got {value!r}.{hint}")
+    raise OptionError(f"{argument} must be one of {options}; got {brief(value)}.{hint}")
+
+
+def brief(value: object) -> str:
+    """Return a value as a sentence shows it: short, without the names of libraries' types.
+
+    Examples
+    --------
+    >>> brief("wlad"), brief(2.5), brief(lambda m: m), brief([1.0] * 500)
+    ("'wlad'", '2.5', 'a function', 'a list of 500 values')
+    """
+    if isinstance(value, int) and abs(value) > 10**_SHOWN:
+        return "a number of more than 100 digits"
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+        return _cut(repr(_plain(value)))
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        return brief(value.item())
+    if isinstance(value, (list, tuple, set, dict)):
+        return _shown_collection(value)
+    return _shown_shape(value) or _shown_object(value)
+
+
+def _shown_shape(value: object) -> str | None:
+    """Return what frames and arrays are, and how large; None for anything else."""
+    shape = getattr(value, "shape", None)
+    if not isinstance(shape, tuple) or not all(isinstance(n, int) for n in shape):
+        return None
+    kind = type(value).__name__
+    if len(shape) == 2 and kind != "ndarray":
+        return f"a {kind} of {shape[0]} rows and {shape[1]} columns"
+    size = " by ".join(str(n) for n in shape)
+    return f"{'an array' if kind == 'ndarray' else f'a {kind}'} of {size} values"
+
+
+def _shown_object(value: object) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if callable(value) and hasattr(value, "__name__"):
+        return "a function"
+    if hasattr(value, "design") and hasattr(value, "kind"):
+        return f"a model of {value.kind}()"
+    own, kind = repr(value), type(value).__name__
+    if own == "<NA>":
+        return "a missing value"
+    if own.startswith("<") or "\n" in own or " at 0x" in own or len(own) > _SHOWN:
+        return f"a {kind}" if kind in ("module", "generator") else f"an object of type {kind}"
+    return own
+
+
+def _shown_collection(
+    value: list[object] | tuple[object, ...] | set[object] | dict[Any, Any],
+) -> str:
+    kind = type(value).__name__
+    many = f"a {kind} of {len(value)} values"
+    if len(value) > _SHOWN // 5 or kind not in ("list", "tuple", "set", "dict"):
+        return many
+    if isinstance(value, dict):
+        inside = ", ".join(f"{brief(k)}: {brief(v)}" for k, v in value.items())
+    else:
+        inside = ", ".join(brief(one) for one in value)
+    if isinstance(value, tuple) and len(value) == 1:
+        inside += ","
+    brackets = {"list": "[]", "tuple": "()", "set": "{}", "dict": "{}"}[kind]
+    text = f"{brackets[0]}{inside}{brackets[1]}" if inside or kind != "set" else "an empty set"
+    return text if len(text) <= _SHOWN else many
+
+
+def _plain(value: object) -> object:
+    """Return NumPy's scalars, some of which are Python's numbers too, as Python's own."""
+    own = getattr(value, "item", None)
+    return value if own is None else own()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}...{text[-1]}"
 
 
 def user_level() -> int:
@@ -157,7 +236,20 @@ def user_level() -> int:
 
 
 _SHOWN = 100
-"""Characters of a formula that a message shows."""
+"""Characters of a formula, or of a value, that a message shows."""
+
+_LONGEST_WORD, _LONGEST = 300, 1200
+"""Characters of a word (a path may be long) and of a message that people read."""
+
+_LONG_WORD = re.compile(rf"(\S{{{_SHOWN}}})\S{{{_LONGEST_WORD},}}")
+
+
+def _readable(message: str) -> str:
+    """Return a message whose endless words and lists are cut."""
+    text = _LONG_WORD.sub(r"\1...", str(message))
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
 
 
 def _marked_span(formula: str | None, start: int | None, end: int | None) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import NotSupportedError, OptionError, nearest_names
+from mlpool.errors import NotSupportedError, OptionError, brief, nearest_names
 from mlpool.typing import FloatArray
 
 #: R's default link first, then the others that R allows for the family.
@@ -119,7 +119,7 @@ class Family:
         allowed = _links_of(self.name)
         if self.link not in allowed:
             raise OptionError(
-                f"family {self.name} has the links {', '.join(allowed)}; got {self.link!r}."
+                f"family {self.name} has the links {', '.join(allowed)}; got {brief(self.link)}."
                 + nearest_names(self.link, allowed)
             )
 
@@ -245,7 +245,7 @@ def get_family(spec: object) -> Family | None:
         return _family(spec[0], spec[1])
     raise OptionError(
         "family must be a name such as 'binomial' or 'poisson(log)', a pair (name, link) or a "
-        f"Family; got {type(spec).__name__}."
+        f"Family; got {brief(spec)}."
     )
 
 

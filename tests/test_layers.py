@@ -16,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mlpool"
 
 ROWS = (
-    ("errors", "typing"),
+    ("errors", "given", "typing"),
     ("families", "frames", "tables"),
     ("results", "formula", "transform", "datasets"),
     ("engine",),

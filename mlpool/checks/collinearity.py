@@ -11,7 +11,8 @@ import pandas as pd
 from scipy import special
 
 from mlpool.checks.result import check_is_model, draw_panel
-from mlpool.errors import MlpoolWarning, NotSupportedError, OptionError
+from mlpool.errors import MlpoolWarning, NotSupportedError, OptionError, brief
+from mlpool.given import plain_number
 from mlpool.models.floats import usual_floats
 from mlpool.models.influence import variance_inflation
 from mlpool.models.messages import user_level
@@ -214,7 +215,9 @@ def _warn(m: Any, vif: pd.Series) -> None:
 def _level(ci: Any) -> float | None:
     if ci is None:
         return None
-    is_number = isinstance(ci, (int, float, np.number)) and not isinstance(ci, bool)
-    if not is_number or not 0.0 < float(ci) < 1.0:
-        raise OptionError(f"ci must be a level between 0 and 1 such as 0.95, or None; got {ci!r}.")
-    return float(ci)
+    found = plain_number(ci)
+    if found is None or not 0.0 < found < 1.0:
+        raise OptionError(
+            f"ci must be a level between 0 and 1 such as 0.95, or None; got {brief(ci)}."
+        )
+    return found

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.checks.result import Check, check_is_model
-from mlpool.errors import OptionError
+from mlpool.given import number
 from mlpool.models.floats import usual_floats
 from mlpool.models.messages import separated_coefficients
 from mlpool.models.variance import standard_factors
@@ -102,10 +102,7 @@ def check_singularity(m: Any, *, tolerance: float = SINGULAR) -> Singularity:
     OK: The fit is not singular (smallest diagonal of theta 0.437, predictors in SDs).
     """
     check_is_model(m, "check_singularity()")
-    is_number = isinstance(tolerance, (int, float, np.number)) and not isinstance(tolerance, bool)
-    if not is_number or not float(tolerance) >= 0.0:
-        raise OptionError(f"tolerance must be a number, 0 or more; got {tolerance!r}.")
-    terms = _terms(m, float(tolerance))
+    terms = _terms(m, number(tolerance, "tolerance", least=0.0))
     if not m.is_mixed:
         text = "OK: A model without random effects cannot be singular."
         return Singularity(

@@ -10,8 +10,9 @@ import numpy as np
 from scipy import stats
 
 from mlpool.checks.result import ALPHA, Check, cannot_tell, check_is_model
-from mlpool.errors import NotSupportedError, OptionError
+from mlpool.errors import NotSupportedError
 from mlpool.families import COUNTS
+from mlpool.given import number
 from mlpool.models.explained import is_bernoulli
 from mlpool.models.floats import usual_floats
 from mlpool.tables import Column, RowGroup, TableSpec, render_text
@@ -141,9 +142,7 @@ def check_zeroinflation(m: Any, *, tolerance: float = 0.05) -> CountCheck:
         raise NotSupportedError(
             f"check_zeroinflation() is for Poisson and negative binomial models, not {name} ones."
         )
-    is_number = isinstance(tolerance, (int, float, np.number)) and not isinstance(tolerance, bool)
-    if not is_number or not float(tolerance) >= 0.0:
-        raise OptionError(f"tolerance must be a number, 0 or more; got {tolerance!r}.")
+    tolerance = number(tolerance, "tolerance", least=0.0)
     observed = float(np.sum(m.design.y == 0))
     predicted = float(np.round(_probability_of_zero(m).sum()))
     if observed == 0:

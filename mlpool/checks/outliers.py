@@ -17,7 +17,8 @@ from mlpool.checks.result import (
     check_is_model,
     leaves_residuals,
 )
-from mlpool.errors import OptionError, check_option
+from mlpool.errors import OptionError, brief, check_option
+from mlpool.given import plain_number
 from mlpool.models.floats import usual_floats
 from mlpool.models.influence import cooks_distance, leverages
 
@@ -113,10 +114,10 @@ def check_outliers(m: Any, *, threshold: float | None = None, method: str = "coo
 def _limit(threshold: Any, p: int, left: int) -> float:
     if threshold is None:
         return float(stats.f.ppf(0.5, p, left)) if left > 0 else math.nan
-    is_number = isinstance(threshold, (int, float, np.number)) and not isinstance(threshold, bool)
-    if not is_number or not float(threshold) > 0.0:
-        raise OptionError(f"threshold must be a positive number; got {threshold!r}.")
-    return float(threshold)
+    found = plain_number(threshold)
+    if found is None or not found > 0.0:
+        raise OptionError(f"threshold must be a positive number; got {brief(threshold)}.")
+    return found
 
 
 def _sentence(labels: list[str], limit: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import NotSupportedError, OptionError
+from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.families import COUNTS
 from mlpool.models.explained import fits_exactly
 from mlpool.tables.cells import format_p
@@ -104,7 +104,7 @@ def check_is_model(m: Any, verb: str) -> None:
     if getattr(m, "kind", None) not in KINDS:
         raise OptionError(
             f"{verb} needs a fitted model, as lm(), glm(), lmer() or fit() return it; "
-            f"got {type(m).__name__}."
+            f"got {brief(m)}."
         )
 
 

@@ -22,7 +22,7 @@ from mlpool.comparisons.terms_table import (
     sequential_table,
     wald_chisq_table,
 )
-from mlpool.errors import OptionError, check_option, nearest_names
+from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.models.arguments import backend_of, check_model, name_models
 from mlpool.models.fit import as_bool
 from mlpool.models.fitted import FittedModel
@@ -203,7 +203,7 @@ def _read_type(m: Any, type: str | int | None) -> int:
         return _DEFAULT_TYPE[m.kind]
     found = _TYPES.get(str(type).lower()) if not isinstance(type, bool) else None
     if found is None:
-        raise OptionError(f"type must be 'I', 'II' or 'III' (or 1, 2, 3); got {type!r}.")
+        raise OptionError(f"type must be 'I', 'II' or 'III' (or 1, 2, 3); got {brief(type)}.")
     return found
 
 
@@ -214,7 +214,7 @@ def _read_ddf(m: Any, ddf: str | None) -> str | None:
     if found is None:
         raise OptionError(
             f"ddf must be one of ('Satterthwaite', 'Kenward-Roger', 'lme4', 'residual', 'normal'); "
-            f"got {ddf!r}.{nearest_names(str(ddf), _DDF)}"
+            f"got {brief(ddf)}.{nearest_names(str(ddf), _DDF)}"
         )
     if found == "lme4" and m.kind != "lmer":
         raise OptionError(f"ddf='lme4' is for lmer models; this is a {m.kind} model.")

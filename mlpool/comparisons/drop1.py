@@ -11,7 +11,9 @@ import pandas as pd
 from mlpool.comparisons.deviance_table import ColumnFits, check_f
 from mlpool.comparisons.layout import DIGITS, AnovaLayout, TestColumn
 from mlpool.comparisons.terms_table import DF, F_VALUE, P_F, Table, lmer_f_table
-from mlpool.errors import OptionError, check_option, nearest_names
+from mlpool.errors import OptionError, brief, check_option, nearest_names
+from mlpool.given import names as given_names
+from mlpool.given import number
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
 from mlpool.models.aliased_terms import beyond_rest
 from mlpool.models.arguments import backend_of, check_model
@@ -79,11 +81,11 @@ def drop1(
     m: Any = check_model(model, "drop1()")
     if test is not None:
         check_option(test, ("none", "F", "Chisq"), argument="test")
-    terms = _chosen_terms(m, scope)
+    terms, price = _chosen_terms(m, scope), number(k, "k")
     if m.kind == "lm":
-        table = _lm(m, terms, test or "none", float(k))
+        table = _lm(m, terms, test or "none", price)
     elif m.kind == "glm":
-        table = _glm(m, terms, test or "none", float(k))
+        table = _glm(m, terms, test or "none", price)
     elif m.kind == "lmer" and test in (None, "F"):
         how = joint_inference(m, vcov="model", ci_method=_read_ddf(ddf))
         title = f"{_TITLE} using {METHOD_NAMES[how.method]}:"
@@ -91,7 +93,7 @@ def drop1(
     elif test == "F":
         raise OptionError("A glmer model has no denominator df; use test='Chisq'.")
     else:
-        table = _refits(m, terms, test or "none", float(k))
+        table = _refits(m, terms, test or "none", price)
     return ResultFrame(
         data=table.data,
         layout=table.layout,
@@ -106,7 +108,7 @@ def _read_ddf(ddf: str) -> str:
                "kr": "kenward"}  # fmt: skip
     name = str(ddf).lower()
     if name not in methods:
-        raise OptionError(f"ddf must be 'Satterthwaite' or 'Kenward-Roger'; got {ddf!r}.")
+        raise OptionError(f"ddf must be 'Satterthwaite' or 'Kenward-Roger'; got {brief(ddf)}.")
     return methods[name]
 
 
@@ -121,7 +123,7 @@ def _chosen_terms(m: Any, scope: str | Iterable[str] | None) -> list[TermColumns
     terms = terms_of(m, aliased=True)
     if scope is None:
         return [t for t in terms if not any(t.is_within(u) for u in terms)]
-    names = [scope] if isinstance(scope, str) else [str(s) for s in scope]
+    names = given_names(scope, "scope")
     by_set = {t.expressions: t for t in terms}
     chosen = []
     for name in names:

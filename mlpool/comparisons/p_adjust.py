@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError, OptionError
+from mlpool.errors import DataError, brief
+from mlpool.given import whole_number
 from mlpool.inference.p_adjust import adjust_p, read_adjustment
 from mlpool.typing import FloatArray
 
@@ -49,12 +50,8 @@ def p_adjust(p: Any, method: str | None = "holm", n: int | None = None) -> Any:
     values = _read(p)
     known = int((~np.isnan(values)).sum())
     if n is not None:
-        is_count = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
-        if not is_count or n < known:
-            raise OptionError(
-                f"n must be a whole number, at least the {known} p-values; got {n!r}."
-            )
-    adjusted = adjust_p(values, name, None if n is None else int(n))
+        n = whole_number(n, "n (the number of p-values or more)", least=known)
+    adjusted = adjust_p(values, name, n)
     if isinstance(p, pd.Series):
         return pd.Series(adjusted, index=p.index, name=p.name)
     return adjusted
@@ -62,10 +59,13 @@ def p_adjust(p: Any, method: str | None = "holm", n: int | None = None) -> Any:
 
 def _read(p: Any) -> FloatArray:
     try:
-        values = np.asarray(p, dtype=np.float64)
+        given = np.asarray(p)
+        is_numeric = given.dtype.kind in "iufO"
+        values = np.atleast_1d(given.astype(np.float64) if is_numeric else [])
     except (TypeError, ValueError):
-        raise DataError(f"p must be numbers between 0 and 1; got {p!r}.") from None
-    values = np.atleast_1d(values)
+        is_numeric = False
+    if not is_numeric:
+        raise DataError(f"p must be numbers between 0 and 1; got {brief(p)}.")
     if values.ndim != 1:
         raise DataError(f"p must be one list of p-values; got an array of shape {values.shape}.")
     outside = (values < 0) | (values > 1)

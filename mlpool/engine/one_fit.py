@@ -26,7 +26,7 @@ from mlpool.engine.threads import blas_threads
 from mlpool.engine.trend import detrended_sums, solve_scaled
 from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
 from mlpool.engine.valleys import deepest
-from mlpool.errors import FitError, OptionError
+from mlpool.errors import FitError, OptionError, brief
 from mlpool.typing import FloatArray, IntArray, RowSource
 
 ROUNDING = 64 * float(np.finfo(float).eps)
@@ -284,7 +284,7 @@ def user_start(control: Control, template: Template) -> FloatArray:
     if start.shape != (template.k,) or not np.all(np.isfinite(start)):
         raise OptionError(
             f"start must hold {template.k} finite numbers (theta in lme4's order); "
-            f"got {control.start!r}."
+            f"got {brief(control.start)}."
         )
     return template.canonical(start)
 

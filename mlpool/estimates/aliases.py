@@ -255,6 +255,6 @@ def read_mode(model: Any, lmer_df: str | None, options: dict[str, Any]) -> str |
         return None
     if lmer_df is None:
         return "kenward" if model.reml else "satterthwaite"
-    if lmer_df not in _MODES:
-        raise OptionError(f"lmer_df must be one of {tuple(_MODES)}; got {lmer_df!r}.")
+    if not isinstance(lmer_df, str) or lmer_df not in _MODES:
+        raise OptionError(f"lmer_df must be one of {tuple(_MODES)}; got {brief(lmer_df)}.")
     return _MODES[lmer_df]

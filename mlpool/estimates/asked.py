@@ -22,6 +22,7 @@ from mlpool.estimates.grid import (
 from mlpool.estimates.inference import Inference, Request
 from mlpool.estimates.nesting import Nests, can_exist, nested_factors, within_nests
 from mlpool.estimates.variables import Variable
+from mlpool.given import flag
 from mlpool.models.contrasts import chosen_covariance, read_covariance, read_method
 from mlpool.models.covariance import robust_source
 from mlpool.parameters.fixed import warn_few_clusters
@@ -103,6 +104,7 @@ def read_averaging(
     OptionError
         For an unknown way, or values of focal variables or for averages over rows.
     """
+    two_valued = flag(two_valued, "two_valued")
     held = read_focal(at, variables, argument="at")
     way = check_option("typical" if estimate is None else estimate, ESTIMATES, argument="estimate")
     setting = None

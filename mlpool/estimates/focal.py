@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.estimates.variables import Variable, find_variable
 from mlpool.formula.lexer import quote_name, unquote_name
 from mlpool.frames.levels import level_label
@@ -82,9 +82,9 @@ def read_focal(
         For unknown variables, tokens or levels, and values that cannot be read.
     """
     if length is not None and (isinstance(length, bool) or not isinstance(length, int)):
-        raise OptionError(f"length must be a whole number above 1; got {length!r}.")
+        raise OptionError(f"length must be a whole number above 1; got {brief(length)}.")
     if length is not None and length < 2:
-        raise OptionError(f"length must be a whole number above 1; got {length!r}.")
+        raise OptionError(f"length must be a whole number above 1; got {brief(length)}.")
     focal = [
         _read_one(name, values, text, variables, argument, length)
         for name, values, text in _specs(by, argument, variables)
@@ -107,7 +107,7 @@ def _specs(by: Any, argument: str, variables: Iterable[str]) -> list[tuple[str, 
     if not isinstance(by, Iterable) or not all(isinstance(entry, str) for entry in by):
         raise OptionError(
             f"{argument} must be a name, a list of names such as ['ses = [0, 1]', 'gender'], or a "
-            f"dict; got {by!r}."
+            f"dict; got {brief(by)}."
         )
     found = []
     for entry in by:

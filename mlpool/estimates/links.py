@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import OptionError, check_option
+from mlpool.errors import OptionError, brief, check_option
 from mlpool.estimates.responses import transformed_response
 from mlpool.models.predict import mean_over_effects
 from mlpool.typing import FloatArray
@@ -93,7 +93,7 @@ def read_scale(model: Any, predict: str | None, default: str) -> Scale:
         For an unknown scale, or averages over random effects that the model does not have.
     """
     if predict is not None and not isinstance(predict, str):
-        raise OptionError(f"predict must be one of {PREDICT}; got {predict!r}.")
+        raise OptionError(f"predict must be one of {PREDICT}; got {brief(predict)}.")
     chosen = default if predict is None else predict
     if chosen == "averaged" and model.kind != "glmer":
         raise OptionError(

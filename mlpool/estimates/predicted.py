@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import NotSupportedError, OptionError
+from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.estimates.inference import Inference, Request, infer_blocks, taken_back
 from mlpool.estimates.links import Scale
 from mlpool.estimates.rows import Answers, predicted_blocks, with_groups
@@ -40,7 +40,7 @@ class Drawn:
         is_whole = isinstance(self.iterations, int) and not isinstance(self.iterations, bool)
         if not is_whole or self.iterations < 100:
             raise OptionError(
-                f"iterations must be a whole number of at least 100; got {self.iterations!r}."
+                f"iterations must be a whole number of at least 100; got {brief(self.iterations)}."
             )
 
 

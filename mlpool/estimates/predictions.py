@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief
 from mlpool.estimates.asked import metadata_of, notes_on, robust_lines
 from mlpool.estimates.focal import Focal, read_focal
 from mlpool.estimates.grid import expand, focal_grid, inside_observed, make_setting, observed_frame
@@ -26,6 +26,7 @@ from mlpool.estimates.responses import TransformedResponse
 from mlpool.estimates.variables import Variable, model_variables
 from mlpool.frames import read_frame
 from mlpool.frames.names import match_names
+from mlpool.given import is_text
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note, own_names
 
@@ -81,7 +82,7 @@ def predictions(
     """
     if by is not None and data is not None:
         raise OptionError("give by= (a grid) or data= (rows to predict), not both.")
-    if predict == "averaged":
+    if is_text(predict, "averaged"):
         raise OptionError(
             "relations are of one group at a time; estimate_means(predict='averaged') and "
             "m.predict(averaged=True) integrate over the random effects."
@@ -128,7 +129,7 @@ def _groups(model: Any, include_random: Any, focal: tuple[Focal, ...]) -> tuple[
         return tuple(named)
     if not isinstance(include_random, bool):
         raise OptionError(
-            f"include_random must be True, False or a grouping factor; got {include_random!r}."
+            f"include_random must be True, False or a grouping factor; got {brief(include_random)}."
         )
     if in_by and not include_random:
         name = in_by.pop()

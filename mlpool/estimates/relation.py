@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlpool.errors import OptionError, nearest_names
-from mlpool.estimates.asked import read_request
+from mlpool.errors import OptionError, check_option, nearest_names
+from mlpool.estimates.asked import ESTIMATES, read_request
 from mlpool.estimates.inference import Request
 from mlpool.estimates.predicted import Drawn
 from mlpool.estimates.predictions import predictions
@@ -92,7 +92,8 @@ def estimate_relation(
     Predictors modulated: ses = [minmax]
     Predictors controlled: gender (M)
     """
-    del estimate
+    if estimate is not None:
+        check_option(estimate, ESTIMATES, argument="estimate")
     return predictions(
         "estimate_relation", model, by, data, predict, "confidence",
         _request(model, ci, vcov, cluster, vcov_args, ci_method), include_random,

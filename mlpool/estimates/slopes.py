@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief
 from mlpool.estimates.asked import (
     Averaging,
     check_by,
@@ -29,6 +29,7 @@ from mlpool.estimates.notes import interaction_notes, missing_notes, say_extrapo
 from mlpool.estimates.responses import transformed_response
 from mlpool.estimates.rows import Answers, average_slopes
 from mlpool.estimates.variables import Variable, find_variable, model_variables
+from mlpool.given import is_text
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
 from mlpool.models.arguments import check_level, check_model
 from mlpool.results import ResultFrame
@@ -120,7 +121,9 @@ def estimate_slopes(
     others = tuple(f for f in focal if f.name != variable.name)
     averaging = read_averaging(model, estimate, variables, focal, two_valued=two_valued, at=at)
     _check_scale(model, predict)
-    scale = read_scale(model, "response" if predict == "inverse_link" else predict, "response")
+    scale = read_scale(
+        model, "response" if is_text(predict, "inverse_link") else predict, "response"
+    )
     adjustment = read_adjustment(p_adjust)
     request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
     grid = averaging.existing(focal_grid(focal))
@@ -181,7 +184,7 @@ def read_trend(trend: str | None, variables: dict[str, Variable]) -> Variable:
             raise OptionError("This model has no numeric predictor, so there is no slope.")
         return numeric[0]
     if not isinstance(trend, str):
-        raise OptionError(f"trend must be the name of a numeric predictor; got {trend!r}.")
+        raise OptionError(f"trend must be the name of a numeric predictor; got {brief(trend)}.")
     variable = find_variable(variables, trend.strip(), "trend")
     if not variable.is_numeric:
         raise OptionError(

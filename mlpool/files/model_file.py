@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mlpool.errors import MlpoolError, ModelFileError, OptionError
+from mlpool.errors import MlpoolError, ModelFileError, OptionError, brief
 from mlpool.files.archive import read_archive, write_archive
 from mlpool.files.bounds import damaged
 from mlpool.files.consistency import check_model
@@ -62,9 +62,9 @@ def save_model(m: Any, path: str | os.PathLike[str], *, data: bool = False) -> P
         For something that is no model, or `data` that is not True or False.
     """
     if not isinstance(m, MODELS):
-        raise OptionError(f"save needs a fitted model; got {type(m).__name__}.")
+        raise OptionError(f"save needs a fitted model; got {brief(m)}.")
     if not isinstance(data, bool):
-        raise OptionError(f"data must be True or False; got {data!r}.")
+        raise OptionError(f"data must be True or False; got {brief(data)}.")
     target = as_path(path, "m.save()")
     encoder = Encoder(m, data=data)
     record = {

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief
 
 MOST_SHOWN = 200
 """Characters of a path in a sentence; longer ones are cut."""
@@ -28,10 +28,10 @@ def as_path(path: Any, what: str) -> Path:
         text = os.fsdecode(path)
     except TypeError:
         raise OptionError(
-            f"{what} needs the path of a file, such as 'model.mlpool'; got {path!r:.100}."
+            f"{what} needs the path of a file, such as 'model.mlpool'; got {brief(path)}."
         ) from None
     if not text or "\0" in text:
-        raise OptionError(f"{what} needs the path of a file; got {text!r:.100}.")
+        raise OptionError(f"{what} needs the path of a file; got {brief(text)}.")
     return Path(text)
 
 

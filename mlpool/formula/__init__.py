@@ -7,7 +7,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief
 from mlpool.formula.parse import parse_formula, without_bars
 from mlpool.formula.types import BarTerm, ColumnInfo, ColumnPart, Expression, ParsedFormula, Terms
 
@@ -35,7 +35,7 @@ class _Formula(ModuleType):
         if not isinstance(found, ParsedFormula):
             raise OptionError(
                 "formula() needs a fitted model, as lm(), glm(), lmer() or fit() return it; "
-                f"got {type(m).__name__}."
+                f"got {brief(m)}."
             )
         return found.text
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError, OptionError, nearest_names
+from mlpool.errors import DataError, OptionError, brief, nearest_names
 from mlpool.formula.safety import CONTRASTS
 from mlpool.formula.types import Expression, Terms
 from mlpool.formula.values import FactorValue
@@ -141,7 +141,8 @@ def read_contrasts(given: Any) -> str | GivenContrasts:
         matrix = matrix[:, None]
     if matrix.ndim != 2 or not matrix.size or not np.all(np.isfinite(matrix)):
         raise OptionError(
-            f"contrasts must be one of {CONTRASTS} or a matrix with a row per level; got {given!r}."
+            f"contrasts must be one of {CONTRASTS} or a matrix with a row per level; got "
+            f"{brief(given)}."
         )
     labels = tuple(str(i + 1) for i in range(matrix.shape[1]))
     rows: tuple[str, ...] = ()
@@ -169,7 +170,7 @@ def contrast_name(name: object) -> str:
         if full in CONTRASTS:
             return full
     hint = nearest_names(str(name), CONTRASTS)
-    raise OptionError(f"contrasts must be one of {CONTRASTS}; got {name!r}.{hint}")
+    raise OptionError(f"contrasts must be one of {CONTRASTS}; got {brief(name)}.{hint}")
 
 
 def make_coding(

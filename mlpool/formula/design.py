@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError, OptionError
+from mlpool.errors import DataError, OptionError, brief
 from mlpool.formula.beside import as_ways
 from mlpool.formula.coding import GivenContrasts, read_contrasts
 from mlpool.formula.evaluate import Evaluator
@@ -169,6 +169,7 @@ def build_design(
     DataError, FormulaError
         One sentence for what does not fit.
     """
+    _mapping(context, "context", "{'double': double}")
     frame = read_frame(data)
     parsed = parse_formula(formula, columns=frame.columns, context=context)
     if parsed.response is None:
@@ -176,7 +177,10 @@ def build_design(
     frame = hold(frame, _names_used(parsed, (weights, offset, cluster)))
     states: dict[str, dict[str, Any]] = {}
     evaluator = Evaluator(frame, states, context)
-    coding = {str(k): read_contrasts(v) for k, v in (contrasts or {}).items()}
+    coding = {
+        str(k): read_contrasts(v)
+        for k, v in _mapping(contrasts, "contrasts", "{'f': 'sum'}").items()
+    }
     _check_contrasts(coding, parsed, frame)
 
     rows = RowFilter(frame.n_rows, read_subset(subset, frame, context))
@@ -373,3 +377,11 @@ def _check_contrasts(
             raise DataError(
                 f"contrasts names {name!r}, which is numeric; write factor({name}) in the formula."
             )
+
+
+def _mapping(given: object, argument: str, example: str) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise OptionError(f"{argument} must be a dict such as {example}; got {brief(given)}.")
+    return given

@@ -53,6 +53,8 @@ def parse_formula(
     if isinstance(text, ParsedFormula):
         return text
     is_text = isinstance(text, str)
+    if not is_text:
+        read_tokens(text)  # which says what a formula is
     names = tuple(columns) if columns is not None and is_text and "." in text else None
     return _parse(text, names, frozenset(context or ()))
 

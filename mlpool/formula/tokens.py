@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from mlpool.errors import FormulaError
+from mlpool.errors import FormulaError, brief
 from mlpool.formula.lexer import Piece, lex
 from mlpool.formula.safety import MAX_DEPTH, MAX_LENGTH
 
@@ -41,8 +41,7 @@ def read_tokens(formula: str) -> list[Token]:
     """
     if not isinstance(formula, str):
         raise FormulaError(
-            'A formula is a string such as "math ~ ses + (1 | school)"; got '
-            f"{type(formula).__name__}."
+            f'A formula is a string such as "math ~ ses + (1 | school)"; got {brief(formula)}.'
         )
     if not formula.strip():
         raise FormulaError('The formula is empty; write for example "math ~ ses + (1 | school)".')

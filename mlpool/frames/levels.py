@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError
+from mlpool.errors import DataError, OptionError, brief
 from mlpool.frames.names import Names, kind_of, name_values, same_number
 from mlpool.frames.names import level_label as level_label
 from mlpool.typing import AnyArray, BoolArray, IntArray
@@ -252,6 +252,13 @@ def factor(
     >>> list(factor([0, 1, 0], levels=[0, 1], labels=["M", "F"]))
     ['M', 'F', 'M']
     """
+    for argument, given in (("levels", levels), ("labels", labels)):
+        if given is not None and (
+            isinstance(given, (str, bytes)) or not isinstance(given, Iterable)
+        ):
+            raise OptionError(f"{argument} must be a list of values; got {brief(given)}.")
+    if not isinstance(ordered, (bool, np.bool_)):
+        raise OptionError(f"ordered must be True or False; got {brief(ordered)}.")
     series = x if isinstance(x, pd.Series) else pd.Series(x)
     known = list(levels) if levels is not None else sorted(series.dropna().unique())
     names = list(labels) if labels is not None else known

@@ -13,7 +13,7 @@ import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError
+from mlpool.errors import DataError, brief
 from mlpool.frames.columns import ORDERED_KEY
 from mlpool.frames.files import read_path
 from mlpool.frames.levels import LARGEST_EXACT
@@ -74,7 +74,7 @@ def _from_query(data: Any) -> Any:
             lazy = nw_newest.from_native(data)
         return _with_order(lazy.collect().to_native(), ordered)
     except (TypeError, AttributeError):
-        raise DataError(f"data must be {_READABLE}; got {type(data).__name__}.") from None
+        raise DataError(f"data must be {_READABLE}; got {brief(data)}.") from None
     except DataError:
         raise
     except Exception as error:
@@ -118,7 +118,7 @@ def _from_rows(rows: Any) -> pd.DataFrame:
     if not rows:
         raise DataError("The list of rows is empty.")
     if not all(isinstance(row, Mapping) for row in rows):
-        raise DataError(f"data must be {_READABLE}; got a {type(rows).__name__} of other things.")
+        raise DataError(f"data must be {_READABLE}; got {brief(rows)} of other things.")
     names = dict.fromkeys(str(name) for row in rows for name in row)
     plain = [{str(k): v for k, v in row.items()} for row in rows]
     return pd.DataFrame({n: as_series([row.get(n) for row in plain]) for n in names})

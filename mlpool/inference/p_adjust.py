@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.typing import FloatArray
 
 _LABELS = {
@@ -36,7 +36,7 @@ def read_adjustment(method: object, argument: str = "p_adjust") -> str:
     if name not in _LABELS:
         known = (*_LABELS, *_SYNONYMS)
         hint = nearest_names(method, known) if isinstance(method, str) else ""
-        raise OptionError(f"{argument} must be one of {known}; got {method!r}.{hint}")
+        raise OptionError(f"{argument} must be one of {known}; got {brief(method)}.{hint}")
     return name
 
 

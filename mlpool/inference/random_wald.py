@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from mlpool.engine.types import LmmData, LmmFit
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief
 from mlpool.inference.coordinates import covariance_root
 from mlpool.inference.information import (
     VarianceInformation,
@@ -85,7 +85,7 @@ def random_wald(data: LmmData, fit: LmmFit, level: float = 0.95) -> RandomWald:
 def random_wald_of(info: VarianceInformation, level: float = 0.95) -> RandomWald:
     """Compute Wald SEs and intervals of SDs and correlations from the information."""
     if not 0.0 < level < 1.0:
-        raise OptionError(f"the confidence level must lie between 0 and 1; got {level!r}.")
+        raise OptionError(f"the confidence level must lie between 0 and 1; got {brief(level)}.")
     z = float(ndtri(0.5 * (1.0 + level)))
     places, estimate, J, zero = _metric(info)
     is_cor = np.array([row != col for _, row, col in places])

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from mlpool.engine.threads import blas_threads
-from mlpool.errors import FitError, MlpoolError, OptionError
+from mlpool.errors import FitError, MlpoolError, OptionError, brief
+from mlpool.given import seed_sequence
 from mlpool.inference.interrupts import NotedInterrupt, deaf_children
 from mlpool.typing import FloatArray
 
@@ -121,27 +122,6 @@ def run_replicates(
     return _gathered(outcomes, n)
 
 
-def seed_sequence(seed: Any) -> np.random.SeedSequence:
-    """Return a seed's sequence, whose children the replicates draw from.
-
-    Raises
-    ------
-    OptionError
-        If `seed` is none of what NumPy takes.
-    """
-    if isinstance(seed, np.random.SeedSequence):
-        return seed
-    if isinstance(seed, np.random.Generator):
-        own = seed.bit_generator.seed_seq
-        return own.spawn(1)[0]  # type: ignore[attr-defined,no-any-return]
-    try:
-        return np.random.SeedSequence(seed)
-    except (TypeError, ValueError):
-        raise OptionError(
-            f"seed must be a whole number such as 1, or None; got {seed!r}."
-        ) from None
-
-
 def child(root: np.random.SeedSequence, i: int) -> np.random.Generator:
     """Return the generator of replicate i: that of ``root.spawn(i + 1)[i]`` of a fresh root."""
     key = (*root.spawn_key, i)
@@ -162,7 +142,7 @@ def read_jobs(n_jobs: Any, argument: str = "n_jobs") -> int | None:
     if not is_whole or n_jobs < -1 or n_jobs == 0:
         raise OptionError(
             f"{argument} must be a number of processes such as 2, or -1 for one per core; "
-            f"got {n_jobs!r}."
+            f"got {brief(n_jobs)}."
         )
     return available_cores() if n_jobs == -1 else int(n_jobs)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief
 from mlpool.inference.roots import solve_distance
 from mlpool.typing import FloatArray
 
@@ -32,7 +32,7 @@ def target_of(level: float) -> float:
         If `level` is not between 0 and 1.
     """
     if not 0.0 < level < 1.0:
-        raise OptionError(f"the confidence level must lie between 0 and 1; got {level!r}.")
+        raise OptionError(f"the confidence level must lie between 0 and 1; got {brief(level)}.")
     return float(ndtri(0.5 * (1.0 + level)))
 
 

@@ -8,12 +8,11 @@ family with ``Var(y_i) = dispersion V(mu_i) / w_i``.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from mlpool.engine.types import ArrayRows, ReTerm
-from mlpool.errors import DataError, NotSupportedError, OptionError
+from mlpool.errors import DataError, NotSupportedError
 from mlpool.families import COUNTS, Family
 from mlpool.typing import FloatArray, IntArray, RowSource
 
@@ -139,22 +138,6 @@ def _picked(z: RowSource, rows: IntArray) -> FloatArray:
             block = z.rows(start, min(start + BATCH_ROWS, z.shape[0]))
             parts.append(block[part - start])
     return np.concatenate(parts)
-
-
-def generator(seed: Any) -> np.random.Generator:
-    """Return a random generator.
-
-    Raises
-    ------
-    OptionError
-        If `seed` is none of what NumPy takes.
-    """
-    try:
-        return np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise OptionError(
-            f"seed must be a whole number such as 1, or None; got {seed!r}."
-        ) from None
 
 
 def _check_means(family: Family, mu: FloatArray) -> None:

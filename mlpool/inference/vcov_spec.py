@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.inference.vcov import CL_TYPES, CR_TYPES, HC_TYPES
 from mlpool.typing import FloatArray
 
@@ -93,7 +93,7 @@ class VcovSpec:
 def _read_type(vcov: str, clusters: tuple[Any, ...]) -> VcovSpec:
     if vcov not in _ALL_TYPES:
         raise OptionError(
-            f"vcov must be one of {_ALL_TYPES}, or a matrix; got {vcov!r}."
+            f"vcov must be one of {_ALL_TYPES}, or a matrix; got {brief(vcov)}."
             + nearest_names(vcov, _ALL_TYPES)
         )
     if vcov in CR_TYPES and len(clusters) > 1:
@@ -140,7 +140,7 @@ def _read_cluster(cluster: object) -> tuple[Any, ...]:
         return tuple(cluster) if several else (np.asarray(cluster),)
     if isinstance(cluster, bool | int | float) or not hasattr(cluster, "__len__"):
         raise OptionError(
-            f"cluster must be a column name, an array or a list of these; got {cluster!r}."
+            f"cluster must be a column name, an array or a list of these; got {brief(cluster)}."
         )
     return (cluster,)
 
@@ -148,9 +148,9 @@ def _read_cluster(cluster: object) -> tuple[Any, ...]:
 def _read_matrix(vcov: object) -> FloatArray:
     try:
         matrix = np.asarray(vcov, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise OptionError(
-            f"vcov must be one of {_ALL_TYPES}, or a matrix of numbers; got {type(vcov).__name__}."
+            f"vcov must be one of {_ALL_TYPES}, or a matrix of numbers; got {brief(vcov)}."
         ) from error
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise OptionError(f"vcov as a matrix must be square; this one has shape {matrix.shape}.")

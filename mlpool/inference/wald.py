@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief
 from mlpool.typing import FloatArray
 
 
@@ -144,5 +144,5 @@ def _t_lower_tail(df: FloatArray, t: FloatArray) -> FloatArray:
 
 def _upper_tail(level: float) -> float:
     if not 0.0 < level < 1.0:
-        raise OptionError(f"the confidence level must lie between 0 and 1; got {level!r}.")
+        raise OptionError(f"the confidence level must lie between 0 and 1; got {brief(level)}.")
     return 0.5 * (1.0 + level)

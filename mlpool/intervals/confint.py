@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
 
-from mlpool.errors import ConvergenceWarning, OptionError, SingularFitWarning, check_option
+from mlpool.errors import ConvergenceWarning, OptionError, SingularFitWarning, brief, check_option
 from mlpool.inference.draws import METHODS
 from mlpool.intervals.bootstrap import bootstrap
 from mlpool.intervals.names import interval_frame, read_level, read_parm
@@ -125,7 +125,7 @@ def _read_method(m: Any, method: Any, vcov: Any, cluster: Any) -> str:
         name = "Wald" if is_wald else "profile"
     how = check_option(name, _METHODS, argument="method")
     if vcov is not None and how != "Wald":
-        raise OptionError(f"vcov= goes with method='Wald'; got method={method!r}.")
+        raise OptionError(f"vcov= goes with method='Wald'; got method={brief(method)}.")
     if cluster is not None and how == "profile":
         raise OptionError("cluster= goes with method='Wald' or method='boot'.")
     return "Wald" if how == "profile" and m.kind == "lm" else how

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
+from mlpool.given import plain_number
 from mlpool.models.places import random_names
 from mlpool.typing import FloatArray
 
@@ -20,10 +22,10 @@ def read_level(level: Any) -> float:
     OptionError
         Unless it lies between 0 and 1.
     """
-    is_number = isinstance(level, (int, float, np.number)) and not isinstance(level, bool)
-    if not is_number or not 0.0 < float(level) < 1.0:
-        raise OptionError(f"level must lie between 0 and 1, as 0.95; got {level!r}.")
-    return float(level)
+    found = plain_number(level)
+    if found is None or not 0.0 < found < 1.0:
+        raise OptionError(f"level must lie between 0 and 1, as 0.95; got {brief(level)}.")
+    return found
 
 
 def bound_names(level: float) -> list[str]:
@@ -58,14 +60,15 @@ def read_parm(m: Any, names: list[str], parm: Any) -> list[int]:
     if parm is None:
         return list(range(len(names)))
     n_random = len(random_names(m))
-    wanted = [parm] if isinstance(parm, (str, int, np.integer)) else list(parm)
+    is_many = isinstance(parm, Iterable) and not isinstance(parm, str)
+    wanted = list(parm) if is_many and getattr(parm, "ndim", 1) == 1 else [parm]
     found: list[int] = []
     for one in wanted:
         if isinstance(one, str) and one in names:
             found.append(names.index(one))
-        elif one == "theta_":
+        elif isinstance(one, str) and one == "theta_":
             found += range(n_random)
-        elif one == "beta_":
+        elif isinstance(one, str) and one == "beta_":
             found += range(n_random, len(names))
         elif isinstance(one, (int, np.integer)) and 0 <= one < len(names):
             found.append(int(one))
@@ -73,6 +76,6 @@ def read_parm(m: Any, names: list[str], parm: Any) -> list[int]:
             hint = nearest_names(one, names) if isinstance(one, str) else ""
             raise OptionError(
                 f"parm must name parameters among {', '.join(names)} (or 'theta_', 'beta_', "
-                f"positions from 0); got {one!r}.{hint}"
+                f"positions from 0); got {brief(one)}.{hint}"
             )
     return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-from mlpool.errors import NotSupportedError, OptionError
+from mlpool.errors import NotSupportedError, OptionError, brief
+from mlpool.given import names as given_names
+from mlpool.given import plain_number
 from mlpool.models.fitted import FittedModel
 
 
@@ -22,7 +22,7 @@ def check_model(m: Any, verb: str) -> FittedModel:
     if not isinstance(m, FittedModel):
         raise OptionError(
             f"{verb} needs a fitted model, as lm(), glm(), lmer() or fit() return it; "
-            f"got {type(m).__name__}."
+            f"got {brief(m)}."
         )
     return m
 
@@ -56,10 +56,12 @@ def check_level(ci: object) -> float | None:
     """
     if ci is None:
         return None
-    is_number = isinstance(ci, (int, float, np.number)) and not isinstance(ci, bool)
-    if not is_number or not 0.0 < float(ci) < 1.0:  # type: ignore[arg-type]
-        raise OptionError(f"ci must be a level between 0 and 1 such as 0.95, or None; got {ci!r}.")
-    return float(ci)  # type: ignore[arg-type]
+    found = plain_number(ci)
+    if found is None or not 0.0 < found < 1.0:
+        raise OptionError(
+            f"ci must be a level between 0 and 1 such as 0.95, or None; got {brief(ci)}."
+        )
+    return found
 
 
 def backend_of(m: FittedModel) -> str:
@@ -82,7 +84,7 @@ def name_models(
     else:
         found = {f"Model {i + 1}": m for i, m in enumerate(models)} | dict(named)
     if names is not None:
-        given = [str(n) for n in names]
+        given = given_names(names, "names")
         if len(given) != len(found) or len(set(given)) != len(given):
             raise OptionError(
                 f"names must give each of the {len(found)} models a name of its own; got {given}."

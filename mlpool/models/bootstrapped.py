@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import OptionError, check_option
+from mlpool.errors import OptionError, brief, check_option
+from mlpool.given import whole_number
 from mlpool.inference.replicates import Replicates, read_jobs, run_replicates
 from mlpool.models.fit_again import Statistic, as_vector
 from mlpool.models.places import parameter_names, parameter_values
@@ -114,10 +115,10 @@ def draw_bootstrap(
     name = _ALIASES.get(type_, type_) if isinstance(type_, str) else type_
     kind = check_option(name, TYPES, argument="type")
     if cluster is not None and kind != "case":
-        raise OptionError(f"cluster= goes with type='case'; got type={type_!r}.")
+        raise OptionError(f"cluster= goes with type='case'; got type={brief(type_)}.")
     if statistic is not None and not callable(statistic):
         raise OptionError(
-            f"statistic must be a function of a fitted model; got {type(statistic).__name__}."
+            f"statistic must be a function of a fitted model; got {brief(statistic)}."
         )
     jobs = read_jobs(n_jobs)
     names, estimate = tuple(parameter_names(m)), None
@@ -149,11 +150,7 @@ def read_count(n: Any, argument: str = "n") -> int:
     ------
     OptionError
     """
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-        raise OptionError(f"{argument} must be a whole number of replicates; got {n!r}.")
-    if n < 2:
-        raise OptionError(f"a bootstrap needs at least two replicates; got {argument}={n}.")
-    return int(n)
+    return whole_number(n, argument, least=2)
 
 
 def _named(value: Any) -> tuple[tuple[str, ...], FloatArray]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import NotSupportedError, OptionError, nearest_names
+from mlpool.errors import NotSupportedError, OptionError, brief, nearest_names
 from mlpool.formula.beside import as_ways
 from mlpool.inference.cluster_tests import ClusterPieces
 from mlpool.inference.satterthwaite import satterthwaite_df
@@ -331,7 +331,7 @@ def _merge_arguments(vcov: Any, cluster: Any, vcov_args: Any) -> tuple[Any, Any,
     for name in vcov_args:
         if name not in known:
             raise OptionError(
-                f"vcov_args knows {known}; got {name!r}.{nearest_names(str(name), known)}"
+                f"vcov_args knows {known}; got {brief(name)}.{nearest_names(str(name), known)}"
             )
     if "cluster" in vcov_args:
         if cluster is not None:
@@ -343,7 +343,7 @@ def _merge_arguments(vcov: Any, cluster: Any, vcov_args: Any) -> tuple[Any, Any,
         vcov = vcov_args["type"]
     fix = vcov_args.get("fix", False)
     if not isinstance(fix, bool):
-        raise OptionError(f"vcov_args['fix'] must be True or False; got {fix!r}.")
+        raise OptionError(f"vcov_args['fix'] must be True or False; got {brief(fix)}.")
     return vcov, cluster, fix
 
 
@@ -355,4 +355,4 @@ def _unknown_method(kind: str, ci_method: object) -> Exception:
             f"ci_method={ci_method!r} is not available for {kind} models; use one of {allowed}."
         )
     hint = nearest_names(ci_method, allowed) if isinstance(ci_method, str) else ""
-    return OptionError(f"ci_method must be one of {allowed}; got {ci_method!r}.{hint}")
+    return OptionError(f"ci_method must be one of {allowed}; got {brief(ci_method)}.{hint}")

@@ -6,15 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from mlpool.errors import NotSupportedError
+from mlpool.errors import NotSupportedError, brief
 from mlpool.inference.wald import wald
+from mlpool.models.arguments import check_model
 from mlpool.models.effects import GroupFrames, VarCorr
 from mlpool.models.fitted import FittedModel
 
 
 def fixef(m: FittedModel) -> pd.Series:
     """Return the (fixed) coefficients by R's names."""
-    return m.fixef()
+    return check_model(m, "fixef()").fixef()
 
 
 def ranef(m: Any) -> GroupFrames:
@@ -32,12 +33,12 @@ def ranef(m: Any) -> GroupFrames:
 
 def coef(m: FittedModel) -> Any:
     """Return the coefficients: a Series (lm, glm), or per group (lmer)."""
-    return m.coef()
+    return check_model(m, "coef()").coef()
 
 
 def vcov(m: FittedModel, type: str | None = None, cluster: Any = None) -> pd.DataFrame:
     """Return the covariance of the coefficients; see :meth:`FittedModel.vcov`."""
-    return m.vcov(type, cluster)
+    return check_model(m, "vcov()").vcov(type, cluster)
 
 
 def varcorr(m: Any) -> VarCorr:
@@ -55,17 +56,20 @@ def varcorr(m: Any) -> VarCorr:
 
 def standard_error(m: FittedModel) -> pd.DataFrame:
     """Return columns Parameter, SE."""
+    check_model(m, "standard_error()")
     return pd.DataFrame({"Parameter": m.names, "SE": m.se.to_numpy()})
 
 
 def p_value(m: FittedModel) -> pd.DataFrame:
     """Return columns Parameter, p (t with residual df; z for glm)."""
+    check_model(m, "p_value()")
     table = wald(m.fixef().to_numpy(), m.se.to_numpy(), wald_df(m))
     return pd.DataFrame({"Parameter": m.names, "p": table.p})
 
 
 def get_parameters(m: FittedModel) -> pd.DataFrame:
     """Return columns Parameter, Estimate."""
+    check_model(m, "get_parameters()")
     return pd.DataFrame({"Parameter": m.names, "Estimate": m.fixef().to_numpy()})
 
 
@@ -83,5 +87,6 @@ def require_kind(model: Any, kinds: tuple[str, ...], what: str) -> None:
     NotSupportedError
     """
     if getattr(model, "kind", None) not in kinds:
-        got = getattr(model, "kind", type(model).__name__)
-        raise NotSupportedError(f"{what} needs a model of kind {' or '.join(kinds)}; got {got}.")
+        raise NotSupportedError(
+            f"{what} needs a model of kind {' or '.join(kinds)}; got {brief(model)}."
+        )

@@ -17,6 +17,7 @@ from mlpool.errors import (
     DataError,
     NotSupportedError,
     OptionError,
+    brief,
     check_option,
     nearest_names,
 )
@@ -315,7 +316,7 @@ def as_bool(value: Any, argument: str) -> bool:
         For anything else.
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise OptionError(f"{argument} must be True or False; got {value!r}.")
+        raise OptionError(f"{argument} must be True or False; got {brief(value)}.")
     return bool(value)
 
 

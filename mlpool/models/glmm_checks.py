@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import DataError, FitError, NotSupportedError, OptionError
+from mlpool.errors import DataError, FitError, NotSupportedError, OptionError, brief
 from mlpool.families import COUNTS, Family
 from mlpool.formula.design import Design
 
@@ -48,7 +48,7 @@ def check_quadrature(value: Any, design: Design) -> int:
     is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not is_whole or value < 0:
         raise OptionError(
-            f"nAGQ must be 0, 1 (Laplace) or a number of quadrature nodes; got {value!r}."
+            f"nAGQ must be 0, 1 (Laplace) or a number of quadrature nodes; got {brief(value)}."
         )
     is_scalar = len(design.random) == 1 and design.random[0].z.shape[1] == 1
     if value > 1 and not is_scalar:

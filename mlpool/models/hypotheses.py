@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlpool.errors import FormulaError, OptionError, nearest_names
+from mlpool.errors import FormulaError, OptionError, brief, nearest_names
 from mlpool.typing import FloatArray
 
 MAX_LENGTH = 10_000
@@ -337,7 +337,7 @@ def _read_matrix(hypotheses: Any, p: int, rhs: Any) -> tuple[FloatArray, FloatAr
     except (TypeError, ValueError):
         raise OptionError(
             "hypotheses are text such as 'ses = 0, genderF = 0', a list of such texts, or a matrix "
-            f"with one column per coefficient; got {type(hypotheses).__name__}."
+            f"with one column per coefficient; got {brief(hypotheses)}."
         ) from None
     if L.ndim != 2 or L.shape[1] != p or not np.all(np.isfinite(L)):
         raise OptionError(
@@ -349,7 +349,7 @@ def _read_matrix(hypotheses: Any, p: int, rhs: Any) -> tuple[FloatArray, FloatAr
         )
     except (TypeError, ValueError):
         raise OptionError(
-            f"rhs must be one number, or one for each of the {len(L)} hypotheses; got {rhs!r}."
+            f"rhs must be one number, or one for each of the {len(L)} hypotheses; got {brief(rhs)}."
         ) from None
     return L, values.copy()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import NotSupportedError, OptionError, check_option
+from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.formula import BarTerm, Expression, parse_formula
 from mlpool.models.estimability import warn_off_span
 from mlpool.typing import FloatArray
@@ -206,12 +206,13 @@ def wants_random(re_form: Any) -> bool:
     """Return whether estimated random effects are meant: None yes, False (R's NA) no."""
     if re_form is None:
         return True
-    if re_form is False or re_form in ("NA", "~0"):
+    if re_form is False or (isinstance(re_form, str) and re_form in ("NA", "~0")):
         return False
     if isinstance(re_form, float) and np.isnan(re_form):
         return False
     raise OptionError(
-        f"re_form must be None or False, or a formula such as '~ (1 | school)'; got {re_form!r}."
+        "re_form must be None or False, or a formula such as '~ (1 | school)'; got "
+        f"{brief(re_form)}."
     )
 
 

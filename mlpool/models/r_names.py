@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.families import Family
+from mlpool.given import number
 from mlpool.models.arguments import check_mixed, check_model
 from mlpool.models.effects import relative_factors
 from mlpool.typing import FloatArray
@@ -37,7 +38,8 @@ def AIC(m: Any, *others: Any, k: float = 2.0) -> Any:
     compare_performance : with weights and other criteria.
     """
     models = [check_model(one, "AIC()") for one in (m, *others)]
-    values = [-2 * one.loglik + k * one.loglik_df for one in models]
+    price = number(k, "k")
+    values = [-2 * one.loglik + price * one.loglik_df for one in models]
     return _of_several(models, "AIC", values)
 
 
@@ -153,10 +155,10 @@ def getME(m: Any, name: str) -> Any:
         For other names.
     """
     model: Any = check_mixed(m, "getME()")
-    if name not in _PARTS:
+    if not isinstance(name, str) or name not in _PARTS:
         raise OptionError(
-            f"getME() has no part {name!r}; it has {', '.join(_PARTS)}."
-            + nearest_names(str(name), list(_PARTS))
+            f"getME() has no part {brief(name)}; it has {', '.join(_PARTS)}."
+            + (nearest_names(name, list(_PARTS)) if isinstance(name, str) else "")
         )
     return _PARTS[name](model)
 

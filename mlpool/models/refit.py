@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.errors import DataError, NotSupportedError, OptionError
+from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.formula.beside import coded_vector, in_row_order
 from mlpool.formula.design import Design
 from mlpool.formula.parse import parse_formula
@@ -106,7 +106,7 @@ def update(m: Any, formula: str | None = None, data: Any = None, **changes: Any)
 
     require_kind(m, KINDS, "update()")
     if formula is not None and not isinstance(formula, str):
-        raise OptionError(f'formula must be a string such as ". ~ . - x"; got {formula!r}.')
+        raise OptionError(f'formula must be a string such as ". ~ . - x"; got {brief(formula)}.')
     if "REML" in changes:
         if "reml" in changes:
             raise OptionError("give reml= or REML=, not both.")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.errors import NotSupportedError, OptionError, check_option
+from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.families import COUNTS
+from mlpool.given import generator
 from mlpool.inference.quantile_residuals import quantile_residuals
-from mlpool.inference.simulation import generator
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def residuals_of(
     J. Comput. Graph. Stat. 5, 236-244.
     """
     if not isinstance(scaled, bool):
-        raise OptionError(f"scaled must be True or False; got {scaled!r}.")
+        raise OptionError(f"scaled must be True or False; got {brief(scaled)}.")
     default = "response" if m.family is None else "deviance"
     kind = check_option(default if kind is None else kind, TYPES, argument="type")
     y, mu = m.design.y, m.fitted.to_numpy()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpool.errors import NotSupportedError, OptionError
+from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.inference.cluster_tests import ClusterPieces
 from mlpool.inference.mixed_sandwich import mixed_pieces, splits_levels
 from mlpool.inference.mixed_sandwich import score_rows as mixed_score_rows
@@ -94,7 +94,7 @@ def cluster_pieces(
     if kind not in CR_TYPES or len(choice.clusters) != 1:
         raise OptionError(
             "Satterthwaite df and HTZ tests go with one cluster variable and one of "
-            f"{CR_TYPES}, as in vcov='CR2'; got {choice.label!r}."
+            f"{CR_TYPES}, as in vcov='CR2'; got {brief(choice.label)}."
         )
     codes = _dense(choice.clusters[0])
     kept = model._cache.get("cluster_pieces")

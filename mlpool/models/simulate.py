@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from mlpool.engine.theta import Template
-from mlpool.errors import NotSupportedError, OptionError
+from mlpool.errors import NotSupportedError
+from mlpool.given import generator, whole_number
 from mlpool.inference.simulation import ResponseModel
-from mlpool.inference.simulation import generator as generator
 from mlpool.models.data import as_lmm_data
 from mlpool.models.extract import require_kind
 from mlpool.models.predict import linear_predictor, wants_random
@@ -108,17 +108,3 @@ def as_user_response(m: Any, y: FloatArray) -> Any:
         labels = np.array(design.response_levels, dtype=object)[y.astype(np.intp)]
         return pd.Categorical(labels.tolist(), categories=list(design.response_levels))
     return y
-
-
-def whole_number(value: Any, argument: str, *, least: int) -> int:
-    """Return a whole number.
-
-    Raises
-    ------
-    OptionError
-        If it is none, or below `least`.
-    """
-    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_whole or value < least:
-        raise OptionError(f"{argument} must be a whole number, {least} or more; got {value!r}.")
-    return int(value)

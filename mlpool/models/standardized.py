@@ -10,6 +10,7 @@ import numpy as np
 
 from mlpool.errors import MissingDataWarning, MlpoolWarning, NotSupportedError
 from mlpool.formula.types import Expression
+from mlpool.given import flag
 from mlpool.models.answered import holds_answer, scaled_data
 from mlpool.models.messages import user_level
 from mlpool.transform.scale import mad, mean, median, sd
@@ -48,6 +49,7 @@ def standardize_model(
     NotSupportedError
         If a column serves both as numbers and inside ``factor()`` or ``offset()``.
     """
+    robust, two_sd = flag(robust, "robust"), flag(two_sd, "two_sd")
     names = _columns_to_scale(m, scale_response)
     response = m.formula.response
     frame = m.design.frame

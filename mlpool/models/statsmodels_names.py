@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlpool.given import level
+
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
 
@@ -42,7 +44,7 @@ class StatsmodelsNames:
 
         Columns 0 and 1, as statsmodels has them.
         """
-        found = self.confint(level=1 - alpha, method="wald").loc[self.names]
+        found = self.confint(level=1 - level(alpha, "alpha"), method="wald").loc[self.names]
         return found.set_axis([0, 1], axis=1)
 
     def cov_params(self: FittedModel) -> pd.DataFrame:  # type: ignore[misc]

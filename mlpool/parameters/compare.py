@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from mlpool.errors import OptionError, check_option, nearest_names
+from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.models.arguments import check_level
 from mlpool.parameters.layout import FIXED, RANDOM, ParametersLayout, elements
 from mlpool.parameters.options import KINDS, MIXED
@@ -208,9 +208,7 @@ def _read_models(
         pairs = [(str(name), m) for name, (_, m) in zip(_names(names, pairs), pairs, strict=True)]
     for name, m in pairs:
         if getattr(m, "kind", None) not in KINDS:
-            raise OptionError(
-                f"compare_parameters() needs fitted models; {name} is a {type(m).__name__}."
-            )
+            raise OptionError(f"compare_parameters() needs fitted models; {name} is {brief(m)}.")
     if not pairs:
         raise OptionError("compare_parameters() needs at least one model.")
     if len(dict(pairs)) < len(pairs):
@@ -222,7 +220,7 @@ def _names(names: Any, pairs: list[tuple[str, Any]]) -> list[Any]:
     if isinstance(names, str) or len(names) != len(pairs):
         raise OptionError(
             f"names must be a list with one name for each of the {len(pairs)} models; "
-            f"got {names!r}."
+            f"got {brief(names)}."
         )
     return list(names)
 
@@ -233,7 +231,7 @@ def _no_model(name: str, value: Any) -> OptionError:
     if hint:
         return OptionError(f"compare_parameters() has no argument {name!r}.{hint}")
     return OptionError(
-        f"compare_parameters() takes fitted models by name; {name}= is a {type(value).__name__}."
+        f"compare_parameters() takes fitted models by name; {name}= is {brief(value)}."
     )
 
 
@@ -252,7 +250,7 @@ def _style(select: Any) -> str:
     hint = nearest_names(select, known) if isinstance(select, str) else ""
     raise OptionError(
         f"select must be one of {known} or a pattern such as '{{estimate}} ({{se}})'; "
-        f"got {select!r}.{hint}"
+        f"got {brief(select)}.{hint}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief
 
 MIXED = ("lmer", "glmer")
 """Kinds of models with random effects."""
@@ -44,7 +44,7 @@ def check_flags(**flags: object) -> None:
     """
     for name, value in flags.items():
         if not isinstance(value, bool):
-            raise OptionError(f"{name} must be True or False; got {value!r}.")
+            raise OptionError(f"{name} must be True or False; got {brief(value)}.")
 
 
 def wants_ratio(m: Any, exponentiate: object) -> bool:
@@ -58,7 +58,7 @@ def wants_ratio(m: Any, exponentiate: object) -> bool:
         return m.family is not None and m.family.kin != "gaussian"
     if not isinstance(exponentiate, bool):
         raise OptionError(
-            f"exponentiate must be True, False or 'nongaussian'; got {exponentiate!r}."
+            f"exponentiate must be True, False or 'nongaussian'; got {brief(exponentiate)}."
         )
     return exponentiate
 
@@ -71,5 +71,5 @@ def wants_ci_random(ci_random: object) -> bool:
     OptionError
     """
     if ci_random is not None and not isinstance(ci_random, bool):
-        raise OptionError(f"ci_random must be True, False or None; got {ci_random!r}.")
+        raise OptionError(f"ci_random must be True, False or None; got {brief(ci_random)}.")
     return bool(ci_random)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief
+from mlpool.given import names as given_names
 
 WITHIN = "Within-Effects"
 BETWEEN = "Between-Effects"
@@ -63,11 +64,11 @@ def _component(name: str) -> str:
 
 
 def _patterns(argument: str, patterns: Any) -> list[re.Pattern[str]]:
-    given = [patterns] if isinstance(patterns, str) else list(patterns or ())
+    given = [] if patterns is None else given_names(patterns, argument)
     try:
         return [re.compile(p) for p in given]
     except (re.error, TypeError) as error:
         raise OptionError(
             f"{argument} must be a regular expression or a list of them; "
-            f"got {patterns!r} ({error})."
+            f"got {brief(patterns)} ({error})."
         ) from None

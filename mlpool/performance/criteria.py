@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import NotSupportedError, OptionError, check_option, nearest_names
+from mlpool.errors import NotSupportedError, OptionError, brief, check_option, nearest_names
+from mlpool.given import names as given_names
 from mlpool.models.arguments import backend_of, check_model
 from mlpool.models.explained import TOLERANCE, is_degenerate, r2_values, rmse
 from mlpool.models.floats import usual_floats
@@ -150,9 +151,9 @@ def choose_metrics(row: dict[str, float], metrics: str | Iterable[str]) -> dict[
     OptionError
         For an unknown one.
     """
-    if metrics == "all":
+    if isinstance(metrics, str) and metrics == "all":
         return row
-    wanted = set(_COMMON) if metrics == "common" else _names(metrics)
+    wanted = set(_COMMON) if isinstance(metrics, str) and metrics == "common" else _names(metrics)
     if "R2" in wanted:
         wanted |= {name for name in row if name.startswith("R2")}
     chosen = {name: value for name, value in row.items() if name in wanted}
@@ -163,11 +164,11 @@ def choose_metrics(row: dict[str, float], metrics: str | Iterable[str]) -> dict[
 
 def _names(metrics: str | Iterable[str]) -> set[str]:
     known = ["all", "common", *(c.name for c in COLUMNS)]
-    names = [metrics] if isinstance(metrics, str) else list(metrics)
+    names = given_names(metrics, "metrics")
     for name in names:
         if name not in known:
             raise OptionError(
-                f"metrics must be among {', '.join(known)}; got {name!r}."
+                f"metrics must be among {', '.join(known)}; got {brief(name)}."
                 + nearest_names(str(name), known)
             )
     return set(names)

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import SingularFitWarning
+from mlpool.given import flag, number
 from mlpool.models.arguments import backend_of, check_level, check_mixed
 from mlpool.models.explained import TOLERANCE, is_degenerate
 from mlpool.models.floats import usual_floats
 from mlpool.models.messages import user_level
 from mlpool.models.variance import VarianceParts, variance_parts
-from mlpool.performance.arguments import check_tolerance
 from mlpool.performance.layout import DIGITS, Grid, GridColumn, IndexList, label_columns
 from mlpool.performance.resample import draw_parts, percentiles
 from mlpool.performance.variance import has_slopes, intercept_variances
@@ -80,9 +80,9 @@ def icc(
       Unadjusted ICC: 0.521
     """
     check_mixed(m, "icc()")
-    level, limit = check_level(ci), check_tolerance(tolerance)
+    level, limit = check_level(ci), number(tolerance, "tolerance", least=0.0)
     parts = None if warn_if_degenerate(m, limit, "the ICC") else variance_parts(m)
-    if by_group:
+    if flag(by_group, "by_group"):
         return _by_group(m, parts)
     row = {"ICC_adjusted": np.nan, "ICC_unadjusted": np.nan}
     if parts is not None:

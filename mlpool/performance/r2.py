@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlpool.given import flag, number
 from mlpool.models.arguments import backend_of, check_level, check_mixed, check_model
 from mlpool.models.explained import R2_LABELS, TOLERANCE, r2_values
 from mlpool.models.floats import usual_floats
 from mlpool.models.refit import with_record
 from mlpool.models.variance import null_design, variance_parts
-from mlpool.performance.arguments import check_tolerance
 from mlpool.performance.icc import warn_if_degenerate
 from mlpool.performance.layout import DIGITS, Grid, GridColumn, IndexList, label_columns
 from mlpool.performance.r2_interval import r2_interval
@@ -91,8 +91,8 @@ def r2(
          Marginal R2: 0.279
     """
     check_model(m, "r2()")
-    level, limit = check_level(ci), check_tolerance(tolerance)
-    if by_group:
+    level, limit = check_level(ci), number(tolerance, "tolerance", least=0.0)
+    if flag(by_group, "by_group"):
         return _by_level(m)
     if m.is_mixed:
         warn_if_degenerate(m, limit, "the conditional R2")

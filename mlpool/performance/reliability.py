@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.models.arguments import backend_of, check_mixed
 from mlpool.models.floats import usual_floats
 from mlpool.models.variance import distribution_variance
@@ -80,9 +80,9 @@ def _which_group(m: Any, group: str | None) -> str:
     known: list[str] = [r.group for r in m.design.random]
     if group is None:
         return known[0]
-    if group not in known:
+    if not isinstance(group, str) or group not in known:
         raise OptionError(
-            f"group must be one of {tuple(dict.fromkeys(known))}; got {group!r}."
+            f"group must be one of {tuple(dict.fromkeys(known))}; got {brief(group)}."
             + nearest_names(str(group), known)
         )
     return group

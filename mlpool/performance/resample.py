@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from mlpool.given import generator, whole_number
 from mlpool.models.effects import relative_factors
 from mlpool.models.refit import with_record
-from mlpool.models.simulate import generator, response_model, whole_number
+from mlpool.models.simulate import response_model
 from mlpool.models.variance import (
     VarianceParts,
     combine_parts,

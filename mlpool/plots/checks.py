@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mlpool.errors import NotSupportedError, OptionError, check_option
+from mlpool.errors import NotSupportedError, OptionError, brief, check_option
+from mlpool.given import generator, names, whole_number
 from mlpool.models.fitted import FittedModel
 from mlpool.models.floats import usual_floats
 from mlpool.models.influence import ONE_TERM
@@ -58,7 +59,7 @@ class ModelChecks:
     def plot(self, *, columns: int = 2) -> Any:
         """Return all panels as one plotnine composition, `columns` beside each other."""
         if isinstance(columns, bool) or not isinstance(columns, int) or columns < 1:
-            raise OptionError(f"columns must be a positive whole number; got {columns!r}.")
+            raise OptionError(f"columns must be a positive whole number; got {brief(columns)}.")
         g = grammar()
         small = g.theme(
             axis_title=g.element_text(size=8), axis_text=g.element_text(size=7),
@@ -128,10 +129,10 @@ def check_model(
         For unknown panels, or no model.
     """
     if not isinstance(model, FittedModel):
-        raise OptionError(f"check_model needs a fitted model; got {type(model).__name__}.")
-    if isinstance(n_sim, bool) or not isinstance(n_sim, int) or n_sim < 1:
-        raise OptionError(f"n_sim must be a positive whole number; got {n_sim!r}.")
-    context = Context(model=model, n_sim=n_sim, seed=seed)
+        raise OptionError(f"check_model needs a fitted model; got {brief(model)}.")
+    count = whole_number(n_sim, "n_sim", least=1, most=10_000)
+    generator(seed)
+    context = Context(model=model, n_sim=count, seed=seed)
     wanted = (
         (_ZERO_OR_ONE if context.is_zero_or_one else _USUAL) if panels is None else _wanted(panels)
     )
@@ -148,10 +149,10 @@ def check_model(
 
 
 def _wanted(panels: str | Iterable[str]) -> tuple[str, ...]:
-    names = (panels,) if isinstance(panels, str) else tuple(panels)
-    for name in names:
+    wanted = tuple(names(panels, "panels"))
+    for name in wanted:
         check_option(name, tuple(_PANELS), argument="panels")
-    return names
+    return wanted
 
 
 _PANELS: dict[str, Callable[[Context], Any]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mlpool.errors import NotSupportedError, OptionError
+from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.models.fitted import FittedModel
 from mlpool.parameters.layout import ParametersLayout
 from mlpool.plots.checks import ModelChecks, check_model
@@ -64,7 +64,7 @@ def plot(x: Any, **options: Any) -> Any:
         return as_written(draw(x, **options))
     except TypeError as error:
         name = str(error).partition("unexpected keyword argument ")[2]
-        own = (f"{draw.__name__}()", "._ggplot()")
+        own = (f"{draw.__name__}()", "._ggplot()", "check_model()", "plot()")
         if not name or not any(place in str(error) for place in own):
             raise
         raise OptionError(f"this plot has no option {name}; see help(mlpool.plot).") from None
@@ -129,4 +129,4 @@ def _plot_model(model: FittedModel, **options: Any) -> Any:
 def _what(x: Any) -> str:
     if isinstance(x, ResultFrame):
         return f"a table with the columns {', '.join(map(str, x.columns))}"
-    return f"a {type(x).__name__}"
+    return brief(x)

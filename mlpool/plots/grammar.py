@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mlpool.errors import NotSupportedError, OptionError, nearest_names
+from mlpool.errors import NotSupportedError, OptionError, brief, nearest_names
+from mlpool.given import number
 
 PALETTE = (
     "#D55E00", "#009E73", "#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#8C6D31", "#000000",
@@ -41,7 +42,8 @@ def grammar() -> Any:
 def theme_mlpool(base_size: float = 11) -> Any:
     """Return the theme of all plots: light, with thin grid lines."""
     g = grammar()
-    return g.theme_minimal(base_size=base_size) + g.theme(
+    size = number(base_size, "base_size", least=1.0, most=1000.0)
+    return g.theme_minimal(base_size=size) + g.theme(
         panel_grid_minor=g.element_blank(),
         plot_title=g.element_text(weight="bold"),
         strip_text=g.element_text(weight="bold"),
@@ -61,7 +63,7 @@ def geom_options(name: str, given: Mapping[str, Any] | None, **defaults: Any) ->
     if given is None:
         return defaults
     if not isinstance(given, Mapping):
-        raise OptionError(f"{name} must be a dict such as {{'color': 'red'}}; got {given!r}.")
+        raise OptionError(f"{name} must be a dict such as {{'color': 'red'}}; got {brief(given)}.")
     words = {"linewidth": "size", "colour": "color"}
     result = dict(defaults)
     known = ("alpha", "color", "fill", "linetype", "shape", "size", "stroke", "width", "height")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import NotSupportedError, OptionError, check_option
+from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.plots.grammar import MAX_LABELS, grammar, ordered, theme_mlpool
 from mlpool.typing import FloatArray
 
@@ -64,7 +64,7 @@ def plot_pooling(
     """
     check_option(kind, KINDS, argument="kind")
     if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
-        raise OptionError(f"n must be a positive number of groups; got {n!r}.")
+        raise OptionError(f"n must be a positive number of groups; got {brief(n)}.")
     if kind == "shrinkage":
         return _shrinkage(result, n, parameter, groups, arrows)
     if kind == "size":

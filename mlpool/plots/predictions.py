@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import NotSupportedError, OptionError
+from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.plots.grammar import (
     LINE_COLOUR,
     MAX_COLOURS,
@@ -189,7 +189,7 @@ def plot_grid(
         If the data cannot be shown on the table's scale.
     """
     if isinstance(ribbon, str) and ribbon != "none":
-        raise OptionError(f"ribbon must be a dict or 'none'; got {ribbon!r}.")
+        raise OptionError(f"ribbon must be a dict or 'none'; got {brief(ribbon)}.")
     g = grammar()
     grid = read_grid(result, numeric_as_discrete)
     if show_data and grid.kind in ("Slope", "Difference"):

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.inference.simulation import generator, rows_of
+from mlpool.given import generator
+from mlpool.inference.simulation import rows_of
 from mlpool.models.simulate import response_model
 from mlpool.plots.check_context import Context
 from mlpool.plots.grammar import LINE_COLOUR, grammar, theme_mlpool

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief
 from mlpool.plots.grammar import MAX_COLOURS, colours, grammar, ordered, theme_mlpool
 from mlpool.plots.predictions import percent_labels
 from mlpool.teaching.studies import METHODS
@@ -61,7 +61,7 @@ def plot_coverage(result: Any, *, n: int = 60) -> Any:
         If `n` is no positive number.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise OptionError(f"n must be a positive number of intervals; got {n!r}.")
+        raise OptionError(f"n must be a positive number of intervals; got {brief(n)}.")
     g = grammar()
     truth = result.metadata["truth"]
     data = _by_method(result.metadata["intervals"])

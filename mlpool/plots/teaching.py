@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import NotSupportedError, OptionError
-from mlpool.models.simulate import generator
+from mlpool.errors import NotSupportedError, OptionError, brief
+from mlpool.given import generator, numbers, whole_number
 from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
 from mlpool.plots.pooling import plot_pooling
 
@@ -70,11 +70,11 @@ def plot_icc(
     OptionError
         For shares outside 0 .. 1, or fewer than two groups or rows.
     """
-    shares = [float(v) for v in icc]
+    shares = [float(v) for v in numbers(icc, "icc").ravel()]
     if not shares or any(not 0.0 <= v <= 1.0 for v in shares):
-        raise OptionError(f"icc must hold numbers from 0 to 1; got {list(icc)!r}.")
-    if n_groups < 2 or group_size < 2:
-        raise OptionError("plot_icc needs at least two groups of two rows.")
+        raise OptionError(f"icc must hold numbers from 0 to 1; got {brief(icc)}.")
+    n_groups = whole_number(n_groups, "n_groups", least=2, most=10_000)
+    group_size = whole_number(group_size, "group_size", least=2, most=10_000)
     g = grammar()
     rng = generator(seed)
     codes = np.repeat(np.arange(n_groups), group_size)

@@ -15,6 +15,7 @@ from mlpool.errors import (
     MissingDataWarning,
     NotSupportedError,
     OptionError,
+    brief,
 )
 from mlpool.formula import parse_formula
 from mlpool.formula.lexer import quote_name, unquote_name
@@ -201,7 +202,7 @@ def _mixed_text(
     if group is None:
         raise OptionError("say by which column: compare_pooling('math ~ ses', df, group='school').")
     if not isinstance(group, str):
-        raise OptionError(f"group must be a column name; got {group!r}.")
+        raise OptionError(f"group must be a column name; got {brief(group)}.")
     terms = [slopes] if isinstance(slopes, str) else list(slopes or ())
     inside = " + ".join(["1", *terms])
     name = group if group.startswith("`") else quote_name(group)

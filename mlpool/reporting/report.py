@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from mlpool.errors import MlpoolError, MlpoolWarning, OptionError
+from mlpool.errors import MlpoolError, MlpoolWarning, OptionError, brief
 from mlpool.models.arguments import check_level, check_model
 from mlpool.models.contrasts import Covariance, chosen_covariance, read_covariance
 from mlpool.models.floats import usual_floats
@@ -136,7 +136,7 @@ def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
     if level is None:
         raise OptionError("report() needs a level for its intervals, such as ci=0.95.")
     if standardize not in (True, False, None):
-        raise OptionError(f"standardize must be True, False or None; got {standardize!r}.")
+        raise OptionError(f"standardize must be True, False or None; got {brief(standardize)}.")
     covariance = read_covariance(m, vcov, cluster, vcov_args)
     options = {
         "ci": level, "ci_method": ci_method, "vcov": vcov, "vcov_args": vcov_args,

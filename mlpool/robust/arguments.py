@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlpool.errors import NotSupportedError, OptionError, nearest_names
+from mlpool.errors import NotSupportedError, OptionError, brief, nearest_names
+from mlpool.given import names as given_names
 from mlpool.inference.cluster_tests import ClusterPieces
 from mlpool.inference.vcov import CR_TYPES
 from mlpool.models.contrasts import Covariance, robust_pieces
@@ -26,7 +27,7 @@ def check_model(model: Any, verb: str) -> FittedModel:
         For a kind of model without clubSandwich's estimators.
     """
     if not isinstance(model, FittedModel):
-        raise OptionError(f"{verb} needs a fitted model; got {type(model).__name__}.")
+        raise OptionError(f"{verb} needs a fitted model; got {brief(model)}.")
     if model.kind not in KINDS:
         raise NotSupportedError(f"{verb} is for {KINDS}; this is a {model.kind} model.")
     return model
@@ -46,8 +47,7 @@ def find_pieces(
     """
     if not isinstance(vcov, str) or vcov not in CR_TYPES:
         hint = nearest_names(vcov, CR_TYPES) if isinstance(vcov, str) else ""
-        got = repr(vcov) if isinstance(vcov, str) else f"a {type(vcov).__name__}"
-        raise OptionError(f"vcov must be one of {CR_TYPES}; got {got}.{hint}")
+        raise OptionError(f"vcov must be one of {CR_TYPES}; got {brief(vcov)}.{hint}")
     fitted = model.vcov_choice
     if cluster is None and fitted is not None and fitted.clusters:
         cluster = list(fitted.clusters)
@@ -85,7 +85,7 @@ def find_coefficients(model: FittedModel, coefs: Any) -> list[int]:
     names = model.names
     if coefs is None:
         return list(range(len(names)))
-    wanted = [coefs] if isinstance(coefs, str) else list(coefs)
+    wanted = given_names(coefs, "coefs")
     for name in wanted:
         if name not in names:
             raise OptionError(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import OptionError, check_option
+from mlpool.errors import OptionError, brief, check_option
 from mlpool.inference.wald import wald
 from mlpool.parameters.layout import ParametersLayout
 from mlpool.parameters.names import pretty_names
@@ -74,7 +74,7 @@ def coef_test(
     m = check_model(model, "coef_test")
     name = check_option(str(test).lower(), tuple(TESTS), argument="test")
     if not isinstance(ci, int | float) or not 0.0 < ci < 1.0:
-        raise OptionError(f"ci must lie between 0 and 1, as 0.95; got {ci!r}.")
+        raise OptionError(f"ci must lie between 0 and 1, as 0.95; got {brief(ci)}.")
     pieces, choice = find_pieces(m, vcov, cluster)
     which = find_coefficients(m, coefs)
     se = np.sqrt(np.diag(pieces.vcov))[which]

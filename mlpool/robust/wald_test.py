@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import check_option
+from mlpool.given import generator
 from mlpool.inference.cluster_tests import ClusterPieces
 from mlpool.inference.independent import independent_rows
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
 from mlpool.inference.wild import wild_draws, wild_wald
 from mlpool.models.hypotheses import read_hypotheses
-from mlpool.models.simulate import generator
 from mlpool.results import ResultFrame
 from mlpool.robust.arguments import check_model, find_pieces, source_note
 from mlpool.robust.layout import TestLayout

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import NotSupportedError, OptionError
+from mlpool.errors import NotSupportedError, OptionError, brief
+from mlpool.given import generator, plain_number, whole_number
 from mlpool.inference.wild import wild_coefficient, wild_draws
 from mlpool.models.fitted import FittedModel
-from mlpool.models.simulate import generator
 from mlpool.parameters.layout import ParametersLayout
 from mlpool.parameters.names import pretty_names
 from mlpool.results import ResultFrame
@@ -112,11 +112,7 @@ def as_iterations(iterations: Any) -> int:
     OptionError
         Unless it is a positive whole number.
     """
-    if isinstance(iterations, bool) or not isinstance(iterations, int | np.integer):
-        raise OptionError(f"iterations must be a whole number; got {iterations!r}.")
-    if iterations < 1:
-        raise OptionError(f"a bootstrap needs at least one replicate; got {iterations}.")
-    return int(iterations)
+    return whole_number(iterations, "iterations", least=1)
 
 
 def _check(model: Any, ci: Any, impose_null: Any) -> FittedModel:
@@ -125,8 +121,8 @@ def _check(model: Any, ci: Any, impose_null: Any) -> FittedModel:
         raise NotSupportedError(
             "wild_bootstrap is for linear models; use coef_test(m, 'CR2', cluster=...) for a glm."
         )
-    if not isinstance(ci, int | float) or not 0.0 < ci < 1.0:
-        raise OptionError(f"ci must lie between 0 and 1, as 0.95; got {ci!r}.")
+    if not 0.0 < (plain_number(ci) or 0.0) < 1.0:
+        raise OptionError(f"ci must lie between 0 and 1, as 0.95; got {brief(ci)}.")
     if not isinstance(impose_null, bool):
-        raise OptionError(f"impose_null must be True or False; got {impose_null!r}.")
+        raise OptionError(f"impose_null must be True or False; got {brief(impose_null)}.")
     return m

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlpool.errors import OptionError, nearest_names
+from mlpool.models.arguments import check_model
 from mlpool.summaries.display import display
 from mlpool.summaries.flextable import summary_table
 from mlpool.summaries.generalized import print_generalized, summarise_generalized
@@ -56,4 +57,4 @@ def summarise(m: Any, **options: Any) -> Summary:
 
 def summary(m: Any, **options: Any) -> Summary:
     """Return R's ``summary(m)``; printing it gives R's text."""
-    return summarise(m, **options)
+    return summarise(check_model(m, "summary()"), **options)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlpool.given import whole_number
+from mlpool.models.arguments import check_model
 from mlpool.models.facts import fact
 from mlpool.models.floats import usual_floats
 from mlpool.models.reduced import by_ml
@@ -32,6 +34,8 @@ def display(m: Any, digits: int = 2) -> Text:
     digits : int
         Decimals.
     """
+    check_model(m, "display()")
+    digits = whole_number(digits, "digits", least=0, most=15)
     cells = [[f"{b:.{digits}f}", f"{s:.{digits}f}"] for b, s in zip(m.fixef(), m.se, strict=True)]
     lines = [m.call, matrix_text(cells, ["coef.est", "coef.se"], m.names, right=True)]
     if m.is_mixed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.tables.spec import Column, RowGroup
 
 SHORTHANDS: dict[str, tuple[str, ...]] = {
@@ -32,7 +32,7 @@ def select_columns(
             known = (*SHORTHANDS, "ci", "ci_p", "ci_p2", "se", "se_p", "se_p2", "est", "coef")
             raise OptionError(
                 f"select must be one of {known}, a list of columns or a style such as "
-                f"'{{estimate}} ({{se}})'; got {select!r}.{nearest_names(select, known)}"
+                f"'{{estimate}} ({{se}})'; got {brief(select)}.{nearest_names(select, known)}"
             )
         names = SHORTHANDS[select]
     else:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 
 ColumnKind = Literal["label", "number", "interval", "p"]
 Layout = Literal["parameters", "estimates", "list", "equations", "codebook", "matrix"]
@@ -167,11 +167,11 @@ class TableOptions:
         if not _is_scientific(self.p_digits):
             _check_digits("p_digits", self.p_digits, " or 'scientific3'")
         if not isinstance(self.zap_small, bool):
-            raise OptionError(f"zap_small must be True or False; got {self.zap_small!r}.")
+            raise OptionError(f"zap_small must be True or False; got {brief(self.zap_small)}.")
         if self.table_width is not None and not _is_whole(self.table_width, 1, 100_000):
             raise OptionError(
                 f"table_width must be a whole number of characters or None; "
-                f"got {self.table_width!r}."
+                f"got {brief(self.table_width)}."
             )
         _check_select(self.select)
 
@@ -220,7 +220,7 @@ def merge_columns(groups: Sequence[RowGroup]) -> list[Column]:
 def _check_digits(argument: str, value: object, other: str = "") -> None:
     if not _is_whole(value, 0, MAX_DIGITS):
         raise OptionError(
-            f"{argument} must be a whole number from 0 to {MAX_DIGITS}{other}; got {value!r}."
+            f"{argument} must be a whole number from 0 to {MAX_DIGITS}{other}; got {brief(value)}."
         )
 
 
@@ -230,7 +230,7 @@ def _check_select(select: object) -> None:
     if not (isinstance(select, tuple) and select and all(isinstance(s, str) for s in select)):
         raise OptionError(
             "select must be 'minimal', 'short', a list of column names, or a style such as "
-            f"'{{estimate}} ({{se}})'; got {select!r}."
+            f"'{{estimate}} ({{se}})'; got {brief(select)}."
         )
 
 

@@ -20,10 +20,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import OptionError, check_option
+from mlpool.errors import OptionError, brief, check_option
+from mlpool.given import flag, generator, number, numbers, plain_number, whole_number
 from mlpool.typing import FloatArray, IntArray
 
 Sizes = int | tuple[int, int] | Sequence[int]
+
+
+MOST_CLUSTERS = 10**7
+"""More clusters, or units in each, than a teaching example can mean."""
 
 
 def simulate_clusters(
@@ -91,7 +96,11 @@ def simulate_clusters(
     [2, 4, 6]
     """
     check_option(family, ("gaussian", "binomial"), argument="family")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
+    intercept, slope = number(intercept, "intercept"), number(slope, "slope")
+    effect_w, slope_w = number(effect_w, "effect_w"), number(slope_w, "slope_w")
+    between = slope if slope_between is None else number(slope_between, "slope_between")
+    binary_w = flag(binary_w, "binary_w")
     sizes = _cluster_sizes(n_clusters, n_per_cluster, rng)
     residual = sigma if family == "gaussian" else math.pi / math.sqrt(3.0)
     tau = _intercept_sd(sd_intercept, icc, residual)
@@ -99,8 +108,7 @@ def simulate_clusters(
         sd_intercept=tau, sd_slope=sd_slope, sigma=sigma,
         sd_x_within=sd_x_within, sd_x_between=sd_x_between,
     )  # fmt: skip
-    if not -1.0 <= cor <= 1.0:
-        raise OptionError(f"cor must lie between -1 and 1; got {cor!r}.")
+    cor = number(cor, "cor", least=-1.0, most=1.0)
     codes = np.repeat(np.arange(n_clusters), sizes)
     w = (
         rng.permutation(np.arange(n_clusters) % 2).astype(float)
@@ -111,7 +119,6 @@ def simulate_clusters(
     means = sd_x_between * rng.standard_normal(n_clusters)
     within = sd_x_within * rng.standard_normal(len(codes))
     x = means[codes] + within
-    between = slope if slope_between is None else slope_between
     eta = (intercept + effect_w * w + u + (between - slope) * means)[codes]
     eta = eta + (slope + slope_w * w + v)[codes] * x
     data = pd.DataFrame(
@@ -166,11 +173,16 @@ def simulate_reversal(
         If the slopes do not disagree, or the clusters lie too close for the pooled slope to
         reverse.
     """
+    whole_number(n_clusters, "n_clusters", least=0, most=MOST_CLUSTERS)
+    whole_number(n_per_cluster, "n_per_cluster", least=0, most=MOST_CLUSTERS)
     if n_clusters < 2 or n_per_cluster < 3:
         raise OptionError("A reversal needs 2 clusters of 3 units or more.")
+    slope_within = number(slope_within, "slope_within")
+    slope_between = number(slope_between, "slope_between")
+    spread, sigma = number(spread, "spread"), number(sigma, "sigma", least=0.0)
     if not slope_within * slope_between < 0:
         raise OptionError("slope_within and slope_between must have opposite signs.")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     codes = np.repeat(np.arange(n_clusters), n_per_cluster)
     d = rng.standard_normal((n_clusters, n_per_cluster))
     d -= d.mean(axis=1, keepdims=True)
@@ -198,39 +210,41 @@ def simulate_reversal(
 
 
 def _cluster_sizes(n_clusters: int, sizes: Sizes, rng: np.random.Generator) -> IntArray:
-    if isinstance(n_clusters, bool) or not isinstance(n_clusters, int) or n_clusters < 1:
-        raise OptionError(f"n_clusters must be a whole number from 1; got {n_clusters!r}.")
+    n_clusters = whole_number(n_clusters, "n_clusters", least=1, most=MOST_CLUSTERS)
     if isinstance(sizes, tuple) and len(sizes) == 2 and n_clusters != 2:
-        low, high = sizes
+        low, high = (whole_number(v, "n_per_cluster", least=1) for v in sizes)
         if not 1 <= low <= high:
-            raise OptionError(f"A range of cluster sizes needs 1 <= low <= high; got {sizes!r}.")
+            raise OptionError(
+                f"A range of cluster sizes needs 1 <= low <= high; got {brief(sizes)}."
+            )
         return np.asarray(rng.integers(low, high, n_clusters, endpoint=True), dtype=np.int64)
     array = np.broadcast_to(np.asarray(sizes), (n_clusters,)) if np.ndim(sizes) == 0 else sizes
-    result = np.asarray(array)
+    result = numbers(array, "n_per_cluster")
     if result.shape != (n_clusters,):
         raise OptionError(
             f"n_per_cluster lists {result.size} sizes for {n_clusters} clusters; give one per "
             "cluster, one number, or a range (low, high)."
         )
-    if result.dtype.kind not in "iu" or (result < 1).any():
+    if (result < 1).any() or (result != np.floor(result)).any():
         raise OptionError("Cluster sizes must be whole numbers from 1.")
     return result.astype(np.int64)
 
 
 def _intercept_sd(sd_intercept: float | None, icc: float | None, residual: float) -> float:
     if icc is None:
-        return 1.0 if sd_intercept is None else float(sd_intercept)
+        return 1.0 if sd_intercept is None else number(sd_intercept, "sd_intercept", least=0.0)
     if sd_intercept is not None:
         raise OptionError("Give icc or sd_intercept, not both.")
-    if not 0.0 <= icc < 1.0:
-        raise OptionError(f"icc must be at least 0 and below 1; got {icc!r}.")
-    return residual * math.sqrt(icc / (1.0 - icc))
+    share = plain_number(icc)
+    if share is None or not 0.0 <= share < 1.0:
+        raise OptionError(f"icc must be at least 0 and below 1; got {brief(icc)}.")
+    return residual * math.sqrt(share / (1.0 - share))
 
 
 def _check_sds(**sds: float) -> None:
     for name, value in sds.items():
-        if not (math.isfinite(value) and value >= 0):
-            raise OptionError(f"{name} must be zero or positive; got {value!r}.")
+        if not 0.0 <= (-1.0 if (found := plain_number(value)) is None else found) < math.inf:
+            raise OptionError(f"{name} must be zero or positive; got {brief(value)}.")
 
 
 def _random_effects(

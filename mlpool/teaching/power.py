@@ -1,4 +1,4 @@
-"""Power by simulation: how many clusters a study needs."""
+"""Power by simulation: how many clusters a study needs, and what a fitted model would find."""
 
 from __future__ import annotations
 
@@ -9,59 +9,71 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief, check_option
+from mlpool.given import flag, number, seed_sequence, whole_number
+from mlpool.given import level as read_level
+from mlpool.models.arguments import check_model
 from mlpool.results import ResultFrame
 from mlpool.teaching.layout import StudyLayout
+from mlpool.teaching.model_power import power_of_model
 from mlpool.teaching.studies import METHODS, replicate
 
 _EFFECTS = {"x": "slope", "w": "effect_w"}
 
 
 def simulate_power(
-    parameter: str = "w",
+    model: Any = None,
+    parameter: Any = None,
     *,
-    n_clusters: Sequence[int] | int = (10, 20, 40),
-    n_per_cluster: Sequence[int] | int = 20,
     n_sims: int = 200,
     alpha: float = 0.05,
-    methods: Sequence[str] = ("satterthwaite",),
-    random_slope: bool = False,
+    ci_method: str | None = None,
     seed: int | np.random.SeedSequence | None = None,
     progress: bool | None = None,
     **design: Any,
 ) -> ResultFrame:
-    """Count how often an effect is found, by number and size of clusters.
+    """Count how often an effect is found: of a fitted model's tests, or of designs to choose from.
+
+    ``simulate_power(m)`` simulates responses from a fitted model, with new random effects, refits
+    the model to each and tests its terms, as simr's ``powerSim``. ``simulate_power("w", ...)``
+    simulates clusters, and counts by their number and size.
 
     Parameters
     ----------
-    parameter : {"w", "x"}
-        The effect: of a predictor of clusters, or within clusters.
-    n_clusters, n_per_cluster : int or sequence of int
-        Every combination is a study.
+    model : FittedModel, optional
+        A pilot's model, or one whose effects and variances are those expected.
+    parameter : str or list of str
+        Of a model: terms (a factor's coefficients are tested together) or coefficients; by default
+        every term. Without a model ``"w"`` (default) or ``"x"``, the effect of a predictor of
+        clusters or within clusters; it may stand first.
     n_sims : int
         Data sets per study.
     alpha : float
         Level of the tests.
-    methods : sequence of str
-        As in :func:`mlpool.coverage_study`.
-    random_slope : bool
-        Fit a random slope of x.
+    ci_method : str, optional
+        Of a model's tests, as in :func:`mlpool.model_parameters`; by default Satterthwaite's df for
+        lmer, chi-square for families without a dispersion, else the residual df.
     seed : int or SeedSequence, optional
     progress : bool, optional
         Show a progress bar; default: on a terminal.
     **design
-        Of :func:`mlpool.simulate_clusters`: ``slope=`` or ``effect_w=`` (the effect, which must
-        not be zero), ``icc=``, ``sd_slope=`` ...
+        Without a model: ``n_clusters=`` (default 10, 20, 40) and ``n_per_cluster=`` (20), numbers
+        or lists of them, of which every combination is a study; ``methods=`` as in
+        :func:`mlpool.coverage_study` (Satterthwaite's); ``random_slope=`` fits one of x; and the
+        arguments of :func:`mlpool.simulate_clusters`: ``slope=`` or ``effect_w=`` (the effect,
+        which must not be zero), ``icc=``, ``sd_slope=`` ...
 
     Returns
     -------
     ResultFrame
-        Clusters, Rows (per cluster), Method, Power, MC_SE (Monte Carlo error), Failed.
+        Of a model: Parameter, Coefficient (the effect simulated), Power, CI_low, CI_high (exact
+        binomial interval of the simulation's error), Failed; ``metadata["p"]`` has the p-values.
+        Of designs: Clusters, Rows (per cluster), Method, Power, MC_SE (Monte Carlo error), Failed.
 
     Raises
     ------
     OptionError
-        For an effect of zero, an unknown parameter or method.
+        For an effect of zero, an unknown parameter or method, or a design beside a model.
 
     References
     ----------
@@ -75,13 +87,53 @@ def simulate_power(
     ... )
     >>> list(table["Clusters"]), bool(table["Power"].is_monotonic_increasing)
     ([8, 40], True)
+    >>> m = mlpool.lmer("Reaction ~ Days + (Days | Subject)", mlpool.load_data("sleepstudy"))
+    >>> table = mlpool.simulate_power(m, n_sims=10, seed=1, progress=False)
+    >>> list(table["Parameter"]), list(table["Power"])
+    (['Days'], [1.0])
     """
-    effect = _EFFECTS.get(parameter)
-    if effect is None:
-        raise OptionError(f"parameter must be one of {tuple(_EFFECTS)}; got {parameter!r}.")
-    if not design.get(effect):
+    count, level = whole_number(n_sims, "n_sims", least=1), read_level(alpha, "alpha")
+    if progress is not None:
+        flag(progress, "progress")
+    if model is not None and not isinstance(model, str):
+        fitted = check_model(model, "simulate_power()")
+        if design:
+            raise OptionError(
+                f"simulate_power(m) has the model's own design and takes no {next(iter(design))}=."
+            )
+        return power_of_model(
+            fitted, parameter, n_sims=count, alpha=level, ci_method=ci_method, seed=seed,
+            progress=progress,
+        )  # fmt: skip
+    if isinstance(model, str) and parameter is not None:
+        raise OptionError("Give parameter once; the first argument is a fitted model or its name.")
+    if ci_method is not None:
+        raise OptionError("ci_method= goes with a fitted model; designs take methods=.")
+    first = "w" if model is None else model
+    effect = first if parameter is None else parameter
+    return _power_of_designs(
+        effect, n_sims=count, alpha=level, seed=seed, progress=progress, **design
+    )
+
+
+def _power_of_designs(
+    parameter: Any,
+    *,
+    n_clusters: Sequence[int] | int = (10, 20, 40),
+    n_per_cluster: Sequence[int] | int = 20,
+    methods: Sequence[str] = ("satterthwaite",),
+    random_slope: bool = False,
+    n_sims: int,
+    alpha: float,
+    seed: Any,
+    progress: bool | None,
+    **design: Any,
+) -> ResultFrame:
+    """Return power by number and size of clusters."""
+    effect = _EFFECTS[check_option(parameter, _EFFECTS, argument="parameter")]
+    if number(design.get(effect, 0.0), effect) == 0.0:
         raise OptionError(f"Power needs an effect to find: give {effect}=, for example 0.5.")
-    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    root = seed_sequence(seed)
     counts, sizes = _whole(n_clusters, "n_clusters"), _whole(n_per_cluster, "n_per_cluster")
     pairs = [(j, n) for n in sizes for j in counts]
     rows, parts = [], []
@@ -120,11 +172,12 @@ def simulate_power(
     )  # fmt: skip
 
 
-def _whole(values: Sequence[int] | int, argument: str) -> list[int]:
-    given = [values] if isinstance(values, int) else list(values)
+def _whole(values: Any, argument: str) -> list[int]:
+    is_many = isinstance(values, (list, tuple, range)) or getattr(values, "ndim", 0) == 1
+    given: list[Any] = list(values) if is_many else [values]
     for value in given:
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 2:
-            raise OptionError(f"{argument} must be whole numbers from 2; got {values!r}.")
+            raise OptionError(f"{argument} must be whole numbers from 2; got {brief(values)}.")
     if not given:
         raise OptionError(f"{argument} has no numbers.")
     return [int(v) for v in given]

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import ColumnNotFoundError, DataError, OptionError, nearest_names
+from mlpool.errors import ColumnNotFoundError, DataError, OptionError, brief, nearest_names
+from mlpool.given import generator, whole_number
 from mlpool.results import ResultFrame
 from mlpool.teaching.layout import StudyLayout
 from mlpool.typing import FloatArray, IntArray
@@ -26,9 +27,10 @@ def simple_random_sample(
     DataError
         If the population has fewer units.
     """
-    if not 1 <= n <= len(population):
+    _check_population(population)
+    if not 1 <= whole_number(n, "n", least=0) <= len(population):
         raise DataError(f"A sample of {n} units cannot be drawn from {len(population)}.")
-    rows = np.random.default_rng(seed).choice(len(population), n, replace=False)
+    rows = generator(seed).choice(len(population), n, replace=False)
     return population.iloc[np.sort(rows)]
 
 
@@ -50,7 +52,7 @@ def two_stage_sample(
     codes = _codes(population, cluster)
     sizes = np.bincount(codes)
     _check_stages(sizes, n_clusters, n_per_cluster)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     rows = []
     for j in np.sort(rng.choice(len(sizes), n_clusters, replace=False)):
         own = np.flatnonzero(codes == j)
@@ -93,13 +95,11 @@ def sampling_study(
     DataError, OptionError
         For samples that cannot be drawn.
     """
-    if draws < 2:
-        raise OptionError("A study needs 2 draws or more.")
-    codes = _codes(population, cluster)
-    y = np.asarray(population[value], dtype=np.float64)
+    draws = whole_number(draws, "draws", least=2)
+    codes, y = _codes(population, cluster), _values(population, value)
     sizes = np.bincount(codes)
     _check_stages(sizes, n_clusters, n_per_cluster)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     staged = _two_stage_means(y, codes, n_clusters, n_per_cluster, draws, rng)
     simple = _simple_means(y, n_clusters * n_per_cluster, draws, rng)
     rho = intraclass_correlation(y, codes)
@@ -182,18 +182,44 @@ def _simple_means(y: FloatArray, n: int, draws: int, rng: np.random.Generator) -
 
 
 def _codes(population: pd.DataFrame, cluster: str) -> IntArray:
-    if cluster not in population.columns:
-        known = [str(c) for c in population.columns]
-        raise ColumnNotFoundError(
-            f"The population has no column {cluster!r}.{nearest_names(cluster, known)}"
-        )
+    _check_column(population, cluster, "cluster")
     codes, _ = pd.factorize(population[cluster])
     if (codes < 0).any():
         raise DataError(f"{cluster!r} is missing in {int((codes < 0).sum())} rows.")
     return np.asarray(codes)
 
 
+def _values(population: pd.DataFrame, value: str) -> FloatArray:
+    _check_column(population, value, "value")
+    try:
+        y = np.asarray(population[value], dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"The column {value!r} holds no numbers.") from None
+    if not np.all(np.isfinite(y)):
+        raise DataError(f"The column {value!r} has missing or infinite values.")
+    return y
+
+
+def _check_population(population: object) -> None:
+    if not isinstance(population, pd.DataFrame):
+        raise DataError(f"population must be a pandas data frame; got {brief(population)}.")
+
+
+def _check_column(population: object, name: object, argument: str) -> None:
+    _check_population(population)
+    known = list(population.columns)  # type: ignore[attr-defined]
+    if not isinstance(name, str):
+        raise OptionError(f"{argument} must be the name of a column; got {brief(name)}.")
+    if known.count(name) != 1:
+        hint = nearest_names(name, [str(c) for c in known])
+        raise ColumnNotFoundError(f"The population has no column {brief(name)} of its own.{hint}")
+
+
 def _check_stages(sizes: Any, n_clusters: int, n_per_cluster: int) -> None:
+    whole_number(n_clusters, "n_clusters", least=0)
+    whole_number(n_per_cluster, "n_per_cluster", least=0)
+    if not len(sizes):
+        raise DataError("The population has no rows.")
     if not 1 <= n_clusters <= len(sizes):
         raise DataError(f"{n_clusters} clusters cannot be drawn from {len(sizes)}.")
     if not 1 <= n_per_cluster <= int(sizes.min()):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,13 @@ from mlpool.errors import (
     FitError,
     MlpoolWarning,
     OptionError,
+    brief,
     check_option,
     nearest_names,
 )
+from mlpool.given import flag, generator, number, numbers, seed_sequence, whole_number
+from mlpool.given import level as read_level
+from mlpool.given import names as given_names
 from mlpool.models.contrasts import contrast_inference
 from mlpool.models.fit import fit
 from mlpool.results import ResultFrame
@@ -47,6 +52,9 @@ class _Method:
             return f"{fixed} + ({'x' if random_slope else '1'} | cluster)"
         return f"{fixed} + factor(cluster)" if self.dummies else fixed
 
+
+_ARGUMENTS = {"(Intercept)": "intercept", "x": "slope", "w": "effect_w"}
+"""Coefficients that can be judged, and the arguments of `simulate_clusters` that set them."""
 
 METHODS = {
     "lm": _Method("OLS, naive", mixed=False),
@@ -161,9 +169,12 @@ def type_one_error_study(
     OptionError
         For unknown methods or parameters, or a design that gives `parameter` an effect.
     """
-    argument = {"x": "slope", "w": "effect_w", "(Intercept)": "intercept"}.get(parameter, "")
-    if design.get(argument, 0.0) != 0.0:
-        raise OptionError(f"A study of type I errors needs {argument}=0; got {design[argument]!r}.")
+    check_option(parameter, tuple(_ARGUMENTS), argument="parameter")
+    argument, alpha = _ARGUMENTS[parameter], read_level(alpha, "alpha")
+    if number(design.get(argument, 0.0), argument) != 0.0:
+        raise OptionError(
+            f"A study of type I errors needs {argument}=0; got {brief(design[argument])}."
+        )
     intervals, _ = replicate(
         parameter, n_sims, methods, 1.0 - alpha, random_slope, seed, progress, design
     )
@@ -204,14 +215,15 @@ def design_effect_study(
     OptionError
         For an ICC outside [0, 1) or fewer than 2 draws.
     """
-    if draws < 2:
-        raise OptionError("A study needs 2 draws or more.")
-    rng = np.random.default_rng(seed)
+    draws = whole_number(draws, "draws", least=2, most=10**7)
+    n_clusters = whole_number(n_clusters, "n_clusters", least=1, most=10**6)
+    rng = generator(seed)
+    sizes = [whole_number(n, "n_per_cluster", least=1) for n in _each(n_per_cluster)]
     rows = []
-    for rho in icc:
+    for rho in numbers(icc, "icc").ravel().tolist():
         if not 0.0 <= rho < 1.0:
-            raise OptionError(f"icc must be at least 0 and below 1; got {rho!r}.")
-        for n in n_per_cluster:
+            raise OptionError(f"icc must be at least 0 and below 1; got {brief(rho)}.")
+        for n in sizes:
             # Mean of J cluster means, total variance 1: no unit has to be drawn by itself.
             u = rng.standard_normal((draws, n_clusters)) * math.sqrt(rho)
             e = rng.standard_normal((draws, n_clusters)) * math.sqrt((1.0 - rho) / n)
@@ -244,20 +256,25 @@ def replicate(
     design: dict[str, Any],
 ) -> tuple[pd.DataFrame, float]:
     """Return every interval (Replicate, Method, Coefficient, SE, CI_low, CI_high, p), the truth."""
-    check_option(parameter, ("(Intercept)", "x", "w"), argument="parameter")
+    check_option(parameter, tuple(_ARGUMENTS), argument="parameter")
     _check_methods(methods, parameter)
-    if isinstance(n_sims, bool) or not isinstance(n_sims, int) or n_sims < 1:
-        raise OptionError(f"n_sims must be a whole number from 1; got {n_sims!r}.")
-    if design.get("family", "gaussian") != "gaussian":
+    n_sims = whole_number(n_sims, "n_sims", least=1)
+    level = read_level(level, "level")
+    random_slope = flag(random_slope, "random_slope")
+    if progress is not None:
+        flag(progress, "progress")
+    _check_design(design)
+    if (
+        check_option(design.get("family", "gaussian"), ("gaussian", "binomial"), argument="family")
+        != "gaussian"
+    ):
         raise OptionError("Studies compare linear models; family must be 'gaussian'.")
-    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    root = seed_sequence(seed)
     found = []
     truth = 0.0
-    for i, child in enumerate(_progress(root.spawn(n_sims), progress)):
+    for i, child in enumerate(progress_over(root.spawn(n_sims), progress)):
         data = simulate_clusters(**design, seed=np.random.default_rng(child))
-        truth = data.attrs["truth"][
-            {"x": "slope", "w": "effect_w", "(Intercept)": "intercept"}[parameter]
-        ]
+        truth = data.attrs["truth"][_ARGUMENTS[parameter]]
         models: dict[str, Any] = {}  # methods that differ in their inference alone share a fit
         for name in methods:
             method = METHODS[name]
@@ -267,6 +284,19 @@ def replicate(
             found.append((i, name, *_interval(models[formula], method, parameter, level)))
     columns = ["Replicate", "Method", "Coefficient", "SE", "CI_low", "CI_high", "p"]
     return pd.DataFrame(found, columns=columns), truth
+
+
+def _check_design(design: Mapping[str, Any]) -> None:
+    known = [name for name in signature(simulate_clusters).parameters if name != "seed"]
+    for name in design:
+        if name not in known:
+            raise OptionError(
+                f"simulate_clusters() has no argument {name!r}.{nearest_names(name, known)}"
+            )
+
+
+def _each(values: Any) -> Iterable[Any]:
+    return values if isinstance(values, Iterable) and not isinstance(values, str) else [values]
 
 
 def _fitted(formula: str, data: pd.DataFrame) -> Any:
@@ -304,9 +334,9 @@ def _interval(model: Any, method: _Method, parameter: str, level: float) -> tupl
 
 
 def _check_methods(methods: Sequence[str], parameter: str) -> None:
-    if isinstance(methods, str) or not methods:
+    if not isinstance(methods, (list, tuple)) or not methods:
         raise OptionError("methods must be a list such as ['lm', 'lmer'].")
-    for name in methods:
+    for name in given_names(methods, "methods"):
         if name not in METHODS:
             raise OptionError(
                 f"There is no method {name!r}; there are {', '.join(METHODS)}."
@@ -338,7 +368,8 @@ def _study(
     )  # fmt: skip
 
 
-def _progress(steps: Sequence[Any], show: bool | None) -> Iterator[Any]:
+def progress_over(steps: Sequence[Any], show: bool | None) -> Iterator[Any]:
+    """Yield the steps, with a bar on a terminal."""
     import sys
 
     if not (sys.stderr.isatty() if show is None else show):

@@ -9,7 +9,7 @@ import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError, OptionError
+from mlpool.errors import DataError, OptionError, brief
 from mlpool.frames import Frame, read_frame
 from mlpool.results import ResultFrame
 from mlpool.tables import Column, RowGroup, TableOptions, TableSpec
@@ -66,7 +66,7 @@ def data_codebook(
     """
     for argument, value in (("max_values", max_values), ("range_at", range_at)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise OptionError(f"{argument} must be a whole number, 1 or more; got {value!r}.")
+            raise OptionError(f"{argument} must be a whole number, 1 or more; got {brief(value)}.")
     frame = read_frame(data)
     names = list(frame.columns) if select is None else as_names(select, "select")
     labels = _labels(frame)

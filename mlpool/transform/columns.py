@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import DataError, OptionError
+from mlpool.errors import DataError, OptionError, brief
 from mlpool.frames import Column, Frame
 from mlpool.frames.levels import drop_unused
 from mlpool.typing import FloatArray, IntArray
@@ -82,7 +82,9 @@ def as_names(value: Any, argument: str) -> list[str]:
         return [value]
     names = list(value) if isinstance(value, Iterable) else []
     if not names or not all(isinstance(n, str) for n in names):
-        raise OptionError(f"{argument} must be a column's name or a list of names; got {value!r}.")
+        raise OptionError(
+            f"{argument} must be a column's name or a list of names; got {brief(value)}."
+        )
     return list(dict.fromkeys(names))
 
 

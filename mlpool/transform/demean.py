@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError, OptionError, check_option
+from mlpool.errors import DataError, OptionError, brief, check_option
 from mlpool.frames import Frame, read_frame, with_columns
+from mlpool.given import flag
 from mlpool.transform.columns import Groups, as_names, label_codes, numbers, read_groups
 from mlpool.typing import FloatArray
 
@@ -104,6 +105,12 @@ def degroup(
     array([-1.,  0.,  7.])
     """
     check_option(center, ("mean", *_CENTERS), argument="center")
+    append = flag(append, "append")
+    for argument, suffix in (
+        ("suffix_demean", suffix_demean), ("suffix_groupmean", suffix_groupmean),
+    ):  # fmt: skip
+        if not isinstance(suffix, str):
+            raise OptionError(f"{argument} must be text such as '_within'; got {brief(suffix)}.")
     frame = read_frame(data)
     names, is_nested = _grouping(by, nested)
     _check_groups(frame, names)
@@ -127,7 +134,7 @@ def degroup(
 def _grouping(by: Any, nested: bool) -> tuple[list[str], bool]:
     """Return the grouping variables, and whether they are nested (``"L3/L2"`` says so)."""
     if not isinstance(nested, bool):
-        raise OptionError(f"nested must be True or False; got {nested!r}.")
+        raise OptionError(f"nested must be True or False; got {brief(nested)}.")
     names = as_names(by, "by")
     if len(names) == 1 and "/" in names[0]:
         return [part.strip() for part in names[0].split("/")], True

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError, MissingDataWarning, OptionError, check_option
+from mlpool.errors import DataError, MissingDataWarning, OptionError, brief, check_option
 from mlpool.frames import Frame, read_frame
 from mlpool.results import ResultFrame
 from mlpool.tables import (
@@ -79,7 +79,7 @@ def describe_distribution(
     """
     check_option(centrality, ("mean", "median"), argument="centrality")
     if not isinstance(quartiles, bool):
-        raise OptionError(f"quartiles must be True or False; got {quartiles!r}.")
+        raise OptionError(f"quartiles must be True or False; got {brief(quartiles)}.")
     if isinstance(data, pd.Series):
         data = data.to_frame(name=str(data.name) if data.name is not None else "x")
     frame = read_frame(data)

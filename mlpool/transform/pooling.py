@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError, OptionError
+from mlpool.errors import DataError, OptionError, brief
+from mlpool.given import number, numbers, plain_number
 from mlpool.typing import FloatArray
 
 _Z95 = 1.959963984540054
@@ -45,7 +46,7 @@ def shrinkage(n: Any, tau2: float, sigma2: float) -> Any:
     0.657
     """
     t, s = _variance(tau2, "tau2"), _variance(sigma2, "sigma2")
-    sizes = np.asarray(n, dtype=np.float64)
+    sizes = numbers(n, "n")
     if np.any(sizes < 0):
         raise OptionError("n must be zero or more.")
     if t == 0 and s == 0:
@@ -105,13 +106,13 @@ def pooling_estimate(
     """
     t, s = _variance(tau2, "tau2"), _variance(sigma2, "sigma2")
     y, sizes, x = _columns(means, n, xbar)
-    y = y - beta * x
+    y = y - number(beta, "beta") * x
     v = s / sizes
     delta = t + v
     if np.any(delta <= 0):
         raise OptionError("tau2 and sigma2 are both zero: there is nothing to weigh.")
     precision = float(np.sum(1 / delta))
-    centre = float(np.sum(y / delta) / precision) if grand is None else float(grand)
+    centre = float(np.sum(y / delta) / precision) if grand is None else number(grand, "grand")
     lam = t / delta
     eb = lam * y + (1 - lam) * centre
     var_grand = 1 / precision if grand is None else 0.0
@@ -142,7 +143,7 @@ def precision_weighted_mean(means: Any, Delta: Any) -> tuple[float, float]:  # n
     >>> precision_weighted_mean([1.0, 3.0], [1.0, 1.0])
     (2.0, 0.7071067811865476)
     """
-    y, delta = np.asarray(means, dtype=np.float64), np.asarray(Delta, dtype=np.float64)
+    y, delta = numbers(means, "means"), numbers(Delta, "Delta")
     if y.shape != delta.shape or y.ndim != 1:
         raise DataError(f"means and Delta need one length; got {y.shape} and {delta.shape}.")
     if np.any(~(delta > 0)):
@@ -160,7 +161,7 @@ def design_effect(icc: float, n: Any) -> Any:
     7.308
     """
     rho = _share(icc)
-    result = 1.0 + (np.asarray(n, dtype=np.float64) - 1.0) * rho
+    result = 1.0 + (_sizes(n) - 1.0) * rho
     return float(result) if np.ndim(result) == 0 else result
 
 
@@ -192,7 +193,7 @@ def effective_n(N: float, icc: float, n: Any) -> Any:  # noqa: N803
     >>> round(effective_n(3000, 0.06371681, 100), 2)
     410.51
     """
-    return N / design_effect(icc, n)
+    return number(N, "N", least=0.0) / design_effect(icc, n)
 
 
 def variance_ratio(tau2: float, sigma2: float) -> float:
@@ -244,8 +245,9 @@ def se_pooling(psi: float, theta: float, J: float, n: float) -> dict[str, float]
     {'ols': 2.4, 'mixed': 4.716, 'nopool': 1.982, 'nopool_group': 8.865}
     """
     between, inside = _variance(psi, "psi"), _variance(theta, "theta")
+    J, n = number(J, "J"), number(n, "n")  # noqa: N806
     if not (J > 0 and n > 0):
-        raise OptionError(f"J and n must be positive; got {J!r} and {n!r}.")
+        raise OptionError(f"J and n must be positive; got {J:g} and {n:g}.")
     return {
         "ols": float(np.sqrt((between + inside) / (J * n))),
         "mixed": float(np.sqrt((between + inside / n) / J)),
@@ -255,24 +257,34 @@ def se_pooling(psi: float, theta: float, J: float, n: float) -> dict[str, float]
 
 
 def _variance(value: float, name: str) -> float:
-    number = float(value)
-    if not number >= 0:
-        raise OptionError(f"{name} must be a variance, zero or more; got {value!r}.")
-    return number
+    found = plain_number(value)
+    if found is None or not 0 <= found < float("inf"):
+        raise OptionError(f"{name} must be a variance, zero or more; got {brief(value)}.")
+    return found
 
 
 def _share(icc: float) -> float:
-    number = float(icc)
-    if not -1.0 <= number <= 1.0:
-        raise OptionError(f"icc must lie between 0 and 1; got {icc!r}.")
-    return number
+    found = plain_number(icc)
+    if found is None or not -1.0 <= found <= 1.0:
+        raise OptionError(f"icc must lie between 0 and 1; got {brief(icc)}.")
+    return found
+
+
+def _sizes(n: Any) -> FloatArray:
+    sizes = numbers(n, "n")
+    if np.any(sizes <= 0):
+        raise OptionError("n, the rows per cluster, must be positive.")
+    return sizes
 
 
 def _columns(means: Any, n: Any, xbar: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
-    y, sizes = np.asarray(means, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    y, sizes = numbers(means, "means"), numbers(n, "n")
     if y.ndim != 1 or y.shape != sizes.shape:
         raise DataError(f"means and n need one length; got {y.shape} and {sizes.shape}.")
     if np.any(~(sizes > 0)):
         raise DataError("every group needs at least one row (n > 0).")
-    x = np.broadcast_to(np.asarray(xbar, dtype=np.float64), y.shape)
+    x = numbers(xbar, "xbar")
+    if x.shape not in ((), y.shape):
+        raise DataError(f"xbar needs one number, or one per group; got {x.size} for {y.size}.")
+    x = np.broadcast_to(x, y.shape)
     return y, sizes, x

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError, MlpoolWarning, OptionError
+from mlpool.errors import DataError, MlpoolWarning, OptionError, brief
 from mlpool.frames import Frame, read_frame, with_columns
+from mlpool.given import number
 from mlpool.transform.columns import Groups, as_names, numbers, numeric_names, read_groups
 from mlpool.typing import FloatArray
 
@@ -207,7 +208,7 @@ def _transform(
     if isinstance(data, pd.Series) or (isinstance(data, np.ndarray) and data.ndim == 1):
         return _transform_vector(data, select, by, make)
     if not isinstance(suffix, (bool, str)):
-        raise OptionError(f"append must be True, False or a suffix; got {suffix!r}.")
+        raise OptionError(f"append must be True, False or a suffix; got {brief(suffix)}.")
     frame = read_frame(data)
     groups = None if by is None else read_groups(frame, by)
     names = numeric_names(frame, select, skip=[] if by is None else as_names(by, "by"))
@@ -263,12 +264,10 @@ def _new_name(frame: Frame, name: str, suffix: bool | str) -> str:
 
 
 def _number(value: Any, argument: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise OptionError(f"{argument} must be a number; got {value!r}.")
-    return float(value)
+    return number(value, argument)
 
 
 def _check_flags(**flags: object) -> None:
     for name, value in flags.items():
         if not isinstance(value, bool):
-            raise OptionError(f"{name} must be True or False; got {value!r}.")
+            raise OptionError(f"{name} must be True or False; got {brief(value)}.")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError, OptionError
+from mlpool.errors import DataError, OptionError, brief
 from mlpool.frames import Frame, read_frame
 from mlpool.results import ResultFrame
 from mlpool.tables import Column, RowGroup, TableOptions, TableSpec
@@ -70,7 +70,7 @@ def table_one(
       Median [Min, Max] | 1.50 [1.00, 2.00] | 7.00 [6.00, 8.00] | 4.00 [1.00, 8.00]
     """
     if not isinstance(overall, bool):
-        raise OptionError(f"overall must be True or False; got {overall!r}.")
+        raise OptionError(f"overall must be True or False; got {brief(overall)}.")
     if by is None and not overall:
         raise OptionError("overall=False needs by=, or the table has no columns.")
     frame = read_frame(data)
@@ -80,7 +80,9 @@ def table_one(
     rows: list[dict[str, Any]] = []
     for name in names:
         rows += _variable_rows(frame, name, units, masks)
-    shown = dict(labels or {})
+    if labels is not None and not isinstance(labels, Mapping):
+        raise OptionError(f"labels must be a dict of printed names; got {brief(labels)}.")
+    shown = {str(name): str(label) for name, label in (labels or {}).items()}
     sizes = {title: int(mask.sum()) for title, mask in masks.items()}
     return ResultFrame(
         data=pd.DataFrame(rows),

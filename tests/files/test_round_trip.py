@@ -228,7 +228,7 @@ def test_functions_of_the_formula_are_given_again(
 def test_save_refuses_what_is_no_model(saved: Callable[[str], Any], tmp_path: Path) -> None:
     from mlpool.files import save_model
 
-    with pytest.raises(mlpool.OptionError, match="needs a fitted model; got int"):
+    with pytest.raises(mlpool.OptionError, match="needs a fitted model; got 3"):
         save_model(3, tmp_path / "m.mlpool")
     with pytest.raises(mlpool.OptionError, match="data must be True or False; got 1"):
         saved("lm").save(tmp_path / "m.mlpool", data=1)

@@ -375,8 +375,8 @@ def test_bootstrap_parameters_is_the_table_of_model_parameters() -> None:
 # --- mistakes -----------------------------------------------------------------------------------
 
 SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
-    "none": ({"n": 0}, "at least two replicates; got n=0"),
-    "fraction": ({"n": 10.5}, "n must be a whole number of replicates; got 10.5"),
+    "none": ({"n": 0}, "n must be a whole number, 2 or more; got 0"),
+    "fraction": ({"n": 10.5}, "n must be a whole number, 2 or more; got 10.5"),
     "type": ({"type": "paramteric"}, "type must be one of .* Did you mean 'parametric'"),
     "cluster": ({"cluster": "Subject"}, "cluster= goes with type='case'"),
     "seed": ({"seed": "one"}, "seed must be a whole number such as 1"),

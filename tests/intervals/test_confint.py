@@ -347,7 +347,7 @@ def test_mistakes() -> None:
         confint(m, method="profile", vcov="CR2")
     with pytest.raises(OptionError, match=r"cluster= goes with method='Wald' or method='boot'"):
         confint(m, cluster="Batch")
-    with pytest.raises(OptionError, match="at least two replicates; got n=0"):
+    with pytest.raises(OptionError, match="n must be a whole number, 2 or more; got 0"):
         confint(m, method="boot", nsim=0)
     with pytest.raises(OptionError, match="boot_type must be one of"):
         confint(m, method="boot", boot_type="exact")

@@ -135,7 +135,7 @@ def test_markdown_and_html(sleep_lm: Any, sleep_model: Any) -> None:
 def test_sentences(sleep_lm: Any, sleep_model: Any) -> None:
     with pytest.raises(OptionError, match=r"no argument 'digts'\. Did you mean 'digits'"):
         compare_parameters(sleep_lm, digts=3)
-    with pytest.raises(OptionError, match="takes fitted models by name; olsfit= is a int"):
+    with pytest.raises(OptionError, match="takes fitted models by name; olsfit= is 3"):
         compare_parameters(sleep_lm, olsfit=3)
     with pytest.raises(OptionError, match="needs fitted models; Model 2 is a str"):
         compare_parameters(sleep_lm, "m")

@@ -413,7 +413,7 @@ def test_bootstrap_of_a_mixed_model(sleep_model: Any) -> None:
 def test_bootstrap_options(sleep_lm: Any) -> None:
     with pytest.raises(OptionError, match="iterations must be a whole number"):
         model_parameters(sleep_lm, bootstrap=True, iterations=1.5)
-    with pytest.raises(OptionError, match="at least two replicates; got iterations=1"):
+    with pytest.raises(OptionError, match="iterations must be a whole number, 2 or more; got 1"):
         model_parameters(sleep_lm, bootstrap=True, iterations=1)
     with pytest.raises(OptionError, match="bootstrap=True takes neither"):
         model_parameters(sleep_lm, bootstrap=True, vcov="HC3")
@@ -473,7 +473,7 @@ def test_sentences_for_mixed_models(sleep_model: Any, cbpp_glm: Any, sleepstudy:
         model_parameters(cbpp_glm, vcov="HC0", ci_method="profile")
     with pytest.raises(NotSupportedError, match="'boot' is not available for lmer models"):
         model_parameters(sleep_model, ci_method="boot")
-    with pytest.raises(OptionError, match=r"needs a fitted model.*got DataFrame"):
+    with pytest.raises(OptionError, match=r"needs a fitted model.*got a DataFrame"):
         model_parameters(sleepstudy)
     ml = mlpool.lmer("Reaction ~ Days + (1 | Subject)", sleepstudy, REML=False)
     with pytest.raises(mlpool.MlpoolError, match="REML"):

@@ -37,7 +37,7 @@ def test_models_without_random_effects(verb: str, linear: Any) -> None:
 
 @pytest.mark.parametrize("verb", ["icc", "r2", "get_variance", "reliability", "model_performance"])
 def test_something_that_is_no_model(verb: str) -> None:
-    with pytest.raises(OptionError, match=r"needs a fitted model.*got DataFrame"):
+    with pytest.raises(OptionError, match=r"needs a fitted model.*got a DataFrame"):
         getattr(mlpool, verb)(pd.DataFrame({"x": [1.0]}))
 
 

@@ -316,7 +316,7 @@ MISTAKES = [
     (lambda: mlpool.coef_test(_lm(), cluster="g", test="F"), mlpool.OptionError, "test must be"),
     (lambda: mlpool.coef_test(_lm(), cluster="g", ci=95), mlpool.OptionError, "between 0 and 1"),
     (lambda: mlpool.coef_test(_lm(), cluster="g", coefs="xx"), mlpool.OptionError, "no coeff.*'x'"),
-    (lambda: mlpool.coef_test("m"), mlpool.OptionError, "needs a fitted model; got str"),
+    (lambda: mlpool.coef_test("m"), mlpool.OptionError, "needs a fitted model; got 'm'"),
     (
         lambda: mlpool.coef_test(mlpool.lm("y ~ x", _data(1).assign(c=1)), cluster="c"),
         mlpool.NotSupportedError,
@@ -391,7 +391,7 @@ MISTAKES = [
     (
         lambda: mlpool.wild_bootstrap(_lm(), cluster="g", iterations=0),
         mlpool.OptionError,
-        "at least one replicate",
+        "iterations must be a whole number, 1 or more",
     ),
     (
         lambda: mlpool.wild_bootstrap(_lm(), cluster="g", iterations=9.5),

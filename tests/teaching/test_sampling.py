@@ -68,5 +68,5 @@ def test_mistakes(population: pd.DataFrame) -> None:
         two_stage_sample(population, "clster", 10, 10)
     with pytest.raises(DataError, match="missing in 1 rows"):
         two_stage_sample(pd.DataFrame({"g": ["a", None, "b"]}), "g", 1, 1)
-    with pytest.raises(OptionError, match="2 draws or more"):
+    with pytest.raises(OptionError, match="whole number, 2 or more"):
         sampling_study(population, "y", "cluster", draws=1)

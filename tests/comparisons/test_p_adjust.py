@@ -113,7 +113,12 @@ def test_a_series_keeps_its_index():
     ("p", "options", "error", "words"),
     [
         ([0.1], {"method": "hommell"}, mlpool.OptionError, "Did you mean 'hommel'"),
-        ([0.1, 0.2], {"n": 1}, mlpool.OptionError, "n \\(the number of p-values or more\\) must be"),
+        (
+            [0.1, 0.2],
+            {"n": 1},
+            mlpool.OptionError,
+            "n \\(the number of p-values or more\\) must be",
+        ),
         ([0.1, 1.2], {}, mlpool.DataError, "between 0 and 1; got 1.2"),
         (["a"], {}, mlpool.DataError, "must be numbers"),
         ([[0.1, 0.2]], {}, mlpool.DataError, "one list of p-values"),

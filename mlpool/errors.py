@@ -117,7 +117,7 @@ class ExtrapolationWarning(MlpoolWarning):
 # --- sentences shared by several modules ----------------------------------------------------
 
 
-def nearest_names(name: str, known: Iterable[str], *, n: int = 3) -> str:
+def nearest_names(name: object, known: Iterable[str], *, n: int = 3) -> str:
     """Return ``" Did you mean 'a' or 'b'?"`` for the nearest spellings, or an empty string.
 
     Examples
@@ -125,7 +125,7 @@ def nearest_names(name: str, known: Iterable[str], *, n: int = 3) -> str:
     >>> nearest_names("gendr", ["gender", "ses"])
     " Did you mean 'gender'?"
     """
-    if len(name) > _SHOWN:
+    if not isinstance(name, str) or len(name) > _SHOWN:
         return ""
     names = [str(k) for k in known]
     by_lower = {k.lower().strip(): k for k in reversed(names)}

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import ColumnNotFoundError, nearest_names
+from mlpool.errors import ColumnNotFoundError, brief, nearest_names
 from mlpool.tables import (
     TableOptions,
     TableSpec,
@@ -120,7 +120,7 @@ class ResultFrame:
             if isinstance(name, str) and name not in self.data.columns:
                 known = [str(c) for c in self.data.columns]
                 raise ColumnNotFoundError(
-                    f"The table has no column {name!r}; it has {', '.join(known)}."
+                    f"The table has no column {brief(name)}; it has {', '.join(known)}."
                     + nearest_names(name, known)
                 )
         return self.data[key]

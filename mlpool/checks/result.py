@@ -90,7 +90,9 @@ def draw_panel(model: Any, panel: str, options: dict[str, Any]) -> Any:
     if not panel:
         raise NotSupportedError("There is no picture of this check.")
     if options:
-        raise OptionError(f"a check's plot has no option {next(iter(options))!r}; add to the plot.")
+        raise OptionError(
+            f"a check's plot has no option {brief(next(iter(options)))}; add to the plot."
+        )
     return check_model(model, panel)[panel]
 
 

@@ -121,7 +121,7 @@ def anova(
         if not isinstance(m, FittedModel):
             known = ("type", "ddf", "test", "vcov", "cluster", "vcov_args", "refit", "boundary")
             raise OptionError(
-                f"anova() has no argument {name!r}, and {m!r} is no fitted model."
+                f"anova() has no argument {brief(name)}, and {brief(m)} is no fitted model."
                 + nearest_names(name, known)
             )
     robust = (vcov, cluster, vcov_args)
@@ -184,7 +184,7 @@ def _one_model(
     method = _read_ddf(m, ddf)
     if test == "Chisq":
         if method not in (None, "normal"):
-            raise OptionError(f"test='Chisq' has no denominator df; drop ddf={ddf!r}.")
+            raise OptionError(f"test='Chisq' has no denominator df; drop ddf={brief(ddf)}.")
         method = "normal"
     if method == "lme4":
         return sequential_table(m, joint_inference(m, vcov="model", ci_method="residual"))
@@ -214,7 +214,7 @@ def _read_ddf(m: Any, ddf: str | None) -> str | None:
     if found is None:
         raise OptionError(
             f"ddf must be one of ('Satterthwaite', 'Kenward-Roger', 'lme4', 'residual', 'normal'); "
-            f"got {brief(ddf)}.{nearest_names(str(ddf), _DDF)}"
+            f"got {brief(ddf)}.{nearest_names(ddf, _DDF)}"
         )
     if found == "lme4" and m.kind != "lmer":
         raise OptionError(f"ddf='lme4' is for lmer models; this is a {m.kind} model.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlpool.errors import DataError
+from mlpool.errors import DataError, brief
 from mlpool.models.fitted import FittedModel
 from mlpool.models.same_data import same_rows, same_values
 
@@ -19,7 +19,7 @@ def check_same_data(models: Mapping[str, FittedModel], verb: str) -> None:
     """
     (first_name, first), *others = models.items()
     for name, m in others:
-        pair = f"{verb}: {first_name!r} and {name!r}"
+        pair = f"{verb}: {brief(first_name)} and {brief(name)}"
         if m.nobs != first.nobs:
             raise DataError(
                 f"{pair} were fitted to different rows ({first.nobs} and {m.nobs}); missing values "

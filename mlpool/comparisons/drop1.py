@@ -132,7 +132,7 @@ def _chosen_terms(m: Any, scope: str | Iterable[str] | None) -> list[TermColumns
         if found is None:
             known = [t.label for t in terms]
             raise OptionError(
-                f"The model has no term {name!r}; it has {', '.join(known) or 'none'}."
+                f"The model has no term {brief(name)}; it has {', '.join(known) or 'none'}."
                 + nearest_names(name, known)
             )
         chosen.append(found)

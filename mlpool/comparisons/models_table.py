@@ -12,7 +12,7 @@ import pandas as pd
 
 from mlpool.comparisons.layout import AnovaLayout, TestColumn
 from mlpool.comparisons.terms_table import CHISQ, DF, P_CHISQ, Table
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief
 from mlpool.inference.boundary import mixture_p, mixture_text
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
 from mlpool.models.nesting import (
@@ -152,11 +152,12 @@ def check_reml(chosen: list[tuple[str, Any]]) -> None:
     (first_name, first), *others = chosen
     for name, m in chosen:
         if m.kind == "lmer" and not m.reml:
-            raise OptionError(f"{name!r} was fitted by ML and others by REML; use refit=True.")
+            raise OptionError(f"{brief(name)} was fitted by ML and others by REML; use refit=True.")
     for name, m in others:
         if not same_fixed(first, m):
             raise OptionError(
-                f"REML likelihoods of {first_name!r} and {name!r} cannot be compared: their fixed "
+                f"REML likelihoods of {brief(first_name)} and {brief(name)} cannot be "
+                "compared: their fixed "
                 "effects differ. Use refit=True (ML)."
             )
 

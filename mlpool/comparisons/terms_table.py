@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.comparisons.layout import AnovaLayout, TestColumn
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief
 from mlpool.inference.satterthwaite import FTest
 from mlpool.models.aliased_terms import beyond_rest, beyond_some, has_aliased
 from mlpool.models.joint import METHOD_NAMES, JointInference
@@ -226,7 +226,7 @@ def _coding_note(model: Any, type_: int, terms: tuple[TermColumns, ...]) -> tupl
     factors = treatment_coded(model, terms)
     if not factors:
         return ()
-    named = ", ".join(f"{f!r}: 'sum'" for f in factors)
+    named = ", ".join(f"{brief(f)}: 'sum'" for f in factors)
     return (
         "Type III tests of terms within an interaction are at the reference level of "
         f"{', '.join(factors)};\nfit with contrasts={{{named}}} to test them on average.",

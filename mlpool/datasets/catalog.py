@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -106,9 +106,9 @@ def dataset_info(name: str) -> DatasetInfo:
     """
     info = _manifest().get(str(name).strip().lower())
     if info is None:
-        hint = nearest_names(str(name), dataset_names())
+        hint = nearest_names(name, dataset_names())
         raise OptionError(
-            f"There is no bundled data set {name!r}.{hint} "
+            f"There is no bundled data set {brief(name)}.{hint} "
             f"mlpool.datasets() lists them: {', '.join(dataset_names())}."
         )
     return info

@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from mlpool.datasets.catalog import DatasetInfo, dataset_info, dataset_names
-from mlpool.errors import NotSupportedError, check_option
+from mlpool.errors import NotSupportedError, brief, check_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,5 +131,5 @@ def _import_backend(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise NotSupportedError(
-            f"backend={name!r} needs {name}, which is not installed: pip install 'mlpool[io]'."
+            f"backend={brief(name)} needs {name}, which is not installed: pip install 'mlpool[io]'."
         ) from error

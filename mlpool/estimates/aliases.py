@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from mlpool.errors import OptionError, check_option, nearest_names
+from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.estimates.contrasts import estimate_contrasts
 from mlpool.estimates.links import is_identity
 from mlpool.estimates.means import estimate_means
@@ -15,6 +15,7 @@ from mlpool.estimates.ratios import ratios_of
 from mlpool.estimates.responses import transformed_response
 from mlpool.estimates.slopes import estimate_slopes
 from mlpool.estimates.specs import Specs, read_specs
+from mlpool.models.arguments import check_model
 from mlpool.results import ResultFrame
 
 _MODES = {"satterthwaite": "satterthwaite", "kenward-roger": "kenward", "asymptotic": "normal"}
@@ -61,6 +62,7 @@ def emmeans(
     >>> mlpool.emmeans(m, "~ recipe")["Mean"].round(2).to_list()
     [33.12, 31.64, 31.6]
     """
+    check_model(model, "emmeans()")
     asked = read_specs(specs, by)
     adjust = options.pop("adjust", None) if asked.comparison else None
     means = _means(model, asked, at, lmer_df, type, level, options)
@@ -108,6 +110,7 @@ def pairs(
     >>> mlpool.pairs(m, "~ recipe")["p"].round(3).to_list()
     [0.412, 0.391, 0.999]
     """
+    check_model(model, "pairs()")
     asked = read_specs(specs, by)
     if reverse and comparison is not None:
         raise OptionError("give reverse=True or comparison=, not both.")
@@ -143,6 +146,7 @@ def emtrends(
     >>> mlpool.emtrends(m, "~ gender", "ses")["Slope"].round(2).to_list()
     [3.01, 3.22]
     """
+    check_model(model, "emtrends()")
     asked = read_specs(specs, by)
     focal, held = asked.with_values([*asked.names, *asked.groups], at)
     if not is_identity(model.family):
@@ -234,7 +238,7 @@ def _call(
     for name in options:
         if name not in known:
             raise OptionError(
-                f"there is no option {name!r}; {verb.__name__}(), which answers, has "
+                f"there is no option {brief(name)}; {verb.__name__}(), which answers, has "
                 f"{', '.join(known)}.{nearest_names(name, known)}"
             )
     return verb(model, **{**given, **options})

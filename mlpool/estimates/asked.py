@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mlpool.errors import OptionError, check_option
+from mlpool.errors import OptionError, brief, check_option
 from mlpool.estimates.focal import Focal, read_focal
 from mlpool.estimates.grid import (
     GridRows,
@@ -110,9 +110,9 @@ def read_averaging(
     setting = None
     twice = {f.name for f in held} & {f.name for f in focal}
     if twice:
-        raise OptionError(f"at names {twice.pop()!r}, which is focal; give its values there.")
+        raise OptionError(f"at names {brief(twice.pop())}, which is focal; give its values there.")
     if held and way in ("average", "population"):
-        raise OptionError(f"estimate={way!r} averages over rows of the data and takes no at=.")
+        raise OptionError(f"estimate={brief(way)} averages over rows of the data and takes no at=.")
     if way in ("typical", "specific"):
         setting = make_setting(
             variables, focal, averages=way == "typical", two_valued=two_valued, at=held
@@ -169,6 +169,7 @@ def check_by(names: Sequence[str], variables: Mapping[str, Variable], what: str)
     for name in names:
         if variables[name].is_group:
             raise OptionError(
-                f"{name!r} is a grouping factor of random effects, and {what} are of the fixed "
-                f"effects; use estimate_relation(by=[..., {name!r}]) or estimate_grouplevel()."
+                f"{brief(name)} is a grouping factor of random effects, and {what} are of "
+                "the fixed "
+                f"effects; use estimate_relation(by=[..., {brief(name)}]) or estimate_grouplevel()."
             )

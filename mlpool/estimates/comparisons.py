@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.typing import FloatArray
 
 _SYNONYMS = {
@@ -71,7 +71,7 @@ def make_comparison(comparison: Any, labels: Sequence[str]) -> Comparison:
         known = (*_MAKERS, *_SYNONYMS)
         raise OptionError(
             f"comparison must be one of {tuple(_MAKERS)}, a dict of weights or a matrix; got "
-            f"{comparison!r}.{nearest_names(comparison, known)}"
+            f"{brief(comparison)}.{nearest_names(comparison, known)}"
         )
     first, second, rows = _MAKERS[name](list(labels))
     return Comparison(name=name, first=first, second=second, weights=np.array(rows, dtype=float))

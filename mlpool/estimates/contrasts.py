@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import NotSupportedError, OptionError
+from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.estimates.asked import (
     Averaging,
     check_by,
@@ -34,6 +34,7 @@ from mlpool.estimates.rows import BLOCK_NUMBERS, Answers
 from mlpool.estimates.slopes import slopes_of
 from mlpool.estimates.variables import Variable, model_variables
 from mlpool.frames.levels import level_label
+from mlpool.given import flag
 from mlpool.models.arguments import check_level, check_model
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
@@ -169,8 +170,8 @@ def estimate_contrasts(
     answers = _answers(model, grid, plan)
     result = _infer_families(model, answers, compared, request)
     exist = can_exist(grid, plan.averaging.variables, plan.averaging.nests).reshape(-1, n_levels)
-    families = families_of(exist, compared, within_by)
-    result = adjusted(result, families, method, adjust_ci, request.ci)
+    families = families_of(exist, compared, flag(within_by, "within_by"))
+    result = adjusted(result, families, method, flag(adjust_ci, "adjust_ci"), request.ci)
     result = ratios.of(result) if ratios else result
     value = "Ratio" if ratios else "Difference"
     kept = np.concatenate([f.rows for f in families]) if families else np.arange(0)
@@ -228,7 +229,7 @@ def _read_plan(
     groups = read_focal(by, variables, length=length)
     twice = {f.name for f in focal} & {f.name for f in groups}
     if twice:
-        raise OptionError(f"{twice.pop()!r} is in contrast and in by; name it once.")
+        raise OptionError(f"{brief(twice.pop())} is in contrast and in by; name it once.")
     check_by([f.name for f in (*focal, *groups)], variables, "contrasts")
     trend = _trend(focal, groups)
     if trend is not None:
@@ -262,7 +263,7 @@ def _trend(focal: Sequence[Focal], by: Sequence[Focal]) -> Variable | None:
     if len(focal) > 1 or not by:
         raise OptionError(
             f"{name} is a number: give values to compare ('{name} = [0, 1]'), by= to compare its "
-            f"slopes, or use estimate_slopes(trend={name!r})."
+            f"slopes, or use estimate_slopes(trend={brief(name)})."
         )
     return bare[0].variable
 

@@ -92,7 +92,7 @@ def read_focal(
     names = [f.name for f in focal]
     for name in names:
         if names.count(name) > 1:
-            raise OptionError(f"{argument} names {name!r} twice.")
+            raise OptionError(f"{argument} names {brief(name)} twice.")
     return tuple(focal)
 
 
@@ -118,7 +118,7 @@ def _specs(by: Any, argument: str, variables: Iterable[str]) -> list[tuple[str, 
         match = _SPEC.match(entry)
         if match is None or not match["name"].strip():
             raise OptionError(
-                f"{argument}={entry!r} cannot be read; write 'x', 'x = [0, 1]' or "
+                f"{argument}={brief(entry)} cannot be read; write 'x', 'x = [0, 1]' or "
                 "'x = [quartiles]'."
             )
         found.append((unquote_name(match["name"].strip()), match["values"], entry.strip()))
@@ -156,7 +156,9 @@ def _read_one(
     token = _token(values)
     if token is not None:
         if not variable.is_numeric:
-            raise OptionError(f"{argument}={text!r}: {name} is a factor; [{token}] needs numbers.")
+            raise OptionError(
+                f"{argument}={brief(text)}: {name} is a factor; [{token}] needs numbers."
+            )
         return Focal(variable=variable, values=_token_values(token, variable), text=text)
     entries = _entries(values, text, argument)
     if variable.is_numeric:
@@ -249,7 +251,7 @@ def _entries(values: Any, text: str, argument: str) -> list[Any]:
             return list(np.arange(first, last + step / 2, step))
         entries = [part.strip() for part in inside.split(",")]
     if not entries or any(isinstance(e, str) and not e for e in entries):
-        raise OptionError(f"{argument}={text!r} has no values between the brackets.")
+        raise OptionError(f"{argument}={brief(text)} has no values between the brackets.")
     return entries
 
 
@@ -257,13 +259,13 @@ def _number(value: Any, text: str, argument: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        hint = nearest_names(str(value), _TOKENS)
+        hint = nearest_names(value, _TOKENS)
         raise OptionError(
-            f"{argument}={text!r}: {value!r} is neither a number nor one of the words "
+            f"{argument}={brief(text)}: {brief(value)} is neither a number nor one of the words "
             f"{', '.join(_TOKENS)}.{hint}"
         ) from None
     if not math.isfinite(number):
-        raise OptionError(f"{argument}={text!r}: values must be finite numbers.")
+        raise OptionError(f"{argument}={brief(text)}: values must be finite numbers.")
     return number
 
 
@@ -275,7 +277,7 @@ def _level(value: Any, variable: Variable, argument: str) -> Any:
     known = [level_label(v) for v in variable.levels]
     shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
     raise OptionError(
-        f"{argument}: {variable.name} has no level {text!r}; it has {shown}."
+        f"{argument}: {variable.name} has no level {brief(text)}; it has {shown}."
         + nearest_names(text, known)
     )
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mlpool.errors import OptionError, check_option
 from mlpool.estimates.layout import EstimatesLayout
+from mlpool.given import flag
 from mlpool.models.arguments import check_level, check_model
 from mlpool.models.totals import total_standard_errors
 from mlpool.results import ResultFrame
@@ -76,7 +77,7 @@ def estimate_grouplevel(
         half = NormalDist().inv_cdf(0.5 * (1.0 + level)) * frame["SE"]
         frame["CI_low"] = frame["Coefficient"] - half
         frame["CI_high"] = frame["Coefficient"] + half
-    shows = type == "random" if dispersion is None else bool(dispersion)
+    shows = type == "random" if dispersion is None else flag(dispersion, "dispersion")
     layout = EstimatesLayout(
         title="", labels=("Group", "Level", "Parameter"), value="Coefficient", level=level,
         shows_uncertainty=shows,

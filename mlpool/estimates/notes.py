@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import ExtrapolationWarning
+from mlpool.errors import ExtrapolationWarning, brief
 from mlpool.estimates.focal import Focal
 from mlpool.estimates.grid import Setting
 from mlpool.estimates.links import Scale
@@ -105,7 +105,7 @@ def interaction_notes(
         if partners:
             lines.append(
                 f"{partners[0]} interacts with {other}, over which {what} are averaged: look at "
-                f"by={other!r} before reading them alone."
+                f"by={brief(other)} before reading them alone."
             )
     return tuple(lines)
 

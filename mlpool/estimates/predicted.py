@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import NotSupportedError, OptionError, brief
+from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.estimates.inference import Inference, Request, infer_blocks, taken_back
 from mlpool.estimates.links import Scale
 from mlpool.estimates.rows import Answers, predicted_blocks, with_groups
@@ -74,6 +74,8 @@ def predict_frame(
 
 def _linear(model: Any, frame: pd.DataFrame) -> Answers:
     blocks = list(predicted_blocks(model, frame))
+    if not blocks:
+        raise DataError("The data have no rows to predict.")
     value = np.concatenate([eta for _, _, eta in blocks])
     jacobian = np.vstack([X for _, X, _ in blocks])
     if model.aliased:
@@ -136,7 +138,7 @@ def _terms(model: Any, frame: pd.DataFrame, groups: tuple[str, ...]) -> Terms:
             named = group_columns(model)[group]
             label = ":".join(str(frame[n].iloc[place]) for n in named if n in frame)
             raise OptionError(
-                f"{group} = {label!r} was not in the data, so its random effects are unknown; "
+                f"{group} = {brief(label)} was not in the data, so its random effects are unknown; "
                 "take include_random=False."
             )
     return {i: new.random[i] for i in chosen}

@@ -123,7 +123,7 @@ def _groups(model: Any, include_random: Any, focal: tuple[Focal, ...]) -> tuple[
         named = [g for g in known if include_random in (g, ":".join(columns[g]))]
         if not named:
             raise OptionError(
-                f"include_random names {include_random!r}; the grouping factors are "
+                f"include_random names {brief(include_random)}; the grouping factors are "
                 f"{', '.join(known) or 'none'}."
             )
         return tuple(named)
@@ -134,7 +134,8 @@ def _groups(model: Any, include_random: Any, focal: tuple[Focal, ...]) -> tuple[
     if in_by and not include_random:
         name = in_by.pop()
         raise OptionError(
-            f"by names the grouping factor {name!r}, but include_random=False leaves its effects "
+            f"by names the grouping factor {brief(name)}, but include_random=False leaves "
+            "its effects "
             "out: every group would have the same predictions."
         )
     return known if include_random else ()
@@ -187,7 +188,7 @@ def _check_groups_named(
         if not absent:
             continue
         can = [g for g in groups if set(columns[g]) <= named]
-        other = f", or take include_random={can[0]!r}" if can else ""
+        other = f", or take include_random={brief(can[0])}" if can else ""
         raise OptionError(
             f"include_random asks for the effects of {group}, and the grid does not say of which: "
             f"add {' and '.join(map(repr, absent))} to by={other}."

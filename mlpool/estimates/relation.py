@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlpool.errors import OptionError, check_option, nearest_names
+from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.estimates.asked import ESTIMATES, read_request
 from mlpool.estimates.inference import Request
 from mlpool.estimates.predicted import Drawn
@@ -179,7 +179,9 @@ def _by_name(
 ) -> ResultFrame:
     for name in options:
         if name not in _OPTIONS or (interval != "prediction" and name in ("iterations", "seed")):
-            raise OptionError(f"{verb}() has no argument {name!r}.{nearest_names(name, _OPTIONS)}")
+            raise OptionError(
+                f"{verb}() has no argument {brief(name)}.{nearest_names(name, _OPTIONS)}"
+            )
     o = {**_OPTIONS, **options}
     request = _request(model, o["ci"], o["vcov"], o["cluster"], o["vcov_args"], o["ci_method"])
     return predictions(

@@ -161,7 +161,7 @@ def _check_scale(model: Any, predict: str | None) -> None:
     ------
     OptionError
     """
-    if predict in ("response", "inverse_link") and is_identity(model.family):
+    if any(is_text(predict, p) for p in ("response", "inverse_link")) and is_identity(model.family):
         back = transformed_response(model)
         if back is not None:
             raise OptionError(
@@ -188,7 +188,8 @@ def read_trend(trend: str | None, variables: dict[str, Variable]) -> Variable:
     variable = find_variable(variables, trend.strip(), "trend")
     if not variable.is_numeric:
         raise OptionError(
-            f"{trend} is a factor and has no slope; use estimate_contrasts(contrast={trend!r})."
+            f"{trend} is a factor and has no slope; use "
+            f"estimate_contrasts(contrast={brief(trend)})."
         )
     return variable
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.formula.lexer import unquote_name
 
 _COMPARISONS = {
@@ -44,6 +44,8 @@ class Specs:
         self, names: Sequence[str], at: dict[str, Any] | None
     ) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """Return the focal variables with their values in `at`, and what of `at` is left."""
+        if at is not None and not isinstance(at, Mapping):
+            raise OptionError(f"at must be a dict such as {{'ses': [0, 1]}}; got {brief(at)}.")
         given = dict(at or {})
         focal = {name: given.pop(name, None) for name in names}
         return focal, given or None
@@ -62,21 +64,21 @@ def read_specs(specs: Any, by: Any = None) -> Specs:
         return Specs(names=tuple(specs), groups=groups)
     if not isinstance(specs, str):
         raise OptionError(
-            f"specs must be a formula such as '~ recipe | temperature'; got {specs!r}."
+            f"specs must be a formula such as '~ recipe | temperature'; got {brief(specs)}."
         )
     before, tilde, after = _outside_backticks(specs)
     comparison = ""
     if tilde and before:
         if before not in _COMPARISONS:
             raise OptionError(
-                f"specs={specs!r}: contrasts before the tilde are one of "
+                f"specs={brief(specs)}: contrasts before the tilde are one of "
                 f"{', '.join(_COMPARISONS)}.{nearest_names(before, _COMPARISONS)}"
             )
         comparison = _COMPARISONS[before]
     text = after if tilde else before
     parts = _split(text, "|")
     if "~" in "".join(re.sub(r"`(?:[^`\\]|\\.)*`", "", part) for part in parts) or len(parts) > 2:
-        raise OptionError(f"specs={specs!r} cannot be read; write '~ recipe | temperature'.")
+        raise OptionError(f"specs={brief(specs)} cannot be read; write '~ recipe | temperature'.")
     right = _names(parts[1]) if len(parts) > 1 else ()
     return Specs(names=_names(parts[0]), groups=(*right, *groups), comparison=comparison)
 
@@ -86,7 +88,7 @@ def _read_by(by: Any) -> tuple[str, ...]:
         return ()
     names = [by] if isinstance(by, str) else by
     if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
-        raise OptionError(f"by must be a name or a list of names; got {by!r}.")
+        raise OptionError(f"by must be a name or a list of names; got {brief(by)}.")
     return tuple(names)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.formula.expression import column_expression
 from mlpool.formula.types import Expression
 from mlpool.frames.names import level_label
@@ -206,7 +206,7 @@ def find_variable(variables: dict[str, Variable], name: str, argument: str) -> V
         return variables[name]
     known = list(variables)
     raise OptionError(
-        f"{argument} names {name!r}, which is no predictor of this model; it has "
+        f"{argument} names {brief(name)}, which is no predictor of this model; it has "
         f"{', '.join(known) if known else 'none'}.{nearest_names(name, known)}"
     )
 

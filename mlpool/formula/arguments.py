@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlpool.errors import DataError, FormulaError, nearest_names
+from mlpool.errors import DataError, FormulaError, brief, nearest_names
 from mlpool.formula.values import (
     FactorValue,
     MatrixValue,
@@ -76,7 +76,7 @@ def bind(
         if name not in known:
             takes = f"it takes {', '.join(known)}" if known else "its arguments have no names"
             raise FormulaError(
-                f"{function}() has no argument {name!r}; {takes}.{nearest_names(name, known)}"
+                f"{function}() has no argument {brief(name)}; {takes}.{nearest_names(name, known)}"
             )
     left = [name for name in known if name not in values]
     values.update(zip(left, args, strict=False))
@@ -119,7 +119,7 @@ def _value_of(function: str, parameter: Parameter, values: Mapping[str, Any]) ->
         name = f"{parameter.name}="
         return _checked(function, name, parameter.kind, values[parameter.name])
     if isinstance(parameter.default, _Missing):
-        raise FormulaError(f"{function}() needs its argument {parameter.name!r}.")
+        raise FormulaError(f"{function}() needs its argument {brief(parameter.name)}.")
     return parameter.default
 
 

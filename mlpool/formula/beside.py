@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError
+from mlpool.errors import DataError, brief
 from mlpool.frames import Column, Frame, read_frame
 from mlpool.frames.levels import code_names
 from mlpool.frames.names import Names
@@ -47,7 +47,7 @@ def in_row_order(given: Any, indexes: Sequence[pd.Index], argument: str) -> Any:
             return given.reindex(index)
     if given.index.is_unique and all(index.is_unique for index in fitting):
         other = given.index[~given.index.isin(fitting[0])][0]
-        why = f"it has the row label {other!r}, which the data do not have"
+        why = f"it has the row label {brief(other)}, which the data do not have"
     else:
         why = "row labels occur several times and are in another order than in the data"
     raise DataError(

@@ -110,12 +110,12 @@ class GivenContrasts:
             matrix = matrix[[self.levels.index(v) for v in levels]]
         if matrix.shape[0] != k or matrix.shape[1] > k - 1:
             raise OptionError(
-                f"The contrasts of {text!r} need a row for each of its {k} levels and at most "
+                f"The contrasts of {brief(text)} need a row for each of its {k} levels and at most "
                 f"{k - 1} columns; got {matrix.shape[0]} x {matrix.shape[1]}."
             )
         with_mean = np.column_stack([np.ones(k), matrix])
         if np.linalg.matrix_rank(with_mean) < with_mean.shape[1]:
-            raise OptionError(f"The contrasts of {text!r} determine each other or the mean.")
+            raise OptionError(f"The contrasts of {brief(text)} determine each other or the mean.")
         if matrix.shape[1] < k - 1:
             rest = np.linalg.qr(with_mean, mode="complete")[0][:, with_mean.shape[1] :]
             matrix = np.column_stack([matrix, rest])
@@ -169,7 +169,7 @@ def contrast_name(name: object) -> str:
         full = full if full.startswith("contr.") else f"contr.{full}"
         if full in CONTRASTS:
             return full
-    hint = nearest_names(str(name), CONTRASTS)
+    hint = nearest_names(name, CONTRASTS)
     raise OptionError(f"contrasts must be one of {CONTRASTS}; got {brief(name)}.{hint}")
 
 
@@ -197,9 +197,10 @@ def make_coding(
     if full:
         return Dummies(len(levels)), levels
     if len(levels) < 2:
-        only = f"only {levels[0]!r}" if levels else "none"
+        only = f"only {brief(levels[0])}" if levels else "none"
         raise DataError(
-            f"The factor {text!r} has fewer than two levels in the rows used ({only}); drop it."
+            f"The factor {brief(text)} has fewer than two levels in the rows used ({only}); "
+            "drop it."
         )
     default = "contr.poly" if factor.is_ordered else "contr.treatment"
     asked = factor.contrast or contrasts.get(text) or default

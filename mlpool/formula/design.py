@@ -169,7 +169,6 @@ def build_design(
     DataError, FormulaError
         One sentence for what does not fit.
     """
-    _mapping(context, "context", "{'double': double}")
     frame = read_frame(data)
     parsed = parse_formula(formula, columns=frame.columns, context=context)
     if parsed.response is None:
@@ -248,7 +247,7 @@ def model_matrix(formula: str, data: Any, **options: Any) -> pd.DataFrame:
     """
     allowed = {"contrasts", "subset", "na_action", "context"}
     if unknown := set(options) - allowed:
-        raise OptionError(f"model_matrix() has no argument {sorted(unknown)[0]!r}.")
+        raise OptionError(f"model_matrix() has no argument {brief(sorted(unknown)[0])}.")
     frame = read_frame(data)
     context = options.get("context")
     parsed = parse_formula(formula, columns=frame.columns, context=context)
@@ -367,7 +366,7 @@ def _check_contrasts(
     for name in coding:
         if name not in texts:
             raise DataError(
-                f"contrasts names {name!r}, which is not in the formula {parsed.text!r}."
+                f"contrasts names {brief(name)}, which is not in the formula {brief(parsed.text)}."
             )
         if (
             name in frame
@@ -375,7 +374,8 @@ def _check_contrasts(
             and frame.column(name).kind != "boolean"
         ):
             raise DataError(
-                f"contrasts names {name!r}, which is numeric; write factor({name}) in the formula."
+                f"contrasts names {brief(name)}, which is numeric; write factor({name}) in "
+                "the formula."
             )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import ColumnNotFoundError, DataError, FormulaError
+from mlpool.errors import ColumnNotFoundError, DataError, FormulaError, brief
 from mlpool.formula.bases import State
 from mlpool.formula.functions import apply_function
 from mlpool.formula.operators import apply_operator, negate
@@ -111,7 +111,7 @@ class Evaluator:
         if name in CONSTANTS:
             return CONSTANTS[name]
         self.frame.column(name)
-        raise ColumnNotFoundError(f"There is no column {name!r} in the data.")
+        raise ColumnNotFoundError(f"There is no column {brief(name)} in the data.")
 
     def _given(self, value: Any, name: str) -> Any:
         """Return a value of `context` or of a function in it; arrays are copied."""
@@ -144,7 +144,7 @@ class Evaluator:
         given = {key: _as_array(value) for key, value in named.items()}
         result = function(*[_as_array(a) for a in args], **given)
         if isinstance(result, str):
-            raise FormulaError(f"{name}() of context= returned the text {result!r}.")
+            raise FormulaError(f"{name}() of context= returned the text {brief(result)}.")
         value: Value = self._given(result, f"What {name}() returned")
         return NumberValue(array=np.asarray(value)) if is_plain_number(value) else value
 

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Collection, Sequence
 from typing import NoReturn
 
-from mlpool.errors import FormulaError
+from mlpool.errors import FormulaError, brief
 from mlpool.formula.algebra import AlgebraError, Piece, TermSum, bits, expand
 from mlpool.formula.expression import column_expression, parse_expression
 from mlpool.formula.tokens import ARITHMETIC, Token
@@ -34,7 +34,7 @@ class Expander:
     def expression(self, token: Token) -> Expression:
         """Return the checked expression of one token."""
         if token.kind != "expression":
-            self.fail(f"{token.text!r} is not expected here.", token)
+            self.fail(f"{brief(token.text)} is not expected here.", token)
         if token.text not in self._read:
             self._read[token.text] = parse_expression(
                 token.text, formula=self.formula, offset=token.start, context=self.context
@@ -85,7 +85,7 @@ class Expander:
         if token.text in ("|", "||"):
             self.fail("A random-effects term needs parentheses: (x | g).", token)
         if token.text in ARITHMETIC:
-            self.fail(f"{token.text!r} is arithmetic: put it inside I(...).", token)
+            self.fail(f"{brief(token.text)} is arithmetic: put it inside I(...).", token)
         return "^" if token.text == "**" else token.text
 
     def _number(self, token: Token, index: int, tokens: Sequence[Token]) -> TermSum:

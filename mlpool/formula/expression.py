@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Collection
 from typing import NoReturn, cast
 
-from mlpool.errors import FormulaError, nearest_names
+from mlpool.errors import FormulaError, brief, nearest_names
 from mlpool.formula.lexer import (
     Piece,
     has_lookalikes,
@@ -130,7 +130,7 @@ class _ExpressionParser:
         if piece.text != text or piece.kind != "op":
             if piece.kind != "end":
                 self._refuse_rest(piece)
-            self._fail(f"{text!r} is missing here.", piece)
+            self._fail(f"{brief(text)} is missing here.", piece)
 
     # --- grammar ----------------------------------------------------------------------------
 
@@ -215,9 +215,9 @@ class _ExpressionParser:
 
     def _check_name(self, name: str, piece: Piece, is_call: bool = False) -> None:
         if has_lookalikes(name):
-            self._fail(f"{name!r} has look-alike characters; write plain letters.", piece)
+            self._fail(f"{brief(name)} has look-alike characters; write plain letters.", piece)
         if reaches_inside(name):
-            self._fail(f"{name!r} is not allowed: formulas cannot reach inside Python.", piece)
+            self._fail(f"{brief(name)} is not allowed: formulas cannot reach inside Python.", piece)
         if name == ".":
             self._fail("'.' cannot stand here; write the column's name.", piece)
         if name in NOT_NAMES and not is_call:
@@ -280,23 +280,25 @@ class _ExpressionParser:
     def _refuse_rest(self, piece: Piece) -> NoReturn:
         text = piece.text
         if piece.kind != "op" or text in (")", ","):
-            self._fail(f"{text!r} is not expected here.", piece)
+            self._fail(f"{brief(text)} is not expected here.", piece)
         if text == "$":
             after = self.pieces[self.position].text or "column"
             if self._now is piece and self.position + 1 < len(self.pieces):
                 after = self.pieces[self.position + 1].text or "column"
             self._fail(
                 f"'$' is R's way to reach into a data frame; write the column's name alone, "
-                f"{after!r}, and pass the frame as data.",
+                f"{brief(after)}, and pass the frame as data.",
                 piece,
             )
         if text == "[":
             self._fail("Square brackets (subscripts, lists) are not allowed in a formula.", piece)
         if text in _DOUBLED:
-            self._fail(f"{text!r} compares single values; write {_DOUBLED[text]!r}.", piece)
+            self._fail(
+                f"{brief(text)} compares single values; write {brief(_DOUBLED[text])}.", piece
+            )
         if text == "=":
             self._fail("'=' is not allowed here; use '==' to compare.", piece)
-        self._fail(f"{text!r} is not allowed in a formula.", piece)
+        self._fail(f"{brief(text)} is not allowed in a formula.", piece)
 
     def _fail(self, message: str, piece: Piece) -> NoReturn:
         raise FormulaError(message, formula=self.formula, start=piece.start, end=piece.end)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import DataError, FormulaError, MlpoolWarning, nearest_names, user_level
+from mlpool.errors import DataError, FormulaError, MlpoolWarning, brief, nearest_names, user_level
 from mlpool.formula.arguments import numbers_of
 from mlpool.formula.values import (
     FactorValue,
@@ -134,7 +134,7 @@ def _check_new_levels(given: FactorValue, trained: tuple[str, ...]) -> None:
     unknown = [given.levels[int(c)] for c in present if found[c] < 0]
     if unknown:
         raise DataError(
-            f"factor() meets the level {unknown[0]!r}, which the model was not fitted with."
+            f"factor() meets the level {brief(unknown[0])}, which the model was not fitted with."
         )
 
 
@@ -153,7 +153,7 @@ def relevel(state: State, x: Any, ref: Any) -> FactorValue:
         if "ref" in state:  # new data need not have it: their levels are found by name
             return value
         raise DataError(
-            f"relevel(): there is no level {label!r}; there are "
+            f"relevel(): there is no level {brief(label)}; there are "
             f"{', '.join(value.levels[:6])}.{nearest_names(label, value.levels)}"
         )
     state["ref"] = label

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import FormulaError
+from mlpool.errors import FormulaError, brief
 from mlpool.formula import bases, factors
 from mlpool.formula.arguments import Parameter, Signature, bind, numbers_of
 from mlpool.formula.bases import State
@@ -52,7 +52,7 @@ def _itself(state: State, x: Any) -> Value:
 
 def bases_shown(x: Any) -> str:
     """Return what a sentence calls a value that is no column."""
-    return f"the text {x!r}" if isinstance(x, str) else "a list of constants"
+    return f"the text {brief(x)}" if isinstance(x, str) else "a list of constants"
 
 
 def _log(state: State, x: FloatArray, base: float | None) -> NumberValue:

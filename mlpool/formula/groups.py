@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import DataError
+from mlpool.errors import DataError, brief
 from mlpool.formula.factors import coded
 from mlpool.formula.matrix import DesignMatrix, make_matrix
 from mlpool.formula.types import BarTerm, Expression
@@ -115,7 +115,9 @@ def group_codes(expression: Expression, value: Value) -> tuple[IntArray, Names]:
         If it has several columns (``poly``).
     """
     if isinstance(value, MatrixValue):
-        raise DataError(f"{expression.text!r} has several columns and cannot be a grouping factor.")
+        raise DataError(
+            f"{brief(expression.text)} has several columns and cannot be a grouping factor."
+        )
     return coded(value, expression.text)
 
 

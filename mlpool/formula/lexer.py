@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from mlpool.errors import FormulaError
+from mlpool.errors import FormulaError, brief
 from mlpool.formula.safety import CONTRASTS, NOT_NAMES
 
 _PIECE = re.compile(
@@ -107,9 +107,9 @@ def _unreadable(source: str, position: int, formula: str, offset: int) -> Formul
         if character != "`" and character in source[position + 1 :]:
             message = "A text in a formula cannot have a backslash."
         else:
-            message = f"{character!r} is never closed."
+            message = f"{brief(character)} is never closed."
     elif character == "%":
         message = "'%' alone means nothing in a formula; there are %in%, %% and %/%."
     else:
-        message = f"{character!r} has no meaning in a formula."
+        message = f"{brief(character)} has no meaning in a formula."
     return FormulaError(message, formula=formula, start=offset + position)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError, nearest_names
+from mlpool.errors import DataError, brief, nearest_names
 from mlpool.formula.coding import GivenContrasts
 from mlpool.formula.evaluate import Evaluator
 from mlpool.formula.factors import coded
@@ -167,12 +167,12 @@ def _encode(expression: Expression, value: Value, encoding: Encoding) -> Value:
     if trained is None:
         if isinstance(value, FactorValue):
             raise DataError(
-                f"{expression.text!r} was a number when the model was fitted; the new data "
+                f"{brief(expression.text)} was a number when the model was fitted; the new data "
                 "hold text."
             )
         return value
     if isinstance(value, MatrixValue):
-        raise DataError(f"{expression.text!r} does not fit the model's data.")
+        raise DataError(f"{brief(expression.text)} does not fit the model's data.")
     codes, names = coded(value, expression.text)
     table = match_names(names, trained.levels)
     present = np.unique(codes[codes >= 0])
@@ -181,7 +181,7 @@ def _encode(expression: Expression, value: Value, encoding: Encoding) -> Value:
         shown = ", ".join(trained.levels[:6]) + (", ..." if len(trained.levels) > 6 else "")
         hint = nearest_names(unknown[0], trained.levels)
         raise DataError(
-            f"The new data have {expression.text} = {unknown[0]!r}, a level that the model "
+            f"The new data have {expression.text} = {brief(unknown[0])}, a level that the model "
             "does not "
             f"know (it knows {shown}).{hint}"
         )
@@ -195,7 +195,9 @@ def _new_codes(design: RandomDesign, evaluator: Evaluator, allow_new: bool) -> I
         row = int(np.argmax(result < 0))
         first = ":".join("NA" if c[row] < 0 else names.labels[c[row]] for c, names in each)
         is_missing = any(c[row] < 0 for c, _ in each)
-        what = "is missing in a row" if is_missing else f"= {first!r}, which was not in the data"
+        what = (
+            "is missing in a row" if is_missing else f"= {brief(first)}, which was not in the data"
+        )
         raise DataError(
             f"The new data have {design.group} {what}; "
             "allow_new_levels=True predicts it with a random effect of zero, re_form=False without "

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import DataError, FormulaError, nearest_names
+from mlpool.errors import DataError, FormulaError, brief, nearest_names
 from mlpool.formula.values import (
     FactorValue,
     MatrixValue,
@@ -134,7 +134,7 @@ def _as_number(value: Any, other: Any, text: str) -> Any:
     try:
         return float(value)
     except ValueError:
-        raise FormulaError(f"{text} compares a number with the text {value!r}.") from None
+        raise FormulaError(f"{text} compares a number with the text {brief(value)}.") from None
 
 
 def read_date(value: str, text: str) -> float:
@@ -150,7 +150,7 @@ def read_date(value: str, text: str) -> float:
     except ValueError:
         moment = np.datetime64("NaT")
     if np.isnat(moment):
-        raise FormulaError(f"{text}: {value!r} is no date; write it as '2024-01-31'.")
+        raise FormulaError(f"{text}: {brief(value)} is no date; write it as '2024-01-31'.")
     return float((moment - np.datetime64("1970-01-01T00:00")) / np.timedelta64(1, "D"))
 
 
@@ -168,7 +168,7 @@ def _compare_factor(kind: type[ast.AST], left: FactorValue, right: Any, text: st
     if left.is_ordered and not is_equality:
         if label not in left.levels:
             raise DataError(
-                f"{text}: {label!r} is no level of the ordered factor, which has "
+                f"{text}: {brief(label)} is no level of the ordered factor, which has "
                 f"{', '.join(left.levels[:6])}.{nearest_names(label, left.levels)}"
             )
         hits = [_COMPARE[kind](i, left.levels.index(label)) for i in range(len(left.levels))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from mlpool.errors import FormulaError
+from mlpool.errors import FormulaError, OptionError, brief
 from mlpool.formula.bars import deparse, expand_bar, split_bars
 from mlpool.formula.expand import Expander
 from mlpool.formula.expression import parse_expression
@@ -56,7 +56,19 @@ def parse_formula(
     if not is_text:
         read_tokens(text)  # which says what a formula is
     names = tuple(columns) if columns is not None and is_text and "." in text else None
-    return _parse(text, names, frozenset(context or ()))
+    return _parse(text, names, _names_of(context))
+
+
+def _names_of(context: object) -> frozenset[str]:
+    if context is None:
+        return frozenset()
+    if isinstance(context, (Mapping, list, tuple, set, frozenset)) and all(
+        isinstance(name, str) for name in context
+    ):
+        return frozenset(context)
+    raise OptionError(
+        f"context must be a dict of names, such as {{'double': double}}; got {brief(context)}."
+    )
 
 
 def without_bars(parsed: ParsedFormula) -> str:
@@ -111,7 +123,7 @@ def _read_response(tokens: list[Token], expander: Expander) -> Expression | None
         return None
     for token in tokens:
         if token.text in ("|", "||", ".", "~"):
-            expander.fail(f"{token.text!r} cannot stand in the response.", token)
+            expander.fail(f"{brief(token.text)} cannot stand in the response.", token)
     start, end = tokens[0].start, tokens[-1].end
     return parse_expression(
         expander.formula[start : end + 1],

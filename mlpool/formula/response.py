@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpool.errors import DataError
+from mlpool.errors import DataError, brief
 from mlpool.formula.types import Expression
 from mlpool.formula.values import FactorValue, MatrixValue, Value
 from mlpool.typing import FloatArray
@@ -48,19 +48,19 @@ def _factor_response(expression: Expression, value: FactorValue, binomial: bool)
     shown = ", ".join(repr(v) for v in value.levels[:3])
     if not binomial:
         raise DataError(
-            f"The response {expression.text!r} is text or a factor (levels {shown}); a "
+            f"The response {brief(expression.text)} is text or a factor (levels {shown}); a "
             "linear model "
             "needs numbers. For two outcomes use family='binomial'."
         )
     if len(value.levels) < 2:
-        raise DataError(f"The response {expression.text!r} has one level only ({shown}).")
+        raise DataError(f"The response {brief(expression.text)} has one level only ({shown}).")
     return Response(y=(value.codes > 0).astype(np.float64), levels=value.levels)
 
 
 def _cbind_response(expression: Expression, value: MatrixValue, binomial: bool) -> Response:
     if not binomial or len(value.arrays) != 2:
         raise DataError(
-            f"The response {expression.text!r} has {len(value.arrays)} columns; only "
+            f"The response {brief(expression.text)} has {len(value.arrays)} columns; only "
             "cbind(successes, failures) with family='binomial' can have two."
         )
     successes, failures = value.arrays

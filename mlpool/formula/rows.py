@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import DataError, check_option
+from mlpool.errors import DataError, brief, check_option
 from mlpool.formula.beside import as_column, check_length, coded_vector, in_row_order
 from mlpool.formula.evaluate import Evaluator
 from mlpool.formula.expression import parse_expression
@@ -96,7 +96,7 @@ class RowFilter:
         if self.subset is not None and not self.subset.any():
             return "subset leaves no rows."
         worst = max(self.missing_by, key=self.missing_by.__getitem__) if self.missing_by else ""
-        return f"No row is left: every row has a missing value (most in {worst!r})."
+        return f"No row is left: every row has a missing value (most in {brief(worst)})."
 
     def _add(self, name: str, mask: BoolArray | None) -> None:
         if mask is None:
@@ -116,7 +116,7 @@ class RowFilter:
                 rows = np.isinf(array) if self.subset is None else np.isinf(array) & self.subset
                 if rows.any():
                     raise DataError(
-                        f"{name!r} is infinite in {int(rows.sum())} rows; set them missing "
+                        f"{brief(name)} is infinite in {int(rows.sum())} rows; set them missing "
                         "or drop them."
                     )
 
@@ -134,7 +134,7 @@ def read_vector(given: Any, frame: Frame, argument: str) -> FloatArray | None:
     if isinstance(given, str):
         column = frame.column(given, used_as=argument)
         if column.is_factor:
-            raise DataError(f"{argument} names the column {given!r}, which is not numeric.")
+            raise DataError(f"{argument} names the column {brief(given)}, which is not numeric.")
         return np.asarray(column.values, dtype=np.float64)
     given = in_row_order(given, (frame.index,), argument)
     column = as_column(given, argument, "a column's name or one number per row")
@@ -157,11 +157,13 @@ def read_subset(
     if subset is None:
         return None
     if isinstance(subset, str):
-        expression = parse_expression(subset, formula=subset, context=frozenset(context or ()))
+        expression = parse_expression(
+            subset, formula=subset, context=frozenset(() if context is None else context)
+        )
         value = Evaluator(frame, {}, context).value(expression)
         if not isinstance(value, NumberValue) or not value.is_logical:
             raise DataError(
-                f'subset {subset!r} is not true or false for each row; compare: "ses > 0".'
+                f'subset {brief(subset)} is not true or false for each row; compare: "ses > 0".'
             )
         return np.asarray(np.nan_to_num(value.array, nan=0.0) != 0)
     subset = in_row_order(subset, (frame.index,), "subset")

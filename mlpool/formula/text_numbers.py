@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 
-from mlpool.errors import DataError
+from mlpool.errors import DataError, brief
 from mlpool.formula.factors import is_mark, read_number
 from mlpool.formula.types import Expression
 from mlpool.formula.values import FactorValue, Value
@@ -68,7 +68,7 @@ def _sentence(text: str, levels: tuple[str, ...]) -> str:
     numbers = [v for v in looked_at if read_number(v) is not None]
     shown = ", ".join(repr(v) for v in [*others[:2], *numbers[:2]])
     return (
-        f"The column {text!r} is text that holds numbers ({shown}), which would become "
+        f"The column {brief(text)} is text that holds numbers ({shown}), which would become "
         f"{len(levels):,} levels; write as.numeric({text}) for numbers (marks of missing values "
         f"become missing, decimal commas are read) or factor({text}) for levels."
     )

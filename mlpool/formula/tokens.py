@@ -101,13 +101,14 @@ def _no_operator(pieces: Sequence[Piece], at: int, formula: str) -> FormulaError
         message = "Braces are not allowed in a formula; use I(...) for arithmetic."
     elif piece.text == "$":
         message = (
-            f"'$' is R's way to reach into a data frame; write the column's name alone, {after!r}, "
+            "'$' is R's way to reach into a data frame; write the column's name alone, "
+            f"{brief(after)}, "
             "and pass the frame as data."
         )
     elif piece.text == "=":
         message = "'=' is not allowed here; use '==' to compare."
     else:
-        message = f"{piece.text!r} is not an operator of formulas."
+        message = f"{brief(piece.text)} is not an operator of formulas."
     return FormulaError(message, formula=formula, start=start, end=end)
 
 
@@ -118,7 +119,7 @@ def _check_neighbours(tokens: list[Token], formula: str) -> None:
         begins = right.kind in ("expression", "number", "dot", "open")
         if ends and begins:
             raise FormulaError(
-                f"An operator is missing before {right.text!r}.",
+                f"An operator is missing before {brief(right.text)}.",
                 formula=formula, start=right.start, end=right.end,
             )  # fmt: skip
 
@@ -145,11 +146,13 @@ def _partners(pieces: Sequence[Piece], formula: str) -> dict[int, int]:
         elif piece.text in (")", "]", "}"):
             if not stack or _BRACKETS[pieces[stack[-1]].text] != piece.text:
                 raise FormulaError(
-                    f"{piece.text!r} closes nothing: its opening partner is missing.",
+                    f"{brief(piece.text)} closes nothing: its opening partner is missing.",
                     formula=formula, start=piece.start,
                 )  # fmt: skip
             partner[stack.pop()] = at
     if stack:
         piece = pieces[stack[-1]]
-        raise FormulaError(f"{piece.text!r} is never closed.", formula=formula, start=piece.start)
+        raise FormulaError(
+            f"{brief(piece.text)} is never closed.", formula=formula, start=piece.start
+        )
     return partner

@@ -11,7 +11,7 @@ import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError
+from mlpool.errors import DataError, brief
 from mlpool.frames.levels import LARGEST_EXACT, Column, Kind, code_names
 from mlpool.frames.names import Names, level_label, name_values
 from mlpool.typing import BoolArray, FloatArray, IntArray
@@ -53,7 +53,7 @@ def read_column(name: str, series: nw.Series[Any], *, order: LabelOrder = "given
     if dtype in (nw.Date, nw.Datetime, nw.Duration):
         return _days(name, series, is_date=dtype != nw.Duration)
     raise DataError(
-        f"Column {name!r} has type {dtype}, which a model cannot use; turn it into numbers "
+        f"Column {brief(name)} has type {dtype}, which a model cannot use; turn it into numbers "
         "or text first."
     )
 
@@ -213,7 +213,7 @@ def _objects(name: str, values: np.ndarray[Any, Any]) -> Column:
         raise _is_complex(name)
     if inferred not in ("string", "empty", "mixed", "mixed-integer", "categorical", "bytes"):
         raise DataError(
-            f"Column {name!r} holds {inferred} values, which a model cannot use; turn it into "
+            f"Column {brief(name)} holds {inferred} values, which a model cannot use; turn it into "
             "numbers or text first."
         )
     codes, names = code_names(values)
@@ -250,7 +250,8 @@ def _in_days(name: str, values: np.ndarray[Any, Any], *, is_date: bool) -> Colum
 
 def _is_complex(name: str) -> DataError:
     return DataError(
-        f"Column {name!r} holds complex numbers, which a model cannot use; take their real and "
+        f"Column {brief(name)} holds complex numbers, which a model cannot use; take their "
+        "real and "
         "imaginary parts."
     )
 

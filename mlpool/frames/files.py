@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError
+from mlpool.errors import DataError, brief
 from mlpool.frames.levels import LARGEST_EXACT
 
 _MISSING_WORDS = ("NA", "")
@@ -50,20 +50,21 @@ def read_path(path: str | Path) -> pd.DataFrame:
     shown = str(path) if len(str(path)) <= 200 else f"{str(path)[:60]}..."
     if "://" in str(path):
         raise DataError(
-            f"{shown!r} is an address, not a file; read it first: pandas.read_csv({shown!r})."
+            f"{brief(shown)} is an address, not a file; read it first: "
+            f"pandas.read_csv({brief(shown)})."
         )
     try:
         is_folder, size = Path(path).is_dir(), Path(path).stat().st_size
     except (OSError, ValueError):
-        raise DataError(f"There is no file {shown!r}.") from None
+        raise DataError(f"There is no file {brief(shown)}.") from None
     if is_folder:
-        raise DataError(f"{shown!r} is a folder; name a CSV or Parquet file.")
+        raise DataError(f"{brief(shown)} is a folder; name a CSV or Parquet file.")
     if size == 0:
-        raise DataError(f"The file {shown!r} is empty.")
+        raise DataError(f"The file {brief(shown)} is empty.")
     suffix = Path(path).suffix.lower()
     if suffix in _R_FILES:
         raise DataError(
-            f"{shown!r} is a file of R's own; write it as a table in R: write.csv(d, 'd.csv')."
+            f"{brief(shown)} is a file of R's own; write it as a table in R: write.csv(d, 'd.csv')."
         )
     if suffix in _BY_SUFFIX:
         return _read_with_pandas(Path(path), shown, *_BY_SUFFIX[suffix])
@@ -78,13 +79,14 @@ def _read_with_pandas(path: Path, shown: str, function: str, needs: str) -> pd.D
         return pd.DataFrame(read(path, **options))
     except ImportError:
         raise DataError(
-            f"Reading {shown!r} needs {needs}: pip install {needs}; or read it first and give the "
-            f"frame, as in mlpool.fit(..., pandas.{function}({shown!r}))."
+            f"Reading {brief(shown)} needs {needs}: pip install {needs}; or read it first "
+            "and give the "
+            f"frame, as in mlpool.fit(..., pandas.{function}({brief(shown)}))."
         ) from None
     except Exception as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"The file {shown!r} cannot be read as a table by pandas.{function}: {first}"
+            f"The file {brief(shown)} cannot be read as a table by pandas.{function}: {first}"
         ) from None
 
 
@@ -97,15 +99,15 @@ def _read_csv(path: Path, shown: str) -> pd.DataFrame:
             table = _with_commas(table, path, sep, encoding)
         return _with_long_ids(table, path, sep, encoding)
     except pd.errors.EmptyDataError:
-        raise DataError(f"The file {shown!r} is empty.") from None
+        raise DataError(f"The file {brief(shown)} is empty.") from None
     except UnicodeError:
         raise DataError(
-            f"The file {shown!r} is not UTF-8; say its encoding and give the frame, as in "
-            f"mlpool.fit(..., pandas.read_csv({shown!r}, encoding='latin-1'))."
+            f"The file {brief(shown)} is not UTF-8; say its encoding and give the frame, as in "
+            f"mlpool.fit(..., pandas.read_csv({brief(shown)}, encoding='latin-1'))."
         ) from None
     except (pd.errors.ParserError, OSError, ValueError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"The file {shown!r} cannot be read as a table: {first}") from None
+        raise DataError(f"The file {brief(shown)} cannot be read as a table: {first}") from None
 
 
 def _parse(path: Path, sep: str, encoding: str, **options: Any) -> pd.DataFrame:

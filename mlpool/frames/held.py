@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError
+from mlpool.errors import DataError, brief
 from mlpool.frames.emit import with_columns
 from mlpool.frames.intake import Frame, read_frame
 from mlpool.frames.levels import Column
@@ -67,8 +67,10 @@ class HeldFrame(Frame):
             for kept in self.own:
                 if not _are_same(super().column(kept), now, kept):
                     raise DataError(
-                        f"The data were changed after the model was fitted ({kept!r} differs), so "
-                        f"the values of {name!r} may not belong to the model's rows; fit again, or "
+                        f"The data were changed after the model was fitted ({brief(kept)} "
+                        "differs), so "
+                        f"the values of {brief(name)} may not belong to the model's rows; "
+                        "fit again, or "
                         "give an array of one value per row."
                     )
         return super().column(name, used_as=used_as)

@@ -11,7 +11,7 @@ import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import ColumnNotFoundError, DataError, nearest_names
+from mlpool.errors import ColumnNotFoundError, DataError, OptionError, brief, nearest_names
 from mlpool.frames.columns import order_of_labels, read_column
 from mlpool.frames.levels import Column
 from mlpool.frames.sources import read_eagerly
@@ -96,6 +96,9 @@ class Frame:
         DataError
             If its type cannot enter a model (dates, lists).
         """
+        if not isinstance(name, str):
+            role = used_as or "a column"  # type: ignore[unreachable]
+            raise OptionError(f"{role} must be the name of a column; got {brief(name)}.")
         if name not in self._cache:
             if name not in self.columns:
                 raise ColumnNotFoundError(self._unknown(name, used_as))
@@ -110,13 +113,13 @@ class Frame:
         hint = nearest_names(name, self.columns)
         blank = [c for c in self.columns if c.strip() == name and c != name]
         if blank:
-            hint = f" There is {blank[0]!r}, with blanks; write `{blank[0]}` in backticks."
+            hint = f" There is {brief(blank[0])}, with blanks; write `{blank[0]}` in backticks."
         elif not hint:
             shown = ", ".join(self.columns[:12]) + (", ..." if len(self.columns) > 12 else "")
             hint = f" The columns are: {shown}."
         if self._is_part:
             hint = f"{hint} A saved model keeps only the columns that it used."
-        return f"There is no column {name!r}{role} in the data.{hint}"
+        return f"There is no column {brief(name)}{role} in the data.{hint}"
 
 
 def read_frame(data: Any) -> Frame:
@@ -160,7 +163,7 @@ def _check_names(names: list[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise DataError(f"The data have two columns called {name!r}; rename one of them.")
+            raise DataError(f"The data have two columns called {brief(name)}; rename one of them.")
         seen.add(name)
 
 

@@ -260,7 +260,7 @@ def factor(
     if not isinstance(ordered, (bool, np.bool_)):
         raise OptionError(f"ordered must be True or False; got {brief(ordered)}.")
     series = x if isinstance(x, pd.Series) else pd.Series(x)
-    known = list(levels) if levels is not None else sorted(series.dropna().unique())
+    known = list(levels) if levels is not None else _sorted_values(series)
     names = list(labels) if labels is not None else known
     if len(names) != len(known):
         raise DataError(f"labels has {len(names)} names for {len(known)} levels.")
@@ -269,3 +269,12 @@ def factor(
         codes.tolist(), dtype=pd.CategoricalDtype(pd.Index(names), ordered=ordered)
     )
     return pd.Series(values, index=series.index, name=series.name)
+
+
+def _sorted_values(series: pd.Series) -> list[Any]:
+    try:
+        return sorted(series.dropna().unique())
+    except TypeError:
+        raise DataError(
+            "factor() cannot sort values of several kinds; give levels=, or turn them into text."
+        ) from None

@@ -151,7 +151,8 @@ def _in_order_of(index: pd.Index | None, series: pd.Series, name: str) -> pd.Ser
     if series.index.is_unique and index.is_unique and series.index.isin(index).all():
         return series.reindex(index)
     raise DataError(
-        f"The dict's Series {name!r} has other row labels than its first Series; make a data frame "
+        f"The dict's Series {brief(name)} has other row labels than its first Series; make "
+        "a data frame "
         "of them, or give arrays."
     )
 

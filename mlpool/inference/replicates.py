@@ -42,6 +42,9 @@ TICK = 0.1
 GRACE = 2.0
 """Seconds that a process has to end the replicate it is at when it is told to stop."""
 
+_MOST_JOBS = 10_000
+"""More processes than a machine has cores, or a slip of the keyboard."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replicates:
@@ -139,7 +142,7 @@ def read_jobs(n_jobs: Any, argument: str = "n_jobs") -> int | None:
     if n_jobs is None:
         return None
     is_whole = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
-    if not is_whole or n_jobs < -1 or n_jobs == 0:
+    if not is_whole or n_jobs < -1 or n_jobs == 0 or n_jobs > _MOST_JOBS:
         raise OptionError(
             f"{argument} must be a number of processes such as 2, or -1 for one per core; "
             f"got {brief(n_jobs)}."

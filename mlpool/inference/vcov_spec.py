@@ -84,7 +84,7 @@ class VcovSpec:
         if vcov in ("model", "const"):
             if clusters:
                 raise OptionError(
-                    f"vcov={vcov!r} is the model's own covariance and takes no cluster."
+                    f"vcov={brief(vcov)} is the model's own covariance and takes no cluster."
                 )
             return cls(kind="model")
         return _read_type(vcov, clusters)
@@ -98,13 +98,15 @@ def _read_type(vcov: str, clusters: tuple[Any, ...]) -> VcovSpec:
         )
     if vcov in CR_TYPES and len(clusters) > 1:
         raise OptionError(
-            f"vcov={vcov!r} takes one cluster variable; for several use 'HC0', 'HC1', 'HC2' or "
+            f"vcov={brief(vcov)} takes one cluster variable; for several use 'HC0', 'HC1', "
+            "'HC2' or "
             "'HC3'."
         )
     if vcov in ("vcovCL", *CR_TYPES):
         if not clusters:
             raise OptionError(
-                f"vcov={vcov!r} is cluster-robust: say by which column, as in cluster='school'."
+                f"vcov={brief(vcov)} is cluster-robust: say by which column, as in "
+                "cluster='school'."
             )
         kind: VcovKind = "cl" if vcov == "vcovCL" else "cr"
         return VcovSpec(
@@ -115,7 +117,7 @@ def _read_type(vcov: str, clusters: tuple[Any, ...]) -> VcovSpec:
         return VcovSpec(kind="hc", type=type_, label=vcov)
     if vcov not in CL_TYPES:
         raise OptionError(
-            f"vcov={vcov!r} does not know clusters; with cluster= use one of "
+            f"vcov={brief(vcov)} does not know clusters; with cluster= use one of "
             f"{('vcovCL', *CL_TYPES, *CR_TYPES)}."
         )
     return VcovSpec(kind="cl", type=type_, label=vcov, cluster=clusters)
@@ -129,7 +131,7 @@ def _read_cluster(cluster: object) -> tuple[Any, ...]:
             return (cluster,)
         names = tuple(part.strip() for part in cluster.lstrip().lstrip("~").split("+"))
         if not all(names):
-            raise OptionError(f"cluster={cluster!r} names no column; write '~ school'.")
+            raise OptionError(f"cluster={brief(cluster)} names no column; write '~ school'.")
         return names
     if isinstance(cluster, list | tuple):
         if not cluster:

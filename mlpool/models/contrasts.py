@@ -295,7 +295,7 @@ def read_method(model: Any, ci_method: str | None, covariance: Covariance) -> st
     method = {"kr": "kenward"}.get(ci_method.lower(), ci_method.lower())
     if is_robust and method in ("profile", "kenward"):
         raise OptionError(
-            f"ci_method={method!r} has its own standard errors; it takes no vcov= or cluster=."
+            f"ci_method={brief(method)} has its own standard errors; it takes no vcov= or cluster=."
         )
     if method == "satterthwaite" and covariance.label not in (
         CR_TYPES if model.kind != "lmer" else (None, *CR_TYPES)
@@ -331,7 +331,7 @@ def _merge_arguments(vcov: Any, cluster: Any, vcov_args: Any) -> tuple[Any, Any,
     for name in vcov_args:
         if name not in known:
             raise OptionError(
-                f"vcov_args knows {known}; got {brief(name)}.{nearest_names(str(name), known)}"
+                f"vcov_args knows {known}; got {brief(name)}.{nearest_names(name, known)}"
             )
     if "cluster" in vcov_args:
         if cluster is not None:
@@ -339,7 +339,7 @@ def _merge_arguments(vcov: Any, cluster: Any, vcov_args: Any) -> tuple[Any, Any,
         cluster = vcov_args["cluster"]
     if "type" in vcov_args:
         if vcov not in (None, "vcovCL", "vcovHC"):
-            raise OptionError(f"vcov={vcov!r} is a type already; drop 'type' from vcov_args.")
+            raise OptionError(f"vcov={brief(vcov)} is a type already; drop 'type' from vcov_args.")
         vcov = vcov_args["type"]
     fix = vcov_args.get("fix", False)
     if not isinstance(fix, bool):
@@ -352,7 +352,8 @@ def _unknown_method(kind: str, ci_method: object) -> Exception:
     everywhere = {m for methods in CI_METHODS.values() for m in methods} | set(_ELSEWHERE)
     if isinstance(ci_method, str) and ci_method.lower() in everywhere:
         return NotSupportedError(
-            f"ci_method={ci_method!r} is not available for {kind} models; use one of {allowed}."
+            f"ci_method={brief(ci_method)} is not available for {kind} models; use one of "
+            f"{allowed}."
         )
     hint = nearest_names(ci_method, allowed) if isinstance(ci_method, str) else ""
     return OptionError(f"ci_method must be one of {allowed}; got {brief(ci_method)}.{hint}")

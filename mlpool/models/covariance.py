@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.errors import OptionError
+from mlpool.errors import OptionError, brief
 from mlpool.formula.beside import as_ways
 from mlpool.inference.vcov import CR_TYPES, ScoreRows, robust_vcov, without_negative
 from mlpool.inference.vcov_spec import VcovSpec
@@ -105,7 +105,7 @@ def in_name_order(vcov: Any, names: list[str]) -> Any:
         if sorted(map(str, labels)) != sorted(names):
             other = next((n for n in labels if n not in names), labels[0])
             raise OptionError(
-                f"vcov is labelled with {other!r}, which is no coefficient of this model "
+                f"vcov is labelled with {brief(other)}, which is no coefficient of this model "
                 f"({', '.join(names)}); give vcov.to_numpy() to go by position."
             )
     at = [columns.index(name) for name in names]

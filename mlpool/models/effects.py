@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError, nearest_names
+from mlpool.errors import DataError, brief, nearest_names
 from mlpool.typing import FloatArray
 
 
@@ -245,8 +245,8 @@ class GroupFrames(Mapping[str, pd.DataFrame]):
         if group not in self._frames:
             known = ", ".join(self._frames)
             raise GroupNotFoundError(
-                f"There is no grouping factor {group!r}; this model has: {known}."
-                + nearest_names(str(group), self._frames)
+                f"There is no grouping factor {brief(group)}; this model has: {known}."
+                + nearest_names(group, self._frames)
             )
         return self._frames[group].copy()
 

@@ -250,12 +250,12 @@ def _check_groups(design: Design) -> None:
         levels, n = len(random.levels), design.n
         if levels < 2:
             raise DataError(
-                f"The grouping factor {random.group!r} has one level only; a variance "
+                f"The grouping factor {brief(random.group)} has one level only; a variance "
                 "between groups needs two or more."
             )
         if levels >= n:
             raise DataError(
-                f"The grouping factor {random.group!r} has as many levels ({levels}) as "
+                f"The grouping factor {brief(random.group)} has as many levels ({levels}) as "
                 "there are rows; "
                 "each group needs more than one row for its variance to be told from the residual."
             )
@@ -303,7 +303,7 @@ def _as_control(control: Control | Mapping[str, Any] | None) -> Control:
     known = [f.name for f in fields(Control)]
     for name in control:
         if name not in known:
-            raise OptionError(f"control has no setting {name!r}.{nearest_names(str(name), known)}")
+            raise OptionError(f"control has no setting {brief(name)}.{nearest_names(name, known)}")
     return Control(**control)
 
 

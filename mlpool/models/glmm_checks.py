@@ -82,12 +82,13 @@ def _check_levels(design: Design, family: Family) -> None:
         levels, n = len(random.levels), design.n
         if levels < 2:
             raise DataError(
-                f"The grouping factor {random.group!r} has one level only; a variance "
+                f"The grouping factor {brief(random.group)} has one level only; a variance "
                 "between groups needs two or more."
             )
         if levels >= n and family.has_dispersion:
             raise DataError(
-                f"The grouping factor {random.group!r} has as many levels ({levels}) as there are "
+                f"The grouping factor {brief(random.group)} has as many levels ({levels}) "
+                "as there are "
                 f"rows; the {family.name} family's dispersion cannot be told from its variance."
             )
 
@@ -102,14 +103,14 @@ def _check_response(design: Design, family: Family) -> None:
         _check_counts(design, family)
     elif family.name in ("Gamma", "inverse.gaussian") and (y <= 0).any():
         raise DataError(
-            f"The {family.name} family needs a response above zero; {name!r} has "
+            f"The {family.name} family needs a response above zero; {brief(name)} has "
             f"{int((y <= 0).sum())} values that are not."
         )
     if (y == y[0]).all():
         if family.name == "binomial" or y[0] == 0:
             what = "no successes at all" if y[0] == 0 else f"the same value {y[0]:g} in every row"
-            raise FitError(f"The response {name!r} has {what}: there is nothing to estimate.")
-        raise FitError(f"The response {name!r} is constant; there is no variance to explain.")
+            raise FitError(f"The response {brief(name)} has {what}: there is nothing to estimate.")
+        raise FitError(f"The response {brief(name)} is constant; there is no variance to explain.")
 
 
 def _check_binomial(design: Design) -> None:
@@ -118,7 +119,7 @@ def _check_binomial(design: Design) -> None:
         at = float(y[(y < 0) | (y > 1)][0])
         raise DataError(
             f"A binomial response is 0 or 1, two labels, a proportion with weights= or "
-            f"cbind(successes, failures); {name!r} has the value {at:g}."
+            f"cbind(successes, failures); {brief(name)} has the value {at:g}."
         )
     if design.trials is not None:
         hits = y * design.trials
@@ -128,13 +129,15 @@ def _check_binomial(design: Design) -> None:
     fractions = (y > 0) & (y < 1)
     if fractions.any() and design.weights is None:
         raise DataError(
-            f"{name!r} holds proportions ({float(y[fractions][0]):.4g}, ...): give the number of "
+            f"{brief(name)} holds proportions ({float(y[fractions][0]):.4g}, ...): give the "
+            "number of "
             "trials of each row as weights=, or write cbind(successes, failures)."
         )
     # Survey weights of 0/1 responses multiply log-likelihoods; they need not be whole numbers.
     if fractions.any() and design.weights is not None and _is_broken(y * design.weights):
         raise DataError(
-            f"{name!r} times its weights is not a whole number of successes in every row: weights= "
+            f"{brief(name)} times its weights is not a whole number of successes in every "
+            "row: weights= "
             "must be the number of trials."
         )
 
@@ -142,11 +145,13 @@ def _check_binomial(design: Design) -> None:
 def _check_counts(design: Design, family: Family) -> None:
     y, name = design.y, design.response_name
     if (y < 0).any():
-        raise DataError(f"The {family.name} family needs counts; {name!r} has negative values.")
+        raise DataError(
+            f"The {family.name} family needs counts; {brief(name)} has negative values."
+        )
     if _is_broken(y):
         at = float(y[np.abs(y - np.rint(y)) > 1e-6][0])
         raise DataError(
-            f"The {family.name} family needs counts; {name!r} has values that are not whole "
+            f"The {family.name} family needs counts; {brief(name)} has values that are not whole "
             f"({at:g}). A rate enters as a count with offset(log(exposure))."
         )
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpool.engine.glmm.curvature import inverse_of_positive
-from mlpool.errors import FitError, NotSupportedError
+from mlpool.errors import FitError, NotSupportedError, brief
 from mlpool.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _check_supported(model: Any, choice: VcovChoice) -> None:
         raise NotSupportedError("glmer has cluster-robust standard errors for one cluster= only.")
     if choice.kind not in _FACTORS:
         raise NotSupportedError(
-            f"vcov={choice.label!r} is not available for glmer; use 'CR0' or 'CR1'."
+            f"vcov={brief(choice.label)} is not available for glmer; use 'CR0' or 'CR1'."
         )
     if model.nAGQ == 0:
         raise NotSupportedError("Cluster-robust standard errors need nAGQ=1 or more.")

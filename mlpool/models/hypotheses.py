@@ -186,7 +186,7 @@ class _Parser:
         while self._take(","):
             found.append(self._hypothesis())
         if self._now.kind != "end":
-            raise self._error(f"{self._now.text!r} is not expected here", self._now)
+            raise self._error(f"{brief(self._now.text)} is not expected here", self._now)
         return found
 
     def _hypothesis(self) -> tuple[FloatArray, float]:
@@ -245,7 +245,7 @@ class _Parser:
             if not self._take(")"):
                 raise self._error("This parenthesis is not closed", token)
         else:
-            what = "ends early" if token.kind == "end" else f"cannot have {token.text!r} here"
+            what = "ends early" if token.kind == "end" else f"cannot have {brief(token.text)} here"
             raise self._error(f"The hypothesis {what}", token)
         self.depth -= 1
         return result
@@ -315,7 +315,7 @@ def _quoted(text: str, at: int, names: Sequence[str]) -> Token:
 def _unknown(text: str, name: str, start: int, end: int, names: Sequence[str]) -> FormulaError:
     hint = nearest_names(name, names) or f" It has {', '.join(names)}."
     return FormulaError(
-        f"The model has no coefficient {name!r}.{hint}", formula=text, start=start, end=end
+        f"The model has no coefficient {brief(name)}.{hint}", formula=text, start=start, end=end
     )
 
 

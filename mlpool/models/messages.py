@@ -18,6 +18,7 @@ from mlpool.errors import (
     RankDeficiencyWarning,
     ScalingWarning,
     SingularFitWarning,
+    brief,
 )
 from mlpool.errors import (
     user_level as user_level,
@@ -58,7 +59,7 @@ def say_what_was_left_out(design: Design, *, is_mixed: bool, is_linear: bool) ->
         )
     _say_polynomials(design)
     if is_linear and (design.y == design.y[0]).all():
-        text = f"The response {design.response_name!r} is constant"
+        text = f"The response {brief(design.response_name)} is constant"
         if is_mixed:
             raise FitError(f"{text}; there is no variance to explain.")
         warnings.warn(f"{text}.", RankDeficiencyWarning, stacklevel=user_level())
@@ -258,7 +259,8 @@ def _separation_text(design: Design, names: list[str]) -> str:
     noun = "coefficient" if len(names) == 1 else "coefficients"
     return (
         f"The {noun} {shown} {verb} to infinity: complete separation, because outcomes of "
-        f"{design.response_name!r} can be told apart by these columns without error. Drop or merge "
+        f"{brief(design.response_name)} can be told apart by these columns without error. "
+        "Drop or merge "
         "them (a level with one outcome only, say); numbers shown are where the search stopped."
     )
 

@@ -182,7 +182,8 @@ def _numbers(design: Design, y: Any) -> FloatArray:
         table = match_names(names, design.response_levels)
         if (table[:-1] < 0).any():
             raise DataError(
-                f"The new response has the value {names.labels[int(np.argmin(table[:-1]))]!r}; the "
+                "The new response has the value "
+                f"{brief(names.labels[int(np.argmin(table[:-1]))])}; the "
                 f"model knows {', '.join(map(repr, design.response_levels[:5]))}."
             )
         return np.where(codes < 0, np.nan, table[codes] != 0)

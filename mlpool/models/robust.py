@@ -50,7 +50,8 @@ def check_mixed_choice(design: Design, choice: VcovChoice) -> None:
         return
     if not choice.clusters:
         raise NotSupportedError(
-            f"vcov={choice.label!r} takes rows as independent, and a mixed model's are not; use a "
+            f"vcov={brief(choice.label)} takes rows as independent, and a mixed model's are "
+            "not; use a "
             "cluster-robust type such as 'CR2'."
         )
     for random in design.random:
@@ -58,7 +59,8 @@ def check_mixed_choice(design: Design, choice: VcovChoice) -> None:
             raise NotSupportedError(_cut(random.group, choice))
     if len(choice.clusters) > 1 and choice.kind in ("HC2", "HC3"):
         raise NotSupportedError(
-            f"vcov={choice.label!r} of a mixed model takes one cluster variable; for several use "
+            f"vcov={brief(choice.label)} of a mixed model takes one cluster variable; for "
+            "several use "
             "'vcovCL' or 'HC0'."
         )
 
@@ -66,8 +68,11 @@ def check_mixed_choice(design: Design, choice: VcovChoice) -> None:
 def _cut(group: str, choice: VcovChoice) -> str:
     names = " and ".join(repr(name) for name in choice.cluster_names)
     return (
-        f"Rows of one level of the grouping factor {group!r} lie in several clusters of {names}, "
-        f"so clusters are not independent; cluster at or above {group!r}, or by several columns, "
+        f"Rows of one level of the grouping factor {brief(group)} lie in several clusters "
+        f"of {names}, "
+        ""
+        f"so clusters are not independent; cluster at or above {brief(group)}, or by "
+        "several columns, "
         "one for each crossed factor."
     )
 

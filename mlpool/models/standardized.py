@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import MissingDataWarning, MlpoolWarning, NotSupportedError
+from mlpool.errors import MissingDataWarning, MlpoolWarning, NotSupportedError, brief
 from mlpool.formula.types import Expression
 from mlpool.given import flag
 from mlpool.models.answered import holds_answer, scaled_data
@@ -99,7 +99,7 @@ def _columns_to_scale(m: Any, scale_response: bool) -> list[str]:
     for column, place in fixed.items():
         if column in wanted:
             raise NotSupportedError(
-                f"Column {column!r} is a number in one term and stands in {place} in another; "
+                f"Column {brief(column)} is a number in one term and stands in {place} in another; "
                 "standardize it by hand."
             )
     _warn_positive({c: t for c, t in positive.items() if c not in wanted})
@@ -133,7 +133,7 @@ def _z_scores(m: Any, values: FloatArray, robust: bool, factor: float, name: str
     scale = (mad if robust else sd)(used, weights) * factor
     if not scale > 1e-14 * abs(center):
         spread = "median absolute deviation" if robust else "standard deviation"
-        text = f"Column {name!r} has a {spread} of 0 over the rows used and is only centred."
+        text = f"Column {brief(name)} has a {spread} of 0 over the rows used and is only centred."
         warnings.warn(text, MlpoolWarning, stacklevel=user_level())
         scale = 1.0
     return np.asarray((values - center) / scale)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import NotSupportedError, OptionError
+from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.formula.design import Design
 from mlpool.formula.groups import RandomDesign
 from mlpool.formula.matrix import DesignMatrix, FactorPart, NumberPart
@@ -161,8 +161,10 @@ def _find(m: Any, cluster: Any) -> tuple[IntArray, str]:
         for random in design.random:
             if splits_levels(np.asarray(outer.codes), np.asarray(random.codes)):
                 raise OptionError(
-                    f"The grouping factors {random.group!r} and {outer.group!r} are crossed: say "
-                    f"which clusters are resampled, cluster={outer.group!r}; the other factor's "
+                    f"The grouping factors {brief(random.group)} and {brief(outer.group)} "
+                    "are crossed: say "
+                    f"which clusters are resampled, cluster={brief(outer.group)}; the other "
+                    "factor's "
                     "levels then stay as they are."
                 )
         return np.asarray(outer.codes), str(outer.group)

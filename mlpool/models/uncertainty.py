@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.inference.information import VarianceInformation, standard_information
 from mlpool.inference.kenward_roger import KenwardRoger, kenward_roger_of
 from mlpool.inference.profile_glm import GlmProblem, profile_confint_glm
@@ -46,11 +46,11 @@ def denominator_df(m: LinearMixedModel, method: str) -> tuple[FloatArray, FloatA
     NotSupportedError
         For Kenward-Roger with ML.
     """
-    name = method.lower() if isinstance(method, str) else method
+    name = method.lower() if isinstance(method, str) else ""
     if name not in _METHODS:
         raise OptionError(
             f"ddf must be one of {tuple(_METHODS)}; got "
-            f"{method!r}.{nearest_names(str(method), _METHODS)}"
+            f"{brief(method)}.{nearest_names(method, _METHODS)}"
         )
     if name == "satterthwaite":
         return satterthwaite_df(information(m)), m.se.to_numpy(), _METHODS[name]

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.formula import parse_formula
 from mlpool.frames import read_frame
 from mlpool.models.fit import as_bool, fit
@@ -151,4 +151,6 @@ def check_arguments(verb: str, options: Mapping[str, Any], excluded: set[str]) -
     known = [p for p in known if p not in excluded]
     for name in options:
         if name not in known:
-            raise OptionError(f"{verb}() has no argument {name!r}.{nearest_names(name, known)}")
+            raise OptionError(
+                f"{verb}() has no argument {brief(name)}.{nearest_names(name, known)}"
+            )

@@ -229,7 +229,7 @@ def _no_model(name: str, value: Any) -> OptionError:
     options = list(compare_parameters.__kwdefaults__ or {})
     hint = nearest_names(name, options)
     if hint:
-        return OptionError(f"compare_parameters() has no argument {name!r}.{hint}")
+        return OptionError(f"compare_parameters() has no argument {brief(name)}.{hint}")
     return OptionError(
         f"compare_parameters() takes fitted models by name; {name}= is {brief(value)}."
     )

@@ -169,7 +169,7 @@ def _names(metrics: str | Iterable[str]) -> set[str]:
         if name not in known:
             raise OptionError(
                 f"metrics must be among {', '.join(known)}; got {brief(name)}."
-                + nearest_names(str(name), known)
+                + nearest_names(name, known)
             )
     return set(names)
 

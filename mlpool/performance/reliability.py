@@ -83,7 +83,7 @@ def _which_group(m: Any, group: str | None) -> str:
     if not isinstance(group, str) or group not in known:
         raise OptionError(
             f"group must be one of {tuple(dict.fromkeys(known))}; got {brief(group)}."
-            + nearest_names(str(group), known)
+            + nearest_names(group, known)
         )
     return group
 

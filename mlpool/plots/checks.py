@@ -52,7 +52,7 @@ class ModelChecks:
             If the model has no such panel.
         """
         if name in self.skipped:
-            raise OptionError(f"There is no panel {name!r}: {self.skipped[name]}")
+            raise OptionError(f"There is no panel {brief(name)}: {self.skipped[name]}")
         check_option(name, tuple(self.panels), argument="panel")
         return self.panels[name]
 

@@ -70,7 +70,7 @@ def geom_options(name: str, given: Mapping[str, Any] | None, **defaults: Any) ->
     for key, value in given.items():
         setting = words.get(key, key)
         if setting not in known:
-            raise OptionError(f"{name} has no setting {key!r}.{nearest_names(key, known)}")
+            raise OptionError(f"{name} has no setting {brief(key)}.{nearest_names(key, known)}")
         result[setting] = value
     return result
 

@@ -292,7 +292,7 @@ def _known(result: Any, groups: Any) -> list[str]:
     levels = set(result.no.levels)
     for level in wanted:
         if level not in levels:
-            raise OptionError(f"{result.group} has no level {level!r}.")
+            raise OptionError(f"{result.group} has no level {brief(level)}.")
     return wanted
 
 

@@ -138,7 +138,7 @@ def _read_discrete(given: Discrete, x: pd.Series, is_line: bool) -> tuple[bool, 
     if not isinstance(given, int):
         raise OptionError(
             "numeric_as_discrete must be True, False or a number of values below which numbers "
-            f"are labels; got {given!r}."
+            f"are labels; got {brief(given)}."
         )
     if isinstance(given, bool):
         return is_numeric and not given, given or not is_numeric

@@ -135,7 +135,7 @@ def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
     level = check_level(ci)
     if level is None:
         raise OptionError("report() needs a level for its intervals, such as ci=0.95.")
-    if standardize not in (True, False, None):
+    if standardize is not None and not isinstance(standardize, bool):
         raise OptionError(f"standardize must be True, False or None; got {brief(standardize)}.")
     covariance = read_covariance(m, vcov, cluster, vcov_args)
     options = {

@@ -89,7 +89,7 @@ def find_coefficients(model: FittedModel, coefs: Any) -> list[int]:
     for name in wanted:
         if name not in names:
             raise OptionError(
-                f"The model has no coefficient {name!r}; it has {', '.join(names)}."
-                + nearest_names(str(name), names)
+                f"The model has no coefficient {brief(name)}; it has {', '.join(names)}."
+                + nearest_names(name, names)
             )
     return [names.index(name) for name in wanted]

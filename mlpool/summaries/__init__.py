@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlpool.errors import OptionError, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.models.arguments import check_model
 from mlpool.summaries.display import display
 from mlpool.summaries.flextable import summary_table
@@ -46,7 +46,7 @@ def summarise(m: Any, **options: Any) -> Summary:
     for name in options:
         if name not in known:
             raise OptionError(
-                f"summary() of {m.kind} has no argument {name!r}.{nearest_names(name, known)}"
+                f"summary() of {m.kind} has no argument {brief(name)}.{nearest_names(name, known)}"
             )
     if m.kind == "lmer":
         return summarise_mixed(m, **options)

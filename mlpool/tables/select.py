@@ -57,6 +57,6 @@ def _check_names(groups: tuple[RowGroup, ...], names: tuple[str, ...]) -> None:
         if name not in known:
             shown = ", ".join(dict.fromkeys(c.name for c in columns))
             raise OptionError(
-                f"select: the table has no column {name!r}; it has {shown}."
+                f"select: the table has no column {brief(name)}; it has {shown}."
                 + nearest_names(name, known)
             )

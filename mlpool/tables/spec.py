@@ -191,7 +191,9 @@ class TableOptions:
         known = [f.name for f in fields(self)]
         for name in changes:
             if name not in known:
-                raise OptionError(f"a table has no option {name!r}.{nearest_names(name, known)}")
+                raise OptionError(
+                    f"a table has no option {brief(name)}.{nearest_names(name, known)}"
+                )
         if isinstance(changes.get("select"), list):
             changes["select"] = tuple(changes["select"])
         return replace(self, **changes)

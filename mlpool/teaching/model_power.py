@@ -20,6 +20,7 @@ from mlpool.errors import (
     MlpoolWarning,
     NotSupportedError,
     OptionError,
+    brief,
     nearest_names,
 )
 from mlpool.given import names as given_names
@@ -113,7 +114,7 @@ def _tested(m: FittedModel, parameter: Any) -> dict[str, IntArray]:
         if name not in known:
             raise OptionError(
                 f"parameter must name terms or coefficients of the model, among "
-                f"{', '.join(known)}; got {name!r}.{nearest_names(name, known)}"
+                f"{', '.join(known)}; got {brief(name)}.{nearest_names(name, known)}"
             )
     return {name: known[name] for name in wanted}
 

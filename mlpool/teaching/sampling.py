@@ -185,7 +185,7 @@ def _codes(population: pd.DataFrame, cluster: str) -> IntArray:
     _check_column(population, cluster, "cluster")
     codes, _ = pd.factorize(population[cluster])
     if (codes < 0).any():
-        raise DataError(f"{cluster!r} is missing in {int((codes < 0).sum())} rows.")
+        raise DataError(f"{brief(cluster)} is missing in {int((codes < 0).sum())} rows.")
     return np.asarray(codes)
 
 
@@ -194,9 +194,9 @@ def _values(population: pd.DataFrame, value: str) -> FloatArray:
     try:
         y = np.asarray(population[value], dtype=np.float64)
     except (TypeError, ValueError):
-        raise DataError(f"The column {value!r} holds no numbers.") from None
+        raise DataError(f"The column {brief(value)} holds no numbers.") from None
     if not np.all(np.isfinite(y)):
-        raise DataError(f"The column {value!r} has missing or infinite values.")
+        raise DataError(f"The column {brief(value)} has missing or infinite values.")
     return y
 
 

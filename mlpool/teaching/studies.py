@@ -291,7 +291,7 @@ def _check_design(design: Mapping[str, Any]) -> None:
     for name in design:
         if name not in known:
             raise OptionError(
-                f"simulate_clusters() has no argument {name!r}.{nearest_names(name, known)}"
+                f"simulate_clusters() has no argument {brief(name)}.{nearest_names(name, known)}"
             )
 
 
@@ -339,12 +339,12 @@ def _check_methods(methods: Sequence[str], parameter: str) -> None:
     for name in given_names(methods, "methods"):
         if name not in METHODS:
             raise OptionError(
-                f"There is no method {name!r}; there are {', '.join(METHODS)}."
+                f"There is no method {brief(name)}; there are {', '.join(METHODS)}."
                 + nearest_names(name, list(METHODS))
             )
     if "fixed" in methods and parameter != "x":
         raise OptionError(
-            f"Cluster dummies leave nothing to estimate {parameter!r} from: drop 'fixed'."
+            f"Cluster dummies leave nothing to estimate {brief(parameter)} from: drop 'fixed'."
         )
 
 

@@ -106,7 +106,7 @@ def numeric_names(frame: Frame, select: Any, skip: Iterable[str] = ()) -> list[s
     for name in names:
         column = frame.column(name, used_as="select")
         if column.is_factor:
-            raise DataError(f"Column {name!r} holds labels, not numbers.")
+            raise DataError(f"Column {brief(name)} holds labels, not numbers.")
     return names
 
 

@@ -177,7 +177,9 @@ def _selected(frame: Frame, names: list[str]) -> dict[str, FloatArray]:
         for factor in factors:
             column = frame.column(factor, used_as="select")
             if column.is_factor:
-                raise DataError(f"Column {factor!r} holds labels; {name!r} needs numbers.")
+                raise DataError(
+                    f"Column {brief(factor)} holds labels; {brief(name)} needs numbers."
+                )
             product = product * numbers(frame, factor)
         found["_".join(factors)] = product
     return found

@@ -248,7 +248,7 @@ def _scaled(values: FloatArray, scaling: Scaling, name: str, groups: Groups | No
         if groups is not None:
             count = len(np.unique(groups.codes[is_flat & (groups.codes >= 0)]))
             where = f" in {count} of {groups.count} groups"
-        text = f"Column {name!r} has a spread of 0{where} and is only centred there."
+        text = f"Column {brief(name)} has a spread of 0{where} and is only centred there."
         warnings.warn(text, MlpoolWarning, stacklevel=4)
     deviation = values - scaling.center
     deviation = np.where(is_flat & (np.abs(deviation) <= rounding), 0.0, deviation)

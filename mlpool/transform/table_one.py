@@ -193,7 +193,8 @@ def _constant_codes(codes: Any, units: Any, name: str) -> Any:
     if np.any(differs):
         count = len(np.unique(units[inside][differs]))
         raise DataError(
-            f"Column {name!r} varies within {count} of {len(result)} groups, so that group= cannot "
+            f"Column {brief(name)} varies within {count} of {len(result)} groups, so that "
+            "group= cannot "
             "use it."
         )
     return result

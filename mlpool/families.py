@@ -114,7 +114,8 @@ class Family:
         if self.name == "quasi" and self.mean_variance not in _QUASI_VARIANCES:
             raise OptionError(
                 f"family quasi has the variances {', '.join(_QUASI_VARIANCES)}; got "
-                f"{self.mean_variance!r}." + nearest_names(self.mean_variance, _QUASI_VARIANCES)
+                f"{brief(self.mean_variance)}."
+                + nearest_names(self.mean_variance, _QUASI_VARIANCES)
             )
         allowed = _links_of(self.name)
         if self.link not in allowed:
@@ -269,7 +270,7 @@ def _read_quasi(text: str) -> Family:
         if name not in given:
             raise OptionError(
                 "family quasi takes a link and a variance, such as "
-                f"\"quasi(link = 'log', variance = 'mu')\"; got {text.strip()!r}."
+                f"\"quasi(link = 'log', variance = 'mu')\"; got {brief(text.strip())}."
             )
         given[name] = value.strip().strip("\"'").replace(" ", "")
     return Family("quasi", given["link"], mean_variance=given["variance"])
@@ -283,10 +284,9 @@ def _unknown_family(name: str) -> str:
     hint = nearest_names(name, [*_LINKS, *_ALL_QUASI])
     if name in _KNOWN_LINKS:
         owner = next(f for f, links in _LINKS.items() if name in links)
-        hint = f" {name!r} is a link: write '{owner}({name})'."
-    return (
-        f"family {name!r} is not known; the families are {', '.join([*_LINKS, *_ALL_QUASI])}.{hint}"
-    )
+        hint = f" {brief(name)} is a link: write '{owner}({name})'."
+    known = ", ".join([*_LINKS, *_ALL_QUASI])
+    return f"family {brief(name)} is not known; the families are {known}.{hint}"
 
 
 def _inverse_link(link: str, eta: FloatArray) -> FloatArray:

@@ -16,7 +16,7 @@ from mlpool.checks.result import (
     leaves_residuals,
     p_text,
 )
-from mlpool.errors import OptionError
+from mlpool.given import generator, whole_number
 from mlpool.inference.simulation import ResponseModel, draw_effects
 from mlpool.models.floats import usual_floats
 from mlpool.models.influence import smoother_of, working_weights
@@ -76,14 +76,13 @@ def check_autocorrelation(m: Any, *, nsim: int = 1000, seed: Any = 1) -> Check:
     1.858
     """
     check_is_model(m, "check_autocorrelation()")
-    if isinstance(nsim, bool) or not isinstance(nsim, (int, np.integer)) or nsim < 2:
-        raise OptionError(f"nsim must be a whole number, 2 or more; got {nsim!r}.")
+    count, rng = whole_number(nsim, "nsim", least=2), generator(seed)
     if not leaves_residuals(m):
         text = cannot_tell("Autocorrelation of residuals", NO_RESIDUALS)
         return Check(sentence=text, holds=None, statistic_name="DW", model=m)
     observed = np.asarray(m.residuals(_kind(m)), dtype=np.float64)
     statistic = float(_durbin_watson(observed[:, None])[0])
-    draws = _drawn(m, int(nsim), np.random.default_rng(seed))
+    draws = _drawn(m, count, rng)
     above = float(np.mean(statistic < draws))
     p = 2.0 * min(above, 1.0 - above)
     found = p < ALPHA

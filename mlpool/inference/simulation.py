@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlpool.engine.types import ArrayRows, ReTerm
-from mlpool.errors import DataError, NotSupportedError
+from mlpool.errors import DataError, NotSupportedError, brief
 from mlpool.families import COUNTS, Family
 from mlpool.typing import FloatArray, IntArray, RowSource
 
@@ -58,7 +58,7 @@ class ResponseModel:
         if self.family is not None and self.family.is_quasi:
             raise NotSupportedError(
                 f"The family {self.family.name} is a mean and a variance without a distribution: "
-                f"there is nothing to draw from; fit {self.family.kin!r} to simulate."
+                f"there is nothing to draw from; fit {brief(self.family.kin)} to simulate."
             )
         if self.family is None or self.weights is None:
             return

@@ -83,7 +83,7 @@ class VarCorrBlock:
             return key
         if key not in self.names:
             raise DataError(
-                f"{self.group} has no random effect {key!r}; it has {', '.join(self.names)}."
+                f"{self.group} has no random effect {brief(key)}; it has {', '.join(self.names)}."
             )
         return self.names.index(key)
 
@@ -144,7 +144,7 @@ class VarCorr:
             return self.blocks[label]
         if not isinstance(label, str) or label not in self.labels:
             raise DataError(
-                f"VarCorr has no term {label!r}; its terms are {', '.join(self.labels)}."
+                f"VarCorr has no term {brief(label)}; its terms are {', '.join(self.labels)}."
             )
         return self.blocks[self.labels.index(label)]
 

@@ -207,7 +207,7 @@ def _fit_generalized_mixed(request: _Request) -> GeneralizedLinearMixedModel:
     if request.family.is_quasi:
         raise NotSupportedError(
             f"The family {request.family.name} has no likelihood, which random effects need; take "
-            f"{request.family.kin!r}, with a term (1 | row) for overdispersion if need be."
+            f"{brief(request.family.kin)}, with a term (1 | row) for overdispersion if need be."
         )
     if request.engine == "statsmodels":
         raise NotSupportedError(

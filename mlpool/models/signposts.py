@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlpool.errors import nearest_names
+from mlpool.errors import brief, nearest_names
 
 SIGNPOSTS = {
     # extractors
@@ -78,4 +78,4 @@ def missing_name(name: str, known: list[str]) -> str:
     call = SIGNPOSTS.get(name)
     if call is not None:
         return f"mlpool has no {name}; here it is {call}."
-    return f"module 'mlpool' has no attribute {name!r}.{nearest_names(name, known)}"
+    return f"module 'mlpool' has no attribute {brief(name)}.{nearest_names(name, known)}"

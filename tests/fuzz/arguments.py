@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import datetime
 import decimal
@@ -361,8 +362,9 @@ def attempt(seed: int) -> None:
     before, kept = copy.deepcopy(data()), kept_of(arguments)
 
     def call() -> Any:
-        result = function(*args, **arguments)
-        return result, len(str(result))
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            result = function(*args, **arguments)
+            return result, len(str(result))
 
     run(call, what, verb=verb.split(".")[-1])
     if not data().equals(before):

@@ -52,12 +52,19 @@ class Focal:
         return self.variable.name
 
     @property
+    def rounding(self) -> float:
+        """The most that rounding moved a number that the data gave, in the variable's unit."""
+        if self.is_given or not self.variable.is_numeric:
+            return 0.0
+        return 0.5 * 10.0 ** -_decimals(np.asarray(self.values, dtype=np.float64))
+
+    @property
     def outside(self) -> tuple[float, ...]:
         """Numeric values beyond the range of the data."""
         if not self.variable.is_numeric:
             return ()
         low, high = self.variable.range
-        slack = 10.0**-DECIMALS if not self.is_given else 0.0
+        slack = 2.0 * self.rounding
         return tuple(v for v in self.values if v < low - slack or v > high + slack)
 
 
@@ -180,11 +187,14 @@ def _default_numbers(variable: Variable, length: int | None) -> tuple[float, ...
 def _rounded(values: Any) -> tuple[float, ...]:
     """Round to three decimals; small variables keep three digits of their spread."""
     numbers = np.asarray(values, dtype=np.float64)
+    return tuple(dict.fromkeys(float(v) + 0.0 for v in np.round(numbers, _decimals(numbers))))
+
+
+def _decimals(numbers: FloatArray) -> int:
     spread = float(np.ptp(numbers)) or float(np.max(np.abs(numbers)))
-    decimals = DECIMALS
     if 0.0 < spread < 10.0 ** (1 - DECIMALS):
-        decimals = DECIMALS - math.floor(math.log10(spread))
-    return tuple(dict.fromkeys(float(v) + 0.0 for v in np.round(numbers, decimals)))
+        return DECIMALS - math.floor(math.log10(spread))
+    return DECIMALS
 
 
 def _around(centre: float, spread: float) -> tuple[float, ...]:

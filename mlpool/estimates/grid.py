@@ -131,7 +131,7 @@ def inside_observed(grid: pd.DataFrame, focal: Sequence[Focal]) -> np.ndarray[An
         np.maximum.at(high, inverse, f.variable.numbers)
         x = np.asarray(grid[f.name], dtype=np.float64)
         # focal values are rounded: the ends of the range stay in
-        at_end = 5e-4 * (np.isclose(x, f.values[0]) | np.isclose(x, f.values[-1]))
+        at_end = f.rounding * ((x == f.values[0]) | (x == f.values[-1]))
         keep &= (x >= low[place] - at_end) & (x <= high[place] + at_end)
     return keep
 

@@ -261,7 +261,9 @@ def _pseudo(m: Any, deviation: Any) -> FloatArray:
     columns = m.design.X.dense()[:, m.fit.kept]
     first = np.unique(random.codes, return_index=True)[1]
     values = columns[first]  # one row per group: its value where the column is constant
-    is_between = np.all(np.isclose(columns, values[random.codes], rtol=1e-10, atol=1e-12), axis=0)
+    within = np.abs(columns - values[random.codes]).max(axis=0)
+    # of one value per group but for rounding, whatever the column's unit and origin
+    is_between = within <= 1e-10 * np.abs(columns - columns.mean(axis=0)).max(axis=0)
     return np.array(
         [
             deviation(values[:, i]) / sd_group if between else deviation(columns[:, i]) / sd_row

@@ -89,3 +89,17 @@ def test_include_random_names_a_group_as_the_formula_or_as_the_data_do() -> None
     for spelled in ("`a:b`", "a:b"):
         got = mlpool.estimate_relation(odd, by=by, include_random=spelled).to_pandas()
         pd.testing.assert_frame_equal(got, want)
+
+
+@pytest.mark.parametrize("of_x", [1e-9, 1.0, 1e9])
+def test_grids_stay_inside_the_data_of_their_groups_in_every_unit(of_x: float) -> None:
+    data = DATA.assign(x=(DATA.x + 3.0 * (DATA.f == "b")) * of_x)
+    model = mlpool.lm("y ~ x * f", data)
+    grid = mlpool.estimate_relation(model, by=["x", "f"]).to_pandas()
+    for level, part in data.groupby("f"):
+        own = grid["x"][grid["f"] == level]
+        rounding = 1e-3 * of_x
+        assert own.min() >= part["x"].min() - rounding
+        assert own.max() <= part["x"].max() + rounding
+    with pytest.warns(mlpool.ExtrapolationWarning):
+        mlpool.estimate_relation(model, by={"x": [data["x"].max() * 1.1], "f": None})

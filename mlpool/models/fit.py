@@ -37,7 +37,9 @@ from mlpool.models.glmm_checks import check_glmm, check_not_glmm, check_quadratu
 from mlpool.models.least_squares import least_squares
 from mlpool.models.messages import (
     fit_messages,
+    say_broken_weights,
     say_not_converged,
+    say_separated,
     say_what_was_found,
     say_what_was_left_out,
 )
@@ -182,11 +184,13 @@ def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
     assert request.family is not None
     if request.family.is_negative_binomial:
         request.family.statsmodels()
+    say_broken_weights(design, request.family)
     record = fit_glm(
         design.y, design.X.dense(), request.family,
         trials=design.trials, weights=design.weights, offset=design.offset,
     )  # fmt: skip
-    say_not_converged(record, request.family)
+    if not say_separated(design, record, request.family):
+        say_not_converged(record, request.family)
     return _finish(GeneralizedLinearModel, request, design, record)  # type: ignore[no-any-return]
 
 
@@ -215,6 +219,7 @@ def _fit_generalized_mixed(request: _Request) -> GeneralizedLinearMixedModel:
         )
     design = _design(request, binomial=request.family.name == "binomial")
     check_glmm(design, request.family)
+    say_broken_weights(design, request.family)
     nodes = check_quadrature(request.nAGQ, design)
     record = fit_glmm(
         as_glmm_data(design, request.family), n_quadrature=nodes, control=request.control

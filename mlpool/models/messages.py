@@ -39,6 +39,8 @@ logarithms), that no identified direction of the coefficients has."""
 _SEPARABLE = ("logit", "probit", "cloglog", "cauchit", "log")
 """Links that put a mean of zero (or one) at infinity; others keep coefficients finite."""
 _SEPARATION_ROWS = 1 << 16
+WHOLE = 1e-3
+"""Distance to a whole number of successes that R lets pass (``binomial()$initialize``)."""
 
 
 def say_what_was_left_out(design: Design, *, is_mixed: bool, is_linear: bool) -> None:
@@ -161,6 +163,30 @@ def say_not_converged(record: Any, family: Family | None) -> None:
         )
 
 
+def say_separated(design: Design, record: Any, family: Family | None) -> bool:
+    """Warn of the coefficients of a GLM that run to infinity; return whether there are any."""
+    names = separated_columns(design, _with_vcov(record), family)
+    if names:
+        warnings.warn(_separation_text(design, names), ConvergenceWarning, stacklevel=user_level())
+    return bool(names)
+
+
+def say_broken_weights(design: Design, family: Family) -> None:
+    """Warn of weights of 0/1 responses that are not whole, as R does of ``#successes``."""
+    weights = design.weights
+    if family.name != "binomial" or weights is None:
+        return
+    hits = weights * design.y
+    if np.any(np.abs(hits - np.rint(hits)) > WHOLE * np.maximum(1.0, hits)):
+        warnings.warn(
+            "weights= give some binomial responses a number of successes that is not whole (R warns"
+            " of non-integer #successes): they multiply log-likelihoods, and standard errors of "
+            "survey weights need vcov='HC1' or cluster=.",
+            MlpoolWarning,
+            stacklevel=user_level(),
+        )
+
+
 def fit_messages(
     design: Design, record: Any, family: Family | None = None
 ) -> list[tuple[str, type[Warning]]]:
@@ -246,11 +272,14 @@ def _is_flat(columns: FloatArray, vcov: FloatArray) -> bool:
 @fact("glm", "glmer")
 def separated_coefficients(m: Any) -> tuple[str, ...]:
     """Return the coefficients of a fitted model that run to infinity."""
-    record = m.fit
-    if m.kind == "glm":
-        vcov = m.fit.vcov_unscaled * m.fit.dispersion
-        record = SimpleNamespace(vcov_conditional=vcov, kept=m.fit.kept)
+    record = _with_vcov(m.fit) if m.kind == "glm" else m.fit
     return tuple(separated_columns(m.design, record, m.family))
+
+
+def _with_vcov(record: Any) -> Any:
+    """Return a GLM's record as that of a mixed model: with its covariance and its columns."""
+    vcov = record.vcov_unscaled * record.dispersion
+    return SimpleNamespace(vcov_conditional=vcov, kept=record.kept)
 
 
 def _separation_text(design: Design, names: list[str]) -> str:

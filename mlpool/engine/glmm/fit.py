@@ -13,12 +13,13 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from mlpool.engine.findings import diagnose
+from mlpool.engine.glmm.corners import beyond_corners
 from mlpool.engine.glmm.curvature import difference_hessian, inverse_of_positive, scoring
 from mlpool.engine.glmm.laplace import Laplace, Slopes, State, conditional_vcov
-from mlpool.engine.glmm.modes import Modes, find_modes
 from mlpool.engine.glmm.problem import Problem, check_finite
 from mlpool.engine.glmm.quadrature import Quadrature
 from mlpool.engine.glmm.search import Found, minimise
+from mlpool.engine.glmm.starts import first_point
 from mlpool.engine.glmm.types import GlmmData, GlmmFit, Inference, LevelScores
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, Optimum
@@ -27,15 +28,15 @@ from mlpool.typing import BoolArray, FloatArray
 
 SNAP = 1e-3
 """Diagonal entries of theta below this, in units of the link scale, are tried as exact zeros."""
-_FIRST_SD = 0.7
-SECOND_START = 0.1
-"""Share of the first theta from which a search that lost its way begins once more."""
+OTHER_STARTS = (0.3, 0.1, 0.03)
+"""Shares of the first theta from which a search that lost its way begins once more."""
+ROUNDING = 0.1
+"""Share of the variance at given theta below which the Hessian's is rounding: what is not known
+makes variances larger. So it is where outcomes are separated and the deviance is flat."""
 _SINGULAR = (
     "The equations of the fit became singular: a predictor may separate the outcomes, or the link "
     "may let means leave the family's range."
 )
-SMALLER_STARTS = (1.0, 0.3, 0.1, 0.03)
-"""Shares of the first theta that are tried until every mean is possible (identity links)."""
 
 
 def fit_glmm(data: GlmmData, *, n_quadrature: int = 1, control: Control | None = None) -> GlmmFit:
@@ -66,25 +67,47 @@ def fit_glmm(data: GlmmData, *, n_quadrature: int = 1, control: Control | None =
     with blas_threads(control.blas_threads), np.errstate(all="ignore"):
         problem = Problem.of(data, control)
         objective = make_objective(problem, n_quadrature)
-        try:
-            return _search(problem, objective, n_quadrature, control, 1.0)
-        except (FitError, np.linalg.LinAlgError):
-            pass
-        try:
-            return _search(problem, objective, n_quadrature, control, SECOND_START)
-        except np.linalg.LinAlgError:
-            raise FitError(_SINGULAR + problem.offset_note()) from None
+        found = _search(problem, objective, control)
+        return _finish(objective, *found, n_quadrature, control)
 
 
-def _search(
-    problem: Problem, objective: Laplace, n_quadrature: int, control: Control, share: float
-) -> GlmmFit:
-    """Search from a share of the first theta."""
-    x, scale = _start(problem, objective, control, share)
-    found = minimise(
+def _search(problem: Problem, objective: Laplace, control: Control) -> tuple[Found, FloatArray]:
+    """Search from the first theta, and from smaller ones while searches lose their way.
+
+    A user's own start is the only one that is tried unless it leads nowhere.
+    """
+    best: tuple[Found, FloatArray] | None = None
+    log: list[tuple[tuple[float, ...], float]] = []
+    failure: Exception | None = None
+    for share in (1.0, *OTHER_STARTS):
+        try:
+            x, scale = first_point(problem, objective, control, share)
+            found = _snapped(objective, _minimised(objective, x, scale, control))
+        except (FitError, np.linalg.LinAlgError) as error:
+            failure = error
+            continue
+        log += found.log
+        if best is None or found.state.value < best[0].state.value:
+            best = found, x
+        if found.converged or len(log) >= control.max_evaluations:
+            break
+    if best is None:
+        if isinstance(failure, FitError):
+            raise failure
+        raise FitError(_SINGULAR + problem.offset_note()) from None
+    found, x = best
+    found.log = log
+
+    def again(at: FloatArray) -> Found:
+        return _snapped(objective, _minimised(objective, at, scale, control))
+
+    return beyond_corners(objective, found, again), x
+
+
+def _minimised(objective: Laplace, x: FloatArray, scale: FloatArray, control: Control) -> Found:
+    return minimise(
         objective, x, scale, lambda s: scoring(objective, x_of(objective, s, x), s), control
     )
-    return _finish(objective, _snapped(objective, found), x, n_quadrature, control)
 
 
 def make_objective(problem: Problem, n_quadrature: int) -> Laplace:
@@ -105,93 +128,6 @@ def x_of(objective: Laplace, state: State, x: FloatArray) -> FloatArray:
     if problem.has_shape:
         out[-1] = np.log(state.shape)
     return out
-
-
-def _start(
-    problem: Problem, objective: Laplace, control: Control, share: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return first values and typical sizes: a GLM, then the modes at theta of size one."""
-    rows = problem.rows
-    gamma = _first_gamma(problem)
-    shape = rows.start_shape(problem.predictor(gamma))
-    none = problem.factors(np.zeros(problem.k))
-    plain = find_modes(problem, none, gamma, shape, joint=True)
-    shape = rows.start_shape(plain.eta)
-    theta = _first_theta(problem)
-    scale = np.where(problem.template.is_diagonal, theta, np.inf)
-    if control.start is not None:
-        theta = problem.of_user(_user_theta(problem, control.start))
-    theta, modes = _first_modes(problem, share * theta, plain.gamma, shape)
-    objective.start, objective.gamma = modes.e, modes.gamma
-    parts = [theta] if objective.joint else [theta, modes.gamma]
-    if problem.has_shape:
-        parts.append(np.array([np.log(shape)]))
-    x = np.concatenate(parts)
-    diagonal = scale[problem.template.is_diagonal]
-    limits = np.full(len(x), np.inf)
-    limits[: problem.k] = np.where(problem.template.is_diagonal, scale, diagonal.max(initial=1.0))
-    return x, limits
-
-
-def _first_gamma(problem: Problem) -> FloatArray:
-    """Regress the link of responses moved a little inwards, as R's GLMs start."""
-    rows = problem.rows
-    y, m, name = rows.y, rows.m, rows.family.name
-    if name == "binomial":
-        mu = (m * y + 0.5) / (m + 1.0)
-    elif name in ("poisson", "nbinom1", "nbinom2"):
-        mu = np.maximum(y, 0.1) * 0.9 + 0.1 * max(float(y.mean()), 0.1)
-    else:
-        mu = y
-    if name == "gaussian" and rows.family.link == "log":
-        # Responses of zero or less have no logarithm; their means may well be positive.
-        mu = np.maximum(mu, 0.1 * max(float(np.abs(y).mean()), 1e-300))
-    eta = rows.family.link_of(mu)
-    if problem.offset is not None:
-        eta = eta - problem.offset
-    # The columns are orthogonal with mean square one.
-    gamma: FloatArray = problem.XT @ eta / len(eta)
-    fitted = problem.predictor(gamma)
-    if np.isfinite(rows.total(fitted, 1.0)):
-        return gamma
-    flat = np.full(len(eta), float(rows.family.link_of(np.array([np.mean(mu)]))[0]))
-    if problem.offset is not None:
-        flat = flat - problem.offset
-    return np.asarray(problem.XT @ flat / len(eta))
-
-
-def _first_theta(problem: Problem) -> FloatArray:
-    """SDs of about one unit of the link scale for every column of Z."""
-    theta = np.zeros(problem.k)
-    for f, part in zip(problem.effects.order, problem.effects.parts, strict=True):
-        where, row, col = problem.entries(f)
-        size = [1.0 if z is None else float(np.sqrt(np.mean(z**2))) for z in part.columns]
-        for at, r, c in zip(where, row, col, strict=True):
-            theta[at] = _FIRST_SD * problem.unit / (size[r] or 1.0) if r == c else 0.0
-    return theta
-
-
-def _first_modes(
-    problem: Problem, theta: FloatArray, gamma: FloatArray, shape: float
-) -> tuple[FloatArray, Modes]:
-    """Return the modes at theta, or at a smaller one where links leave the family's range."""
-    for share in SMALLER_STARTS:
-        try:
-            return share * theta, find_modes(
-                problem, problem.factors(share * theta), gamma, shape, joint=True
-            )
-        except (FitError, np.linalg.LinAlgError):
-            continue
-    return theta, find_modes(problem, problem.factors(theta), gamma, shape, joint=True)
-
-
-def _user_theta(problem: Problem, start: tuple[float, ...]) -> FloatArray:
-    theta = np.asarray(start, dtype=np.float64)
-    if theta.shape != (problem.k,):
-        raise FitError(
-            f"control={{'start': ...}} has {theta.size} values; this model's theta has {problem.k}."
-        )
-    return theta
 
 
 def _snapped(objective: Laplace, found: Found) -> Found:
@@ -345,6 +281,8 @@ class SecondDerivatives:
         V = np.zeros_like(H)
         V[np.ix_(at, at)] = inverse
         vcov = _to_beta(problem, V[k : k + p, k : k + p])
+        if np.any(np.diag(vcov) < ROUNDING * np.diag(self.conditional)):
+            return Inference(hessian=H_beta, vcov=self.conditional, is_positive=False)
         return Inference(hessian=H_beta, vcov=vcov, is_positive=True)
 
     def scores(self) -> tuple[LevelScores, ...]:

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.engine.clustersums import CrossProducts
-from mlpool.engine.columns import Rows
+from mlpool.engine.sums.cluster_sums import CrossProducts
+from mlpool.engine.sums.columns import Rows
 from mlpool.engine.types import ArrayRows
 
 SOURCE = """

@@ -13,11 +13,11 @@ import time
 import numpy as np
 from tasks import simulated
 
-from mlpool.engine.one_factor import OneFactor
-from mlpool.engine.one_fit import prepare
+from mlpool.designs.engine_data import as_lmm_data
+from mlpool.engine.lmm.one_factor import OneFactor
+from mlpool.engine.lmm.one_factor_fit import prepare
 from mlpool.engine.types import Control
 from mlpool.formula.design import build_design
-from mlpool.models.data import as_lmm_data
 
 
 def evaluation_seconds(objective: OneFactor, theta: np.ndarray, repeats: int = 7) -> float:

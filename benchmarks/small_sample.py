@@ -91,11 +91,11 @@ def read(task: Task) -> pd.DataFrame | None:
 def worker(name: str, method: str) -> None:
     """Time mlpool on one task in this process; print one line of JSON."""
     import mlpool
-    from mlpool.inference.information import variance_information
-    from mlpool.inference.kenward_roger import kenward_roger_of
-    from mlpool.inference.satterthwaite import satterthwaite_df
+    from mlpool.designs.engine_data import as_lmm_data
+    from mlpool.inference.small_sample.information import variance_information
+    from mlpool.inference.small_sample.kenward_roger import kenward_roger_of
+    from mlpool.inference.small_sample.satterthwaite import satterthwaite_df
     from mlpool.inference.wald import wald
-    from mlpool.models.data import as_lmm_data
 
     task = next(t for t in TASKS if t.name == name)
     frame = read(task)

@@ -91,17 +91,15 @@ if TYPE_CHECKING:
         ngrps,
         nobs,
         p_value,
-        predict,
         ranef,
-        refit,
         resid,
         sigma,
-        simulate,
         standard_error,
         update,
         vcov,
         weights,
     )
+    from mlpool.models import prediction as predict
     from mlpool.parameters import (
         compare_parameters,
         model_parameters,
@@ -117,6 +115,7 @@ if TYPE_CHECKING:
     )
     from mlpool.plots import check_model, plot, plot_icc, plot_shrinkage, theme_mlpool
     from mlpool.pooling import PoolingComparison, compare_pooling
+    from mlpool.refits import refit, simulate
     from mlpool.reporting import report
     from mlpool.robust import coef_test, wald_test, wild_bootstrap
     from mlpool.summaries import display, summary, summary_table
@@ -387,7 +386,7 @@ def __getattr__(name: str) -> object:
     if module is None:
         if name.startswith("_"):
             raise AttributeError(f"module 'mlpool' has no attribute {name!r}.")
-        missing_name = import_module("mlpool.models.signposts").missing_name
+        missing_name = import_module("mlpool.signposts").missing_name
         raise AttributeError(missing_name(name, __all__))
     value = getattr(import_module(module), name)
     globals()[name] = value

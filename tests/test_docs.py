@@ -13,7 +13,7 @@ import pytest
 
 import mlpool
 from mlpool.cli import main
-from mlpool.formula.safety import FUNCTIONS, NUMPY_FUNCTIONS
+from mlpool.formula.language.safety import FUNCTIONS, NUMPY_FUNCTIONS
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import load_script

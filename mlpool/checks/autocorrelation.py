@@ -16,13 +16,13 @@ from mlpool.checks.result import (
     leaves_residuals,
     p_text,
 )
+from mlpool.floating_point import usual_floats
 from mlpool.given import generator, whole_number
 from mlpool.inference.simulation import ResponseModel, draw_effects
-from mlpool.models.floats import usual_floats
-from mlpool.models.influence import smoother_of, working_weights
 from mlpool.models.residuals import residuals_at
-from mlpool.models.simulate import response_model
+from mlpool.refits.simulate import response_model
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.influence import smoother_of, working_weights
 
 _CELLS_AT_ONCE = 4_000_000
 

@@ -12,13 +12,13 @@ from scipy import special
 
 from mlpool.checks.result import check_is_model, draw_panel
 from mlpool.errors import MlpoolWarning, NotSupportedError, OptionError, brief
+from mlpool.floating_point import usual_floats
 from mlpool.given import plain_number
-from mlpool.models.floats import usual_floats
-from mlpool.models.influence import variance_inflation
-from mlpool.models.messages import user_level
+from mlpool.models.fit_messages import user_level
 from mlpool.results import ResultFrame
 from mlpool.tables import Column, Note, RowGroup, TableOptions, TableSpec, select_columns
 from mlpool.tables.cells import format_intervals, format_numbers, interval_header
+from mlpool.uncertainty.influence import variance_inflation
 
 MODERATE, HIGH = 5.0, 10.0
 """Variance inflation factors from which collinearity counts as moderate, and as high."""

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from mlpool.checks.result import Check, check_is_model
+from mlpool.floating_point import usual_floats
 from mlpool.given import number
-from mlpool.models.floats import usual_floats
-from mlpool.models.messages import separated_coefficients
-from mlpool.models.variance import standard_factors
+from mlpool.models.fit_messages import separated_coefficients
+from mlpool.performance.variance_components import standard_factors
 
 SINGULAR = 1e-4
 """lme4's tolerance of ``isSingular``."""

@@ -12,9 +12,9 @@ from scipy import stats
 from mlpool.checks.result import ALPHA, Check, cannot_tell, check_is_model
 from mlpool.errors import NotSupportedError
 from mlpool.families import COUNTS
+from mlpool.floating_point import usual_floats
 from mlpool.given import number
-from mlpool.models.explained import is_bernoulli
-from mlpool.models.floats import usual_floats
+from mlpool.performance.explained_variance import is_bernoulli
 from mlpool.tables import Column, RowGroup, TableSpec, render_text
 
 

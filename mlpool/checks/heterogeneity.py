@@ -10,8 +10,8 @@ import pandas as pd
 
 from mlpool.checks.result import KINDS, Check
 from mlpool.errors import NotSupportedError, OptionError
+from mlpool.floating_point import usual_floats
 from mlpool.frames import Frame, read_frame
-from mlpool.models.floats import usual_floats
 from mlpool.transform.columns import Groups, as_names, label_codes, numbers, read_groups
 from mlpool.typing import FloatArray
 

@@ -20,9 +20,9 @@ from mlpool.checks.result import (
     pearson_over_sigma,
 )
 from mlpool.errors import NotSupportedError, check_option
-from mlpool.models.floats import usual_floats
-from mlpool.models.influence import leverages
+from mlpool.floating_point import usual_floats
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.influence import leverages
 
 LARGE = 5_000
 """Values from which Kolmogorov and Smirnov's test stands in for Shapiro and Wilk's, as in R."""

@@ -18,9 +18,9 @@ from mlpool.checks.result import (
     leaves_residuals,
 )
 from mlpool.errors import OptionError, brief, check_option
+from mlpool.floating_point import usual_floats
 from mlpool.given import plain_number
-from mlpool.models.floats import usual_floats
-from mlpool.models.influence import cooks_distance, leverages
+from mlpool.uncertainty.influence import cooks_distance, leverages
 
 _MOST_SHOWN = 50
 

@@ -16,7 +16,7 @@ from mlpool.checks.result import (
     p_text,
     pearson_over_sigma,
 )
-from mlpool.models.floats import usual_floats
+from mlpool.floating_point import usual_floats
 
 
 @usual_floats

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.families import COUNTS
-from mlpool.models.explained import fits_exactly
+from mlpool.performance.explained_variance import fits_exactly
 from mlpool.tables.cells import format_p
 
 KINDS = ("lm", "glm", "lmer", "glmer")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tabulate import tabulate
 
 import mlpool
-from mlpool.cli.arguments import output_format
+from mlpool.cli.parser import output_format
 from mlpool.datasets import DatasetInfo, dataset_info, dataset_names
 from mlpool.errors import DataError, nearest_names
 from mlpool.frames import read_frame

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from mlpool.cli.arguments import build_parser
 from mlpool.cli.commands import data_text, fit_text
+from mlpool.cli.parser import build_parser
 from mlpool.cli.quiet import quiet_libraries
 from mlpool.errors import MlpoolError, MlpoolWarning
-from mlpool.files.written import is_special, write_whole
+from mlpool.files.atomic_writes import is_special, write_whole
 
 EXIT_OK, EXIT_ERROR, EXIT_INTERRUPT, EXIT_PIPE = 0, 1, 130, 141
 """As shells use them; argparse itself exits with 2 on a mistyped command."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mlpool.comparisons.arguments import check_same_data
 from mlpool.comparisons.deviance_table import check_f, deviance_table
-from mlpool.comparisons.layout import DIGITS
 from mlpool.comparisons.models_table import (
     deviances_table,
     least_squares_table,
     likelihood_table,
 )
+from mlpool.comparisons.same_data import check_same_data
 from mlpool.comparisons.terms_table import (
     ROMAN,
     Table,
@@ -22,11 +21,12 @@ from mlpool.comparisons.terms_table import (
     sequential_table,
     wald_chisq_table,
 )
+from mlpool.comparisons.tests_table import DIGITS
 from mlpool.errors import OptionError, brief, check_option, nearest_names
-from mlpool.models.arguments import backend_of, check_model, name_models
+from mlpool.hypotheses.joint_tests import joint_inference
+from mlpool.models.argument_checks import backend_of, check_model, name_models
 from mlpool.models.fit import as_bool
 from mlpool.models.fitted import FittedModel
-from mlpool.models.joint import joint_inference
 from mlpool.results import ResultFrame
 
 _TYPES = {"1": 1, "i": 1, "2": 2, "ii": 2, "3": 3, "iii": 3}

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.comparisons.layout import AnovaLayout, TestColumn
 from mlpool.comparisons.terms_table import DF, F_VALUE, P_CHISQ, P_F, ROMAN, Table, _coding_note
-from mlpool.engine.glm import fit_glm
+from mlpool.comparisons.tests_table import AnovaLayout, TestColumn
+from mlpool.engine.glm.fit import fit_glm
 from mlpool.engine.rank import independent_columns
 from mlpool.errors import OptionError
+from mlpool.hypotheses.term_tests import terms_of
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
-from mlpool.models.term_tests import terms_of
 from mlpool.typing import FloatArray, IntArray
 
 

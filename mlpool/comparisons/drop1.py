@@ -9,23 +9,23 @@ import numpy as np
 import pandas as pd
 
 from mlpool.comparisons.deviance_table import ColumnFits, check_f
-from mlpool.comparisons.layout import DIGITS, AnovaLayout, TestColumn
 from mlpool.comparisons.terms_table import DF, F_VALUE, P_F, Table, lmer_f_table
+from mlpool.comparisons.tests_table import DIGITS, AnovaLayout, TestColumn
 from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.given import names as given_names
 from mlpool.given import number
+from mlpool.hypotheses.aliased_terms import beyond_rest
+from mlpool.hypotheses.joint_tests import METHOD_NAMES, joint_inference
+from mlpool.hypotheses.term_tests import TermColumns, terms_of
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
-from mlpool.models.aliased_terms import beyond_rest
-from mlpool.models.arguments import backend_of, check_model
-from mlpool.models.joint import METHOD_NAMES, joint_inference
-from mlpool.models.reduced import (
+from mlpool.models.argument_checks import backend_of, check_model
+from mlpool.refits.reduced_models import (
     by_ml,
     comparable_logliks,
     formula_text,
     refit_formula,
     without_terms,
 )
-from mlpool.models.term_tests import TermColumns, terms_of
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 

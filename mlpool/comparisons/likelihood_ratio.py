@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.comparisons.arguments import check_same_data
 from mlpool.comparisons.models_table import Step, boundary_notes, check_reml, ratio_step
+from mlpool.comparisons.same_data import check_same_data
 from mlpool.errors import OptionError, check_option
-from mlpool.models.arguments import backend_of, name_models
-from mlpool.models.nesting import same_fixed
-from mlpool.models.reduced import by_ml, comparable_logliks
-from mlpool.performance.layout import Grid, GridColumn
+from mlpool.hypotheses.nested_models import same_fixed
+from mlpool.models.argument_checks import backend_of, name_models
+from mlpool.performance.performance_table import Grid, GridColumn
+from mlpool.refits.reduced_models import by_ml, comparable_logliks
 from mlpool.results import ResultFrame
 
 _R_NAMES = {"lm": "lm", "glm": "glm", "lmer": "lmerMod", "glmer": "glmerMod"}

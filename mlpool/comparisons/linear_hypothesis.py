@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.comparisons.layout import DIGITS, AnovaLayout, TestColumn
+from mlpool.comparisons.tests_table import DIGITS, AnovaLayout, TestColumn
 from mlpool.errors import OptionError, check_option
-from mlpool.inference.satterthwaite import FTest
-from mlpool.models.arguments import backend_of, check_model
+from mlpool.hypotheses.hypothesis_text import Hypotheses, read_hypotheses
+from mlpool.hypotheses.joint_tests import METHOD_NAMES, JointInference, joint_inference
+from mlpool.inference.small_sample.satterthwaite import FTest
+from mlpool.models.argument_checks import backend_of, check_model
 from mlpool.models.fitted import FittedModel
-from mlpool.models.hypotheses import Hypotheses, read_hypotheses
-from mlpool.models.joint import METHOD_NAMES, JointInference, joint_inference
 from mlpool.results import ResultFrame
 
 _COLUMNS = (

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.comparisons.layout import AnovaLayout, TestColumn
 from mlpool.comparisons.terms_table import CHISQ, DF, P_CHISQ, Table
+from mlpool.comparisons.tests_table import AnovaLayout, TestColumn
 from mlpool.errors import OptionError, brief
-from mlpool.inference.boundary import mixture_p, mixture_text
-from mlpool.inference.wald import chi2_upper_p, f_upper_p
-from mlpool.models.nesting import (
+from mlpool.hypotheses.nested_models import (
     has_new_variance,
     null_mixture,
     same_fixed,
     why_not_nested,
 )
-from mlpool.models.reduced import by_ml, comparable_logliks
+from mlpool.inference.boundary import mixture_p, mixture_text
+from mlpool.inference.wald import chi2_upper_p, f_upper_p
+from mlpool.refits.reduced_models import by_ml, comparable_logliks
 
 P_BOUNDARY = TestColumn(name="p_boundary", header="Pr(boundary)", role="p")
 _SLACK = 1e-6

@@ -8,13 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.comparisons.layout import DIGITS, AnovaLayout, TestColumn
 from mlpool.comparisons.models_table import P_BOUNDARY, Step, boundary_notes, ratio_step
 from mlpool.comparisons.terms_table import DF, P_CHISQ
+from mlpool.comparisons.tests_table import DIGITS, AnovaLayout, TestColumn
 from mlpool.formula.types import BarTerm, Terms
-from mlpool.models.arguments import backend_of, check_mixed
+from mlpool.models.argument_checks import backend_of, check_mixed
 from mlpool.models.fit import as_bool
-from mlpool.models.reduced import comparable_logliks, formula_text, refit_formula, without_terms
+from mlpool.refits.reduced_models import (
+    comparable_logliks,
+    formula_text,
+    refit_formula,
+    without_terms,
+)
 from mlpool.results import ResultFrame
 
 

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.comparisons.layout import AnovaLayout, TestColumn
+from mlpool.comparisons.tests_table import AnovaLayout, TestColumn
 from mlpool.errors import OptionError, brief
-from mlpool.inference.satterthwaite import FTest
-from mlpool.models.aliased_terms import beyond_rest, beyond_some, has_aliased
-from mlpool.models.joint import METHOD_NAMES, JointInference
-from mlpool.models.term_tests import (
+from mlpool.hypotheses.aliased_terms import beyond_rest, beyond_some, has_aliased
+from mlpool.hypotheses.joint_tests import METHOD_NAMES, JointInference
+from mlpool.hypotheses.term_tests import (
     TermColumns,
     adjusted_rows,
     intercept_columns,
@@ -29,6 +28,7 @@ from mlpool.models.term_tests import (
     triangular_factor,
     type_three,
 )
+from mlpool.inference.small_sample.satterthwaite import FTest
 from mlpool.typing import FloatArray
 
 ROMAN = {1: "I", 2: "II", 3: "III"}

@@ -2,7 +2,7 @@
 
 For few clusters one evaluation is a hundred small calls of NumPy, whatever they work on; for a
 stack of theta the calls are the same hundred. The equations are those of
-:mod:`mlpool.engine.one_factor` and :mod:`mlpool.engine.several`, values alone.
+:mod:`mlpool.engine.lmm.one_factor` and :mod:`mlpool.engine.lmm.several_factors`, values alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mlpool.engine.elimination import ClusterBlocks, SizeGroups
+from mlpool.engine.factorization.cluster_elimination import ClusterBlocks, SizeGroups
 from mlpool.typing import FloatArray
 
 MANY_COLUMNS = 30

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import qr, solve_triangular
 
-from mlpool.engine.clustersums import BATCH_ROWS, CrossProducts
+from mlpool.engine.sums.cluster_sums import BATCH_ROWS, CrossProducts
 from mlpool.typing import FloatArray, IntArray, RowSource
 
 TOLERANCE = 1e-7

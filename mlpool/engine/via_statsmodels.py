@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.engine.lmm import fit_at
+from mlpool.engine.lmm.fit import fit_at
 from mlpool.engine.rank import independent_columns
 from mlpool.engine.theta import Template, lower_form
 from mlpool.engine.types import LmmData, LmmFit, OlsFit

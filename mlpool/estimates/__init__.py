@@ -1,9 +1,9 @@
 """From a model to answers: marginal means, contrasts, slopes, predictions, group levels."""
 
-from mlpool.estimates.aliases import emmeans, emtrends, pairs
 from mlpool.estimates.contrasts import estimate_contrasts
+from mlpool.estimates.emmeans_names import emmeans, emtrends, pairs
 from mlpool.estimates.grouplevel import estimate_grouplevel
-from mlpool.estimates.joint import joint_tests
+from mlpool.estimates.joint_tests import joint_tests
 from mlpool.estimates.means import estimate_means
 from mlpool.estimates.relation import (
     estimate_expectation,

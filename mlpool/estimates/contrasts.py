@@ -10,7 +10,23 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, brief
-from mlpool.estimates.asked import (
+from mlpool.estimates.delta.averages import BLOCK_NUMBERS, Answers
+from mlpool.estimates.delta.comparison_weights import Comparison, make_comparison
+from mlpool.estimates.delta.delta_method import Inference, Request, infer, joined
+from mlpool.estimates.delta.multiplicity import adjusted, families_of, p_adjust_note, read_p_adjust
+from mlpool.estimates.estimates_table import (
+    EstimatesLayout,
+    beside,
+    grid_columns,
+    inference_columns,
+)
+from mlpool.estimates.grids.grid_language import Focal, read_focal
+from mlpool.estimates.grids.nested_factors import can_exist, nesting_notes
+from mlpool.estimates.grids.reference_grid import focal_grid
+from mlpool.estimates.grids.variables import Variable, model_variables
+from mlpool.estimates.means import averages, others_line
+from mlpool.estimates.notes import interaction_notes, missing_notes, say_extrapolation, scale_footer
+from mlpool.estimates.request import (
     Averaging,
     check_by,
     metadata_of,
@@ -19,23 +35,12 @@ from mlpool.estimates.asked import (
     read_request,
     robust_lines,
 )
-from mlpool.estimates.comparisons import Comparison, make_comparison
-from mlpool.estimates.focal import Focal, read_focal
-from mlpool.estimates.grid import focal_grid
-from mlpool.estimates.inference import Inference, Request, infer, joined
-from mlpool.estimates.layout import EstimatesLayout, beside, grid_columns, inference_columns
-from mlpool.estimates.links import Scale, read_scale
-from mlpool.estimates.means import averages, others_line
-from mlpool.estimates.multiplicity import adjusted, families_of, p_adjust_note, read_p_adjust
-from mlpool.estimates.nesting import can_exist, nesting_notes
-from mlpool.estimates.notes import interaction_notes, missing_notes, say_extrapolation, scale_footer
-from mlpool.estimates.ratios import Ratios, read_ratios
-from mlpool.estimates.rows import BLOCK_NUMBERS, Answers
+from mlpool.estimates.scale.links import Scale, read_scale
+from mlpool.estimates.scale.ratios import Ratios, read_ratios
 from mlpool.estimates.slopes import slopes_of
-from mlpool.estimates.variables import Variable, model_variables
 from mlpool.frames.levels import level_label
 from mlpool.given import flag
-from mlpool.models.arguments import check_level, check_model
+from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
 

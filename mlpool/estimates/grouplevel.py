@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import OptionError, check_option
-from mlpool.estimates.layout import EstimatesLayout
+from mlpool.estimates.estimates_table import EstimatesLayout
+from mlpool.estimates.group_coefficients import total_standard_errors
 from mlpool.given import flag
-from mlpool.models.arguments import check_level, check_model
-from mlpool.models.totals import total_standard_errors
+from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 
 

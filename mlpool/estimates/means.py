@@ -7,26 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from mlpool.estimates.asked import (
-    Averaging,
-    check_by,
-    metadata_of,
-    notes_on,
-    read_averaging,
-    read_request,
-    robust_lines,
-)
-from mlpool.estimates.focal import Focal, read_focal
-from mlpool.estimates.grid import focal_grid
-from mlpool.estimates.inference import infer_blocks
-from mlpool.estimates.layout import (
+from mlpool.estimates.delta.averages import Answers, average
+from mlpool.estimates.delta.delta_method import infer_blocks
+from mlpool.estimates.estimates_table import (
     EstimatesLayout,
     beside,
     grid_columns,
     inference_columns,
 )
-from mlpool.estimates.links import Scale, read_scale
-from mlpool.estimates.nesting import nesting_notes
+from mlpool.estimates.grids.grid_language import Focal, read_focal
+from mlpool.estimates.grids.nested_factors import nesting_notes
+from mlpool.estimates.grids.reference_grid import focal_grid
+from mlpool.estimates.grids.variables import model_variables
 from mlpool.estimates.notes import (
     describe_setting,
     group_names,
@@ -35,9 +27,17 @@ from mlpool.estimates.notes import (
     say_extrapolation,
     scale_footer,
 )
-from mlpool.estimates.rows import Answers, average
-from mlpool.estimates.variables import model_variables
-from mlpool.models.arguments import check_level, check_model
+from mlpool.estimates.request import (
+    Averaging,
+    check_by,
+    metadata_of,
+    notes_on,
+    read_averaging,
+    read_request,
+    robust_lines,
+)
+from mlpool.estimates.scale.links import Scale, read_scale
+from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from mlpool.errors import ExtrapolationWarning, brief
-from mlpool.estimates.focal import Focal
-from mlpool.estimates.grid import Setting
-from mlpool.estimates.links import Scale
-from mlpool.estimates.responses import TransformedResponse
-from mlpool.estimates.variables import Variable
+from mlpool.estimates.grids.grid_language import Focal
+from mlpool.estimates.grids.reference_grid import Setting
+from mlpool.estimates.grids.variables import Variable
+from mlpool.estimates.scale.links import Scale
+from mlpool.estimates.scale.response_transforms import TransformedResponse
 from mlpool.frames.levels import level_label
 from mlpool.typing import FloatArray
 

@@ -9,21 +9,32 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import OptionError, brief
-from mlpool.estimates.asked import metadata_of, notes_on, robust_lines
-from mlpool.estimates.focal import Focal, read_focal
-from mlpool.estimates.grid import expand, focal_grid, inside_observed, make_setting, observed_frame
-from mlpool.estimates.inference import Inference, Request
-from mlpool.estimates.layout import EstimatesLayout, grid_columns
-from mlpool.estimates.links import Scale, read_scale
+from mlpool.estimates.delta.delta_method import Inference, Request
+from mlpool.estimates.delta.row_predictions import (
+    Drawn,
+    group_columns,
+    groups_of_rows,
+    predict_frame,
+)
+from mlpool.estimates.estimates_table import EstimatesLayout, grid_columns
+from mlpool.estimates.grids.grid_language import Focal, read_focal
+from mlpool.estimates.grids.reference_grid import (
+    expand,
+    focal_grid,
+    inside_observed,
+    make_setting,
+    observed_frame,
+)
+from mlpool.estimates.grids.variables import Variable, model_variables
 from mlpool.estimates.notes import (
     describe_setting,
     missing_notes,
     say_extrapolation,
     scale_footer,
 )
-from mlpool.estimates.predicted import Drawn, group_columns, groups_of_rows, predict_frame
-from mlpool.estimates.responses import TransformedResponse
-from mlpool.estimates.variables import Variable, model_variables
+from mlpool.estimates.request import metadata_of, notes_on, robust_lines
+from mlpool.estimates.scale.links import Scale, read_scale
+from mlpool.estimates.scale.response_transforms import TransformedResponse
 from mlpool.frames import read_frame
 from mlpool.frames.names import match_names
 from mlpool.given import is_text

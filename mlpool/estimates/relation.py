@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mlpool.errors import OptionError, brief, check_option, nearest_names
-from mlpool.estimates.asked import ESTIMATES, read_request
-from mlpool.estimates.inference import Request
-from mlpool.estimates.predicted import Drawn
+from mlpool.estimates.delta.delta_method import Request
+from mlpool.estimates.delta.row_predictions import Drawn
 from mlpool.estimates.predictions import predictions
-from mlpool.models.arguments import check_level, check_model
+from mlpool.estimates.request import ESTIMATES, read_request
+from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 
 

@@ -10,7 +10,20 @@ from typing import Any
 import pandas as pd
 
 from mlpool.errors import OptionError, brief
-from mlpool.estimates.asked import (
+from mlpool.estimates.delta.averages import Answers, average_slopes
+from mlpool.estimates.delta.delta_method import infer_blocks
+from mlpool.estimates.estimates_table import (
+    EstimatesLayout,
+    beside,
+    grid_columns,
+    inference_columns,
+)
+from mlpool.estimates.grids.grid_language import Focal, read_focal
+from mlpool.estimates.grids.nested_factors import nesting_notes
+from mlpool.estimates.grids.reference_grid import focal_grid
+from mlpool.estimates.grids.variables import Variable, find_variable, model_variables
+from mlpool.estimates.notes import interaction_notes, missing_notes, say_extrapolation, scale_footer
+from mlpool.estimates.request import (
     Averaging,
     check_by,
     metadata_of,
@@ -19,19 +32,11 @@ from mlpool.estimates.asked import (
     read_request,
     robust_lines,
 )
-from mlpool.estimates.focal import Focal, read_focal
-from mlpool.estimates.grid import focal_grid
-from mlpool.estimates.inference import infer_blocks
-from mlpool.estimates.layout import EstimatesLayout, beside, grid_columns, inference_columns
-from mlpool.estimates.links import Scale, is_identity, read_scale
-from mlpool.estimates.nesting import nesting_notes
-from mlpool.estimates.notes import interaction_notes, missing_notes, say_extrapolation, scale_footer
-from mlpool.estimates.responses import transformed_response
-from mlpool.estimates.rows import Answers, average_slopes
-from mlpool.estimates.variables import Variable, find_variable, model_variables
+from mlpool.estimates.scale.links import Scale, is_identity, read_scale
+from mlpool.estimates.scale.response_transforms import transformed_response
 from mlpool.given import is_text
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
-from mlpool.models.arguments import check_level, check_model
+from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
 

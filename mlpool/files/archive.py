@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from mlpool.errors import ModelFileError
+from mlpool.files.atomic_writes import is_special, shown, write_whole
 from mlpool.files.bounds import check_record, check_sizes, damaged, read_header
-from mlpool.files.written import is_special, shown, write_whole
 
 RECORD = "model.json"
 _ARRAY = re.compile(r"arrays/(0|[1-9][0-9]{0,6})\.npy")

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from mlpool.designs.row_summaries import facts_of
 from mlpool.errors import NotSupportedError
-from mlpool.files.absent import AbsentRows
 from mlpool.files.bounds import damaged
-from mlpool.formula.coding import Contrasts
+from mlpool.files.missing_rows import AbsentRows
+from mlpool.formula.contrast_coding import Contrasts
 from mlpool.formula.design import Design
-from mlpool.formula.matrix import DesignMatrix, FactorPart
-from mlpool.models.facts import facts_of
+from mlpool.formula.design_matrix import DesignMatrix, FactorPart
 
 KINDS = ("boolean", "factor")
 """Kinds of variables with levels."""

@@ -30,7 +30,7 @@ import pandas as pd
 from mlpool.engine.glmm.types import GlmmFit
 from mlpool.engine.types import LmmFit
 from mlpool.errors import ModelFileError, NotSupportedError
-from mlpool.files.absent import AbsentRows, refuse_rows
+from mlpool.files.missing_rows import AbsentRows, refuse_rows
 from mlpool.files.registry import RECORDS, ROW_FIELDS, saved_fields
 from mlpool.formula.design import Design
 from mlpool.formula.newdata import Encoding

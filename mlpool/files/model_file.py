@@ -10,17 +10,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from mlpool.designs.row_summaries import facts_of, make_facts, maker_of
 from mlpool.errors import MlpoolError, ModelFileError, OptionError, brief
 from mlpool.files.archive import read_archive, write_archive
+from mlpool.files.atomic_writes import as_path, shown
 from mlpool.files.bounds import damaged
 from mlpool.files.consistency import check_model
 from mlpool.files.decode import Decoder
 from mlpool.files.encode import Encoder
 from mlpool.files.registry import MODELS, fits, hints_of
-from mlpool.files.written import as_path, shown
 from mlpool.formula import parse_formula
 from mlpool.formula.types import ParsedFormula
-from mlpool.models.facts import facts_of, make_facts, maker_of
 from mlpool.performance.criteria import model_performance
 from mlpool.summaries import summarise
 

@@ -10,28 +10,28 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import numpy as np
 
-from mlpool.engine.absorbed import AbsorbedFit, Addresses
+from mlpool.designs.least_squares import AbsorbedOls
 from mlpool.engine.glmm.types import GlmmFit, Inference, LevelScores
+from mlpool.engine.pooling.absorbed_factor import AbsorbedFit, Addresses
 from mlpool.engine.types import Control, Diagnostic, LmmFit, OlsFit, Optimum
-from mlpool.estimates.variables import VariableSummary
+from mlpool.estimates.grids.variables import VariableSummary
 from mlpool.families import Family
-from mlpool.files.absent import AbsentRows
-from mlpool.formula.coding import Contrasts, Dummies, GivenContrasts
+from mlpool.files.missing_rows import AbsentRows
+from mlpool.formula.contrast_coding import Contrasts, Dummies, GivenContrasts
 from mlpool.formula.design import Design
-from mlpool.formula.groups import RandomDesign
-from mlpool.formula.matrix import DesignMatrix, FactorPart, NumberPart
+from mlpool.formula.design_matrix import DesignMatrix, FactorPart, NumberPart
+from mlpool.formula.functions.values import FactorValue, MatrixValue, NumberValue
 from mlpool.formula.newdata import Encoding
+from mlpool.formula.random_terms import RandomDesign
 from mlpool.formula.types import ColumnInfo, ColumnPart
-from mlpool.formula.values import FactorValue, MatrixValue, NumberValue
 from mlpool.frames.levels import Column
-from mlpool.inference.information import VarianceInformation
-from mlpool.models.covariance import VcovChoice
+from mlpool.inference.small_sample.information import VarianceInformation
 from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
-from mlpool.models.least_squares import AbsorbedOls
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
-from mlpool.models.variance import DesignMoments
+from mlpool.performance.variance_components import DesignMoments
 from mlpool.typing import Entries
+from mlpool.uncertainty.covariance import VcovChoice
 
 MODELS = (LinearModel, GeneralizedLinearModel, LinearMixedModel, GeneralizedLinearMixedModel)
 

@@ -14,18 +14,18 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import DataError, OptionError, brief
-from mlpool.formula.beside import as_ways
-from mlpool.formula.coding import GivenContrasts, read_contrasts
-from mlpool.formula.evaluate import Evaluator
-from mlpool.formula.groups import RandomDesign, make_random
-from mlpool.formula.matrix import DesignMatrix, make_matrix
+from mlpool.formula.contrast_coding import GivenContrasts, read_contrasts
+from mlpool.formula.design_matrix import DesignMatrix, make_matrix
+from mlpool.formula.functions.evaluate import Evaluator
+from mlpool.formula.functions.values import FactorValue, Value, without_unused
 from mlpool.formula.newdata import Encoding, NewRows, encode_new_rows
 from mlpool.formula.parse import parse_formula
+from mlpool.formula.random_terms import RandomDesign, make_random
 from mlpool.formula.response import read_response
-from mlpool.formula.rows import RowFilter, align_codes, read_subset, read_vector
+from mlpool.formula.supplied_vectors import as_ways
 from mlpool.formula.text_numbers import refuse_numbers_as_text
 from mlpool.formula.types import Expression, ParsedFormula, Terms
-from mlpool.formula.values import FactorValue, Value, without_unused
+from mlpool.formula.used_rows import RowFilter, align_codes, read_subset, read_vector
 from mlpool.frames import Frame, HeldFrame, hold, read_frame
 from mlpool.frames.levels import drop_unused
 from mlpool.typing import BoolArray, FloatArray, IntArray

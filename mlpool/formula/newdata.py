@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import DataError, brief, nearest_names
-from mlpool.formula.coding import GivenContrasts
-from mlpool.formula.evaluate import Evaluator
-from mlpool.formula.factors import coded
-from mlpool.formula.groups import RandomDesign, group_codes
-from mlpool.formula.matrix import DesignMatrix, as_factor, is_coded, make_matrix
+from mlpool.formula.contrast_coding import GivenContrasts
+from mlpool.formula.design_matrix import DesignMatrix, as_factor, is_coded, make_matrix
+from mlpool.formula.functions.evaluate import Evaluator
+from mlpool.formula.functions.factors import coded
+from mlpool.formula.functions.values import FactorValue, MatrixValue, Value, missing_rows
+from mlpool.formula.random_terms import RandomDesign, group_codes
 from mlpool.formula.types import Expression, ParsedFormula, Terms
-from mlpool.formula.values import FactorValue, MatrixValue, Value, missing_rows
 from mlpool.frames import read_frame
 from mlpool.frames.names import match_names
 from mlpool.typing import BoolArray, FloatArray, IntArray

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from mlpool.errors import FormulaError, OptionError, brief
-from mlpool.formula.bars import deparse, expand_bar, split_bars
-from mlpool.formula.expand import Expander
-from mlpool.formula.expression import parse_expression
-from mlpool.formula.lexer import quote_name
-from mlpool.formula.safety import MAX_BARS
-from mlpool.formula.tokens import Token, read_tokens
+from mlpool.formula.language.bars import deparse, expand_bar, split_bars
+from mlpool.formula.language.expand import Expander
+from mlpool.formula.language.expression import parse_expression
+from mlpool.formula.language.lexer import quote_name
+from mlpool.formula.language.safety import MAX_BARS
+from mlpool.formula.language.tokens import Token, read_tokens
 from mlpool.formula.types import BarTerm, Expression, ParsedFormula, Term, Terms
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlpool.errors import DataError, brief
+from mlpool.formula.functions.values import FactorValue, MatrixValue, Value
 from mlpool.formula.types import Expression
-from mlpool.formula.values import FactorValue, MatrixValue, Value
 from mlpool.typing import FloatArray
 
 

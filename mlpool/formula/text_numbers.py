@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterable, Mapping
 
 from mlpool.errors import DataError, brief
-from mlpool.formula.factors import is_mark, read_number
+from mlpool.formula.functions.factors import is_mark, read_number
+from mlpool.formula.functions.values import FactorValue, Value
 from mlpool.formula.types import Expression
-from mlpool.formula.values import FactorValue, Value
 
 FEW = 20
 """A column of decimals with some other text has more levels."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlpool.errors import FormulaError
-from mlpool.formula.lexer import lex
+from mlpool.formula.language.lexer import lex
+from mlpool.formula.language.tokens import Token, read_tokens
 from mlpool.formula.parse import canonical_text, parse_formula
-from mlpool.formula.tokens import Token, read_tokens
 from mlpool.formula.types import BarTerm, Expression, ParsedFormula, Terms
 
 

@@ -5,7 +5,7 @@ Start reading in ``intake.py``.
 """
 
 from mlpool.frames.emit import with_columns
-from mlpool.frames.held import HeldFrame, hold, with_answer
+from mlpool.frames.frame_snapshot import HeldFrame, hold, with_answer
 from mlpool.frames.intake import Frame, read_frame
 from mlpool.frames.levels import Column, factor
 

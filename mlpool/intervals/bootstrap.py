@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import OptionError, check_option
-from mlpool.inference.draws import METHODS, interval
-from mlpool.intervals.layout import IntervalLayout
+from mlpool.floating_point import usual_floats
+from mlpool.inference.bootstrap_intervals import METHODS, interval
+from mlpool.intervals.intervals_table import IntervalLayout
 from mlpool.intervals.names import interval_frame, read_level, read_parm
-from mlpool.intervals.pictures import draw_bootstrap as draw_bootstrap_picture
-from mlpool.models.bootstrapped import Drawn, draw_bootstrap
-from mlpool.models.extract import require_kind
-from mlpool.models.floats import usual_floats
-from mlpool.models.places import random_names
-from mlpool.models.resampling import FromCases, influence_values
-from mlpool.models.simulate import KINDS
-from mlpool.parameters.layout import FIXED, RANDOM
+from mlpool.intervals.profile_plots import draw_bootstrap as draw_bootstrap_picture
+from mlpool.models.extractors.coefficients import require_kind
+from mlpool.models.extractors.parameter_names import random_names
+from mlpool.parameters.parameters_table import FIXED, RANDOM
+from mlpool.refits.bootstrap_draws import Drawn, draw_bootstrap
+from mlpool.refits.resampling import FromCases, influence_values
+from mlpool.refits.simulate import KINDS
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 

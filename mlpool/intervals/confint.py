@@ -10,16 +10,16 @@ import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from mlpool.errors import ConvergenceWarning, OptionError, SingularFitWarning, brief, check_option
-from mlpool.inference.draws import METHODS
+from mlpool.floating_point import usual_floats
+from mlpool.inference.bootstrap_intervals import METHODS
 from mlpool.intervals.bootstrap import bootstrap
 from mlpool.intervals.names import interval_frame, read_level, read_parm
 from mlpool.intervals.profile import Profile, profile
-from mlpool.models.covariance import coefficient_vcov
-from mlpool.models.extract import require_kind
-from mlpool.models.floats import usual_floats
-from mlpool.models.messages import user_level
-from mlpool.models.places import parameter_names, random_names
-from mlpool.models.simulate import KINDS
+from mlpool.models.extractors.coefficients import require_kind
+from mlpool.models.extractors.parameter_names import parameter_names, random_names
+from mlpool.models.fit_messages import user_level
+from mlpool.refits.simulate import KINDS
+from mlpool.uncertainty.covariance import coefficient_vcov
 
 _METHODS = ("profile", "Wald", "boot")
 _ALIASES = {"wald": "Wald", "bootstrap": "boot"}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.given import plain_number
-from mlpool.models.places import random_names
+from mlpool.models.extractors.parameter_names import random_names
 from mlpool.typing import FloatArray
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import check_option
-from mlpool.inference.sides import Curve, target_of
+from mlpool.floating_point import usual_floats
+from mlpool.inference.profiles.profile_side import Curve, target_of
 from mlpool.intervals.names import interval_frame, read_level, read_parm
-from mlpool.intervals.pictures import draw_profile
-from mlpool.models.curves import curves_of
-from mlpool.models.extract import require_kind
-from mlpool.models.floats import usual_floats
-from mlpool.models.places import parameter_names, random_names
-from mlpool.models.simulate import KINDS
+from mlpool.intervals.profile_plots import draw_profile
+from mlpool.models.extractors.coefficients import require_kind
+from mlpool.models.extractors.parameter_names import parameter_names, random_names
+from mlpool.refits.likelihood_profiles import curves_of
+from mlpool.refits.simulate import KINDS
 
 OUTERMOST = 0.99
 """Level up to which curves are drawn: lme4's ``alphamax`` of 0.01."""

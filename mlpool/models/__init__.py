@@ -4,8 +4,7 @@ May import everything to its left (formula, frames, engine, inference), never ta
 Start reading in ``fit.py``.
 """
 
-from mlpool.models.effects import VarCorr as VarCorrTable
-from mlpool.models.extract import (
+from mlpool.models.extractors.coefficients import (
     coef,
     fixef,
     get_parameters,
@@ -15,11 +14,7 @@ from mlpool.models.extract import (
     varcorr,
     vcov,
 )
-from mlpool.models.fit import fit
-from mlpool.models.fitted import FittedModel
-from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
-from mlpool.models.mixed import LinearMixedModel
-from mlpool.models.r_names import (
+from mlpool.models.extractors.r_names import (
     AIC,
     BIC,
     family,
@@ -35,10 +30,15 @@ from mlpool.models.r_names import (
     sigma,
     weights,
 )
-from mlpool.models.refit import refit, update
-from mlpool.models.simulate import simulate
+from mlpool.models.extractors.random_effects import VarCorr as VarCorrTable
+from mlpool.models.fit import fit
+from mlpool.models.fitted import FittedModel
+from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
+from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.models.verbs import glm, glmer, lm, lmer
+from mlpool.refits.refit import refit, update
+from mlpool.refits.simulate import simulate
 
 VarCorr = varcorr
 

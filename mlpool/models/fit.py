@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.engine.glm import fit_glm
+from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.glmm_data_checks import check_glmm, check_not_glmm, check_quadrature
+from mlpool.designs.least_squares import least_squares
+from mlpool.engine.glm.fit import fit_glm
 from mlpool.engine.glmm import fit_glmm
-from mlpool.engine.lmm import fit_lmm
+from mlpool.engine.lmm.fit import fit_lmm
 from mlpool.engine.types import Control
 from mlpool.engine.via_statsmodels import fit_mixedlm
 from mlpool.errors import (
@@ -26,16 +29,7 @@ from mlpool.formula import parse_formula
 from mlpool.formula.design import Design, build_design
 from mlpool.formula.types import ParsedFormula
 from mlpool.frames import read_frame
-from mlpool.models.covariance import choose_vcov
-from mlpool.models.data import as_lmm_data
-from mlpool.models.generalized_mixed import (
-    GeneralizedLinearMixedModel,
-    as_glmm_data,
-    fitted_family,
-)
-from mlpool.models.glmm_checks import check_glmm, check_not_glmm, check_quadrature
-from mlpool.models.least_squares import least_squares
-from mlpool.models.messages import (
+from mlpool.models.fit_messages import (
     fit_messages,
     say_broken_weights,
     say_not_converged,
@@ -43,8 +37,14 @@ from mlpool.models.messages import (
     say_what_was_found,
     say_what_was_left_out,
 )
+from mlpool.models.generalized_mixed import (
+    GeneralizedLinearMixedModel,
+    as_glmm_data,
+    fitted_family,
+)
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
+from mlpool.uncertainty.covariance import choose_vcov
 
 _ENGINES = ("auto", "mlpool", "statsmodels")
 _GENERALIZED = (GeneralizedLinearModel, GeneralizedLinearMixedModel)

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from mlpool.designs.read_only import kept_arguments, read_only
+from mlpool.designs.row_summaries import facts_of
 from mlpool.engine.types import Control, Optimum
 from mlpool.families import Family
 from mlpool.formula.design import Design
 from mlpool.formula.types import ColumnInfo, ParsedFormula
-from mlpool.models.covariance import VcovChoice, coefficient_vcov
-from mlpool.models.facts import facts_of
-from mlpool.models.readonly import kept_arguments, read_only
+from mlpool.models.extractors.statsmodels_names import StatsmodelsNames
 from mlpool.models.residuals import residuals_of
-from mlpool.models.statsmodels_names import StatsmodelsNames
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.covariance import VcovChoice, coefficient_vcov
 
 if TYPE_CHECKING:
     from mlpool.summaries import Summary
@@ -272,25 +272,25 @@ class FittedModel(StatsmodelsNames):
 
     def simulate(self, nsim: int = 1, seed: Any = None, re_form: Any = False) -> pd.DataFrame:
         """Return :func:`mlpool.simulate` of this model."""
-        from mlpool.models.simulate import simulate
+        from mlpool.refits.simulate import simulate
 
         return simulate(self, nsim, seed, re_form)
 
     def refit(self, y: Any) -> Any:
         """Return :func:`mlpool.refit` of this model."""
-        from mlpool.models.refit import refit
+        from mlpool.refits.refit import refit
 
         return refit(self, y)
 
     def update(self, formula: str | None = None, data: Any = None, **changes: Any) -> Any:
         """Return :func:`mlpool.update` of this model."""
-        from mlpool.models.refit import update
+        from mlpool.refits.refit import update
 
         return update(self, formula, data, **changes)
 
     def standardized(self, *, robust: bool = False, two_sd: bool = False) -> Any:
         """Return the model fitted again to z-scores; see :func:`mlpool.standardize`."""
-        from mlpool.models.standardized import standardize_model
+        from mlpool.refits.standardized import standardize_model
 
         return standardize_model(self, robust=robust, two_sd=two_sd)
 

@@ -8,15 +8,21 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.row_summaries import fact
 from mlpool.engine.glmm import GlmmData, GlmmFit, fit_glmm
 from mlpool.engine.types import Optimum
 from mlpool.families import Family
 from mlpool.formula.design import Design
-from mlpool.models.data import as_lmm_data
-from mlpool.models.effects import GroupFrames, VarCorr, add_fixed, gather_by_group, make_varcorr
-from mlpool.models.facts import fact
+from mlpool.models.extractors.random_effects import (
+    GroupFrames,
+    VarCorr,
+    add_fixed,
+    gather_by_group,
+    make_varcorr,
+)
 from mlpool.models.fitted import FittedModel, Kind
-from mlpool.models.predict import linear_predictor, predict_glmm
+from mlpool.models.prediction import linear_predictor, predict_glmm
 from mlpool.typing import FloatArray
 
 

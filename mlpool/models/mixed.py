@@ -8,15 +8,21 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from mlpool.engine.lmm import fit_lmm
+from mlpool.designs.engine_data import as_lmm_data
+from mlpool.engine.lmm.fit import fit_lmm
 from mlpool.engine.types import LmmFit, Optimum
 from mlpool.engine.via_statsmodels import fit_mixedlm
 from mlpool.formula.design import Design
-from mlpool.models.data import as_lmm_data
-from mlpool.models.effects import GroupFrames, VarCorr, add_fixed, gather_by_group, make_varcorr
+from mlpool.models.extractors.log_likelihood import sum_log_weights
+from mlpool.models.extractors.random_effects import (
+    GroupFrames,
+    VarCorr,
+    add_fixed,
+    gather_by_group,
+    make_varcorr,
+)
 from mlpool.models.fitted import FittedModel, Kind
-from mlpool.models.loglik import sum_log_weights
-from mlpool.models.predict import predict_lmm
+from mlpool.models.prediction import predict_lmm
 from mlpool.typing import FloatArray
 
 

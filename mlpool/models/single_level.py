@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from mlpool.engine.glm import fit_glm
+from mlpool.designs.least_squares import AbsorbedOls, least_squares
+from mlpool.engine.glm.fit import fit_glm
 from mlpool.engine.types import OlsFit
 from mlpool.engine.via_statsmodels import glm_results
 from mlpool.formula.design import Design
 from mlpool.models.fitted import FittedModel, Kind
-from mlpool.models.least_squares import AbsorbedOls, least_squares
-from mlpool.models.predict import predict_glm, predict_ols
+from mlpool.models.prediction import predict_glm, predict_ols
 from mlpool.typing import FloatArray
 
 

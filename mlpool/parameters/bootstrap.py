@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from mlpool.errors import OptionError
-from mlpool.inference.draws import two_sided_p
-from mlpool.models.bootstrapped import Drawn, draw_bootstrap
-from mlpool.models.places import random_names, random_places
+from mlpool.inference.bootstrap_intervals import two_sided_p
+from mlpool.models.extractors.parameter_names import random_names, random_places
 from mlpool.parameters.options import MIXED
 from mlpool.parameters.random import Intervals
+from mlpool.refits.bootstrap_draws import Drawn, draw_bootstrap
 from mlpool.typing import FloatArray
 
 

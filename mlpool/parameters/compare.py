@@ -9,10 +9,10 @@ from typing import Any, get_args
 import pandas as pd
 
 from mlpool.errors import OptionError, brief, check_option, nearest_names
-from mlpool.models.arguments import check_level
-from mlpool.parameters.layout import FIXED, RANDOM, ParametersLayout, elements
+from mlpool.models.argument_checks import check_level
 from mlpool.parameters.options import KINDS, MIXED
 from mlpool.parameters.parameters import model_parameters
+from mlpool.parameters.parameters_table import FIXED, RANDOM, ParametersLayout, elements
 from mlpool.parameters.rows import keep_rows
 from mlpool.results import ResultFrame
 from mlpool.tables import Column, RowGroup, TableOptions, TableSpec, glue, is_style

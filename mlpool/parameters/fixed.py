@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.inference.profile import ProfileIntervals
+from mlpool.hypotheses.linear_combinations import Covariance, residual_df, robust_pieces
+from mlpool.inference.profiles.lmm import ProfileIntervals
 from mlpool.inference.wald import WaldTable, wald
-from mlpool.models.contrasts import Covariance, residual_df, robust_pieces
-from mlpool.models.covariance import choose_vcov
-from mlpool.models.curves import profile_bounds
-from mlpool.models.messages import say_few_clusters
-from mlpool.models.uncertainty import denominator_df, profile_intervals
+from mlpool.models.fit_messages import say_few_clusters
+from mlpool.refits.likelihood_profiles import profile_bounds
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.covariance import choose_vcov
+from mlpool.uncertainty.small_sample import denominator_df, profile_intervals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

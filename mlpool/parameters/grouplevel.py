@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mlpool.parameters.layout import RANDOM, ParametersLayout
+from mlpool.parameters.parameters_table import RANDOM, ParametersLayout
 
 
 def group_level_frame(model: Any, level: float | None) -> pd.DataFrame:

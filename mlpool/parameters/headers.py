@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlpool.models.contrasts import Covariance, chosen_covariance
-from mlpool.models.covariance import robust_source
+from mlpool.hypotheses.linear_combinations import Covariance, chosen_covariance
+from mlpool.uncertainty.covariance import robust_source
 
 _HEADERS: dict[tuple[str, str], tuple[str, str]] = {
     ("binomial", "logit"): ("Log-Odds", "Odds Ratio"),

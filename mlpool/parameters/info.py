@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mlpool.errors import NotSupportedError
-from mlpool.models.explained import R2_LABELS, r2_values, rmse
+from mlpool.performance.explained_variance import R2_LABELS, r2_values, rmse
 
 
 def info_lines(model: Any) -> tuple[str, ...]:

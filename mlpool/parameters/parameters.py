@@ -9,17 +9,15 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, check_option
+from mlpool.hypotheses.linear_combinations import Covariance, read_covariance, read_method
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
-from mlpool.inference.profile import ProfileIntervals
-from mlpool.models.arguments import check_level, check_model
-from mlpool.models.contrasts import Covariance, read_covariance, read_method
-from mlpool.models.curves import profile_bounds
+from mlpool.inference.profiles.lmm import ProfileIntervals
+from mlpool.models.argument_checks import check_level, check_model
 from mlpool.parameters.bootstrap import BootstrapTable, bootstrap_table
 from mlpool.parameters.fixed import FixedEffects, fixed_effects, warn_few_clusters
 from mlpool.parameters.grouplevel import group_level_frame, group_level_layout
 from mlpool.parameters.headers import coefficient_header, method_notes
 from mlpool.parameters.info import info_lines
-from mlpool.parameters.layout import FIXED, RANDOM, ParametersLayout
 from mlpool.parameters.names import pretty_names
 from mlpool.parameters.options import (
     DEFAULT_LEVEL,
@@ -29,9 +27,11 @@ from mlpool.parameters.options import (
     wants_ci_random,
     wants_ratio,
 )
+from mlpool.parameters.parameters_table import FIXED, RANDOM, ParametersLayout
 from mlpool.parameters.random import bounds_only, random_rows, wald_intervals
 from mlpool.parameters.reference import with_references
 from mlpool.parameters.rows import keep_rows, split_within_between
+from mlpool.refits.likelihood_profiles import profile_bounds
 from mlpool.results import ResultFrame
 from mlpool.tables import TableOptions
 from mlpool.typing import Effects

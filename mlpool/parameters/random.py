@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from mlpool.engine.theta import Template
-from mlpool.inference.information import VarianceInformation
-from mlpool.inference.profile import ProfileIntervals
-from mlpool.inference.random_wald import RandomWald, phi_errors, random_wald_of
-from mlpool.inference.random_wald_glmm import random_bounds, sigma_bounds
-from mlpool.models.uncertainty import information
+from mlpool.inference.profiles.lmm import ProfileIntervals
+from mlpool.inference.small_sample.information import VarianceInformation
+from mlpool.inference.small_sample.random_wald import RandomWald, phi_errors, random_wald_of
+from mlpool.inference.small_sample.random_wald_glmm import random_bounds, sigma_bounds
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.small_sample import information
 
 _INTERCEPT = "(Intercept)"
 

@@ -1,7 +1,7 @@
 """How good a model is: variance components, ICC, R2, criteria, and checks of its assumptions.
 
 May import models and everything below. Start reading in ``icc.py``; the numbers behind ICC and R2
-are in ``mlpool/models/variance.py``.
+are in ``mlpool/performance/variance_components.py``.
 """
 
 from mlpool.performance.compare import compare_performance

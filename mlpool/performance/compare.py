@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlpool.designs.same_rows import same_rows, same_values
 from mlpool.errors import MlpoolWarning
-from mlpool.models.arguments import backend_of, name_models
-from mlpool.models.floats import usual_floats
-from mlpool.models.messages import user_level
-from mlpool.models.same_data import same_rows, same_values
+from mlpool.floating_point import usual_floats
+from mlpool.models.argument_checks import backend_of, name_models
+from mlpool.models.fit_messages import user_level
 from mlpool.performance.criteria import COLUMNS, choose_metrics, indices, singular_notes
-from mlpool.performance.layout import DIGITS, Grid, GridColumn
+from mlpool.performance.performance_table import DIGITS, Grid, GridColumn
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 

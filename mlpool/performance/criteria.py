@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option, nearest_names
+from mlpool.floating_point import usual_floats
 from mlpool.given import names as given_names
-from mlpool.models.arguments import backend_of, check_model
-from mlpool.models.explained import TOLERANCE, is_degenerate, r2_values, rmse
-from mlpool.models.floats import usual_floats
-from mlpool.models.loglik import deviance_of, log_jacobian
-from mlpool.models.variance import variance_parts
-from mlpool.performance.layout import DIGITS, Grid, GridColumn
+from mlpool.models.argument_checks import backend_of, check_model
+from mlpool.models.extractors.log_likelihood import deviance_of, log_jacobian
+from mlpool.performance.explained_variance import TOLERANCE, is_degenerate, r2_values, rmse
+from mlpool.performance.performance_table import DIGITS, Grid, GridColumn
 from mlpool.performance.scores import (
     has_scores,
     has_single_trials,
@@ -23,6 +22,7 @@ from mlpool.performance.scores import (
     percent_correct,
     scoring_rules,
 )
+from mlpool.performance.variance_components import variance_parts
 from mlpool.results import ResultFrame
 
 COLUMNS = (

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import SingularFitWarning
+from mlpool.floating_point import usual_floats
 from mlpool.given import flag, number
-from mlpool.models.arguments import backend_of, check_level, check_mixed
-from mlpool.models.explained import TOLERANCE, is_degenerate
-from mlpool.models.floats import usual_floats
-from mlpool.models.messages import user_level
-from mlpool.models.variance import VarianceParts, variance_parts
-from mlpool.performance.layout import DIGITS, Grid, GridColumn, IndexList, label_columns
+from mlpool.models.argument_checks import backend_of, check_level, check_mixed
+from mlpool.models.fit_messages import user_level
+from mlpool.performance.explained_variance import TOLERANCE, is_degenerate
+from mlpool.performance.performance_table import DIGITS, Grid, GridColumn, IndexList, label_columns
 from mlpool.performance.resample import draw_parts, percentiles
 from mlpool.performance.variance import has_slopes, intercept_variances
+from mlpool.performance.variance_components import VarianceParts, variance_parts
 from mlpool.results import ResultFrame
 
 _ROWS = (("Adjusted ICC", "ICC_adjusted"), ("Unadjusted ICC", "ICC_unadjusted"))

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlpool.floating_point import usual_floats
 from mlpool.given import flag, number
-from mlpool.models.arguments import backend_of, check_level, check_mixed, check_model
-from mlpool.models.explained import R2_LABELS, TOLERANCE, r2_values
-from mlpool.models.floats import usual_floats
-from mlpool.models.refit import with_record
-from mlpool.models.variance import null_design, variance_parts
+from mlpool.models.argument_checks import backend_of, check_level, check_mixed, check_model
+from mlpool.performance.explained_variance import R2_LABELS, TOLERANCE, r2_values
 from mlpool.performance.icc import warn_if_degenerate
-from mlpool.performance.layout import DIGITS, Grid, GridColumn, IndexList, label_columns
+from mlpool.performance.performance_table import DIGITS, Grid, GridColumn, IndexList, label_columns
 from mlpool.performance.r2_interval import r2_interval
 from mlpool.performance.resample import draw_models, draw_parts, percentiles
 from mlpool.performance.variance import has_slopes, intercept_variances
+from mlpool.performance.variance_components import null_design, variance_parts
+from mlpool.refits.refit import with_record
 from mlpool.results import ResultFrame
 
 _HEADINGS = {

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import OptionError, brief, nearest_names
-from mlpool.models.arguments import backend_of, check_mixed
-from mlpool.models.floats import usual_floats
-from mlpool.models.variance import distribution_variance
-from mlpool.performance.layout import DIGITS, Grid, GridColumn, label_columns
+from mlpool.floating_point import usual_floats
+from mlpool.models.argument_checks import backend_of, check_mixed
+from mlpool.performance.performance_table import DIGITS, Grid, GridColumn, label_columns
+from mlpool.performance.variance_components import distribution_variance
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from mlpool.given import generator, whole_number
-from mlpool.models.effects import relative_factors
-from mlpool.models.refit import with_record
-from mlpool.models.simulate import response_model
-from mlpool.models.variance import (
+from mlpool.models.extractors.random_effects import relative_factors
+from mlpool.performance.variance_components import (
     VarianceParts,
     combine_parts,
     design_moments,
     distribution_variance,
 )
+from mlpool.refits.refit import with_record
+from mlpool.refits.simulate import response_model
 from mlpool.typing import FloatArray
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.models.explained import is_bernoulli
-from mlpool.models.facts import fact
+from mlpool.designs.row_summaries import fact
+from mlpool.performance.explained_variance import is_bernoulli
 from mlpool.typing import FloatArray
 
 

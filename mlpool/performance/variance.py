@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from mlpool.models.arguments import check_mixed
-from mlpool.models.effects import VarCorrBlock
-from mlpool.models.floats import usual_floats
-from mlpool.models.variance import variance_parts
+from mlpool.floating_point import usual_floats
+from mlpool.models.argument_checks import check_mixed
+from mlpool.models.extractors.random_effects import VarCorrBlock
+from mlpool.performance.variance_components import variance_parts
 from mlpool.tables.cells import format_numbers
 
 

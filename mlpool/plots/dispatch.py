@@ -7,11 +7,11 @@ from typing import Any
 
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.models.fitted import FittedModel
-from mlpool.parameters.layout import ParametersLayout
-from mlpool.plots.checks import ModelChecks, check_model
+from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.plots.coefficients import plot_comparison, plot_grouplevel, plot_parameters
 from mlpool.plots.contrasts import plot_contrasts
 from mlpool.plots.literal import as_written
+from mlpool.plots.model_checks.check_model import ModelChecks, check_model
 from mlpool.plots.performance import plot_performance, plot_reliability
 from mlpool.plots.pooling import plot_pooling
 from mlpool.plots.predictions import VALUES, plot_grid

@@ -17,19 +17,19 @@ from mlpool.errors import (
     OptionError,
     brief,
 )
+from mlpool.estimates.group_coefficients import total_standard_errors
 from mlpool.formula import parse_formula
-from mlpool.formula.lexer import quote_name, unquote_name
+from mlpool.formula.language.lexer import quote_name, unquote_name
 from mlpool.formula.types import ParsedFormula
 from mlpool.frames import read_frame
-from mlpool.inference.vcov_spec import FEW_CLUSTERS
+from mlpool.inference.sandwich.vcov_names import FEW_CLUSTERS
 from mlpool.models.fit import fit
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import LinearModel
-from mlpool.models.totals import total_standard_errors
 from mlpool.parameters.names import pretty_names
 from mlpool.performance.reliability import reliability
-from mlpool.pooling.layout import COEFFICIENTS, GROUPS
 from mlpool.pooling.no_pooling import NoPooling, fit_no_pooling
+from mlpool.pooling.pooling_table import COEFFICIENTS, GROUPS
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.engine.absorbed import WITHIN_DOUBTFUL, AbsorbedFit, fit_ols_absorbed
-from mlpool.engine.clustersums import CrossProducts
-from mlpool.engine.columns import Rows
-from mlpool.engine.sweep import sweep
+from mlpool.engine.factorization.sweep import sweep
+from mlpool.engine.pooling.absorbed_factor import WITHIN_DOUBTFUL, AbsorbedFit, fit_ols_absorbed
+from mlpool.engine.sums.cluster_sums import CrossProducts
+from mlpool.engine.sums.columns import Rows
 from mlpool.engine.types import ArrayRows
 from mlpool.typing import BoolArray, FloatArray
 

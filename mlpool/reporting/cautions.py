@@ -6,8 +6,8 @@ from typing import Any
 
 from mlpool.checks import check_convergence, check_singularity
 from mlpool.checks.result import is_linear
-from mlpool.inference.vcov_spec import FEW_CLUSTERS
-from mlpool.models.explained import fits_exactly
+from mlpool.inference.sandwich.vcov_names import FEW_CLUSTERS
+from mlpool.performance.explained_variance import fits_exactly
 from mlpool.reporting.words import counted, listed
 
 FEW_GROUPS = 20

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mlpool.formula.types import ColumnPart
-from mlpool.parameters.layout import ParametersLayout
+from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.parameters.reference import reference_level
 from mlpool.reporting.words import interval, p_value, statistic
 from mlpool.results import ResultFrame

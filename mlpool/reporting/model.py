@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlpool.models.contrasts import residual_df
+from mlpool.hypotheses.linear_combinations import residual_df
 from mlpool.reporting.words import counted, group_counts, listed
 from mlpool.tables.cells import format_counts
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.models.effects import VarCorrBlock
+from mlpool.models.extractors.random_effects import VarCorrBlock
 from mlpool.reporting.words import listed
 from mlpool.tables.cells import format_number
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlpool.errors import MlpoolError, MlpoolWarning, OptionError, brief
-from mlpool.models.arguments import check_level, check_model
-from mlpool.models.contrasts import Covariance, chosen_covariance, read_covariance
-from mlpool.models.floats import usual_floats
+from mlpool.floating_point import usual_floats
+from mlpool.hypotheses.linear_combinations import Covariance, chosen_covariance, read_covariance
+from mlpool.models.argument_checks import check_level, check_model
 from mlpool.parameters import model_parameters
 from mlpool.reporting.cautions import cautions
 from mlpool.reporting.coefficients import coefficient_sentences
-from mlpool.reporting.explained import explained_sentences
+from mlpool.reporting.explained_variance import explained_sentences
 from mlpool.reporting.model import heading, method_sentences, model_sentences
 from mlpool.reporting.random import random_sentences
 from mlpool.reporting.standardized import standardized_parameters

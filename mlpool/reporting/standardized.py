@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mlpool.checks.result import is_linear
-from mlpool.models.standardized import standardize_model, stays_positive
 from mlpool.parameters import model_parameters
+from mlpool.refits.standardized import standardize_model, stays_positive
 from mlpool.results import ResultFrame
 from mlpool.transform.scale import sd
 from mlpool.typing import FloatArray

@@ -9,10 +9,10 @@ import pandas as pd
 
 from mlpool.errors import OptionError, brief, check_option
 from mlpool.inference.wald import wald
-from mlpool.parameters.layout import ParametersLayout
 from mlpool.parameters.names import pretty_names
+from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.results import ResultFrame
-from mlpool.robust.arguments import check_model, find_coefficients, find_pieces, source_note
+from mlpool.robust.test_inputs import check_model, find_coefficients, find_pieces, source_note
 
 TESTS = {
     "satterthwaite": "Satterthwaite degrees of freedom",

@@ -9,14 +9,14 @@ import pandas as pd
 
 from mlpool.errors import check_option
 from mlpool.given import generator
-from mlpool.inference.cluster_tests import ClusterPieces
-from mlpool.inference.independent import independent_rows
+from mlpool.hypotheses.hypothesis_text import read_hypotheses
+from mlpool.inference.sandwich.cluster_tests import ClusterPieces
+from mlpool.inference.sandwich.wild_bootstrap import wild_draws, wild_wald
+from mlpool.inference.small_sample.independent_hypotheses import independent_rows
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
-from mlpool.inference.wild import wild_draws, wild_wald
-from mlpool.models.hypotheses import read_hypotheses
 from mlpool.results import ResultFrame
-from mlpool.robust.arguments import check_model, find_pieces, source_note
-from mlpool.robust.layout import TestLayout
+from mlpool.robust.coefficients_table import TestLayout
+from mlpool.robust.test_inputs import check_model, find_pieces, source_note
 from mlpool.robust.wild_bootstrap import as_iterations
 from mlpool.typing import FloatArray
 

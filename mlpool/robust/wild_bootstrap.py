@@ -9,12 +9,12 @@ import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.given import generator, plain_number, whole_number
-from mlpool.inference.wild import wild_coefficient, wild_draws
+from mlpool.inference.sandwich.wild_bootstrap import wild_coefficient, wild_draws
 from mlpool.models.fitted import FittedModel
-from mlpool.parameters.layout import ParametersLayout
 from mlpool.parameters.names import pretty_names
+from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.results import ResultFrame
-from mlpool.robust.arguments import check_model, find_coefficients, find_pieces, source_note
+from mlpool.robust.test_inputs import check_model, find_coefficients, find_pieces, source_note
 
 
 def wild_bootstrap(

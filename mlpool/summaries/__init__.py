@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlpool.errors import OptionError, brief, nearest_names
-from mlpool.models.arguments import check_model
+from mlpool.models.argument_checks import check_model
 from mlpool.summaries.display import display
 from mlpool.summaries.flextable import summary_table
 from mlpool.summaries.generalized import print_generalized, summarise_generalized

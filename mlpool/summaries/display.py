@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlpool.designs.row_summaries import fact
+from mlpool.floating_point import usual_floats
 from mlpool.given import whole_number
-from mlpool.models.arguments import check_model
-from mlpool.models.facts import fact
-from mlpool.models.floats import usual_floats
-from mlpool.models.reduced import by_ml
+from mlpool.models.argument_checks import check_model
+from mlpool.refits.reduced_models import by_ml
 from mlpool.summaries.grids import matrix_text
 
 

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlpool.hypotheses.linear_combinations import contrast_inference
 from mlpool.inference.wald import wald
-from mlpool.models.contrasts import contrast_inference
-from mlpool.models.covariance import robust_source
-from mlpool.models.uncertainty import denominator_df
 from mlpool.summaries.grids import coefficient_text, matrix_text, vector_text
 from mlpool.summaries.record import Summary
 from mlpool.summaries.residuals import quantile_text
 from mlpool.summaries.rnumbers import abbreviate, format_numbers, format_one
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.covariance import robust_source
+from mlpool.uncertainty.small_sample import denominator_df
 
 _DIGITS = 4
 _MOST_CORRELATIONS = 20

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from mlpool.models.effects import VarCorr
+from mlpool.models.extractors.random_effects import VarCorr
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.models.facts import fact
+from mlpool.designs.row_summaries import fact
 from mlpool.summaries.grids import vector_text
 from mlpool.summaries.rnumbers import five_numbers, format_numbers, zapsmall
 from mlpool.typing import FloatArray

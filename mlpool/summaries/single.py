@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from mlpool.inference.wald import f_upper_p, wald
-from mlpool.models.covariance import robust_source
 from mlpool.summaries.grids import coefficient_text, matrix_text, vector_text
 from mlpool.summaries.record import Summary
 from mlpool.summaries.residuals import fitted_sum_of_squares, quantile_text, residual_lines
@@ -20,6 +19,7 @@ from mlpool.summaries.rnumbers import (
     signif,
 )
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.covariance import robust_source
 
 _DIGITS = 4
 

@@ -25,12 +25,12 @@ from mlpool.errors import (
 )
 from mlpool.given import names as given_names
 from mlpool.given import seed_sequence
+from mlpool.hypotheses.joint_tests import METHOD_NAMES, joint_inference
+from mlpool.hypotheses.term_tests import terms_of
 from mlpool.models.fitted import FittedModel
-from mlpool.models.joint import METHOD_NAMES, joint_inference
-from mlpool.models.term_tests import terms_of
 from mlpool.results import ResultFrame
-from mlpool.teaching.layout import StudyLayout
 from mlpool.teaching.studies import progress_over
+from mlpool.teaching.studies_table import StudyLayout
 from mlpool.typing import FloatArray, IntArray
 
 _LEVEL = 0.95

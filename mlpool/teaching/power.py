@@ -12,11 +12,11 @@ import pandas as pd
 from mlpool.errors import OptionError, brief, check_option
 from mlpool.given import flag, number, seed_sequence, whole_number
 from mlpool.given import level as read_level
-from mlpool.models.arguments import check_model
+from mlpool.models.argument_checks import check_model
 from mlpool.results import ResultFrame
-from mlpool.teaching.layout import StudyLayout
 from mlpool.teaching.model_power import power_of_model
 from mlpool.teaching.studies import METHODS, replicate
+from mlpool.teaching.studies_table import StudyLayout
 
 _EFFECTS = {"x": "slope", "w": "effect_w"}
 

@@ -10,7 +10,7 @@ import pandas as pd
 from mlpool.errors import ColumnNotFoundError, DataError, OptionError, brief, nearest_names
 from mlpool.given import generator, whole_number
 from mlpool.results import ResultFrame
-from mlpool.teaching.layout import StudyLayout
+from mlpool.teaching.studies_table import StudyLayout
 from mlpool.typing import FloatArray, IntArray
 
 _CELLS_AT_ONCE = 4_000_000

@@ -28,11 +28,11 @@ from mlpool.errors import (
 from mlpool.given import flag, generator, number, numbers, seed_sequence, whole_number
 from mlpool.given import level as read_level
 from mlpool.given import names as given_names
-from mlpool.models.contrasts import contrast_inference
+from mlpool.hypotheses.linear_combinations import contrast_inference
 from mlpool.models.fit import fit
 from mlpool.results import ResultFrame
 from mlpool.teaching.clusters import simulate_clusters
-from mlpool.teaching.layout import StudyLayout
+from mlpool.teaching.studies_table import StudyLayout
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,7 @@ def test_a_row_with_a_coefficient_of_its_own_is_not_judged() -> None:
 
 def test_leverages_of_crossed_factors_make_the_fitted_values() -> None:
     """H e by the pieces, and by refitting at the same theta with another response."""
-    from mlpool.models.influence import smoother_of
+    from mlpool.uncertainty.influence import smoother_of
 
     m = mlpool.lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", mlpool.load_data("Penicillin"))
     hat = smoother_of(m)
@@ -349,7 +349,7 @@ def test_more_mistakes() -> None:
 
 
 def test_too_many_crossed_effects_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlpool.inference.hat.MAX_CROSSED", 10)
+    monkeypatch.setattr("mlpool.inference.hat_matrix.MAX_CROSSED", 10)
     m = mlpool.lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", mlpool.load_data("Penicillin"))
     with pytest.raises(mlpool.NotSupportedError, match="with 30 random effects of several"):
         mlpool.check_outliers(m)

@@ -61,7 +61,7 @@ def test_generalised_vif_does_not_depend_on_the_reference_level(seed: int) -> No
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_leverages_add_up_to_the_parameters_between_no_and_complete_pooling(seed: int) -> None:
-    from mlpool.models.influence import leverages
+    from mlpool.uncertainty.influence import leverages
 
     d = draw(seed)
     total = leverages(fit(d, "lmer", "y ~ x")).sum()

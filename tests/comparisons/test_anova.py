@@ -372,6 +372,6 @@ def test_mistakes(call, error, message) -> None:
 
 
 def test_too_many_cells_are_refused_by_number(monkeypatch) -> None:
-    monkeypatch.setattr("mlpool.models.term_tests.MAX_CELLS", 20)
+    monkeypatch.setattr("mlpool.hypotheses.term_tests.MAX_CELLS", 20)
     with pytest.raises(mlpool.NotSupportedError, match="28 cells of the factors; 20"):
         mlpool.anova(model("cake"), type=3)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import mlpool
-from mlpool.models.hypotheses import label_of, read_hypotheses
-from mlpool.models.joint import joint_inference
+from mlpool.hypotheses.hypothesis_text import label_of, read_hypotheses
+from mlpool.hypotheses.joint_tests import joint_inference
 
 R = json.loads((Path(__file__).parent / "r" / "hypotheses.json").read_text())
 NAMES = [

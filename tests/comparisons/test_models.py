@@ -13,9 +13,9 @@ import pytest
 from scipy import stats
 
 import mlpool
+from mlpool.hypotheses.nested_models import is_nested, null_mixture
 from mlpool.inference.boundary import add_mixtures, mixture_p, mixture_text
-from mlpool.models.nesting import is_nested, null_mixture
-from mlpool.models.reduced import reml_loglik
+from mlpool.refits.reduced_models import reml_loglik
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import find_shared

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import mlpool
-from mlpool.models.nesting import is_nested
+from mlpool.hypotheses.nested_models import is_nested
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlpool.errors.MlpoolWarning")
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import mlpool
-from mlpool.engine.again import ClusterResamples, new_responses
+from mlpool.designs.engine_data import as_lmm_data
+from mlpool.engine.lmm.repeated_fits import ClusterResamples, new_responses
 from mlpool.engine.types import ArrayRows, Control
 from mlpool.errors import FitError
-from mlpool.models.data import as_lmm_data
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlpool.errors.MlpoolWarning")
 
@@ -70,7 +70,7 @@ def _resampled(m: Any, picked: np.ndarray) -> Any:
 @pytest.mark.parametrize("is_weighted", [False, True])
 @pytest.mark.parametrize("name", ["intercept", "slope", "two terms"])
 def test_resampled_clusters_are_whole_fits(name: str, is_weighted: bool) -> None:
-    from mlpool.engine.lmm import fit_lmm
+    from mlpool.engine.lmm.fit import fit_lmm
 
     formula, data = MODELS[name]
     frame = mlpool.load_data(data).iloc[:-7]  # clusters of different sizes

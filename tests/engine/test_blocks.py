@@ -7,17 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlpool.engine import corerows, crosssums
-from mlpool.engine.blocks import Columns, check_core_size, find_structure
-from mlpool.engine.corerows import CoreRows, mirrored
-from mlpool.engine.crosssums import (
+from mlpool.engine.factorization import core_rows as corerows
+from mlpool.engine.factorization.blocks import Columns, check_core_size, find_structure
+from mlpool.engine.factorization.core_rows import CoreRows, mirrored
+from mlpool.engine.lmm.several_factors_sums import SeveralParts
+from mlpool.engine.sums import cross_sums as crosssums
+from mlpool.engine.sums.cross_sums import (
     GroupingFactor,
     factor_sums,
     grouping_factors,
     pair_sums,
     parent_levels,
 )
-from mlpool.engine.several_parts import SeveralParts
 from mlpool.engine.types import Control
 from mlpool.errors import FitError
 from tests.engine.several_designs import SPECS, several_data

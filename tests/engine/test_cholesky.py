@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.linalg import block_diag
 
-from mlpool.engine import corerows
-from mlpool.engine.cholesky import Elimination, Reduced, sweep, z_products
-from mlpool.engine.dense_core import congruence
-from mlpool.engine.several_parts import SeveralParts
+from mlpool.engine.factorization import core_rows as corerows
+from mlpool.engine.factorization.block_cholesky import Elimination, Reduced, sweep, z_products
+from mlpool.engine.factorization.dense_core import congruence
+from mlpool.engine.lmm.several_factors_sums import SeveralParts
 from mlpool.engine.types import Control
 from tests.engine.several_designs import SPECS, several_data
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpool.engine import columns
-from mlpool.engine.clustersums import CrossProducts, merge, recentre
-from mlpool.engine.columns import Rows
+from mlpool.engine.sums import columns
+from mlpool.engine.sums.cluster_sums import CrossProducts, merge, recentre
+from mlpool.engine.sums.columns import Rows
 from mlpool.engine.types import ArrayRows
 from mlpool.errors import DataError, FitError
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlpool.engine.findings import diagnose, identification_diagnostic
-from mlpool.engine.one_fit import prepare
-from mlpool.engine.standard import findings_of, singular_finding, standard_theta
+from mlpool.engine.lmm.one_factor_fit import prepare
+from mlpool.engine.optimizer.convergence import findings_of, singular_finding, standard_theta
+from mlpool.engine.optimizer.diagnostics import diagnose, identification_diagnostic
 from mlpool.engine.theta import Template, lower_form
 from mlpool.engine.types import Control, Optimum
 from tests.engine.designs import make_data, random_data

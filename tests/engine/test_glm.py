@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 
-from mlpool.engine.glm import fit_glm
-from mlpool.engine.glm_range import is_on_the_edge, range_of
+from mlpool.engine.glm.fit import fit_glm
+from mlpool.engine.glm.mean_range import is_on_the_edge, range_of
 from mlpool.errors import FitError
 from mlpool.families import _LINKS, Family
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlpool.engine.lmm import criterion_at
-from mlpool.engine.one_fit import prepare
-from mlpool.engine.several_fit import prepare_several
+from mlpool.engine.lmm.fit import criterion_at
+from mlpool.engine.lmm.one_factor_fit import prepare
+from mlpool.engine.lmm.several_factors_fit import prepare_several
 from mlpool.engine.types import Control
 from tests.engine import designs, several_designs
 

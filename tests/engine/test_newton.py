@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize as scipy_minimise
 
-from mlpool.engine.newton import minimise, trust_step
-from mlpool.engine.one_fit import prepare
+from mlpool.engine.lmm.one_factor_fit import prepare
+from mlpool.engine.optimizer.newton import minimise, trust_step
 from mlpool.engine.theta import FreeTemplate, Template, lower_factor, lower_form
 from mlpool.engine.types import Control
 from mlpool.errors import FitError

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from mlpool.engine import elimination
-from mlpool.engine.elimination import ClusterBlocks, SizeGroups
-from mlpool.engine.one_fit import fit_at_theta, fit_one_factor, prepare
+from mlpool.engine.factorization import cluster_elimination as elimination
+from mlpool.engine.factorization.cluster_elimination import ClusterBlocks, SizeGroups
+from mlpool.engine.lmm.one_factor_fit import fit_at_theta, fit_one_factor, prepare
 from mlpool.engine.types import Control, LmmData
 from tests.engine.designs import TERMS, lmm_cases, make_data, n_theta, random_data, sleepstudy
 from tests.tolerances import REL_CRITERION

@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlpool.engine import lmm
-from mlpool.engine.clustersums import CrossProducts
-from mlpool.engine.columns import Rows
-from mlpool.engine.one_factor import OneFactor
-from mlpool.engine.one_fit import fit_one_factor, fit_sums
-from mlpool.engine.one_fit import fit_one_factor as fit_lmm
+from mlpool.engine.lmm import fit as lmm
+from mlpool.engine.lmm.one_factor import OneFactor
+from mlpool.engine.lmm.one_factor_fit import fit_one_factor, fit_sums
+from mlpool.engine.lmm.one_factor_fit import fit_one_factor as fit_lmm
+from mlpool.engine.sums.cluster_sums import CrossProducts
+from mlpool.engine.sums.columns import Rows
 from mlpool.engine.types import ArrayRows, Control, LmmData, ReTerm
 from mlpool.errors import FitError, OptionError
 from tests.engine.designs import (

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlpool.engine.absorbed import AbsorbedFit, fit_ols_absorbed
-from mlpool.engine.clustersums import CrossProducts
-from mlpool.engine.columns import Rows
-from mlpool.engine.pooling import fit_complete, fit_each
+from mlpool.engine.pooling.absorbed_factor import AbsorbedFit, fit_ols_absorbed
+from mlpool.engine.pooling.cluster_regressions import fit_complete, fit_each
+from mlpool.engine.sums.cluster_sums import CrossProducts
+from mlpool.engine.sums.columns import Rows
 from mlpool.engine.types import ArrayRows
 from mlpool.errors import FitError, NotSupportedError
 from tests.engine.designs import heck, popular, sleepstudy

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpool.engine.clustersums import CrossProducts
-from mlpool.engine.columns import Rows
 from mlpool.engine.rank import (
     independent_columns,
     independent_from_products,
     independent_of_sums,
 )
+from mlpool.engine.sums.cluster_sums import CrossProducts
+from mlpool.engine.sums.columns import Rows
 from mlpool.engine.types import ArrayRows
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from mlpool.engine import exact_traces
-from mlpool.engine.lmm import criterion_at, fit_at, fit_lmm
-from mlpool.engine.several import SeveralFactors
-from mlpool.engine.several_fit import prepare_several
+from mlpool.engine.factorization import exact_traces
+from mlpool.engine.lmm.fit import criterion_at, fit_at, fit_lmm
+from mlpool.engine.lmm.several_factors import SeveralFactors
+from mlpool.engine.lmm.several_factors_fit import prepare_several
 from mlpool.engine.theta import Template
 from mlpool.engine.types import ArrayRows, Control, LmmData, ReTerm
 from mlpool.errors import DataError, FitError
@@ -94,7 +94,7 @@ def test_random_effects_at_zero_variances_equal_the_dense_twin(spec):
 
 
 def dense_average_information(data: LmmData, theta: np.ndarray) -> np.ndarray:
-    """The curvature of `mlpool.engine.information` from n x n matrices (REML)."""
+    """The curvature of `mlpool.engine.lmm.information` from n x n matrices (REML)."""
     n = data.n
     X = data.X.rows(0, n)
     y = data.y

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from mlpool.engine.one_fit import fit_one_factor
+from mlpool.engine.lmm.one_factor_fit import fit_one_factor
 from mlpool.engine.threads import blas_threads
 from tests.engine.designs import random_data
 

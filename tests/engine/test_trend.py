@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlpool.engine.again import new_responses
-from mlpool.engine.clustersums import CrossProducts, merge
-from mlpool.engine.columns import Rows
-from mlpool.engine.lmm import fit_lmm
-from mlpool.engine.trend import detrended_sums, sample_trend
+from mlpool.engine.lmm.fit import fit_lmm
+from mlpool.engine.lmm.repeated_fits import new_responses
+from mlpool.engine.sums.cluster_sums import CrossProducts, merge
+from mlpool.engine.sums.columns import Rows
+from mlpool.engine.sums.trend import detrended_sums, sample_trend
 from mlpool.engine.types import ArrayRows, Control, LmmData, ReTerm
 from mlpool.errors import FitError
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlpool.engine.lmm import fit_at, fit_lmm
-from mlpool.engine.newton import minimise
-from mlpool.engine.one_fit import prepare
-from mlpool.engine.several_fit import prepare_several
+from mlpool.engine.lmm.fit import fit_at, fit_lmm
+from mlpool.engine.lmm.one_factor_fit import prepare
+from mlpool.engine.lmm.several_factors_fit import prepare_several
+from mlpool.engine.optimizer.newton import minimise
 from mlpool.engine.types import ArrayRows, Control, LmmData, ReTerm
 from tests.twins.dense_lmm import dense_fit
 

@@ -147,7 +147,7 @@ def test_answers_do_not_depend_on_coding_or_reference_level(coding, family):
 
 
 def test_a_link_s_second_derivative():
-    from mlpool.estimates.links import second_derivative
+    from mlpool.estimates.scale.links import second_derivative
     from mlpool.families import Family
 
     eta = np.array([0.3, 0.9, 1.7])

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import mlpool
-from mlpool.models.estimability import estimable_part, not_estimable
+from mlpool.hypotheses.estimability import estimable_part, not_estimable
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlpool.errors.RankDeficiencyWarning")
 

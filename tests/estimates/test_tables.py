@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import mlpool
-from mlpool.estimates.focal import read_focal
-from mlpool.estimates.variables import model_variables
+from mlpool.estimates.grids.grid_language import read_focal
+from mlpool.estimates.grids.variables import model_variables
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import mlpool
-from mlpool.formula.safety import CONTRASTS, FUNCTIONS, NUMPY_FUNCTIONS
+from mlpool.formula.language.safety import CONTRASTS, FUNCTIONS, NUMPY_FUNCTIONS
 
 N = 24
 RNG = np.random.default_rng(4)

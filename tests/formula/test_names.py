@@ -10,7 +10,7 @@ import pytest
 
 import mlpool
 from mlpool.formula import parse_formula
-from mlpool.formula.lexer import lex, quote_name, unquote_name
+from mlpool.formula.language.lexer import lex, quote_name, unquote_name
 
 NAMES = (
     "Height (cm)", "Weight [kg]", "a`b", "back\\slash", "cost $", "lambda", "None", "True", "NULL",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mlpool.errors import FormulaError, MlpoolError
 from mlpool.formula import parse_formula, without_bars
-from mlpool.formula.safety import FUNCTIONS, NUMPY_FUNCTIONS
+from mlpool.formula.language.safety import FUNCTIONS, NUMPY_FUNCTIONS
 
 CANONICAL = {
     "y ~ x": "y ~ 1 + x",

@@ -13,7 +13,7 @@ import pytest
 import mlpool
 from mlpool.frames import hold as hold_frame
 from mlpool.frames import read_frame
-from mlpool.frames.held import HeldFrame
+from mlpool.frames.frame_snapshot import HeldFrame
 
 
 def data() -> pd.DataFrame:
@@ -137,7 +137,7 @@ def test_a_dict_left_alone_still_answers() -> None:
     "change", ["set column", "set rows", "set cell", "sort", "drop rows", "pop"]
 )
 def test_pandas_without_copy_on_write(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlpool.frames.held._copies_on_write", lambda: False)
+    monkeypatch.setattr("mlpool.frames.frame_snapshot._copies_on_write", lambda: False)
     frame = data()
     m = fit(frame)
     assert_unmoved(m)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mlpool.families import Family
-from mlpool.inference.profile_glm import GlmProblem
-from mlpool.inference.vcov import ScoreRows
+from mlpool.inference.profiles.glm import GlmProblem
+from mlpool.inference.sandwich.heteroscedastic import ScoreRows
 
 
 def cbpp(shared: Path) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.inference.vcov import ScoreRows
+from mlpool.inference.sandwich.heteroscedastic import ScoreRows
 
 IDS = (
     "ols_heck_ses",

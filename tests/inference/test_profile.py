@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import mlpool
-from mlpool.engine.lmm import fit_at, fit_lmm
+from mlpool.engine.lmm.fit import fit_at, fit_lmm
 from mlpool.errors import FitError, MlpoolWarning, OptionError
-from mlpool.inference.profile import ProfileIntervals, profile_confint
-from mlpool.inference.roots import solve_distance
+from mlpool.inference.profiles.likelihood_roots import solve_distance
+from mlpool.inference.profiles.lmm import ProfileIntervals, profile_confint
 from tests.inference.lmm_designs import data_and_fit
 
 #: R interpolates by splines: the README allows 2e-3 of the width; smooth profiles agree to 1e-4

@@ -10,7 +10,7 @@ import pytest
 
 from mlpool.errors import FitError, OptionError
 from mlpool.families import Family
-from mlpool.inference.profile_glm import GlmProblem, profile_confint_glm
+from mlpool.inference.profiles.glm import GlmProblem, profile_confint_glm
 from tests.inference.glm_designs import cbpp, fit, model
 
 #: R 4.2.2, MASS 7.3-58.2: confint(glm(...)) of the models of glm.json. MASS interpolates a dozen

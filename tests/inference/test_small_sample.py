@@ -11,10 +11,14 @@ import pytest
 
 from mlpool.engine.types import ArrayRows, LmmData, LmmFit
 from mlpool.errors import NotSupportedError, OptionError
-from mlpool.inference.information import variance_information
-from mlpool.inference.kenward_roger import kenward_roger
-from mlpool.inference.random_wald import random_wald
-from mlpool.inference.satterthwaite import satterthwaite, satterthwaite_df, satterthwaite_f
+from mlpool.inference.small_sample.information import variance_information
+from mlpool.inference.small_sample.kenward_roger import kenward_roger
+from mlpool.inference.small_sample.random_wald import random_wald
+from mlpool.inference.small_sample.satterthwaite import (
+    satterthwaite,
+    satterthwaite_df,
+    satterthwaite_f,
+)
 from tests.inference import dense
 from tests.inference.lmm_designs import CASES, data_and_fit, load_case
 
@@ -251,7 +255,7 @@ def test_kenward_roger_needs_reml(shared: Path) -> None:
 def test_too_many_crossed_effects_are_refused(
     shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlpool.inference.sums_several.MAX_DENSE_BYTES", 1000)
+    monkeypatch.setattr("mlpool.inference.small_sample.sums_several.MAX_DENSE_BYTES", 1000)
     with pytest.raises(NotSupportedError, match="24 x 6 random effects of crossed grouping"):
         satterthwaite(*data_and_fit(shared, "penicillin_crossed"))
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import mlpool
-from mlpool.inference.information import variance_information
-from mlpool.inference.kenward_roger import kenward_roger_of
-from mlpool.inference.kernels import DiagonalLessProduct, inner, multiply, trace
-from mlpool.inference.satterthwaite import satterthwaite_df
-from mlpool.models.data import as_lmm_data
+from mlpool.designs.engine_data import as_lmm_data
+from mlpool.inference.small_sample.information import variance_information
+from mlpool.inference.small_sample.kenward_roger import kenward_roger_of
+from mlpool.inference.small_sample.kernels import DiagonalLessProduct, inner, multiply, trace
+from mlpool.inference.small_sample.satterthwaite import satterthwaite_df
 from tests.inference import dense
 
 STRUCTURES = {

@@ -10,7 +10,7 @@ import pytest
 
 from mlpool.errors import FitError, NotSupportedError, OptionError
 from mlpool.families import Family
-from mlpool.inference.vcov import ScoreRows, cluster_counts, robust_vcov
+from mlpool.inference.sandwich.heteroscedastic import ScoreRows, cluster_counts, robust_vcov
 from mlpool.inference.wald import standard_errors
 from tests.inference import glm_designs
 from tests.inference.ols_designs import IDS, codes_of, design, load_case
@@ -243,7 +243,7 @@ def test_cluster_dummies_allow_cr2_but_not_cr3() -> None:
 
 
 def test_glm_cr2_refuses_huge_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlpool.inference.adjust._MAX_FULL_ROWS", 2)
+    monkeypatch.setattr("mlpool.inference.sandwich.residual_adjustments._MAX_FULL_ROWS", 2)
     rows = _small_rows()
     glm = ScoreRows(
         X=rows.X,

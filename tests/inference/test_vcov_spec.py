@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mlpool.errors import OptionError
-from mlpool.inference.vcov_spec import VcovSpec
+from mlpool.inference.sandwich.vcov_names import VcovSpec
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ import pytest
 import mlpool
 from mlpool import bootstrap, bootstrap_parameters
 from mlpool.errors import FitError, NotSupportedError, OptionError
-from mlpool.inference.draws import interval
+from mlpool.inference.bootstrap_intervals import interval
 from mlpool.inference.replicates import child, run_replicates, seed_sequence
-from mlpool.models.places import parameter_values
-from mlpool.models.resampling import FromCases, Parametric, Residuals, make_task
-from mlpool.models.taken import Clusters
+from mlpool.models.extractors.parameter_names import parameter_values
+from mlpool.refits.resampling import FromCases, Parametric, Residuals, make_task
+from mlpool.refits.row_resampling import Clusters
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlpool.errors.MlpoolWarning")
 
@@ -309,7 +309,7 @@ def test_bca_of_least_squares_uses_scores() -> None:
         m.update(data=m.design.frame.native.query(f"Subject != '{s}'")).fixef()
         for s in m.design.frame.native["Subject"].unique()
     ]
-    from mlpool.models.resampling import influence_values
+    from mlpool.refits.resampling import influence_values
 
     found = influence_values(m, b.drawn.task)
     direct = 18 * (m.fixef().to_numpy() - np.array(jackknife))

@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 import mlpool
 from mlpool import confint, profile
 from mlpool.errors import ConvergenceWarning, NotSupportedError, OptionError, SingularFitWarning
-from mlpool.models.curves import curves_of
+from mlpool.refits.likelihood_profiles import curves_of
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import find_shared

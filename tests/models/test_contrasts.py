@@ -9,7 +9,7 @@ import pytest
 
 import mlpool
 from mlpool.errors import OptionError
-from mlpool.models.contrasts import contrast_inference
+from mlpool.hypotheses.linear_combinations import contrast_inference
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import mlpool
-from mlpool.models.data import as_lmm_data
+from mlpool.designs.engine_data import as_lmm_data
 from tests.twins.dense_lmm import dense_fit
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlpool.errors.MlpoolWarning")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import mlpool
-from mlpool.engine.glmm import modes
+from mlpool.engine.glmm import conditional_modes as modes
 
 RNG = np.random.default_rng(3)
 N = 200

@@ -15,7 +15,7 @@ from scipy import integrate, stats
 
 import mlpool
 from mlpool.models.generalized_mixed import as_glmm_data
-from mlpool.models.predict import mean_over_effects
+from mlpool.models.prediction import mean_over_effects
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from twins.dense_glmm import laplace_deviance

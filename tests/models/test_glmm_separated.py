@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import mlpool
-from mlpool.engine.glmm.rows import RowModel
+from mlpool.engine.glmm.likelihood import RowModel
 from mlpool.families import Family
 
 

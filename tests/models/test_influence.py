@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mlpool
-from mlpool.models.influence import cooks_distance, leverages, variance_inflation
+from mlpool.uncertainty.influence import cooks_distance, leverages, variance_inflation
 
 
 def test_lm_against_r():
@@ -33,7 +33,7 @@ def test_mixed_leverages_make_the_fitted_values(weights):
 
 
 def _hat(m):
-    from mlpool.models.effects import relative_factors
+    from mlpool.models.extractors.random_effects import relative_factors
 
     random = m.design.random[0]
     n, J = m.nobs, len(random.levels)
@@ -63,7 +63,7 @@ def test_leverages_of_an_absorbed_factor_are_those_of_its_dummies(formula, weigh
 
 def test_too_many_columns_are_refused(monkeypatch):
     d = mlpool.load_data("hsb82")
-    monkeypatch.setattr("mlpool.models.influence.MAX_COLUMNS", 2)
+    monkeypatch.setattr("mlpool.uncertainty.influence.MAX_COLUMNS", 2)
     with pytest.raises(mlpool.NotSupportedError, match="at most 2 coefficients; this model has 3"):
         variance_inflation(mlpool.lm("math ~ ses + sector", d))
 

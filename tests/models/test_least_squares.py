@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mlpool
+from mlpool.designs.least_squares import AbsorbedOls
 from mlpool.errors import NotSupportedError, RankDeficiencyWarning
-from mlpool.models.contrasts import contrast_inference
-from mlpool.models.least_squares import AbsorbedOls
+from mlpool.hypotheses.linear_combinations import contrast_inference
 
 FORMULAS = [
     "y ~ x + g",

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import mlpool
-from mlpool.engine.lmm import criterion_at
-from mlpool.models.data import as_lmm_data
+from mlpool.designs.engine_data import as_lmm_data
+from mlpool.engine.lmm.fit import criterion_at
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import find_shared

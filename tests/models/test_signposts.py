@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mlpool
-from mlpool.models.signposts import SIGNPOSTS
+from mlpool.signposts import SIGNPOSTS
 
 matplotlib.use("Agg")
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mlpool
-from mlpool.models.totals import total_standard_errors
+from mlpool.estimates.group_coefficients import total_standard_errors
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlpool.MlpoolWarning")
 

@@ -13,8 +13,8 @@ import pytest
 
 import mlpool
 from mlpool.errors import MlpoolWarning
-from mlpool.models.variance import variance_parts
 from mlpool.performance.r2_interval import r2_cdf, r2_interval
+from mlpool.performance.variance_components import variance_parts
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import FRAME_KINDS
@@ -62,7 +62,7 @@ def test_fixed_variance_keeps_its_digits_far_from_zero() -> None:
 
 
 def test_blocks_of_rows_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mlpool.models import variance
+    from mlpool.performance import variance_components as variance
 
     module = importlib.import_module("mlpool.performance.reliability")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mlpool
-from mlpool.models.variance import variance_parts
+from mlpool.performance.variance_components import variance_parts
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import find_shared

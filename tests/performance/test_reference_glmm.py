@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 import mlpool
-from mlpool.models.variance import variance_parts
+from mlpool.performance.variance_components import variance_parts
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import find_shared, read_shared_csv

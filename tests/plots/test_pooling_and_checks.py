@@ -12,8 +12,8 @@ from scipy import special
 
 import mlpool
 from mlpool.inference.simulation import ResponseModel, rows_of
-from mlpool.models.simulate import response_model
-from mlpool.plots.check_panels import binned_residuals
+from mlpool.plots.model_checks.panels import binned_residuals
+from mlpool.refits.simulate import response_model
 
 plotnine = pytest.importorskip("plotnine")
 pytestmark = [

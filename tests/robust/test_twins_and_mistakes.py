@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mlpool
-from mlpool.inference.wild import wild_coefficient, wild_draws, wild_wald
-from mlpool.models.contrasts import read_covariance, robust_pieces
+from mlpool.hypotheses.linear_combinations import read_covariance, robust_pieces
+from mlpool.inference.sandwich.wild_bootstrap import wild_coefficient, wild_draws, wild_wald
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlpool.MlpoolWarning")
 
@@ -450,7 +450,7 @@ def test_few_clusters_warn_once_and_say_what_helps():
 
 
 def test_too_large_a_cluster_for_cr2(monkeypatch):
-    monkeypatch.setattr("mlpool.inference.mixed_sandwich.MAX_CLUSTER_ROWS", 3)
+    monkeypatch.setattr("mlpool.inference.sandwich.mixed.MAX_CLUSTER_ROWS", 3)
     m = mlpool.fit("y ~ x + (1 | g)", _data(1))
     with pytest.raises(mlpool.NotSupportedError, match="square matrix per cluster"):
         m.vcov("CR2")
@@ -458,7 +458,7 @@ def test_too_large_a_cluster_for_cr2(monkeypatch):
 
 
 def test_too_many_crossed_effects(monkeypatch):
-    monkeypatch.setattr("mlpool.inference.mixed_sandwich.MAX_CROSSED", 5)
+    monkeypatch.setattr("mlpool.inference.sandwich.mixed.MAX_CROSSED", 5)
     m = mlpool.fit("y ~ x + (1 | g/h)", _data(1))
     with pytest.raises(mlpool.NotSupportedError, match="random effects of several factors"):
         m.vcov("CR1")

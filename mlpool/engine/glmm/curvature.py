@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import block_diag
 
-from mlpool.engine.dense_core import _blocks
+from mlpool.engine.factorization.dense_core import _blocks
+from mlpool.engine.factorization.small_matrices import multiply
 from mlpool.engine.glmm.laplace import Laplace, State, conditional_vcov, information_blocks
 from mlpool.engine.glmm.problem import Problem
-from mlpool.engine.small import multiply
 from mlpool.typing import BoolArray, FloatArray
 
 STEP = 3e-3

@@ -2,7 +2,7 @@
 
 Rows' weights change at every step, so the blocks of Z'WZ are made anew each time from index arrays
 that are laid out once: where each row adds to, for every factor of the nested chain, between its
-factors, between them and the crossed core, and within the core (see :mod:`mlpool.engine.blocks`).
+factors, between them and the crossed core, and within the core (see :mod:`mlpool.engine.factorization.blocks`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from mlpool.engine.blocks import (
+from mlpool.engine.factorization.block_cholesky import Elimination, Reduced
+from mlpool.engine.factorization.blocks import (
     Blocks,
     ChainLevel,
     Core,
@@ -20,8 +21,7 @@ from mlpool.engine.blocks import (
     check_core_size,
     find_structure,
 )
-from mlpool.engine.cholesky import Elimination, Reduced
-from mlpool.engine.corerows import CoreRows
+from mlpool.engine.factorization.core_rows import CoreRows
 from mlpool.engine.glmm.factors import (
     FactorRows,
     Pairing,
@@ -212,7 +212,7 @@ class Effects:
         """Return ``z_i' Lambda M^-1 Lambda' z_i`` of every row (n,).
 
         The blocks of the inverse that rows need are those where levels meet; see
-        :class:`~mlpool.engine.cholesky.Elimination`.
+        :class:`~mlpool.engine.factorization.block_cholesky.Elimination`.
         """
         found = elimination.select(every=True)
         out = sum_arrays([self._own(part, N) for part, N in zip(self.parts, found.N, strict=False)])

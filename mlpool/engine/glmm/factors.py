@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpool.engine.blocks import find_structure
-from mlpool.engine.crosssums import GroupingFactor, parent_levels
+from mlpool.engine.factorization.blocks import find_structure
+from mlpool.engine.sums.cross_sums import GroupingFactor, parent_levels
 from mlpool.engine.types import ReTerm
 from mlpool.typing import FloatArray, IntArray
 

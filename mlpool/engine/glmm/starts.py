@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlpool.engine.glmm.conditional_modes import Modes, find_modes
 from mlpool.engine.glmm.laplace import Laplace
-from mlpool.engine.glmm.modes import Modes, find_modes
 from mlpool.engine.glmm.problem import Problem
 from mlpool.engine.types import Control
 from mlpool.errors import FitError

@@ -1,0 +1,1 @@
+"""Block elimination of random effects: storage of blocks, Cholesky factors, solutions, traces."""

@@ -1,0 +1,1 @@
+"""Generalised linear models: Fisher scoring, likelihoods, the range of means."""

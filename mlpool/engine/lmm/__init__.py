@@ -1,0 +1,1 @@
+"""Linear mixed models: the profiled criterion, for one grouping factor and for several."""

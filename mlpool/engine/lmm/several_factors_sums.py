@@ -1,0 +1,155 @@
+"""What several grouping factors contribute that does not depend on theta: sums, blocks, columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from mlpool.engine.factorization.blocks import (
+    Blocks,
+    Columns,
+    Structure,
+    check_core_size,
+    find_structure,
+    lay_out,
+)
+from mlpool.engine.lmm.one_factor import FixedColumns
+from mlpool.engine.optimizer.convergence import Standards, standard_columns, standard_inverse
+from mlpool.engine.sums.cluster_sums import CrossProducts
+from mlpool.engine.sums.cross_sums import (
+    GroupingFactor,
+    factor_sums,
+    grouping_factors,
+    pair_sums,
+    parent_levels,
+)
+from mlpool.engine.theta import Template
+from mlpool.engine.types import Control, LmmData
+from mlpool.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeveralParts:
+    """Everything that does not depend on theta, REML or ML."""
+
+    factors: tuple[GroupingFactor, ...]
+    structure: Structure
+    totals: CrossProducts
+    columns: tuple[Columns, ...]
+    blocks: Blocks
+    fixed: FixedColumns
+    standards: Standards
+    has_means: bool
+
+    @classmethod
+    def from_data(
+        cls, data: LmmData, control: Control, kept: IntArray | None
+    ) -> tuple[SeveralParts, IntArray]:
+        """Make the sums and lay them out; returns the kept columns of X too."""
+        factors = grouping_factors(data)
+        step = control.batch_rows
+        nested = {}
+        for f, fine in enumerate(factors):
+            for c, coarse in enumerate(factors):
+                is_first = fine.n_levels > coarse.n_levels or f < c
+                if f != c and is_first:
+                    parent = parent_levels(fine, coarse, step)
+                    if parent is not None:
+                        nested[f, c] = parent
+        structure = find_structure(factors, nested)
+        check_core_size(factors, structure.core, control.max_dense_bytes)
+        sums, found = factor_sums(data, factors, step)
+        kept = found if kept is None else kept
+        columns = tuple(Columns.of(s) for s in sums)
+        pairs = {
+            (f, g): pair_sums(data, (factors[f], factors[g]), (sums[f], sums[g]), step)
+            for f, g in structure.crossed_pairs
+        }
+        fixed = FixedColumns.of(sums[0], kept)
+        blocks = lay_out(structure, sums, pairs, columns, fixed.R)
+        parts = cls(
+            factors=tuple(replace(f, codes=f.codes[:0]) for f in factors),
+            structure=structure,
+            totals=replace(sums[0], sums=sums[0].sums[..., :0]),
+            columns=columns,
+            blocks=blocks,
+            fixed=fixed,
+            standards=_standards(factors, sums),
+            has_means=all(np.isin(s.layout.z, s.layout.x[kept]).all() for s in sums),
+        )
+        return parts, kept
+
+    @property
+    def sum_log_weights(self) -> float:
+        """Sum of the logarithms of the prior weights."""
+        return self.totals.sum_log_weights
+
+    @property
+    def looks(self) -> int:
+        """Numbers that one evaluation of the deviance works through."""
+        n2 = 0 if self.blocks.core is None else self.blocks.core.n2
+        return sum(level.W.size * len(level.W) for level in self.blocks.levels) + n2**3 // 30
+
+    def entries(self, template: Template, f: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Where a factor's entries stand in theta, and their rows and columns in its Lambda."""
+        return _entries(template, self.factors[f].terms, self.factors[f].sizes)
+
+    def block_diagonal(self, template: Template, theta: FloatArray, f: int) -> FloatArray:
+        """Return Lambda (q, q) of one factor."""
+        where, row, col = self.entries(template, f)
+        q = sum(self.factors[f].sizes)
+        Lam = np.zeros((q, q))
+        Lam[row, col] = theta[where]
+        return Lam
+
+    def standardized(self) -> SeveralParts:
+        """Return the same sums for factors in standard columns."""
+        columns = []
+        for factor, c in zip(self.factors, self.columns, strict=True):
+            inverse = standard_inverse(tuple(self.standards[t] for t in factor.terms))
+            columns.append(Columns(c.P, c.T @ inverse))
+        return replace(self, columns=tuple(columns))
+
+    def theta_scale(self, template: Template) -> FloatArray:
+        """Return typical sizes of the entries of theta."""
+        scale = np.ones(template.k)
+        for f in range(len(self.factors)):
+            where, row, _ = self.entries(template, f)
+            scale[where] = 1.0 / np.abs(self.columns[f].T).max(axis=0)[row]
+        return scale
+
+
+@lru_cache(maxsize=256)
+def _entries(
+    template: Template, terms: tuple[int, ...], sizes: tuple[int, ...]
+) -> tuple[IntArray, IntArray, IntArray]:
+    term, row, col = template.index
+    where, rows, cols, first = [], [], [], 0
+    for own, size in zip(terms, sizes, strict=True):
+        at = np.flatnonzero(term == own)
+        where.append(at)
+        rows.append(row[at] + first)
+        cols.append(col[at] + first)
+        first += size
+    return np.concatenate(where), np.concatenate(rows), np.concatenate(cols)
+
+
+def _standards(factors: tuple[GroupingFactor, ...], sums: tuple[CrossProducts, ...]) -> Standards:
+    """Return every term's matrix to standard columns."""
+    found: dict[int, FloatArray] = {}
+    for factor, own in zip(factors, sums, strict=True):
+        found.update(zip(factor.terms, standard_columns(own, factor.sizes), strict=True))
+    return tuple(found[t] for t in sorted(found))
+
+
+def user_blocks(N: FloatArray, T: FloatArray, Lam: FloatArray) -> FloatArray:
+    """Return Lambda M^-1 Lambda' (J, q, q) of the user's columns from the working columns' one."""
+    if T.shape[0] == T.shape[1]:
+        back = np.linalg.inv(T)
+        return np.asarray(back @ N @ back.T)
+    # A column that occurs twice: what the working columns do not see keeps its prior variance.
+    seen = np.linalg.pinv(T @ Lam)
+    hidden = np.eye(len(Lam)) - seen @ (T @ Lam)
+    return np.asarray(Lam @ (hidden + seen @ N @ seen.T) @ Lam.T)

@@ -1,0 +1,1 @@
+"""Minimise a criterion over theta, and judge the optimum."""

@@ -1,0 +1,1 @@
+"""Complete and no pooling from per-cluster sums."""

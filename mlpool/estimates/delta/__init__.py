@@ -1,0 +1,1 @@
+"""From predictions to answers: averages, contrasts and their errors by the delta method."""

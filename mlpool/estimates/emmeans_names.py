@@ -1,0 +1,264 @@
+"""The spellings of R's emmeans: `emmeans`, `pairs`, `emtrends`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from mlpool.errors import OptionError, brief, check_option, nearest_names
+from mlpool.estimates.contrasts import estimate_contrasts
+from mlpool.estimates.grids.emmeans_formulas import Specs, read_specs
+from mlpool.estimates.means import estimate_means
+from mlpool.estimates.pairwise import MeansAndContrasts
+from mlpool.estimates.scale.links import is_identity
+from mlpool.estimates.scale.ratios import ratios_of
+from mlpool.estimates.scale.response_transforms import transformed_response
+from mlpool.estimates.slopes import estimate_slopes
+from mlpool.models.argument_checks import check_model
+from mlpool.results import ResultFrame
+
+_MODES = {"satterthwaite": "satterthwaite", "kenward-roger": "kenward", "asymptotic": "normal"}
+_TYPES = {"link": "link", "linear.predictor": "link", "lp": "link", "response": "response"}
+
+
+def emmeans(
+    model: Any, specs: Any, by: Any = None, *, at: dict[str, Any] | None = None,
+    lmer_df: str | None = None, type: str | None = None, level: float | None = None,
+    **options: Any,
+) -> ResultFrame | MeansAndContrasts:  # fmt: skip
+    """Return estimated marginal means as emmeans does; a spelling of :func:`estimate_means`.
+
+    Parameters
+    ----------
+    model : FittedModel
+    specs : str or sequence of str
+        ``"~ recipe"``, ``"~ recipe | temperature"``, ``"recipe"``, ``["recipe", "temperature"]``;
+        ``"pairwise ~ recipe"`` gives the means and their contrasts (also ``revpairwise``,
+        ``trt.vs.ctrl``, ``consec``, ``eff``, ``poly``).
+    by : str or sequence of str, optional
+        What may also stand after the bar of `specs`.
+    at : dict, optional
+        Values: ``{"extraversion": 7}``.
+    lmer_df : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
+        Degrees of freedom of a linear mixed model; Kenward-Roger, emmeans' default, where it can
+        be had.
+    type : {"link", "response"}, optional
+        Scale of generalised models and of transformed responses; the link's, as in R.
+    level : float, optional
+        Confidence level (also ``ci=``).
+    **options
+        Of :func:`estimate_means`; factors are averaged with equal weights.
+
+    Returns
+    -------
+    ResultFrame
+        Or, for ``"pairwise ~ ..."``, means and contrasts: ``.emmeans`` and ``.contrasts``.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("angle ~ recipe + temperature", mlpool.load_data("cake"))
+    >>> mlpool.emmeans(m, "~ recipe")["Mean"].round(2).to_list()
+    [33.12, 31.64, 31.6]
+    """
+    check_model(model, "emmeans()")
+    asked = read_specs(specs, by)
+    adjust = options.pop("adjust", None) if asked.comparison else None
+    means = _means(model, asked, at, lmer_df, type, level, options)
+    if not asked.comparison:
+        return means
+    adjust = adjust or _ADJUST.get(asked.comparison, "sidak")
+    contrasts = _pairs(model, asked, at, lmer_df, type, level, adjust, asked.comparison, options)
+    return MeansAndContrasts(emmeans=means, contrasts=contrasts)
+
+
+_ADJUST = {
+    "pairwise": "tukey", "revpairwise": "tukey", "meandev": "fdr", "meanotherdev": "fdr",
+    "poly": "none",
+}  # fmt: skip
+"""emmeans' defaults; where it takes a multivariate t (trt.vs.ctrl, consec), Sidak's stands in."""
+
+
+def pairs(
+    model: Any, specs: Any, by: Any = None, *, adjust: str = "tukey",
+    at: dict[str, Any] | None = None, lmer_df: str | None = None, comparison: Any = None,
+    reverse: bool = False, type: str | None = None, level: float | None = None, **options: Any,
+) -> ResultFrame:  # fmt: skip
+    """Return pairwise comparisons of marginal means as ``pairs(emmeans(...))`` does.
+
+    Parameters
+    ----------
+    model, specs, by, at, lmer_df, level
+        As in :func:`emmeans`; after a bar ``|`` families of their own.
+    adjust : str
+        Of p-values and intervals; ``"tukey"`` as emmeans.
+    comparison : str, optional
+        As in :func:`estimate_contrasts`; default: earlier minus later level, as emmeans.
+    reverse : bool
+        Later minus earlier level.
+    type : {"link", "response"}, optional
+        ``"response"``: ratios, of odds with a logit link, with the tests of the link's scale.
+        Contrasts on other links' scales stay there, as in R.
+    **options
+        Of :func:`estimate_contrasts`.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("angle ~ recipe + temperature", mlpool.load_data("cake"))
+    >>> mlpool.pairs(m, "~ recipe")["p"].round(3).to_list()
+    [0.412, 0.391, 0.999]
+    """
+    check_model(model, "pairs()")
+    asked = read_specs(specs, by)
+    if reverse and comparison is not None:
+        raise OptionError("give reverse=True or comparison=, not both.")
+    chosen = comparison or asked.comparison or "revpairwise"
+    if reverse:
+        chosen = "pairwise"
+    return _pairs(model, asked, at, lmer_df, type, level, adjust, chosen, options)
+
+
+def emtrends(
+    model: Any, specs: Any, var: str, *, by: Any = None, at: dict[str, Any] | None = None,
+    lmer_df: str | None = None, type: str | None = None, level: float | None = None,
+    **options: Any,
+) -> ResultFrame | MeansAndContrasts:  # fmt: skip
+    """Return trends as emmeans does; a spelling of :func:`estimate_slopes`.
+
+    Parameters
+    ----------
+    model, specs, by, at, lmer_df, level
+        As in :func:`emmeans`; ``"~ 1"`` for one slope, ``"pairwise ~ g"`` for slopes and their
+        contrasts.
+    var : str
+        The numeric predictor.
+    type : {"link", "response"}, optional
+        Scale of generalised models: trends of the linear predictor, as in R, or of the response.
+    **options
+        Of :func:`estimate_slopes`.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("math ~ ses * gender", mlpool.load_data("hsb82"))
+    >>> mlpool.emtrends(m, "~ gender", "ses")["Slope"].round(2).to_list()
+    [3.01, 3.22]
+    """
+    check_model(model, "emtrends()")
+    asked = read_specs(specs, by)
+    focal, held = asked.with_values([*asked.names, *asked.groups], at)
+    if not is_identity(model.family):
+        options = _on_scale(options, type, "response")
+    else:
+        _read_type(type)
+    adjust = options.pop("adjust", None) if asked.comparison else None
+    given = _common(model, lmer_df, level, options) | {"at": held}
+    slopes = _call(estimate_slopes, model, {"trend": var, "by": focal or None} | given, options)
+    if not asked.comparison:
+        return slopes
+    if asked.groups or not asked.names:
+        raise OptionError("contrasts of trends are between the levels of 'pairwise ~ g'.")
+    given |= {"adjust_ci": True, "p_adjust": adjust or _ADJUST.get(asked.comparison, "sidak")}
+    given |= {"contrast": var, "by": focal, "comparison": asked.comparison}
+    return MeansAndContrasts(
+        emmeans=slopes, contrasts=_call(estimate_contrasts, model, given, options)
+    )
+
+
+def _means(
+    model: Any, asked: Specs, at: Any, lmer_df: Any, type: Any, level: Any, options: dict[str, Any]
+) -> ResultFrame:
+    by, held = asked.with_values([*asked.names, *asked.groups], at)
+    if "predict" in options or not is_identity(model.family):
+        options = _on_scale(options, type, "inverse_link")
+    elif _read_type(type) == "response" and transformed_response(model) is not None:
+        options = {**options, "predict": "response"}
+    given = _common(model, lmer_df, level, options) | {"by": by, "at": held}
+    return _call(estimate_means, model, given, options)
+
+
+def _pairs(
+    model: Any, asked: Specs, at: Any, lmer_df: Any, type: Any, level: Any, adjust: Any,
+    comparison: Any, options: dict[str, Any],
+) -> ResultFrame:  # fmt: skip
+    contrast, held = asked.with_values(asked.names, at)
+    by, held = asked.with_values(asked.groups, held)
+    wants = _read_type(type) == "response" and "predict" not in options
+    if "predict" in options or not is_identity(model.family):
+        options = _on_scale(options, None if wants else type, "link")
+    if wants and ratios_of(model) is not None:
+        options = {**options, "exponentiate": True}
+    given = _common(model, lmer_df, level, options) | {
+        "contrast": contrast, "by": by or None, "comparison": comparison, "p_adjust": adjust,
+        "adjust_ci": True, "within_by": True, "at": held,
+    }  # fmt: skip
+    return _call(estimate_contrasts, model, given, options)
+
+
+def _common(model: Any, lmer_df: Any, level: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Return what all verbs are given: averages over 0/1 columns, df and level as emmeans."""
+    given = {"two_valued": True, "ci_method": read_mode(model, lmer_df, dict(options))}
+    return given if level is None else given | {"ci": level}
+
+
+def _read_type(type: Any) -> str:
+    if type is None:
+        return "link"
+    return _TYPES[check_option(type, _TYPES, argument="type")]
+
+
+def _on_scale(options: dict[str, Any], type: Any, response: str) -> dict[str, Any]:
+    """Return the options with `predict` as `type` means it: the link's scale without either.
+
+    Raises
+    ------
+    OptionError
+        If both are given.
+    """
+    if "predict" in options:
+        if type is not None:
+            raise OptionError("give type= or predict=, not both.")
+        return options
+    return {**options, "predict": response if _read_type(type) == "response" else "link"}
+
+
+def _call(
+    verb: Callable[..., ResultFrame], model: Any, given: dict[str, Any], options: dict[str, Any]
+) -> ResultFrame:
+    """Return the verb's table; options go before what emmeans' spelling sets.
+
+    Raises
+    ------
+    OptionError
+        For an option that the verb does not have.
+    """
+    known = [n for n in inspect.signature(verb).parameters if n != "model"]
+    for name in options:
+        if name not in known:
+            raise OptionError(
+                f"there is no option {brief(name)}; {verb.__name__}(), which answers, has "
+                f"{', '.join(known)}.{nearest_names(name, known)}"
+            )
+    return verb(model, **{**given, **options})
+
+
+def read_mode(model: Any, lmer_df: str | None, options: dict[str, Any]) -> str | None:
+    """Return the source of df that emmeans' ``lmer.df`` means, unless `options` name one.
+
+    Raises
+    ------
+    OptionError
+        For an unknown mode.
+    """
+    method = options.pop("ci_method", None)
+    if method is not None or model.kind != "lmer":
+        return None if method is None else str(method)
+    if options.get("vcov") is not None or options.get("cluster") is not None:
+        return None
+    if lmer_df is None:
+        return "kenward" if model.reml else "satterthwaite"
+    if not isinstance(lmer_df, str) or lmer_df not in _MODES:
+        raise OptionError(f"lmer_df must be one of {tuple(_MODES)}; got {brief(lmer_df)}.")
+    return _MODES[lmer_df]

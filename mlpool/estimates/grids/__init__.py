@@ -1,0 +1,1 @@
+"""Which rows are predicted: variables, the grid language, reference grids, nested factors."""

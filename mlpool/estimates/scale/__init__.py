@@ -1,0 +1,1 @@
+"""The scale of answers: links, transformed responses, ratios."""

@@ -1,0 +1,90 @@
+"""Ratios: contrasts of logarithms and log odds, exponentiated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mlpool.errors import OptionError
+from mlpool.estimates.delta.delta_method import Inference
+from mlpool.estimates.scale.links import is_identity
+from mlpool.estimates.scale.response_transforms import transformed_response
+from mlpool.parameters.options import check_flags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratios:
+    """What exponentiated contrasts are.
+
+    Attributes
+    ----------
+    base : float
+        Of the logarithm.
+    what : str
+        ``"Odds ratios"``.
+    scale : str
+        Where the contrasts are tested: ``"logit-scale"``.
+    """
+
+    base: float
+    what: str
+    scale: str
+
+    @property
+    def note(self) -> str:
+        """The sentence below a table."""
+        return f"{self.what}; tests are of contrasts on the {self.scale}, where no effect is 0."
+
+    def of(self, result: Inference) -> Inference:
+        """Return contrasts as ratios: errors by the delta method, tests as they are."""
+        factor = np.log(self.base)
+        with np.errstate(over="ignore"):
+            ratio = np.exp(factor * result.estimate)
+            low, high = np.exp(factor * result.low), np.exp(factor * result.high)
+        return replace(result, estimate=ratio, se=ratio * factor * result.se, low=low, high=high)
+
+
+def read_ratios(model: Any, exponentiate: object, predict: str | None = None) -> Ratios | None:
+    """Return the ratios asked for; None for differences.
+
+    Raises
+    ------
+    OptionError
+        If the model's contrasts are no logarithms of ratios.
+    """
+    check_flags(exponentiate=exponentiate)
+    if not exponentiate:
+        return None
+    if predict not in (None, "link"):
+        raise OptionError(
+            "exponentiate=True makes ratios of contrasts on the link's scale; leave out predict=."
+        )
+    found = ratios_of(model)
+    if found is None:
+        scale = model.design.response_name if is_identity(model.family) else model.family.link
+        raise OptionError(
+            "exponentiate=True makes ratios of contrasts with a logit or log link, or of log(y); "
+            f"those of this model are on the scale of {scale}."
+        )
+    return found
+
+
+def ratios_of(model: Any) -> Ratios | None:
+    """Return what exponentiated contrasts of a model are; None if they are nothing."""
+    if is_identity(model.family):
+        try:
+            back = transformed_response(model)
+        except OptionError:
+            return None
+        if back is None or back.base is None:
+            return None
+        return Ratios(base=back.base, what="Ratios", scale=f"scale of {back.link}")
+    words = {"logit": "Odds ratios", "log": "Ratios"}
+    link = model.family.link
+    return (
+        Ratios(base=float(np.exp(1.0)), what=words[link], scale=f"{link}-scale")
+        if link in words
+        else None
+    )

@@ -1,0 +1,108 @@
+"""What stands in a loaded model for the rows that its file does not have."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import pandas as pd
+
+from mlpool.errors import NotSupportedError
+from mlpool.frames.frame_snapshot import HeldFrame
+from mlpool.frames.levels import Column
+
+_SENTENCE = (
+    "This needs the rows of the data, which the model's file does not have; save the model with "
+    "m.save(path, data=True)."
+)
+
+
+def refuse_rows() -> NoReturn:
+    """Say that rows are needed.
+
+    Raises
+    ------
+    NotSupportedError
+        Always.
+    """
+    raise NotSupportedError(_SENTENCE)
+
+
+class AbsentRows:
+    """An array of known shape and unknown values: every use of the values is refused."""
+
+    __slots__ = ("shape",)
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, *args: Any, **options: Any) -> NoReturn:
+        """Refuse to become numbers; every NumPy function asks here or in `__array_ufunc__`."""
+        refuse_rows()
+
+    def __array_ufunc__(self, *args: Any, **options: Any) -> NoReturn:
+        refuse_rows()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuse an array's attributes; what no array has stays an AttributeError."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        refuse_rows()
+
+    def __getstate__(self) -> tuple[int, ...]:
+        return self.shape
+
+    def __setstate__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _refusing(self: Any, *args: Any) -> NoReturn:
+    refuse_rows()
+
+
+# Operators are looked up on the class; comparisons above all must not fall back to identity.
+_OPERATORS = """
+    getitem iter bool float int eq ne lt le gt ge add radd sub rsub mul rmul truediv rtruediv
+    floordiv rfloordiv mod rmod pow rpow matmul rmatmul and rand or ror xor rxor neg pos abs invert
+    contains
+"""
+for _name in _OPERATORS.split():
+    setattr(AbsentRows, f"__{_name}__", _refusing)
+
+
+class AbsentFrame(HeldFrame):
+    """The data of a model that was saved without them: names only."""
+
+    def __init__(self, columns: tuple[str, ...], n_rows: int) -> None:
+        super().__init__(*_empty(columns))
+        self.n_rows = n_rows
+        self.index = pd.RangeIndex(n_rows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AbsentFrame, (self.columns, self.n_rows)
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """All names there are."""
+        return self.columns
+
+    def column(self, name: str, *, used_as: str = "") -> Column:
+        """Refuse any column.
+
+        Raises
+        ------
+        NotSupportedError
+            Always.
+        """
+        refuse_rows()
+
+
+def _empty(columns: tuple[str, ...]) -> tuple[Any, Any]:
+    import narwhals.stable.v1 as nw
+
+    frame = pd.DataFrame(columns=list(columns))
+    return frame, nw.from_native(frame, eager_only=True)

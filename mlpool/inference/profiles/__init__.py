@@ -1,0 +1,1 @@
+"""Likelihood profiles of all kinds of model, and intervals from them."""

@@ -1,0 +1,1 @@
+"""Robust covariances: heteroscedastic and cluster-robust, with their small-sample tests."""

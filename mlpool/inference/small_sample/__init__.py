@@ -1,0 +1,1 @@
+"""Kenward-Roger and Satterthwaite: information of the variance parameters and what follows."""

@@ -1,0 +1,207 @@
+"""The sums that small-sample inference needs, from one pass over the rows; nothing is n x n.
+
+With rows scaled by the square root of the prior weights, ``V = Z Sigma Z' + s2 I``, ``A = Z'Z``,
+``D = Z'W`` and ``W = [X, e]``, e = y - X beta. From ``R = (I + Lambda Lambda' A)^-1``:
+
+    Z'V^-1 Z = A R / s2          Z'V^-2 Z = R'A R / s2^2
+    Z'V^-1 W = R'D / s2          Z'V^-2 W = R'R'D / s2^2
+    tr V^-1 = (n - Q + tr R) / s2        tr V^-2 = (n - Q + tr R R) / s2^2
+
+with Q the number of random effects; these lose no digits where Lambda is large or zero. One
+grouping factor is handled cluster by cluster, all of them at once in arrays (q, r, J) as the engine
+does; several factors in :mod:`mlpool.inference.small_sample.sums_several`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.linalg
+
+from mlpool.engine.sums.cluster_sums import CrossProducts
+from mlpool.engine.sums.columns import Rows
+from mlpool.engine.types import LmmData, LmmFit
+from mlpool.inference.small_sample.coordinates import Coordinates, covariance_root, made_coordinates
+from mlpool.inference.small_sample.rows import residuals
+from mlpool.inference.small_sample.sums_several import several_factors
+from mlpool.inference.small_sample.types import VarianceSums
+from mlpool.typing import FloatArray
+
+_UNROLLED = 4
+"""Largest q whose products are written out entry by entry; beyond, batched LAPACK is faster."""
+
+
+def relative_factors(data: LmmData, fit: LmmFit) -> tuple[FloatArray, ...]:
+    """Lower-triangular lambda (k, k) of each term, from theta in lme4's order."""
+    out, start = [], 0
+    for term in data.terms:
+        k = term.z.shape[1]
+        lam = np.zeros((k, k))
+        cols, rows = np.triu_indices(k)
+        lam[rows, cols] = fit.theta[start : start + len(rows)]
+        start += len(rows)
+        out.append(lam)
+    return tuple(out)
+
+
+def variance_sums(data: LmmData, fit: LmmFit, roots: tuple[FloatArray, ...]) -> VarianceSums:
+    """Read the rows once and form all sums at the estimate.
+
+    Parameters
+    ----------
+    data : LmmData
+    fit : LmmFit
+    roots : tuple of ndarray of shape (k, k)
+        Of each term, lambda with ``Sigma = sigma^2 lambda lambda'``; it need not be triangular.
+
+    Raises
+    ------
+    NotSupportedError
+        If several grouping factors have too many levels for dense matrices.
+    """
+    if has_one_factor(data):
+        return read_one_factor(data, fit).variance_sums(roots, fit.sigma)
+    return several_factors(data, fit, roots)
+
+
+def has_one_factor(data: LmmData) -> bool:
+    """Tell whether all terms share their grouping factor."""
+    return len({term.factor for term in data.terms}) == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneFactorSums:
+    """Per-cluster sums of one grouping factor and the columns that they are wanted of.
+
+    Attributes
+    ----------
+    sums : CrossProducts
+        Of centred distinct columns (k).
+    z : ndarray of shape (k, q)
+        Random-effects columns of all terms as combinations of these.
+    w : ndarray of shape (k, p + 1)
+        X and the residuals.
+    n : int
+    """
+
+    sums: CrossProducts
+    z: FloatArray
+    w: FloatArray
+    n: int
+
+    def variance_sums(self, roots: tuple[FloatArray, ...], sigma: float) -> VarianceSums:
+        """Return all sums for one grouping factor."""
+        outer = list(self.sums.outer)
+        left = np.tensordot(self.z[outer], self.sums.sums, axes=(0, 0))  # (q, k, J)
+        A, D = _from_right(left, self.z), _from_right(left, self.w)
+        T = self.w.T @ self.sums.total @ self.w
+        return _one_factor(A, D, T, scipy.linalg.block_diag(*roots), (self.n, sigma))
+
+    def triangular_factor(self, columns: FloatArray) -> FloatArray:
+        """Return R of the rows of combined columns (k, m); only centred columns are squared."""
+        used = np.flatnonzero(np.any(columns != 0.0, axis=1))
+        half = covariance_root(self.sums.total[np.ix_(used, used)]).T @ columns[used]
+        return np.asarray(np.linalg.qr(half, mode="r"))
+
+    def coordinates(self, sigma: float, sizes: list[int]) -> Coordinates:
+        """Return the coordinates without units of X and of terms of `sizes` columns."""
+        terms = np.split(self.z, np.cumsum(sizes)[:-1], axis=1)
+        factors = [self.triangular_factor(c) for c in (self.w[:, :-1], *terms)]
+        return made_coordinates(factors, self.n, sigma)
+
+    def mapped(self, chosen: Coordinates, sigma: float) -> OneFactorSums:
+        """Return the sums of columns in `chosen`."""
+        inverse = scipy.linalg.block_diag(*(np.linalg.inv(T) for T in chosen.slopes))
+        w = np.column_stack([self.w[:, :-1] @ chosen.basis, self.w[:, -1]]) / sigma
+        return replace(self, z=self.z @ inverse, w=w)
+
+    @property
+    def amplification(self) -> float:
+        """By how much rounding of the sums grows in the combined columns of unit length."""
+        lengths = np.sqrt(np.maximum(np.diag(self.sums.total), 0.0))
+        grown = lengths @ np.abs(np.hstack([self.z, self.w[:, :-1]]))
+        return float(np.max(grown)) ** 2 / self.n
+
+
+def read_one_factor(data: LmmData, fit: LmmFit) -> OneFactorSums:
+    """Sum [Z, X, residuals] by cluster, by the engine's pass over the rows."""
+    with_residuals = replace(data, y=residuals(data, fit), offset=None)
+    sums = CrossProducts.from_rows(Rows.of_factor(with_residuals, data.terms[0].factor))
+    layout = sums.layout
+    return OneFactorSums(
+        sums=sums, z=sums.uncentre(layout.z),
+        w=sums.uncentre(np.append(layout.x[fit.kept], layout.y)), n=fit.n,
+    )  # fmt: skip
+
+
+def _from_right(S: FloatArray, R: FloatArray) -> FloatArray:
+    """Return ``sum_k S[:, k, :] R[k, m]`` as (q, m, J)."""
+    return np.ascontiguousarray(np.einsum("akj,km->amj", S, R, optimize=True))
+
+
+def _one_factor(
+    A: FloatArray, D: FloatArray, T: FloatArray, Lambda: FloatArray, size: tuple[int, float]
+) -> VarianceSums:
+    """All products for one grouping factor; A (q, q, J), D (q, p + 1, J), size is n and sigma."""
+    n, s2 = size[0], size[1] ** 2
+    q, _, J = A.shape
+    Sigma = Lambda @ Lambda.T
+    R = _inverse(np.eye(q)[:, :, None] + _times(Sigma[:, :, None], A))
+    Rt = R.swapaxes(0, 1)
+    K = _times(A, R)
+    tr_K2 = np.einsum("abj->ab", _times(Rt, K)) / s2**2
+    H = _times(Rt, D)
+    H2 = _times(Rt, H)
+    ND = _times(Sigma[:, :, None], H)
+    AND = _times(A, ND)
+    NAND = _times(Sigma[:, :, None], _times(Rt, AND))
+    traces = float(np.einsum("aaj->", R)), float(np.einsum("abj,baj->", R, R))
+    first, second, third = _inner(D, ND), _inner(ND, AND), _inner(AND, NAND)
+    # the binomial expansion of V^-1 = (I - Z N Z') / s2
+    S1 = (T - first) / s2
+    S2 = (T - 2.0 * first + second) / s2**2
+    S3 = (T - 3.0 * first + 3.0 * second - third) / s2**3
+    return VarianceSums(
+        K=tuple(tuple(K[a, b] / s2 for b in range(q)) for a in range(q)),
+        tr_K2=tr_K2,
+        H=tuple(H[a].T / s2 for a in range(q)),
+        H2=tuple(H2[a].T / s2**2 for a in range(q)),
+        S1=0.5 * (S1 + S1.T),
+        S2=0.5 * (S2 + S2.T),
+        S3=0.5 * (S3 + S3.T),
+        tr_V1=(n - J * q + traces[0]) / s2,
+        tr_V2=(n - J * q + traces[1]) / s2**2,
+    )
+
+
+def _times(A: FloatArray, B: FloatArray) -> FloatArray:
+    """Return A B for every cluster: (q, r, J) x (r, m, J) -> (q, m, J); J may be 1."""
+    q, r = A.shape[:2]
+    if max(q, r) > _UNROLLED:
+        product = np.matmul(np.moveaxis(A, 2, 0), np.moveaxis(B, 2, 0))
+        return np.ascontiguousarray(np.moveaxis(product, 0, 2))
+    out = np.empty((q, B.shape[1], max(A.shape[2], B.shape[2])))
+    for a in range(q):
+        np.multiply(A[a, 0], B[0], out=out[a])
+        for b in range(1, r):
+            out[a] += A[a, b] * B[b]
+    return out
+
+
+def _inverse(M: FloatArray) -> FloatArray:
+    """Return the inverse for every cluster (q, q, J); by Cramer's rule for q of 1 and 2."""
+    q = M.shape[0]
+    if q == 1:
+        reciprocal: FloatArray = 1.0 / M
+        return reciprocal
+    if q == 2:
+        (a, b), (c, d) = M
+        adjugate: FloatArray = np.array([[d, -b], [-c, a]])
+        return np.asarray(adjugate / (a * d - b * c))
+    return np.ascontiguousarray(np.moveaxis(np.linalg.inv(np.moveaxis(M, 2, 0)), 0, 2))
+
+
+def _inner(X: FloatArray, Y: FloatArray) -> FloatArray:
+    """Return ``sum over slots and clusters of X Y'`` (m, m)."""
+    return np.asarray(sum(x @ y.T for x, y in zip(X, Y, strict=True)))

@@ -1,0 +1,92 @@
+"""R's extractor functions, as functions of a fitted model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from mlpool.errors import NotSupportedError, brief
+from mlpool.inference.wald import wald
+from mlpool.models.argument_checks import check_model
+from mlpool.models.extractors.random_effects import GroupFrames, VarCorr
+from mlpool.models.fitted import FittedModel
+
+
+def fixef(m: FittedModel) -> pd.Series:
+    """Return the (fixed) coefficients by R's names."""
+    return check_model(m, "fixef()").fixef()
+
+
+def ranef(m: Any) -> GroupFrames:
+    """Return the conditional modes of the random effects, with `.cond_sd`.
+
+    Raises
+    ------
+    NotSupportedError
+        For models without random effects.
+    """
+    require_kind(m, ("lmer", "glmer"), "ranef()")
+    result: GroupFrames = m.ranef()
+    return result
+
+
+def coef(m: FittedModel) -> Any:
+    """Return the coefficients: a Series (lm, glm), or per group (lmer)."""
+    return check_model(m, "coef()").coef()
+
+
+def vcov(m: FittedModel, type: str | None = None, cluster: Any = None) -> pd.DataFrame:
+    """Return the covariance of the coefficients; see :meth:`FittedModel.vcov`."""
+    return check_model(m, "vcov()").vcov(type, cluster)
+
+
+def varcorr(m: Any) -> VarCorr:
+    """Return the random effects' SDs and correlations (lme4's ``VarCorr``).
+
+    Raises
+    ------
+    NotSupportedError
+        For models without random effects.
+    """
+    require_kind(m, ("lmer", "glmer"), "VarCorr()")
+    result: VarCorr = m.varcorr()
+    return result
+
+
+def standard_error(m: FittedModel) -> pd.DataFrame:
+    """Return columns Parameter, SE."""
+    check_model(m, "standard_error()")
+    return pd.DataFrame({"Parameter": m.names, "SE": m.se.to_numpy()})
+
+
+def p_value(m: FittedModel) -> pd.DataFrame:
+    """Return columns Parameter, p (t with residual df; z for glm)."""
+    check_model(m, "p_value()")
+    table = wald(m.fixef().to_numpy(), m.se.to_numpy(), wald_df(m))
+    return pd.DataFrame({"Parameter": m.names, "p": table.p})
+
+
+def get_parameters(m: FittedModel) -> pd.DataFrame:
+    """Return columns Parameter, Estimate."""
+    check_model(m, "get_parameters()")
+    return pd.DataFrame({"Parameter": m.names, "Estimate": m.fixef().to_numpy()})
+
+
+def wald_df(m: FittedModel) -> float:
+    """Return the df of Wald tests: residual, or infinite for families without a dispersion."""
+    is_z = m.family is not None and not m.family.has_dispersion
+    return float("inf") if is_z else float(m.df_residual)
+
+
+def require_kind(model: Any, kinds: tuple[str, ...], what: str) -> None:
+    """Raise a sentence unless `model` is one of these kinds.
+
+    Raises
+    ------
+    NotSupportedError
+    """
+    if getattr(model, "kind", None) not in kinds:
+        raise NotSupportedError(
+            f"{what} needs a model of kind {' or '.join(kinds)}; got {brief(model)}."
+        )

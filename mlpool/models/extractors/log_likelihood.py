@@ -1,0 +1,84 @@
+"""-2 log-likelihoods that criteria are made of: ML or REML, and of the response as observed."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import numpy as np
+
+from mlpool.designs.row_summaries import fact
+from mlpool.typing import FloatArray
+
+_LN2, _LN10 = float(np.log(2.0)), float(np.log(10.0))
+
+
+def deviance_of(m: Any, estimator: str = "ML") -> float:
+    """Return -2 log-likelihood at the estimates.
+
+    Parameters
+    ----------
+    m : FittedModel
+    estimator : {"ML", "REML"}
+        Linear mixed models: which likelihood, at the model's own theta, sigma being profiled out
+        of that likelihood. Other models have one only.
+    """
+    if m.kind != "lmer":
+        return -2 * float(m.loglik)
+    return float(m.deviance) if estimator == "ML" else reml_criterion(m)
+
+
+@fact("lmer")
+def sum_log_weights(m: Any) -> float:
+    """Return the sum of the logarithms of the prior weights; 0 without weights."""
+    weights = m.design.weights
+    return 0.0 if weights is None else float(np.log(weights).sum())
+
+
+def reml_criterion(m: Any) -> float:
+    """Return the REML criterion at the model's theta, also of an ML fit.
+
+    Bates et al. (2015), eq. 41: ``log|L|^2 + log|R_X|^2 + (n - p)(1 + log(2 pi r^2 / (n - p)))``.
+    """
+    fit = m.fit
+    if fit.reml:
+        return float(fit.criterion)
+    df = fit.n - len(fit.beta)
+    profiled = df * (1 + np.log(2 * np.pi * fit.pwrss / df))
+    return float(fit.logdet_L2 + fit.logdet_RX2 + profiled - sum_log_weights(m))
+
+
+@fact("lm", "glm", "lmer", "glmer")
+def log_jacobian(m: Any) -> float:
+    """Return ``sum log|f'(y)|`` of a response ``f(y)``; 0 for an untransformed one.
+
+    Subtracting it twice from AIC gives the criterion of y itself, so that models of ``log(y)`` and
+    of ``y`` can be compared. Known for log, log2, log10, log1p and sqrt of a column.
+    """
+    response = m.formula.response
+    tree = response.tree
+    is_call = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
+    if not is_call or len(tree.args) != 1 or not isinstance(tree.args[0], ast.Name):
+        return 0.0
+    if tree.func.id not in _LOG_DERIVATIVES or tree.keywords:
+        return 0.0
+    if m.design.response_levels:
+        return 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.sum(_log_derivative(tree.func.id, m.design.y)))
+
+
+_LOG_DERIVATIVES = ("log", "log2", "log10", "log1p", "sqrt")
+
+
+def _log_derivative(function: str, v: FloatArray) -> FloatArray:
+    """Return ``log f'(y)`` where v = f(y): the model has v, also after a refit to another one."""
+    match function:
+        case "log2":
+            return np.asarray(-v * _LN2 - np.log(_LN2))
+        case "log10":
+            return np.asarray(-v * _LN10 - np.log(_LN10))
+        case "sqrt":
+            return np.asarray(-np.log(v) - _LN2)
+    # log and log1p: the inverse of e^v
+    return np.asarray(-v)

@@ -1,0 +1,229 @@
+"""R's and lme4's extractors as functions of a model: ``AIC(m)``, ``sigma(m)``, ``getME(m, "X")``.
+
+Each gives what a method or attribute of the model gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from mlpool.errors import OptionError, brief, nearest_names
+from mlpool.families import Family
+from mlpool.given import number
+from mlpool.models.argument_checks import check_mixed, check_model
+from mlpool.models.extractors.random_effects import relative_factors
+from mlpool.typing import FloatArray
+
+
+def AIC(m: Any, *others: Any, k: float = 2.0) -> Any:
+    """Return Akaike's criterion, ``-2 log-likelihood + k parameters`` (R's ``AIC``).
+
+    Parameters
+    ----------
+    m, *others : FittedModel
+    k : float
+        The price of a parameter.
+
+    Returns
+    -------
+    float, or a DataFrame with columns df and AIC for several models
+
+    See Also
+    --------
+    compare_performance : with weights and other criteria.
+    """
+    models = [check_model(one, "AIC()") for one in (m, *others)]
+    price = number(k, "k")
+    values = [-2 * one.loglik + price * one.loglik_df for one in models]
+    return _of_several(models, "AIC", values)
+
+
+def BIC(m: Any, *others: Any) -> Any:
+    """Return Schwarz's criterion, ``-2 log-likelihood + log(n) parameters`` (R's ``BIC``).
+
+    Parameters
+    ----------
+    m, *others : FittedModel
+
+    Returns
+    -------
+    float, or a DataFrame with columns df and BIC for several models
+    """
+    models = [check_model(one, "BIC()") for one in (m, *others)]
+    return _of_several(models, "BIC", [one.bic for one in models])
+
+
+def _of_several(models: list[Any], name: str, values: list[float]) -> Any:
+    if len(models) == 1:
+        return float(values[0])
+    return pd.DataFrame({"df": [one.loglik_df for one in models], name: values})
+
+
+def logLik(m: Any) -> float:
+    """Return the log-likelihood, of a REML fit the restricted one (R's ``logLik``)."""
+    return float(check_model(m, "logLik()").loglik)
+
+
+def sigma(m: Any) -> float:
+    """Return the residual standard deviation (R's ``sigma``)."""
+    return float(check_model(m, "sigma()").sigma)
+
+
+def nobs(m: Any) -> int:
+    """Return the number of rows used (R's ``nobs``)."""
+    return int(check_model(m, "nobs()").nobs)
+
+
+def predict(m: Any, newdata: Any = None, **options: Any) -> pd.Series:
+    """Return predictions for new rows or the model's own (R's ``predict``).
+
+    Parameters
+    ----------
+    m : FittedModel
+    newdata : data frame, optional
+    **options
+        ``type=``, ``re_form=``, ``allow_new_levels=`` ... of the model's own ``predict``.
+    """
+    model: Any = check_model(m, "predict()")
+    result: pd.Series = model.predict(newdata, **options)
+    return result
+
+
+def fitted(m: Any) -> pd.Series:
+    """Return fitted values on the data's own index (R's ``fitted``)."""
+    result: pd.Series = check_model(m, "fitted()").fitted
+    return result
+
+
+def resid(m: Any, type: str | None = None, **options: Any) -> pd.Series:
+    """Return residuals (R's ``resid``): the model's ``residuals`` with the same options."""
+    result: pd.Series = check_model(m, "resid()").residuals(type, **options)
+    return result
+
+
+def weights(m: Any) -> pd.Series:
+    """Return prior weights of the rows used, with a binomial's trials (R's ``weights``)."""
+    model = check_model(m, "weights()")
+    return pd.Series(model.prior_weights, index=model.design.index, name="weights")
+
+
+def family(m: Any) -> Family:
+    """Return the family and link; of linear models the normal one (R's ``family``)."""
+    found: Family | None = check_model(m, "family()").family
+    return Family("gaussian", "identity") if found is None else found
+
+
+def isSingular(m: Any) -> bool:
+    """Tell whether a random-effects covariance is singular (lme4's ``isSingular``)."""
+    return bool(check_mixed(m, "isSingular()").is_singular)
+
+
+def isREML(m: Any) -> bool:
+    """Tell whether a mixed model was fitted by REML (lme4's ``isREML``)."""
+    return bool(check_mixed(m, "isREML()").reml)
+
+
+def ngrps(m: Any) -> dict[str, int]:
+    """Return the number of levels of each grouping factor (lme4's ``ngrps``)."""
+    return dict(check_mixed(m, "ngrps()").ngroups)
+
+
+def getME(m: Any, name: str) -> Any:
+    """Return a part of a mixed model by lme4's name (``getME``).
+
+    Parameters
+    ----------
+    m : FittedModel
+        Of lmer or glmer.
+    name : str
+        ``X`` (n, p), ``Z`` (n, q; sparse), ``Zt``, ``Lambda`` (q, q; sparse), ``Lambdat``,
+        ``theta``, ``beta``, ``fixef``, ``b`` (q,), ``y``, ``mu``, ``weights``,
+        ``offset``, ``sigma``, ``flist``, ``cnms``, ``n``, ``p``, ``q``, ``n_rtrms``, ``REML``.
+
+    Returns
+    -------
+    ndarray, sparse array, number or mapping
+
+    Raises
+    ------
+    OptionError
+        For other names.
+    """
+    model: Any = check_mixed(m, "getME()")
+    if not isinstance(name, str) or name not in _PARTS:
+        raise OptionError(
+            f"getME() has no part {brief(name)}; it has {', '.join(_PARTS)}."
+            + (nearest_names(name, list(_PARTS)) if isinstance(name, str) else "")
+        )
+    return _PARTS[name](model)
+
+
+def _z(m: Any) -> Any:
+    """Return Z: per term a block of columns, level after level, k columns each."""
+    blocks = []
+    for random in m.design.random:
+        z, codes = random.z.dense(), np.asarray(random.codes).astype(np.int64)
+        n, k = z.shape
+        columns = codes[:, None] * k + np.arange(k)
+        rows = np.repeat(np.arange(n), k)
+        shape = (n, k * len(random.levels))
+        blocks.append(sp.csr_array((z.ravel(), (rows, columns.ravel())), shape=shape))
+    return sp.csr_array(sp.hstack(blocks))
+
+
+def _lambda(m: Any) -> Any:
+    sizes = [random.z.shape[1] for random in m.design.random]
+    factors = relative_factors(m.theta, sizes)
+    repeated = [
+        sp.kron(sp.eye_array(len(random.levels)), lam)
+        for random, lam in zip(m.design.random, factors, strict=True)
+    ]
+    return sp.csr_array(sp.block_diag(repeated))
+
+
+def _b(m: Any) -> FloatArray:
+    return np.concatenate([np.asarray(one).ravel() for one in m.fit.b])
+
+
+def _flist(m: Any) -> dict[str, pd.Categorical]:
+    return {
+        r.group: pd.Categorical.from_codes(np.asarray(r.codes, dtype=np.int64), pd.Index(r.levels))
+        for r in m.design.random
+    }
+
+
+def _cnms(m: Any) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for random in m.design.random:
+        found.setdefault(random.group, []).extend(random.z.names)
+    return found
+
+
+_PARTS: dict[str, Callable[[Any], Any]] = {
+    "X": lambda m: m.design.X.dense()[:, m.fit.kept],
+    "Z": _z,
+    "Zt": lambda m: _z(m).T.tocsr(),
+    "Lambda": _lambda,
+    "Lambdat": lambda m: _lambda(m).T.tocsr(),
+    "theta": lambda m: m.theta,
+    "beta": lambda m: np.array(m.fit.beta),
+    "fixef": lambda m: m.fixef(),
+    "b": _b,
+    "y": lambda m: np.array(m.design.y),
+    "mu": lambda m: m.fitted.to_numpy(),
+    "weights": lambda m: m.prior_weights,
+    "offset": lambda m: np.zeros(m.nobs) if m.design.offset is None else np.array(m.design.offset),
+    "sigma": lambda m: m.sigma,
+    "flist": _flist,
+    "cnms": _cnms,
+    "n": lambda m: m.nobs,
+    "p": lambda m: len(m.fit.beta),
+    "q": lambda m: len(_b(m)),
+    "n_rtrms": lambda m: len(m.design.random),
+    "REML": lambda m: m.reml,
+}

@@ -1,0 +1,92 @@
+"""The names that statsmodels has for what a fitted model knows, so that they work here, too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.given import level
+
+if TYPE_CHECKING:
+    from mlpool.models.fitted import FittedModel
+
+
+class StatsmodelsNames:
+    """statsmodels' spellings of a model's own methods; the documentation uses the latter."""
+
+    @property
+    def params(self: FittedModel) -> pd.Series:  # type: ignore[misc]
+        """The coefficients: :meth:`fixef`."""
+        return self.fixef()
+
+    @property
+    def bse(self: FittedModel) -> pd.Series:  # type: ignore[misc]
+        """Standard errors: :attr:`se`."""
+        return self.se
+
+    @property
+    def tvalues(self: FittedModel) -> pd.Series:  # type: ignore[misc]
+        """Coefficients over standard errors (z values where there is no residual variance)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (self.fixef() / self.se).rename("t value")
+
+    @property
+    def pvalues(self: FittedModel) -> pd.Series:  # type: ignore[misc]
+        """p-values of :func:`mlpool.p_value`; model_parameters() offers small-sample df."""
+        from mlpool.models.extractors.coefficients import p_value
+
+        return pd.Series(p_value(self)["p"].to_numpy(), index=self.names, name="p")
+
+    def conf_int(self: FittedModel, alpha: float = 0.05) -> pd.DataFrame:  # type: ignore[misc]
+        """Return :meth:`confint` of the coefficients by Wald, at level ``1 - alpha``.
+
+        Columns 0 and 1, as statsmodels has them.
+        """
+        found = self.confint(level=1 - level(alpha, "alpha"), method="wald").loc[self.names]
+        return found.set_axis([0, 1], axis=1)
+
+    def cov_params(self: FittedModel) -> pd.DataFrame:  # type: ignore[misc]
+        """Return :meth:`vcov`."""
+        return self.vcov()
+
+    @property
+    def fittedvalues(self: FittedModel) -> pd.Series:  # type: ignore[misc]
+        """Fitted values: :attr:`fitted`."""
+        return self.fitted
+
+    @property
+    def llf(self: FittedModel) -> float:  # type: ignore[misc]
+        """Log-likelihood: :attr:`loglik`."""
+        return self.loglik
+
+    @property
+    def df_resid(self: FittedModel) -> int:  # type: ignore[misc]
+        """Residual degrees of freedom: :attr:`df_residual`."""
+        return self.df_residual
+
+    @property
+    def rsquared(self: FittedModel) -> float:  # type: ignore[misc]
+        """The first index of :func:`mlpool.r2` (of mixed models the conditional R2)."""
+        from mlpool.performance import r2
+
+        return float(r2(self).to_pandas().to_numpy(dtype=np.float64)[0, 0])
+
+    @property
+    def random_effects(self: FittedModel) -> Any:  # type: ignore[misc]
+        """Conditional modes per grouping factor: :func:`mlpool.ranef`."""
+        from mlpool.models.extractors.coefficients import ranef
+
+        return ranef(self)
+
+    @property
+    def converged(self: FittedModel) -> bool:  # type: ignore[misc]
+        """Whether the iterations converged (least squares always)."""
+        optimum = self.optimum
+        return bool(self.fit.converged if optimum is None else optimum.converged)
+
+    def tidy(self: FittedModel, **options: Any) -> pd.DataFrame:  # type: ignore[misc]
+        """Return the data frame of :func:`mlpool.model_parameters`, with its options."""
+        frame: pd.DataFrame = self.parameters(**options).to_pandas()
+        return frame

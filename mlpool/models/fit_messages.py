@@ -1,0 +1,304 @@
+"""What is said about a fit: one sentence each, at the user's own line."""
+
+from __future__ import annotations
+
+import warnings
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from mlpool.designs.row_summaries import fact
+from mlpool.engine.glm.mean_range import is_on_the_edge
+from mlpool.errors import (
+    ConvergenceWarning,
+    FewClustersWarning,
+    FitError,
+    MissingDataWarning,
+    MlpoolWarning,
+    RankDeficiencyWarning,
+    ScalingWarning,
+    SingularFitWarning,
+    brief,
+)
+from mlpool.errors import (
+    user_level as user_level,
+)
+from mlpool.families import COUNTS, Family
+from mlpool.formula.design import Design
+from mlpool.inference.sandwich.vcov_names import FEW_CLUSTERS
+from mlpool.typing import FloatArray
+from mlpool.uncertainty.covariance import VcovChoice
+
+ORDERED = "ordered"
+"""Key of a pandas frame's ``attrs``: columns whose order is meant, as ``load_data`` sets it."""
+
+SEPARATION_SE = 50.0
+"""Standard error of a typical row's predictor, on a link scale that has no unit (logits, probits,
+logarithms), that no identified direction of the coefficients has."""
+_SEPARABLE = ("logit", "probit", "cloglog", "cauchit", "log")
+"""Links that put a mean of zero (or one) at infinity; others keep coefficients finite."""
+_SEPARATION_ROWS = 1 << 16
+WHOLE = 1e-3
+"""Distance to a whole number of successes that R lets pass (``binomial()$initialize``)."""
+
+
+def say_what_was_left_out(design: Design, *, is_mixed: bool, is_linear: bool) -> None:
+    """Warn of rows with missing values and of a constant response.
+
+    Raises
+    ------
+    FitError
+        If the response of a mixed model is constant.
+    """
+    if design.n_missing:
+        names = ", ".join(f"{k}: {v}" for k, v in design.missing_by.items() if v)
+        warnings.warn(
+            f"{design.n_missing} of {design.n_read} rows were left out because of missing values "
+            f"({names}).",
+            MissingDataWarning,
+            stacklevel=user_level(),
+        )
+    _say_polynomials(design)
+    if is_linear and (design.y == design.y[0]).all():
+        text = f"The response {brief(design.response_name)} is constant"
+        if is_mixed:
+            raise FitError(f"{text}; there is no variance to explain.")
+        warnings.warn(f"{text}.", RankDeficiencyWarning, stacklevel=user_level())
+
+
+def _say_polynomials(design: Design) -> None:
+    """Warn of ordered categories that nobody asked to be coded as polynomials.
+
+    pandas orders what ``cut``, ``qcut`` and ``read_stata`` give, R does not. Categories of bundled
+    data were ordered by R's own authors.
+    """
+    meant = {
+        *design.encoding.contrasts,
+        *getattr(design.frame.native, "attrs", {}).get(ORDERED, ()),
+    }
+    matrices = [design.X, *(r.z for r in design.random)]
+    parts = [p for m in matrices for c in m.columns for p in c.parts]
+    texts = dict.fromkeys(
+        p.text for p in parts
+        if p.kind == "ordered" and not p.function and p.variable not in meant
+        and p.label.startswith((".", "^"))
+    )  # fmt: skip
+    if texts:
+        first = next(iter(texts))
+        warnings.warn(
+            f"Ordered categories ({', '.join(texts)}) enter as polynomials: .L is the linear, .Q "
+            f"the quadratic trend over the levels, as of R's ordered factors. Write "
+            f"factor({first}, ordered = FALSE) for differences from the first level, or "
+            f"ordered({first}) to say that trends are meant.",
+            MlpoolWarning,
+            stacklevel=user_level(),
+        )
+
+
+def say_what_was_found(
+    messages: list[tuple[str, type[Warning]]], choice: VcovChoice | None
+) -> None:
+    """Warn of findings, and of few clusters behind robust standard errors."""
+    for text, category in messages:
+        warnings.warn(text, category, stacklevel=user_level())
+    if choice is not None:
+        say_few_clusters(choice)
+
+
+def say_few_clusters(choice: VcovChoice, kind: str = "") -> None:
+    """Warn below 40 clusters; `kind` is the model's, glmer having no CR2."""
+    if choice.n_clusters and min(choice.n_clusters) < FEW_CLUSTERS:
+        helps = "vcov='CR2' helps"
+        if choice.label in ("CR2", "CR3"):
+            helps = "and their df too large: ci_method='satterthwaite' helps"
+        if kind == "glmer":
+            helps = "a bootstrap of clusters helps"
+        warnings.warn(
+            f"Cluster-robust standard errors rest on {min(choice.n_clusters)} clusters; below "
+            f"{FEW_CLUSTERS} they tend to be too small ({helps}).",
+            FewClustersWarning,
+            stacklevel=user_level(),
+        )
+
+
+def say_negative_variances(names: list[str], choice: VcovChoice) -> None:
+    """Warn of coefficients whose variance by several cluster variables is negative."""
+    ways = " and ".join(name for name in choice.cluster_names if name != "cluster")
+    warnings.warn(
+        f"The covariance by clusters{' of ' + ways if ways else ''} has a negative variance for "
+        f"{', '.join(names)}, so that there is no standard error; vcov_args={{'fix': True}} sets "
+        "negative eigenvalues to zero, as sandwich does, or cluster by one of them.",
+        FewClustersWarning,
+        stacklevel=user_level(),
+    )
+
+
+def say_conditional_vcov() -> None:
+    """Warn that standard errors take the random effects' covariance as known."""
+    warnings.warn(
+        "The Hessian of the deviance is not positive definite; standard errors come from the "
+        "information given theta instead (vcov('conditional')).",
+        ConvergenceWarning,
+        stacklevel=user_level(),
+    )
+
+
+def say_not_converged(record: Any, family: Family | None) -> None:
+    """Warn when a GLM's iterations did not converge, or ended on the edge of the family's range."""
+    if not record.converged:
+        warnings.warn(
+            "The iterations of the GLM did not converge; a coefficient may be infinite (outcomes "
+            "that a predictor separates completely).",
+            ConvergenceWarning,
+            stacklevel=user_level(),
+        )
+    elif family is not None and is_on_the_edge(family, record.fitted):
+        warnings.warn(
+            f"Some means of the {family} model lie on the edge of the family's range (R's "
+            "'algorithm stopped at boundary value'): the estimate is the best there is, but its "
+            "standard errors are not to be trusted.",
+            ConvergenceWarning,
+            stacklevel=user_level(),
+        )
+
+
+def say_separated(design: Design, record: Any, family: Family | None) -> bool:
+    """Warn of the coefficients of a GLM that run to infinity; return whether there are any."""
+    names = separated_columns(design, _with_vcov(record), family)
+    if names:
+        warnings.warn(_separation_text(design, names), ConvergenceWarning, stacklevel=user_level())
+    return bool(names)
+
+
+def say_broken_weights(design: Design, family: Family) -> None:
+    """Warn of weights of 0/1 responses that are not whole, as R does of ``#successes``."""
+    weights = design.weights
+    if family.name != "binomial" or weights is None:
+        return
+    hits = weights * design.y
+    if np.any(np.abs(hits - np.rint(hits)) > WHOLE * np.maximum(1.0, hits)):
+        warnings.warn(
+            "weights= give some binomial responses a number of successes that is not whole (R warns"
+            " of non-integer #successes): they multiply log-likelihoods, and standard errors of "
+            "survey weights need vcov='HC1' or cluster=.",
+            MlpoolWarning,
+            stacklevel=user_level(),
+        )
+
+
+def fit_messages(
+    design: Design, record: Any, family: Family | None = None
+) -> list[tuple[str, type[Warning]]]:
+    """Return what a user should know about a fit: aliased columns, then the worst finding."""
+    found: list[tuple[str, type[Warning]]] = []
+    kept = set(int(i) for i in record.kept)
+    dropped = [n for i, n in enumerate(design.X.names) if i not in kept]
+    if dropped:
+        shown = ", ".join(dropped[:5]) + (", ..." if len(dropped) > 5 else "")
+        noun = "column" if len(dropped) == 1 else "columns"
+        found.append(
+            (
+                f"The fixed effects are rank deficient: dropped {len(dropped)} {noun} that "
+                f"others determine ({shown}).",
+                RankDeficiencyWarning,
+            )
+        )
+    separated = separated_columns(design, record, family)
+    if separated:
+        found.append((_separation_text(design, separated), ConvergenceWarning))
+        return found
+    diagnostics = getattr(record, "diagnostics", ())
+    for d in diagnostics[:1]:
+        if d.code == "singular":
+            found.append((_singular_text(d), SingularFitWarning))
+        elif d.code == "poisson_limit":
+            found.append((f"{d.hint[0].upper()}{d.hint[1:]}.", ConvergenceWarning))
+        elif d.code in ("scale", "nearly_unidentified"):
+            found.append((d.hint, ScalingWarning))
+        else:
+            found.append(
+                (
+                    f"The fit did not converge: {d.hint}; see m.optimum and control=.",
+                    ConvergenceWarning,
+                )
+            )
+    return found
+
+
+def separated_columns(design: Design, record: Any, family: Family | None) -> list[str]:
+    """Return the coefficients that run to infinity, by their enormous standard errors.
+
+    Where a predictor tells outcomes apart completely the likelihood is flat towards infinity: in
+    that direction a typical row's predictor has a standard error far beyond what any link can tell
+    apart. The direction decides, not the coefficient: an intercept far from the data (calendar
+    years) has a large standard error in the best of models.
+    """
+    vcov = getattr(record, "vcov_conditional", None)
+    if vcov is None or not _can_separate(family):
+        return []
+    n = min(design.n, _SEPARATION_ROWS)
+    columns = design.X.rows(0, n)[:, record.kept]
+    if not _is_flat(columns, vcov):
+        return []
+    spread = columns.std(axis=0)
+    # A column of ones, or one that varies further down, counts with its own size.
+    spread = np.where(spread > 0, spread, np.abs(columns).max(axis=0, initial=0.0))
+    errors = np.sqrt(np.abs(np.diag(vcov))) * spread
+    names = [design.X.names[i] for i in record.kept]
+    return [name for name, e in zip(names, errors, strict=True) if not e < SEPARATION_SE]
+
+
+def _can_separate(family: Family | None) -> bool:
+    """Whether means of zero or one are possible responses, and infinitely far on the link."""
+    return family is not None and family.kin in ("binomial", *COUNTS) and family.link in _SEPARABLE
+
+
+def _is_flat(columns: FloatArray, vcov: FloatArray) -> bool:
+    """Tell whether some direction's predictor has a standard error that is beyond all bounds.
+
+    The largest eigenvalue of R V R', with R'R the mean square of the rows, is the largest variance
+    of ``x'beta`` over directions of unit mean square: it knows neither units nor origins.
+    """
+    if not vcov.size:
+        return False
+    root = np.linalg.qr(columns, mode="r") / np.sqrt(len(columns))
+    variances = root @ vcov @ root.T
+    if not np.all(np.isfinite(variances)):
+        return True
+    return not float(np.linalg.eigvalsh((variances + variances.T) / 2)[-1]) < SEPARATION_SE**2
+
+
+@fact("glm", "glmer")
+def separated_coefficients(m: Any) -> tuple[str, ...]:
+    """Return the coefficients of a fitted model that run to infinity."""
+    record = _with_vcov(m.fit) if m.kind == "glm" else m.fit
+    return tuple(separated_columns(m.design, record, m.family))
+
+
+def _with_vcov(record: Any) -> Any:
+    """Return a GLM's record as that of a mixed model: with its covariance and its columns."""
+    vcov = record.vcov_unscaled * record.dispersion
+    return SimpleNamespace(vcov_conditional=vcov, kept=record.kept)
+
+
+def _separation_text(design: Design, names: list[str]) -> str:
+    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    verb = "runs" if len(names) == 1 else "run"
+    noun = "coefficient" if len(names) == 1 else "coefficients"
+    return (
+        f"The {noun} {shown} {verb} to infinity: complete separation, because outcomes of "
+        f"{brief(design.response_name)} can be told apart by these columns without error. "
+        "Drop or merge "
+        "them (a level with one outcome only, say); numbers shown are where the search stopped."
+    )
+
+
+def _singular_text(d: Any) -> str:
+    smallest = f"smallest diagonal of theta {d.value:.2g}"
+    if d.hint:
+        return f"boundary (singular) fit by lme4's rule ({smallest}), but {d.hint}."
+    return (
+        "boundary (singular) fit: a random-effects variance is zero or a correlation is +-1 "
+        f"({smallest}); a simpler random part may do."
+    )

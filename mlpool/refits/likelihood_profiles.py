@@ -1,0 +1,65 @@
+"""Likelihood profiles of fitted models: the bridge from models to `inference`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mlpool.designs.engine_data import as_lmm_data
+from mlpool.errors import NotSupportedError
+from mlpool.inference.profiles.glm import glm_curves
+from mlpool.inference.profiles.glmm import glmm_curves
+from mlpool.inference.profiles.lmm import ProfileIntervals, profile_curves
+from mlpool.inference.profiles.profile_side import Curve, target_of
+from mlpool.models.extractors.parameter_names import random_places
+from mlpool.models.generalized_mixed import as_glmm_data
+from mlpool.uncertainty.small_sample import glm_problem
+
+
+def curves_of(m: Any) -> tuple[Curve, ...]:
+    """Return the profile of every parameter, in the order of their names; kept with the model.
+
+    A REML fit is profiled at its ML refit, as in lme4.
+
+    Raises
+    ------
+    NotSupportedError
+        For lm, whose profile is the t interval, and ``nAGQ=0``.
+    """
+    if "curves" not in m._cache:
+        m._cache["curves"] = _make(m)
+    found: tuple[Curve, ...] = m._cache["curves"]
+    return found
+
+
+def profile_bounds(m: Any, level: float) -> ProfileIntervals:
+    """Return profile intervals of a mixed model by place.
+
+    Raises
+    ------
+    OptionError
+        If `level` is not between 0 and 1.
+    """
+    target = target_of(level)
+    bounds = np.array([curve.bounds(target) for curve in curves_of(m)]).reshape(-1, 2)
+    places = random_places(m)
+    return ProfileIntervals(
+        places=places, random=bounds[: len(places)], fixed=bounds[len(places) :]
+    )
+
+
+def _make(m: Any) -> tuple[Curve, ...]:
+    if m.kind == "lm":
+        raise NotSupportedError(
+            "An lm has no profile of its own: zeta is a straight line, and confint(m) gives the "
+            "exact t intervals."
+        )
+    if m.kind == "glm":
+        se = np.sqrt(np.diag(m.fit.vcov_unscaled) * m.fit.dispersion)
+        return glm_curves(glm_problem(m), m.fit.beta, se)
+    if m.kind == "lmer":
+        lmm = profile_curves(as_lmm_data(m.design), m.fit)
+        return (*lmm.random, *lmm.fixed)
+    glmm = glmm_curves(as_glmm_data(m.design, m.family), m.fit, m.control)
+    return (*glmm.random, *glmm.fixed)

@@ -1,0 +1,121 @@
+"""Refits that tests compare: by ML, or without a term, always on the rows of the model tested."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mlpool.designs.engine_data import as_lmm_data
+from mlpool.engine.lmm.fit import fit_lmm
+from mlpool.errors import (
+    MissingDataWarning,
+    OptionError,
+    RankDeficiencyWarning,
+    SingularFitWarning,
+)
+from mlpool.formula.parse import canonical_text
+from mlpool.formula.types import BarTerm, Expression, Terms
+from mlpool.models.extractors.log_likelihood import deviance_of
+from mlpool.models.fit import fit
+from mlpool.refits.refit import with_record
+
+
+def by_ml(m: Any) -> Any:
+    """Return the model fitted by maximum likelihood, itself if it is so already."""
+    if m.kind != "lmer" or not m.reml:
+        return m
+    cache: dict[str, Any] = m._cache
+    if "by_ml" not in cache:
+        if m.fit.engine == "statsmodels":
+            from mlpool.engine.via_statsmodels import fit_mixedlm
+
+            record = fit_mixedlm(as_lmm_data(m.design), reml=False)
+        else:
+            record = fit_lmm(as_lmm_data(m.design), reml=False, control=m.control)
+        cache["by_ml"] = with_record(m, m.design, record)
+    return cache["by_ml"]
+
+
+def reml_loglik(m: Any) -> float:
+    """Return the restricted log-likelihood, also of an lm.
+
+    ``-2 l = log|X'WX| + (n - p)(1 + log(2 pi RSS / (n - p))) - sum log w``
+    """
+    if m.kind != "lm":
+        return float(m.loglik)
+    n, p = m.fit.n, len(m.fit.beta)
+    log_det = -float(np.linalg.slogdet(np.asarray(m.fit.vcov_unscaled))[1]) if p else 0.0
+    weights = m.design.weights
+    log_w = 0.0 if weights is None else float(np.log(weights).sum())
+    profiled = (n - p) * (1.0 + float(np.log(2 * np.pi * m.fit.rss / (n - p))))
+    return float(-0.5 * (log_det + profiled - log_w))
+
+
+def refit_formula(m: Any, text: str) -> Any:
+    """Return the model of another formula on the rows of `m`, with the same options.
+
+    What a user cannot act upon is not said: rows left out before, singular fits of terms that are
+    being dropped anyway.
+    """
+    arguments = {
+        **m.arguments, "cluster": None, "vcov": None, "na_action": "omit", "reml": m.reml,
+        "control": replace(m.control, start=None),
+    }  # fmt: skip
+    if m.design.kept is not None:
+        arguments["subset"] = m.design.kept
+    if "|" not in text:
+        arguments["nAGQ"] = 1
+        if m.kind == "lmer":
+            arguments["family"] = None
+            arguments["engine"] = "auto"
+    with warnings.catch_warnings():
+        for category in (MissingDataWarning, SingularFitWarning, RankDeficiencyWarning):
+            warnings.simplefilter("ignore", category)
+        return fit(text, m.design.frame, **arguments)
+
+
+def comparable_logliks(models: Sequence[Any], *, reml: bool) -> list[float]:
+    """Return log-likelihoods on one scale.
+
+    Restricted ones if `reml`. With quadrature lme4's likelihood of glmer lacks that of the
+    saturated model, and so does minus half the deviance of a glm.
+
+    Raises
+    ------
+    OptionError
+        If glmer fits differ in nAGQ, so that their likelihoods do.
+    """
+    nodes = {m.nAGQ for m in models if m.kind == "glmer"}
+    if len(nodes) > 1:
+        raise OptionError(
+            f"The models were fitted with different nAGQ ({', '.join(map(str, sorted(nodes)))}); "
+            "their likelihoods are different approximations."
+        )
+    if reml:
+        return [reml_loglik(m) for m in models]
+    if nodes and max(nodes) > 1:
+        return [-0.5 * m.deviance if m.kind == "glm" else m.loglik for m in models]
+    return [-0.5 * deviance_of(m) for m in models]
+
+
+def without_terms(terms: Terms, gone: Sequence[int], intercept: bool | None = None) -> Terms:
+    """Return the terms but those at the places `gone`."""
+    kept = tuple(t for i, t in enumerate(terms.terms) if i not in gone)
+    has_intercept = terms.intercept if intercept is None else intercept
+    parts = [":".join(e.text for e in t) for t in kept]
+    parts = parts if has_intercept else ["0", *parts]
+    return Terms(intercept=has_intercept, terms=kept, text=" + ".join(parts) or "1")
+
+
+def formula_text(m: Any, *, fixed: Terms | None = None, bars: Any = None) -> str:
+    """Return the model's formula with another fixed or random part."""
+    parsed = m.formula
+    response: Expression | None = parsed.response
+    chosen: Sequence[BarTerm] = parsed.bars if bars is None else bars
+    return canonical_text(
+        response, parsed.fixed if fixed is None else fixed, chosen, parsed.offsets
+    )

@@ -1,0 +1,220 @@
+"""The same model fitted again, fast: to other responses, other rows, other weights of its rows.
+
+Each class makes once what does not change, and gives the parameters of one fit (SDs and
+correlations, sigma, coefficients) and whether it is singular.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mlpool.designs.engine_data import as_lmm_data
+from mlpool.engine.lmm.repeated_fits import ClusterResamples, new_responses
+from mlpool.errors import FitError, OptionError
+from mlpool.inference.profiles.glm import GlmProblem, fit_with_offset
+from mlpool.models.extractors.parameter_names import SdScale
+from mlpool.models.extractors.random_effects import relative_factors
+from mlpool.refits.refit import with_record
+from mlpool.refits.refit_response import with_response
+from mlpool.typing import FloatArray, IntArray
+from mlpool.uncertainty.small_sample import glm_problem
+
+Statistic = Callable[[Any], Any]
+"""Takes a fitted model, returns one number or several."""
+
+_LOST = 1e-10
+"""A resample whose scaled cross-products have a smaller reciprocal condition lost a column."""
+_LOST_COLUMN = "The resample leaves a coefficient without variation in its column."
+_SURE = 1e-10
+"""A fitted probability this close to 0 or 1 in a replicate alone means separated outcomes."""
+
+
+class LinearAgain:
+    """A linear model fitted to other responses: one product each."""
+
+    def __init__(self, m: Any) -> None:
+        design = m.design
+        X = design.X.dense()[:, m.fit.kept]
+        root = np.ones(design.n) if design.weights is None else np.sqrt(design.weights)
+        Q, R = np.linalg.qr(X * root[:, None])
+        self._Q, self._QT, self._R = Q, Q.T * root, R
+        self._offset = 0.0 if design.offset is None else design.offset
+        self._y = design.y
+
+    def __call__(self, y: FloatArray) -> tuple[FloatArray, bool]:
+        """Return the coefficients of a response."""
+        return np.linalg.solve(self._R, self._QT @ (y - self._offset)), False
+
+    def weighted(self, counts: FloatArray) -> tuple[FloatArray, bool]:
+        """Return the coefficients of the rows, each taken `counts` times.
+
+        Raises
+        ------
+        FitError
+            If a column is lost.
+        """
+        gram = self._Q.T @ (self._Q * counts[:, None])
+        if np.linalg.cond(gram) > 1.0 / _LOST:
+            raise FitError(_LOST_COLUMN)
+        turned = np.linalg.solve(gram, self._QT @ (counts * (self._y - self._offset)))
+        return np.linalg.solve(self._R, turned), False
+
+
+class GlmAgain:
+    """A generalised linear model fitted to other responses, or to the rows weighted anew."""
+
+    def __init__(self, m: Any) -> None:
+        self._problem = glm_problem(m)
+        self._beta = np.asarray(m.fit.beta)
+        self._is_bounded = m.family.kin == "binomial"
+        self._closest = self._margin(self._beta, None)
+
+    def __call__(self, y: FloatArray) -> tuple[FloatArray, bool]:
+        """Return the coefficients of a response."""
+        return self._fit(replace(self._problem, y=y), None), False
+
+    def weighted(self, counts: FloatArray) -> tuple[FloatArray, bool]:
+        """Return the coefficients of the rows, each taken `counts` times.
+
+        Raises
+        ------
+        FitError
+            If a column is lost.
+        """
+        used = counts > 0
+        prior = self._problem.weights
+        problem = replace(
+            self._problem,
+            y=self._problem.y[used],
+            X=self._problem.X[used],
+            weights=counts[used] if prior is None else (counts * prior)[used],
+            offset=None if self._problem.offset is None else self._problem.offset[used],
+        )
+        _check_rank(problem.X, counts[used])
+        return self._fit(problem, used), False
+
+    def _fit(self, problem: GlmProblem, used: Any) -> FloatArray:
+        offset = np.zeros(len(problem.y)) if problem.offset is None else problem.offset
+        beta, deviance = fit_with_offset(problem, problem.X, offset, self._beta)
+        if not np.isfinite(deviance):
+            raise FitError("The iterations diverged.")
+        if self._is_bounded and self._margin(beta, used) < min(_SURE, self._closest):
+            raise FitError("A predictor separates the outcomes of the resample.")
+        return beta
+
+    def _margin(self, beta: FloatArray, used: Any) -> float:
+        """Return the least distance of a fitted probability from 0 and 1."""
+        problem = self._problem
+        eta = problem.X @ beta + (0.0 if problem.offset is None else problem.offset)
+        mu = problem.family.inverse(eta if used is None else eta[used])
+        return float(np.minimum(mu, 1.0 - mu).min())
+
+
+class MixedAgain:
+    """A linear mixed model fitted to other responses, from sums that are made once."""
+
+    def __init__(self, m: Any) -> None:
+        control = replace(m.control, progress=False)
+        data = as_lmm_data(m.design)
+        self._again = new_responses(data, m.theta, reml=m.reml, control=control)
+        self._scale = SdScale.of(m)
+
+    def __call__(self, y: FloatArray) -> tuple[FloatArray, bool]:
+        """Return the parameters of a response."""
+        found = self._again.fit(y)
+        return self._scale.stack(found.beta, found.theta, found.sigma), found.is_singular
+
+
+class ClustersAgain:
+    """A linear mixed model with one grouping factor fitted to resampled clusters, from sums."""
+
+    def __init__(self, m: Any) -> None:
+        control = replace(m.control, progress=False)
+        data = as_lmm_data(m.design)
+        self._again = ClusterResamples(data, m.theta, reml=m.reml, control=control)
+        self._scale = SdScale.of(m)
+
+    def __call__(self, picked: IntArray) -> tuple[FloatArray, bool]:
+        """Return the parameters of clusters, each as often as it is named."""
+        found = self._again.fit(picked)
+        return self._scale.stack(found.beta, found.theta, found.sigma), found.is_singular
+
+
+class ModelAgain:
+    """Any model fitted to another design in full; the user's statistic or the parameters of it."""
+
+    def __init__(self, m: Any, statistic: Statistic | None = None) -> None:
+        start = None
+        if m.is_mixed:
+            tol, diagonal = m.control.singular_tol, _diagonal(m)
+            start = tuple(m.theta.tolist()) if np.all(diagonal > tol) else None
+        control = replace(m.control, progress=False, start=start)
+        self._m = replace(m, control=control, vcov_choice=None)
+        self._statistic = statistic
+
+    def __call__(self, y: FloatArray) -> tuple[FloatArray, bool]:
+        """Return what is asked for of a response."""
+        if self._statistic is None:
+            return self.design(replace(self._m.design, y=y))
+        # what the user asks of the model may fit again, from its data
+        return self.design(with_response(self._m, y))
+
+    def design(self, design: Any) -> tuple[FloatArray, bool]:
+        """Return what is asked for of another design.
+
+        Raises
+        ------
+        FitError
+            If the fit did not converge or lost a coefficient.
+        """
+        record = self._m.fit_record(design)
+        if not np.array_equal(record.kept, self._m.fit.kept):
+            raise FitError(_LOST_COLUMN)
+        optimum = getattr(record, "optimum", None)
+        if not (record.converged if optimum is None else optimum.converged):
+            raise FitError("The fit did not converge.")
+        if self._statistic is None:
+            sigma = _sigma(self._m, record)
+            values = SdScale.of(self._m).stack(record.beta, record.theta, sigma)
+        else:
+            model = with_record(self._m, design, record)
+            values = as_vector(self._statistic(model))
+        found = getattr(record, "diagnostics", ())
+        return values, any(d.code == "singular" for d in found)
+
+
+def _check_rank(X: FloatArray, counts: FloatArray) -> None:
+    root = X * np.sqrt(counts)[:, None]
+    length = np.sqrt((root**2).sum(axis=0))
+    if not np.all(length > 0) or np.linalg.cond(root / length) > _LOST**-0.5:
+        raise FitError(_LOST_COLUMN)
+
+
+def _diagonal(m: Any) -> FloatArray:
+    return np.concatenate([np.diag(lam) for lam in relative_factors(m.theta, SdScale.of(m).sizes)])
+
+
+def _sigma(m: Any, record: Any) -> float:
+    return float(record.sigma if m.kind == "lmer" else np.sqrt(record.dispersion))
+
+
+def as_vector(value: Any) -> FloatArray:
+    """Return the numbers of a statistic: a number, an array, a Series or a mapping.
+
+    Raises
+    ------
+    OptionError
+        If it holds anything else.
+    """
+    values = list(value.values()) if isinstance(value, dict) else value
+    try:
+        return np.atleast_1d(np.asarray(values, dtype=np.float64)).ravel()
+    except (TypeError, ValueError):
+        raise OptionError(
+            "statistic= must return a number or several numbers (array, Series, dict); it "
+            f"returned {type(value).__name__}."
+        ) from None

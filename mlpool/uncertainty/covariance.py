@@ -1,0 +1,219 @@
+"""The covariance of a model's coefficients: model-based, robust, or the user's own matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlpool.designs.row_summaries import fact
+from mlpool.errors import OptionError, brief
+from mlpool.formula.supplied_vectors import as_ways
+from mlpool.inference.sandwich.heteroscedastic import (
+    CR_TYPES,
+    ScoreRows,
+    robust_vcov,
+    without_negative,
+)
+from mlpool.inference.sandwich.vcov_names import VcovSpec
+from mlpool.typing import FloatArray, IntArray
+from mlpool.uncertainty.cluster_robust import check_mixed_choice, outermost_group, robust_mixed_vcov
+from mlpool.uncertainty.cluster_robust_glmm import glmm_robust_vcov
+
+if TYPE_CHECKING:
+    from mlpool.models.fitted import FittedModel
+
+_NEED_CLUSTERS = ("vcovCL", *CR_TYPES)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VcovChoice:
+    """A robust covariance chosen by the user.
+
+    Attributes
+    ----------
+    label : str
+        As the user wrote it (``vcovCL``), for messages.
+    kind : str
+        Canonical type; ``matrix`` for a matrix.
+    clusters : tuple of ndarray of int (n,)
+    n_clusters : tuple of int
+    cluster_names : tuple of str
+        Columns; ``cluster`` for arrays.
+    matrix : ndarray or None
+    fix : bool
+        Whether negative eigenvalues are set to zero.
+    """
+
+    label: str
+    kind: str
+    clusters: tuple[IntArray, ...] = ()
+    n_clusters: tuple[int, ...] = ()
+    cluster_names: tuple[str, ...] = ()
+    matrix: FloatArray | None = None
+    fix: bool = False
+
+
+def choose_vcov(design: Any, vcov: Any, cluster: Any, names: list[str]) -> VcovChoice | None:
+    """Return what a user's ``vcov=`` and ``cluster=`` mean; None for the model-based covariance.
+
+    Raises
+    ------
+    OptionError, DataError
+        For unknown types or clusters that do not fit the data.
+    NotSupportedError
+        For a mixed model with clusters that share levels of a grouping factor.
+    """
+    cluster = as_ways(cluster)
+    if cluster is None and design.random and isinstance(vcov, str) and vcov in _NEED_CLUSTERS:
+        cluster = outermost_group(design)
+    spec = VcovSpec.from_user_input(in_name_order(vcov, names), cluster)
+    if spec.is_model_based:
+        return None
+    if spec.matrix is not None:
+        if spec.matrix.shape[0] != len(names):
+            raise OptionError(
+                f"vcov has shape {spec.matrix.shape}; the model has {len(names)} coefficients."
+            )
+        return VcovChoice(label="matrix", kind="matrix", matrix=np.array(spec.matrix))
+    coded = [_codes(design, way) for way in spec.cluster]
+    choice = VcovChoice(
+        label=spec.label,
+        kind=spec.type,
+        clusters=tuple(codes for codes, _ in coded),
+        n_clusters=tuple(len(levels) for _, levels in coded),
+        cluster_names=tuple(w if isinstance(w, str) else "cluster" for w in spec.cluster),
+        fix=spec.fix,
+    )
+    if design.random:
+        check_mixed_choice(design, choice)
+    return choice
+
+
+def in_name_order(vcov: Any, names: list[str]) -> Any:
+    """Return a labelled covariance in the order of the coefficients; others as they are.
+
+    Raises
+    ------
+    OptionError
+        If its labels are not the coefficients' names.
+    """
+    columns = list(getattr(vcov, "columns", ()))
+    if not columns or not all(isinstance(c, str) for c in columns):
+        return vcov
+    rows = list(vcov.index) if hasattr(vcov, "index") else columns
+    is_numbered = rows == list(range(len(rows)))
+    for labels in (columns,) if is_numbered else (columns, rows):
+        if len(set(map(str, labels))) < len(labels):
+            raise OptionError("vcov has a label twice; give vcov.to_numpy() to go by position.")
+        if sorted(map(str, labels)) != sorted(names):
+            other = next((n for n in labels if n not in names), labels[0])
+            raise OptionError(
+                f"vcov is labelled with {brief(other)}, which is no coefficient of this model "
+                f"({', '.join(names)}); give vcov.to_numpy() to go by position."
+            )
+    at = [columns.index(name) for name in names]
+    matrix = np.asarray(vcov)
+    return matrix[np.ix_(at if is_numbered else [rows.index(name) for name in names], at)]
+
+
+def _codes(design: Any, way: Any) -> tuple[IntArray, tuple[str, ...]]:
+    """Return codes and levels of a column, of an array, or of a grouping factor such as ``b:a``."""
+    for random in design.random:
+        if isinstance(way, str) and way == random.group:
+            return random.codes, random.levels
+    codes, levels = design.codes(way)
+    return codes, levels
+
+
+def coefficient_vcov(model: FittedModel, vcov: Any = None, cluster: Any = None) -> FloatArray:
+    """Return the covariance (p, p) asked for; the one chosen at fit time by default."""
+    if isinstance(vcov, str) and cluster is None:
+        if vcov in ("model", "const"):
+            return model_vcov(model)
+        if vcov == "conditional" and model.kind == "glmer":
+            return np.asarray(model.fit.vcov_conditional)
+    choice = choose_vcov(model.design, vcov, cluster, model.names)
+    if choice is not None:
+        return _robust_vcov(model, choice)
+    return model_vcov(model) if model.vcov_choice is None else fitted_vcov(model)
+
+
+@fact("lm", "glm", "lmer", "glmer", when=lambda m: m.vcov_choice is not None)
+def fitted_vcov(model: Any) -> FloatArray:
+    """Return the robust covariance that was chosen when the model was fitted."""
+    return _robust_vcov(model, model.vcov_choice)
+
+
+def _robust_vcov(model: FittedModel, choice: VcovChoice) -> FloatArray:
+    if choice.matrix is not None:
+        return choice.matrix
+    found = _sandwich(model, choice)
+    if choice.fix:
+        return without_negative(found)
+    names = [name for name, v in zip(model.names, np.diag(found), strict=True) if v < 0]
+    if names:
+        from mlpool.models.fit_messages import say_negative_variances
+
+        say_negative_variances(names, choice)
+    return found
+
+
+def _sandwich(model: FittedModel, choice: VcovChoice) -> FloatArray:
+    if model.kind == "lmer":
+        return robust_mixed_vcov(model, choice)
+    if model.kind == "glmer":
+        return glmm_robust_vcov(model, choice)
+    return robust_vcov(score_rows(model), choice.kind, choice.clusters or None)
+
+
+def robust_source(choice: VcovChoice) -> str:
+    """Say which robust covariance, and of how many clusters: ``CR2, 160 clusters of school``."""
+    if not choice.clusters:
+        return choice.label
+    counts = " x ".join(str(count) for count in choice.n_clusters)
+    named = [name for name in choice.cluster_names if name != "cluster"]
+    return f"{choice.label}, {counts} clusters" + (f" of {' x '.join(named)}" if named else "")
+
+
+def _full_hessian_vcov(model: Any) -> FloatArray:
+    """Return the covariance from the full Hessian; say so where it is not positive definite."""
+    found = model.fit.inference()
+    if not found.is_positive and model._cache.setdefault("said_conditional", False) is False:
+        from mlpool.models.fit_messages import say_conditional_vcov
+
+        model._cache["said_conditional"] = True
+        say_conditional_vcov()
+    return np.asarray(found.vcov)
+
+
+def model_vcov(model: FittedModel) -> FloatArray:
+    """Return the model-based covariance; of glmer that from the full Hessian."""
+    if model.kind == "glmer":
+        return _full_hessian_vcov(model)
+    scale = model.fit.dispersion if model.kind == "glm" else model.fit.sigma**2
+    return np.asarray(model.fit.vcov_unscaled * scale)
+
+
+def score_rows(model: FittedModel) -> ScoreRows:
+    """Return what sandwiches of an lm or glm need."""
+    fit = model.fit
+    columns = model.design.X.dense()
+    if columns.shape[1] > len(fit.kept):
+        columns = columns[:, fit.kept]
+    if model.family is not None:
+        eta = model.family.link_of(fit.fitted)
+        return ScoreRows(
+            X=columns,
+            resid=fit.working_resid,
+            bread=fit.vcov_unscaled,
+            weights=fit.working_weights,
+            mu_eta=model.family.derivative(eta),
+        )
+    return ScoreRows(
+        X=columns,
+        resid=model.design.y - fit.fitted,
+        bread=fit.vcov_unscaled,
+        weights=model.design.weights,
+    )

@@ -1,0 +1,119 @@
+"""Small-sample and profile inference of fitted models: the bridge from models to `inference`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.row_summaries import fact
+from mlpool.errors import OptionError, brief, nearest_names
+from mlpool.inference.profiles.glm import GlmProblem, profile_confint_glm
+from mlpool.inference.small_sample.information import VarianceInformation, standard_information
+from mlpool.inference.small_sample.kenward_roger import KenwardRoger, kenward_roger_of
+from mlpool.inference.small_sample.random_wald import RandomWald, random_wald_of
+from mlpool.inference.small_sample.satterthwaite import satterthwaite_df
+from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models.mixed import LinearMixedModel
+    from mlpool.models.single_level import GeneralizedLinearModel
+
+_USUAL_LEVEL = 0.95
+
+_METHODS = {
+    "satterthwaite": "Satterthwaite's",
+    "kenward-roger": "Kenward-Roger's",
+    "kenward": "Kenward-Roger's",
+    "kr": "Kenward-Roger's",
+}
+
+
+def denominator_df(m: LinearMixedModel, method: str) -> tuple[FloatArray, FloatArray, str]:
+    """Return denominator df (p,), standard errors (p,) and the method's name in the genitive.
+
+    Parameters
+    ----------
+    m : LinearMixedModel
+    method : {"satterthwaite", "kenward-roger"}
+        Kenward-Roger adjusts the standard errors too.
+
+    Raises
+    ------
+    OptionError
+        For other methods.
+    NotSupportedError
+        For Kenward-Roger with ML.
+    """
+    name = method.lower() if isinstance(method, str) else ""
+    if name not in _METHODS:
+        raise OptionError(
+            f"ddf must be one of {tuple(_METHODS)}; got "
+            f"{brief(method)}.{nearest_names(method, _METHODS)}"
+        )
+    if name == "satterthwaite":
+        return satterthwaite_df(information(m)), m.se.to_numpy(), _METHODS[name]
+    result = kenward_roger_result(m)
+    return result.df, np.sqrt(np.diag(result.vcov)), _METHODS[name]
+
+
+@fact("lmer")
+def information(m: Any) -> VarianceInformation:
+    """Return the information of the variance parameters, computed once per model."""
+    return standard_information(as_lmm_data(m.design), m.fit)
+
+
+def kenward_roger_result(m: LinearMixedModel) -> KenwardRoger:
+    """Return the Kenward-Roger covariance and df, computed once per model.
+
+    Raises
+    ------
+    OptionError
+        If the fit is by maximum likelihood.
+    """
+    if not m.reml:
+        raise OptionError("Kenward-Roger degrees of freedom need a REML fit; use reml=True.")
+    cache: dict[str, Any] = m._cache
+    if "kenward_roger" not in cache:
+        cache["kenward_roger"] = kenward_roger_of(information(m))
+    result: KenwardRoger = cache["kenward_roger"]
+    return result
+
+
+def random_intervals(m: LinearMixedModel, level: float = 0.95) -> RandomWald:
+    """Return Wald SEs and intervals of the random effects' SDs and correlations."""
+    return random_wald_of(information(m), level)
+
+
+def glm_problem(m: GeneralizedLinearModel) -> GlmProblem:
+    """Return a GLM as numbers."""
+    design = m.design
+    prior = design.trials
+    if design.weights is not None:
+        prior = design.weights if prior is None else prior * design.weights
+    assert m.family is not None
+    return GlmProblem(
+        y=design.y,
+        X=design.X.dense()[:, m.fit.kept],
+        family=m.family,
+        weights=prior,
+        offset=design.offset,
+        dispersion=m.fit.dispersion,
+    )
+
+
+def profile_intervals(m: GeneralizedLinearModel, level: float = _USUAL_LEVEL) -> FloatArray:
+    """Return profile-likelihood bounds (p, 2) of a GLM's coefficients (R's ``confint``)."""
+    return usual_profile_intervals(m) if level == _USUAL_LEVEL else _profile_intervals(m, level)
+
+
+@fact("glm")
+def usual_profile_intervals(m: Any) -> FloatArray:
+    """Return the bounds at the level that tables have by default."""
+    return _profile_intervals(m, _USUAL_LEVEL)
+
+
+def _profile_intervals(m: GeneralizedLinearModel, level: float) -> FloatArray:
+    se = np.sqrt(np.diag(m.fit.vcov_unscaled) * m.fit.dispersion)
+    return profile_confint_glm(glm_problem(m), m.fit.beta, se, level)

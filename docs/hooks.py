@@ -1,7 +1,7 @@
 """Pages that are made when the site is built: reference, lectures, and copies of two files.
 
-The reference has one page per group of ``mlpool.__all__``; the comments there are the titles. So a
-new public name is documented by being listed.
+The reference has one page per group of names in ``mlpool/__init__.pyi``; the comments there are the
+titles. So a new public name is documented by being listed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlpool
+from mlpool import registry
 
 if TYPE_CHECKING:
     from mkdocs.structure.files import Files
@@ -25,18 +26,8 @@ CLASSES = ("mlpool.models.fitted.FittedModel", "mlpool.results.ResultFrame",
 
 
 def groups() -> dict[str, list[str]]:
-    """Return the names of ``mlpool.__all__`` by the comment above them."""
-    source = (ROOT / "mlpool" / "__init__.py").read_text(encoding="utf-8")
-    body = source.split("__all__ = [", 1)[1].split("\n]", 1)[0]
-    found: dict[str, list[str]] = {}
-    for line in body.splitlines()[1:]:
-        text = line.strip()
-        if text.startswith("#"):
-            title = text.lstrip("# ")
-            found[title[0].upper() + title[1:]] = []
-        elif not text.startswith('"__'):
-            found[list(found)[-1]].append(text.strip('",'))
-    return found
+    """Return the public names by the comment above them in ``mlpool/__init__.pyi``."""
+    return {t[0].upper() + t[1:]: list(names) for t, names in registry.groups().items()}
 
 
 def path_of(name: str) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import ColumnNotFoundError, brief, nearest_names
+from mlpool.registry import verb
 from mlpool.tables import (
     TableOptions,
     TableSpec,
@@ -144,9 +145,7 @@ class ResultFrame:
 
     def plot(self, **options: Any) -> Any:
         """Return :func:`mlpool.plot` of this table."""
-        from mlpool.plots import plot
-
-        return plot(self, **options)
+        return verb("plot")(self, **options)
 
     def to_native(self) -> Any:
         """Return the raw frame in the kind the model's data came in (pandas, polars, pyarrow)."""

@@ -13,6 +13,7 @@ import pandas as pd
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.families import COUNTS
 from mlpool.performance.explained_variance import fits_exactly
+from mlpool.registry import verb
 from mlpool.tables.cells import format_p
 
 KINDS = ("lm", "glm", "lmer", "glmer")
@@ -67,9 +68,7 @@ class Check:
 
     def plot(self, **options: Any) -> Any:
         """Return the panel of :func:`mlpool.check_model` that shows what was checked."""
-        from mlpool.plots import plot
-
-        return plot(self, **options)
+        return verb("plot")(self, **options)
 
     def _ggplot(self, **options: Any) -> Any:
         return draw_panel(self.model, self.panel, options)
@@ -85,15 +84,13 @@ def draw_panel(model: Any, panel: str, options: dict[str, Any]) -> Any:
     OptionError
         For options, which panels do not have.
     """
-    from mlpool.plots import check_model
-
     if not panel:
         raise NotSupportedError("There is no picture of this check.")
     if options:
         raise OptionError(
             f"a check's plot has no option {brief(next(iter(options)))}; add to the plot."
         )
-    return check_model(model, panel)[panel]
+    return verb("check_model")(model, panel)[panel]
 
 
 def check_is_model(m: Any, verb: str) -> None:

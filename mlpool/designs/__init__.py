@@ -1,4 +1,4 @@
-"""What is done with a design before it is a model: the engine's data, absorbed factors, row summaries.
+"""What is done with a design before it is a model: engine data, absorbed factors, row summaries.
 
 May import formula, engine and everything below. Start reading in ``engine_data.py``.
 """

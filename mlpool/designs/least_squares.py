@@ -1,8 +1,8 @@
 """Least squares: statsmodels on the dense matrix, or sums by level where a factor has many levels.
 
 ``y ~ x + school`` and ``y ~ ses * school`` with hundreds of schools have as many dummy columns. The
-factor is then absorbed (``engine/pooling/absorbed_factor.py``): the same coefficients, standard errors and fitted
-values from per-level sums, without the columns.
+factor is then absorbed (``engine/pooling/absorbed_factor.py``): the same coefficients, standard
+errors and fitted values from per-level sums, without the columns.
 """
 
 from __future__ import annotations

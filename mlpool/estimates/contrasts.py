@@ -157,20 +157,16 @@ def estimate_contrasts(
     """
     check_model(model, "estimate_contrasts()")
     ratios = read_ratios(model, exponentiate, predict)
-    predict = "link" if ratios else predict
     plan = _read_plan(
-        model, contrast, by, estimate=estimate, predict=predict, length=length, at=at,
-        two_valued=two_valued,
+        model, contrast, by, estimate=estimate, predict="link" if ratios else predict,
+        length=length, at=at, two_valued=two_valued,
     )  # fmt: skip
     method = read_p_adjust(p_adjust)
     grid = focal_grid(plan.focal)
     n_levels = int(np.prod([len(f.values) for f in plan.contrast]))
     labels = _labels(grid.iloc[:n_levels], plan.contrast)
     compared = make_comparison(comparison, labels)
-    if method == "tukey" and compared.name not in ("pairwise", "revpairwise"):
-        raise OptionError(
-            "p_adjust='tukey' is for pairwise comparisons; use 'sidak' or 'holm' for others."
-        )
+    _check_tukey(method, compared.name)
     request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
     answers = _answers(model, grid, plan)
     result = _infer_families(model, answers, compared, request)
@@ -185,8 +181,8 @@ def estimate_contrasts(
     by_columns = _by_columns(grid.iloc[::n_levels], plan.by, len(compared.weights))
     data, own = beside(by_columns, numbers)
     order = [own[n] for n in compared_columns] + [f.name for f in plan.by]
-    data = data[order + [c for c in data.columns if c not in order]]
-    data = data.iloc[kept].reset_index(drop=True)
+    columns = order + [c for c in data.columns if c not in order]
+    data = data[columns].iloc[kept].reset_index(drop=True)
     layout = EstimatesLayout(
         title=_TITLES[plan.averaging.estimate], labels=tuple(order),
         value=value, statistic=result.symbol, level=ci, shows_p=True,
@@ -209,6 +205,13 @@ def estimate_contrasts(
             "trend": None if plan.trend is None else plan.trend.name,
         },
     )
+
+
+def _check_tukey(method: str, comparison: str) -> None:
+    if method == "tukey" and comparison not in ("pairwise", "revpairwise"):
+        raise OptionError(
+            "p_adjust='tukey' is for pairwise comparisons; use 'sidak' or 'holm' for others."
+        )
 
 
 def _read_plan(

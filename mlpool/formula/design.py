@@ -176,18 +176,13 @@ def build_design(
     frame = hold(frame, _names_used(parsed, (weights, offset, cluster)))
     states: dict[str, dict[str, Any]] = {}
     evaluator = Evaluator(frame, states, context)
-    coding = {
-        str(k): read_contrasts(v)
-        for k, v in _mapping(contrasts, "contrasts", "{'f': 'sum'}").items()
-    }
-    _check_contrasts(coding, parsed, frame)
+    coding = _read_coding(contrasts, parsed, frame)
 
     rows = RowFilter(frame.n_rows, read_subset(subset, frame, context))
-    everything = _all_expressions(parsed)
     answers = _answers(frame, parsed.response)
     raw = {
         e.text: rows.note(e.text, answers[e.text] if e.text in answers else evaluator.value(e))
-        for e in everything
+        for e in _all_expressions(parsed)
     }
     given_weights = read_vector(weights, frame, "weights")
     # Rows of weight zero have no part in the likelihood: R's n leaves them out, too.
@@ -359,9 +354,11 @@ def _total_offset(
     return np.asarray(np.sum(wide, axis=0))
 
 
-def _check_contrasts(
-    coding: Mapping[str, str | GivenContrasts], parsed: ParsedFormula, frame: Frame
-) -> None:
+def _read_coding(
+    contrasts: object, parsed: ParsedFormula, frame: Frame
+) -> dict[str, str | GivenContrasts]:
+    given = _mapping(contrasts, "contrasts", "{'f': 'sum'}")
+    coding = {str(k): read_contrasts(v) for k, v in given.items()}
     texts = {e.text for e in _all_expressions(parsed)}
     for name in coding:
         if name not in texts:
@@ -377,6 +374,7 @@ def _check_contrasts(
                 f"contrasts names {brief(name)}, which is numeric; write factor({name}) in "
                 "the formula."
             )
+    return coding
 
 
 def _mapping(given: object, argument: str, example: str) -> Mapping[str, Any]:

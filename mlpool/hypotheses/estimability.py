@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlpool.designs.row_summaries import fact
-from mlpool.errors import RankDeficiencyWarning
-from mlpool.models.fit_messages import user_level
+from mlpool.errors import RankDeficiencyWarning, user_level
 from mlpool.typing import BoolArray, FloatArray
 
 _BLOCK_NUMBERS = 20_000_000

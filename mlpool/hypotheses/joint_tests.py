@@ -1,7 +1,7 @@
 """Joint tests of ``L beta = rhs`` for any model, covariance and choice of df.
 
-What :mod:`mlpool.hypotheses.linear_combinations` is for one linear combination at a time, this is for several
-together; `vcov=`, `cluster=` and `ci_method=` mean the same in both.
+What :mod:`mlpool.hypotheses.linear_combinations` is for one linear combination at a time, this is
+for several together; `vcov=`, `cluster=` and `ci_method=` mean the same in both.
 """
 
 from __future__ import annotations

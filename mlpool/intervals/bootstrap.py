@@ -21,6 +21,7 @@ from mlpool.parameters.parameters_table import FIXED, RANDOM
 from mlpool.refits.bootstrap_draws import Drawn, draw_bootstrap
 from mlpool.refits.resampling import FromCases, influence_values
 from mlpool.refits.simulate import KINDS
+from mlpool.registry import verb
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 
@@ -131,9 +132,7 @@ class Bootstrap:
 
     def plot(self, **options: Any) -> Any:
         """Return the draws' distributions with the intervals; see :func:`mlpool.plot`."""
-        from mlpool.plots import plot
-
-        return plot(self, **options)
+        return verb("plot")(self, **options)
 
     def _ggplot(
         self,

@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
 
-from mlpool.errors import ConvergenceWarning, OptionError, SingularFitWarning, brief, check_option
+from mlpool.errors import (
+    ConvergenceWarning,
+    OptionError,
+    SingularFitWarning,
+    brief,
+    check_option,
+    user_level,
+)
 from mlpool.floating_point import usual_floats
 from mlpool.inference.bootstrap_intervals import METHODS
 from mlpool.intervals.bootstrap import bootstrap
@@ -17,7 +24,6 @@ from mlpool.intervals.names import interval_frame, read_level, read_parm
 from mlpool.intervals.profile import Profile, profile
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.extractors.parameter_names import parameter_names, random_names
-from mlpool.models.fit_messages import user_level
 from mlpool.refits.simulate import KINDS
 from mlpool.uncertainty.covariance import coefficient_vcov
 

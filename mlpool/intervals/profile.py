@@ -17,6 +17,7 @@ from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.extractors.parameter_names import parameter_names, random_names
 from mlpool.refits.likelihood_profiles import curves_of
 from mlpool.refits.simulate import KINDS
+from mlpool.registry import verb
 
 OUTERMOST = 0.99
 """Level up to which curves are drawn: lme4's ``alphamax`` of 0.01."""
@@ -141,9 +142,7 @@ class Profile:
 
     def plot(self, **options: Any) -> Any:
         """Return the profiles as a plot; see :func:`mlpool.plot`."""
-        from mlpool.plots import plot
-
-        return plot(self, **options)
+        return verb("plot")(self, **options)
 
     def _chosen(self, parm: Any) -> list[str]:
         return [self.names[i] for i in read_parm(self.model, list(self.names), parm)]

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlpool.registry import verb
+
 
 def draw_profile(points: pd.DataFrame, bounds: pd.DataFrame, kind: str, level: float) -> Any:
     """Return zeta curves, or the densities that belong to them, one panel per parameter.
@@ -21,15 +23,13 @@ def draw_profile(points: pd.DataFrame, bounds: pd.DataFrame, kind: str, level: f
         ``"density"``: phi(zeta) d zeta / d value, a normal density where zeta is straight.
     level : float
     """
-    from mlpool.plots.intervals import plot_curves
-
     names = list(bounds.index)
     lines = pd.concat([_line(name, points, kind) for name in names], ignore_index=True)
     marks = pd.concat(
         [_marks(name, points, tuple(bounds.loc[name]), kind) for name in names], ignore_index=True
     )
     label = "zeta" if kind == "zeta" else "profile density"
-    return plot_curves(lines, marks, names, label=label, level=level, kind=kind)
+    return verb("plot_curves")(lines, marks, names, label=label, level=level, kind=kind)
 
 
 def _interpolated(name: str, points: pd.DataFrame) -> Any:
@@ -74,7 +74,5 @@ def draw_bootstrap(
     draws: pd.DataFrame, estimate: pd.Series, bounds: pd.DataFrame, kind: str, level: float
 ) -> Any:
     """Return the distributions of draws with their intervals, one panel per parameter."""
-    from mlpool.plots.intervals import plot_draws
-
     long = draws.melt(var_name="Parameter", value_name="x").dropna()
-    return plot_draws(long, estimate, bounds, kind=kind, level=level)
+    return verb("plot_draws")(long, estimate, bounds, kind=kind, level=level)

@@ -1,6 +1,6 @@
 """What the user calls and holds: `fit`, `lm`, `glm`, `lmer`, `glmer` and the fitted models.
 
-May import everything to its left (formula, frames, engine, inference), never tables or plots.
+May import everything below (formula to hypotheses), never tables or plots.
 Start reading in ``fit.py``.
 """
 
@@ -37,8 +37,6 @@ from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.models.verbs import glm, glmer, lm, lmer
-from mlpool.refits.refit import refit, update
-from mlpool.refits.simulate import simulate
 
 VarCorr = varcorr
 
@@ -46,6 +44,6 @@ __all__ = [
     "AIC", "BIC", "FittedModel", "GeneralizedLinearMixedModel", "GeneralizedLinearModel",
     "LinearMixedModel", "LinearModel", "VarCorr", "VarCorrTable", "coef", "family", "fit",
     "fitted", "fixef", "getME", "get_parameters", "glm", "glmer", "isREML", "isSingular", "lm",
-    "lmer", "logLik", "ngrps", "nobs", "p_value", "predict", "ranef", "refit", "resid", "sigma",
-    "simulate", "standard_error", "update", "vcov", "weights",
+    "lmer", "logLik", "ngrps", "nobs", "p_value", "predict", "ranef", "resid", "sigma",
+    "standard_error", "vcov", "weights",
 ]  # fmt: skip

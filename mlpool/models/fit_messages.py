@@ -12,7 +12,6 @@ from mlpool.designs.row_summaries import fact
 from mlpool.engine.glm.mean_range import is_on_the_edge
 from mlpool.errors import (
     ConvergenceWarning,
-    FewClustersWarning,
     FitError,
     MissingDataWarning,
     MlpoolWarning,
@@ -20,15 +19,13 @@ from mlpool.errors import (
     ScalingWarning,
     SingularFitWarning,
     brief,
-)
-from mlpool.errors import (
-    user_level as user_level,
+    user_level,
 )
 from mlpool.families import COUNTS, Family
 from mlpool.formula.design import Design
-from mlpool.inference.sandwich.vcov_names import FEW_CLUSTERS
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import VcovChoice
+from mlpool.uncertainty.covariance_warnings import say_few_clusters
 
 ORDERED = "ordered"
 """Key of a pandas frame's ``attrs``: columns whose order is meant, as ``load_data`` sets it."""
@@ -104,44 +101,6 @@ def say_what_was_found(
         warnings.warn(text, category, stacklevel=user_level())
     if choice is not None:
         say_few_clusters(choice)
-
-
-def say_few_clusters(choice: VcovChoice, kind: str = "") -> None:
-    """Warn below 40 clusters; `kind` is the model's, glmer having no CR2."""
-    if choice.n_clusters and min(choice.n_clusters) < FEW_CLUSTERS:
-        helps = "vcov='CR2' helps"
-        if choice.label in ("CR2", "CR3"):
-            helps = "and their df too large: ci_method='satterthwaite' helps"
-        if kind == "glmer":
-            helps = "a bootstrap of clusters helps"
-        warnings.warn(
-            f"Cluster-robust standard errors rest on {min(choice.n_clusters)} clusters; below "
-            f"{FEW_CLUSTERS} they tend to be too small ({helps}).",
-            FewClustersWarning,
-            stacklevel=user_level(),
-        )
-
-
-def say_negative_variances(names: list[str], choice: VcovChoice) -> None:
-    """Warn of coefficients whose variance by several cluster variables is negative."""
-    ways = " and ".join(name for name in choice.cluster_names if name != "cluster")
-    warnings.warn(
-        f"The covariance by clusters{' of ' + ways if ways else ''} has a negative variance for "
-        f"{', '.join(names)}, so that there is no standard error; vcov_args={{'fix': True}} sets "
-        "negative eigenvalues to zero, as sandwich does, or cluster by one of them.",
-        FewClustersWarning,
-        stacklevel=user_level(),
-    )
-
-
-def say_conditional_vcov() -> None:
-    """Warn that standard errors take the random effects' covariance as known."""
-    warnings.warn(
-        "The Hessian of the deviance is not positive definite; standard errors come from the "
-        "information given theta instead (vcov('conditional')).",
-        ConvergenceWarning,
-        stacklevel=user_level(),
-    )
 
 
 def say_not_converged(record: Any, family: Family | None) -> None:

@@ -19,6 +19,7 @@ from mlpool.formula.design import Design
 from mlpool.formula.types import ColumnInfo, ParsedFormula
 from mlpool.models.extractors.statsmodels_names import StatsmodelsNames
 from mlpool.models.residuals import residuals_of
+from mlpool.registry import verb
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import VcovChoice, coefficient_vcov
 
@@ -272,27 +273,20 @@ class FittedModel(StatsmodelsNames):
 
     def simulate(self, nsim: int = 1, seed: Any = None, re_form: Any = False) -> pd.DataFrame:
         """Return :func:`mlpool.simulate` of this model."""
-        from mlpool.refits.simulate import simulate
-
-        return simulate(self, nsim, seed, re_form)
+        found: pd.DataFrame = verb("simulate")(self, nsim, seed, re_form)
+        return found
 
     def refit(self, y: Any) -> Any:
         """Return :func:`mlpool.refit` of this model."""
-        from mlpool.refits.refit import refit
-
-        return refit(self, y)
+        return verb("refit")(self, y)
 
     def update(self, formula: str | None = None, data: Any = None, **changes: Any) -> Any:
         """Return :func:`mlpool.update` of this model."""
-        from mlpool.refits.refit import update
-
-        return update(self, formula, data, **changes)
+        return verb("update")(self, formula, data, **changes)
 
     def standardized(self, *, robust: bool = False, two_sd: bool = False) -> Any:
         """Return the model fitted again to z-scores; see :func:`mlpool.standardize`."""
-        from mlpool.refits.standardized import standardize_model
-
-        return standardize_model(self, robust=robust, two_sd=two_sd)
+        return verb("standardize_model")(self, robust=robust, two_sd=two_sd)
 
     def save(self, path: str | PathLike[str], data: bool = False) -> Path:
         """Write the model to a file that :func:`mlpool.load_model` reads.
@@ -308,17 +302,15 @@ class FittedModel(StatsmodelsNames):
         -------
         Path
         """
-        from mlpool.files.model_file import save_model
-
-        return save_model(self, path, data=data)
+        written: Path = verb("save_model")(self, path, data=data)
+        return written
 
     def confint(
         self, parm: Any = None, level: float = 0.95, method: str | None = None, **options: Any
     ) -> pd.DataFrame:
         """Return :func:`mlpool.confint` of this model."""
-        from mlpool.intervals import confint
-
-        return confint(self, parm, level, method, **options)
+        found: pd.DataFrame = verb("confint")(self, parm, level, method, **options)
+        return found
 
     def __post_init__(self) -> None:
         """Make what the model holds read-only: results are the user's, the model is not."""
@@ -339,27 +331,21 @@ class FittedModel(StatsmodelsNames):
 
     def parameters(self, **options: Any) -> Any:
         """Return :func:`mlpool.model_parameters` of this model."""
-        from mlpool.parameters import model_parameters
-
-        return model_parameters(self, **options)
+        return verb("model_parameters")(self, **options)
 
     def plot(self, **options: Any) -> Any:
         """Return the panels of :func:`mlpool.check_model` as one plot."""
-        from mlpool.plots import plot
-
-        return plot(self, **options)
+        return verb("plot")(self, **options)
 
     def summary(self, **options: Any) -> Summary:
         """Return R's ``summary()``; printing it gives R's text."""
-        from mlpool.summaries import summarise
-
-        return summarise(self, **options)
+        found: Summary = verb("summary")(self, **options)
+        return found
 
     def __repr__(self) -> str:
         """Return R's ``print()`` text."""
-        from mlpool.summaries import print_text
-
-        return print_text(self)
+        text: str = verb("print_text")(self)
+        return text
 
     def _repr_html_(self) -> str:
         return str(self.parameters().to_html())

@@ -10,10 +10,10 @@ import numpy as np
 from mlpool.hypotheses.linear_combinations import Covariance, residual_df, robust_pieces
 from mlpool.inference.profiles.lmm import ProfileIntervals
 from mlpool.inference.wald import WaldTable, wald
-from mlpool.models.fit_messages import say_few_clusters
 from mlpool.refits.likelihood_profiles import profile_bounds
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import choose_vcov
+from mlpool.uncertainty.covariance_warnings import say_few_clusters
 from mlpool.uncertainty.small_sample import denominator_df, profile_intervals
 
 

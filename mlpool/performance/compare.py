@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from mlpool.designs.same_rows import same_rows, same_values
-from mlpool.errors import MlpoolWarning
+from mlpool.errors import MlpoolWarning, user_level
 from mlpool.floating_point import usual_floats
 from mlpool.models.argument_checks import backend_of, name_models
-from mlpool.models.fit_messages import user_level
 from mlpool.performance.criteria import COLUMNS, choose_metrics, indices, singular_notes
 from mlpool.performance.performance_table import DIGITS, Grid, GridColumn
 from mlpool.results import ResultFrame

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import SingularFitWarning
+from mlpool.errors import SingularFitWarning, user_level
 from mlpool.floating_point import usual_floats
 from mlpool.given import flag, number
 from mlpool.models.argument_checks import backend_of, check_level, check_mixed
-from mlpool.models.fit_messages import user_level
 from mlpool.performance.explained_variance import TOLERANCE, is_degenerate
 from mlpool.performance.performance_table import DIGITS, Grid, GridColumn, IndexList, label_columns
 from mlpool.performance.resample import draw_parts, percentiles

@@ -30,6 +30,7 @@ from mlpool.parameters.names import pretty_names
 from mlpool.performance.reliability import reliability
 from mlpool.pooling.no_pooling import NoPooling, fit_no_pooling
 from mlpool.pooling.pooling_table import COEFFICIENTS, GROUPS
+from mlpool.registry import verb
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 
@@ -71,9 +72,7 @@ class PoolingComparison:
 
     def plot(self, **options: Any) -> Any:
         """Return :func:`mlpool.plot` of this comparison."""
-        from mlpool.plots import plot
-
-        return plot(self, **options)
+        return verb("plot")(self, **options)
 
     def __str__(self) -> str:
         """Return both tables; of the groups the first ten."""

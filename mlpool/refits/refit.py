@@ -14,8 +14,10 @@ from mlpool.formula.supplied_vectors import coded_vector, in_row_order
 from mlpool.formula.update import update_formula
 from mlpool.frames.names import match_names
 from mlpool.models.extractors.coefficients import require_kind
+from mlpool.models.fit import fit
 from mlpool.models.fit_messages import fit_messages, say_not_converged, say_what_was_found
 from mlpool.models.generalized_mixed import fitted_family
+from mlpool.models.verbs import check_arguments
 from mlpool.refits.refit_response import check_left_side, with_response
 from mlpool.refits.simulate import KINDS
 from mlpool.typing import FloatArray
@@ -101,9 +103,6 @@ def update(m: Any, formula: str | None = None, data: Any = None, **changes: Any)
     >>> update(m, ". ~ . - (Days | Subject) + (1 | Subject)", REML=False).formula.text
     'Reaction ~ Days + (1 | Subject)'
     """
-    from mlpool.models.fit import fit
-    from mlpool.models.verbs import check_arguments
-
     require_kind(m, KINDS, "update()")
     if formula is not None and not isinstance(formula, str):
         raise OptionError(f'formula must be a string such as ". ~ . - x"; got {brief(formula)}.')

@@ -35,8 +35,8 @@ from mlpool.refits.repeated_fits import (
 from mlpool.refits.row_resampling import Clusters, take_rows
 from mlpool.refits.simulate import response_model
 from mlpool.typing import FloatArray, IntArray
-from mlpool.uncertainty.covariance import score_rows
 from mlpool.uncertainty.influence import leverages
+from mlpool.uncertainty.score_rows import score_rows
 
 # --- what is drawn ------------------------------------------------------------------------------
 

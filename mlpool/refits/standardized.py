@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mlpool.errors import MissingDataWarning, MlpoolWarning, NotSupportedError, brief
+from mlpool.errors import MissingDataWarning, MlpoolWarning, NotSupportedError, brief, user_level
 from mlpool.formula.types import Expression
 from mlpool.given import flag
-from mlpool.models.fit_messages import user_level
 from mlpool.refits.refit_response import holds_answer, scaled_data
 from mlpool.transform.scale import mad, mean, median, sd
 from mlpool.typing import FloatArray

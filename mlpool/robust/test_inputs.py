@@ -9,9 +9,9 @@ from mlpool.given import names as given_names
 from mlpool.hypotheses.linear_combinations import Covariance, robust_pieces
 from mlpool.inference.sandwich.cluster_tests import ClusterPieces
 from mlpool.inference.sandwich.heteroscedastic import CR_TYPES
-from mlpool.models.fit_messages import say_few_clusters
 from mlpool.models.fitted import FittedModel
 from mlpool.uncertainty.covariance import VcovChoice, choose_vcov
+from mlpool.uncertainty.covariance_warnings import say_few_clusters
 
 KINDS = ("lm", "glm", "lmer")
 

@@ -20,6 +20,7 @@ from mlpool.inference.sandwich.mixed import mixed_pieces, splits_levels
 from mlpool.inference.sandwich.mixed import score_rows as mixed_score_rows
 from mlpool.inference.sandwich.single_level import single_level_pieces
 from mlpool.typing import FloatArray, IntArray
+from mlpool.uncertainty.score_rows import score_rows
 
 if TYPE_CHECKING:
     from mlpool.formula.design import Design
@@ -115,8 +116,6 @@ def cluster_pieces(
 def _pieces(model: FittedModel, codes: IntArray, kind: str) -> ClusterPieces:
     if model.kind == "lmer":
         return mixed_pieces(as_lmm_data(model.design), model.fit, codes, kind)
-    from mlpool.uncertainty.covariance import score_rows
-
     return single_level_pieces(score_rows(model), np.asarray(model.fit.beta), codes, kind)
 
 

@@ -12,7 +12,6 @@ from mlpool.errors import OptionError, brief
 from mlpool.formula.supplied_vectors import as_ways
 from mlpool.inference.sandwich.heteroscedastic import (
     CR_TYPES,
-    ScoreRows,
     robust_vcov,
     without_negative,
 )
@@ -20,6 +19,8 @@ from mlpool.inference.sandwich.vcov_names import VcovSpec
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.cluster_robust import check_mixed_choice, outermost_group, robust_mixed_vcov
 from mlpool.uncertainty.cluster_robust_glmm import glmm_robust_vcov
+from mlpool.uncertainty.covariance_warnings import say_conditional_vcov, say_negative_variances
+from mlpool.uncertainty.score_rows import score_rows
 
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
@@ -154,8 +155,6 @@ def _robust_vcov(model: FittedModel, choice: VcovChoice) -> FloatArray:
         return without_negative(found)
     names = [name for name, v in zip(model.names, np.diag(found), strict=True) if v < 0]
     if names:
-        from mlpool.models.fit_messages import say_negative_variances
-
         say_negative_variances(names, choice)
     return found
 
@@ -181,8 +180,6 @@ def _full_hessian_vcov(model: Any) -> FloatArray:
     """Return the covariance from the full Hessian; say so where it is not positive definite."""
     found = model.fit.inference()
     if not found.is_positive and model._cache.setdefault("said_conditional", False) is False:
-        from mlpool.models.fit_messages import say_conditional_vcov
-
         model._cache["said_conditional"] = True
         say_conditional_vcov()
     return np.asarray(found.vcov)
@@ -194,26 +191,3 @@ def model_vcov(model: FittedModel) -> FloatArray:
         return _full_hessian_vcov(model)
     scale = model.fit.dispersion if model.kind == "glm" else model.fit.sigma**2
     return np.asarray(model.fit.vcov_unscaled * scale)
-
-
-def score_rows(model: FittedModel) -> ScoreRows:
-    """Return what sandwiches of an lm or glm need."""
-    fit = model.fit
-    columns = model.design.X.dense()
-    if columns.shape[1] > len(fit.kept):
-        columns = columns[:, fit.kept]
-    if model.family is not None:
-        eta = model.family.link_of(fit.fitted)
-        return ScoreRows(
-            X=columns,
-            resid=fit.working_resid,
-            bread=fit.vcov_unscaled,
-            weights=fit.working_weights,
-            mu_eta=model.family.derivative(eta),
-        )
-    return ScoreRows(
-        X=columns,
-        resid=model.design.y - fit.fitted,
-        bread=fit.vcov_unscaled,
-        weights=model.design.weights,
-    )

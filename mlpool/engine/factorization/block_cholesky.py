@@ -1,8 +1,9 @@
 """Block elimination of V = I + Z Sigma Z' for a nested chain and a dense core of random effects.
 
-With Sigma = Lambda Lambda' block-diagonal and the blocks of Z'Z from :mod:`mlpool.engine.factorization.blocks`,
-per level j of a chain factor (what finer factors left of A, of the cross-products U with coarser
-factors, C with the core and D with any other columns)
+With Sigma = Lambda Lambda' block-diagonal and the blocks of Z'Z from
+:mod:`mlpool.engine.factorization.blocks`, per level j of a chain factor
+(what finer factors left of A, of the cross-products U with coarser factors, C with the core and D
+with any other columns)
 
     R = (I + A Sigma)^-1        K = R A        N = Sigma R = Lambda M^-1 Lambda'
     A_up -= U'N U     U_up -= U'N U_next     C_up -= U'N C     D_up -= U'N D     (its parents)

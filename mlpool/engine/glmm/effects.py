@@ -2,7 +2,8 @@
 
 Rows' weights change at every step, so the blocks of Z'WZ are made anew each time from index arrays
 that are laid out once: where each row adds to, for every factor of the nested chain, between its
-factors, between them and the crossed core, and within the core (see :mod:`mlpool.engine.factorization.blocks`).
+factors, between them and the crossed core, and within the core (see
+:mod:`mlpool.engine.factorization.blocks`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Profiled ML and REML criterion of a mixed model with one grouping factor, with derivatives.
 
-With the sums over clusters of :mod:`mlpool.engine.factorization.cluster_elimination` (S, K, E) the criterion is
-(Bates et al. 2015, JSS 67(1), eq. 34 profiled deviance and eq. 41 profiled REML criterion)
+With the sums over clusters of :mod:`mlpool.engine.factorization.cluster_elimination` (S, K, E) the
+criterion is (Bates et al. 2015, JSS 67(1), eq. 34 profiled deviance and eq. 41 profiled REML
+criterion)
 
     beta = S_xx^-1 S_xy        v = [-beta; 1]        r^2 = v'S v        m = n (ML) or n - p (REML)
     deviance = sum log|I + A Sigma| + m (1 + log(2 pi r^2 / m)) [+ log|S_xx|] - sum log w
@@ -29,6 +30,7 @@ from mlpool.engine.factorization.cluster_elimination import (
     SizeGroups,
     group_by_size,
 )
+from mlpool.engine.lmm.one_factor_start import scoring_start
 from mlpool.engine.many_values import MANY_COLUMNS, values_of_blocks
 from mlpool.engine.optimizer.convergence import standard_columns, standard_inverse
 from mlpool.engine.sums.cluster_sums import CrossProducts
@@ -348,9 +350,7 @@ class OneFactor:
     # --- starting values --------------------------------------------------------------------
 
     def start(self) -> FloatArray:
-        """Return starting values by the method of moments: see :mod:`mlpool.engine.lmm.one_factor_start`."""
-        from mlpool.engine.lmm.one_factor_start import scoring_start
-
+        """Return starting values by the method of moments (see ``one_factor_start.py``)."""
         return scoring_start(self)[0]
 
 

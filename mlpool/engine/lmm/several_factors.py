@@ -1,6 +1,6 @@
 """Profiled ML and REML criterion of a mixed model with several grouping factors, with derivatives.
 
-With V = I + Z Sigma Z' eliminated block by block (:mod:`mlpool.engine.factorization.block_cholesky`),
+With V = I + Z Sigma Z' eliminated block by block (see ``factorization/block_cholesky.py``),
 S = [X y]'V^-1 [X y], beta = S_xx^-1 S_xy, v = [-beta; 1], r^2 = v'S v, m = n (ML) or n - p (REML)
 (Bates et al. 2015, JSS 67(1), eqs. 34 and 41):
 

@@ -1,7 +1,7 @@
 """Sums for several grouping factors: per factor as for one, and between the factors.
 
-Per factor they are those of :mod:`mlpool.engine.sums.cluster_sums`, all in the same distinct columns U of
-[1 Z X y] about their centres. Between two factors f and g
+Per factor they are those of :mod:`mlpool.engine.sums.cluster_sums`, all in the same distinct
+columns U of [1 Z X y] about their centres. Between two factors f and g
 
     V[l, m] = sum over rows in level l of f and level m of g of  w U_a U_b
 

@@ -28,7 +28,8 @@ class VcovSpec:
         The model's own, a given matrix, ``sandwich::vcovHC``, ``sandwich::vcovCL`` or
         ``clubSandwich::vcovCR``.
     type : str
-        What :func:`mlpool.inference.sandwich.heteroscedastic.robust_vcov` takes; ``""`` for model and matrix.
+        What :func:`mlpool.inference.sandwich.heteroscedastic.robust_vcov` takes; ``""`` for model
+        and matrix.
     label : str
         What the user wrote (``"vcovCL"``), for printing; ``""`` for the model's own.
     cluster : tuple

@@ -5,7 +5,8 @@ variance parameters and C their covariance, the inverse of the observed informat
 are theta and log sigma^2, whose Hessian has no unit. As lmerTest's (theta, sigma^2) they stay
 regular on the boundary, where a theta_kk of zero simply drops out because the likelihood is even in
 it. Directions of theta are orthonormal in coordinates without units
-(:mod:`mlpool.inference.small_sample.coordinates`), which changes no df: they depend on the directions' span.
+(:mod:`mlpool.inference.small_sample.coordinates`), which changes no df: they depend on the
+directions' span.
 
 References
 ----------

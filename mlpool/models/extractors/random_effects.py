@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import DataError, brief, nearest_names
+from mlpool.registry import verb
 from mlpool.typing import FloatArray
 
 
@@ -171,9 +172,8 @@ class VarCorr:
 
     def __str__(self) -> str:
         """Return the text of ``print(VarCorr(m))``."""
-        from mlpool.summaries import varcorr_text
-
-        return varcorr_text(self)
+        text: str = verb("varcorr_text")(self)
+        return text
 
     __repr__ = __str__
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.given import level
+from mlpool.registry import verb
 
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
@@ -35,9 +36,7 @@ class StatsmodelsNames:
     @property
     def pvalues(self: FittedModel) -> pd.Series:  # type: ignore[misc]
         """p-values of :func:`mlpool.p_value`; model_parameters() offers small-sample df."""
-        from mlpool.models.extractors.coefficients import p_value
-
-        return pd.Series(p_value(self)["p"].to_numpy(), index=self.names, name="p")
+        return pd.Series(verb("p_value")(self)["p"].to_numpy(), index=self.names, name="p")
 
     def conf_int(self: FittedModel, alpha: float = 0.05) -> pd.DataFrame:  # type: ignore[misc]
         """Return :meth:`confint` of the coefficients by Wald, at level ``1 - alpha``.
@@ -69,16 +68,12 @@ class StatsmodelsNames:
     @property
     def rsquared(self: FittedModel) -> float:  # type: ignore[misc]
         """The first index of :func:`mlpool.r2` (of mixed models the conditional R2)."""
-        from mlpool.performance import r2
-
-        return float(r2(self).to_pandas().to_numpy(dtype=np.float64)[0, 0])
+        return float(verb("r2")(self).to_pandas().to_numpy(dtype=np.float64)[0, 0])
 
     @property
     def random_effects(self: FittedModel) -> Any:  # type: ignore[misc]
         """Conditional modes per grouping factor: :func:`mlpool.ranef`."""
-        from mlpool.models.extractors.coefficients import ranef
-
-        return ranef(self)
+        return verb("ranef")(self)
 
     @property
     def converged(self: FittedModel) -> bool:  # type: ignore[misc]

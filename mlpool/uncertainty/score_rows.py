@@ -1,0 +1,33 @@
+"""The scores of a single-level model's rows: what its sandwich covariances are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlpool.inference.sandwich.heteroscedastic import ScoreRows
+
+if TYPE_CHECKING:
+    from mlpool.models.fitted import FittedModel
+
+
+def score_rows(model: FittedModel) -> ScoreRows:
+    """Return what sandwiches of an lm or glm need."""
+    fit = model.fit
+    columns = model.design.X.dense()
+    if columns.shape[1] > len(fit.kept):
+        columns = columns[:, fit.kept]
+    if model.family is not None:
+        eta = model.family.link_of(fit.fitted)
+        return ScoreRows(
+            X=columns,
+            resid=fit.working_resid,
+            bread=fit.vcov_unscaled,
+            weights=fit.working_weights,
+            mu_eta=model.family.derivative(eta),
+        )
+    return ScoreRows(
+        X=columns,
+        resid=model.design.y - fit.fitted,
+        bread=fit.vcov_unscaled,
+        weights=model.design.weights,
+    )

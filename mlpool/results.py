@@ -245,7 +245,7 @@ class ResultFrame:
     def __class__(self) -> type[ResultFrame]:
         """The class; great_tables, which dispatches on it, learns at its first look what it is."""
         _teach_great_tables()
-        return ResultFrame
+        return type(self)
 
     def to_markdown(self, **options: Any) -> str:
         """Return Markdown as R's ``print_md()``; options as in :meth:`print`."""

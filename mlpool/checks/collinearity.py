@@ -31,12 +31,15 @@ _BANDS = (
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class CollinearityTable(ResultFrame):
-    """Variance inflation factors; ``bool(table)`` tells whether one is 10 or more."""
+    """Variance inflation factors; ``bool(table)`` tells whether one is 10 or more, or infinite.
+
+    A column that others determine has none and counts as infinite.
+    """
 
     model: Any = field(default=None)
 
     def __bool__(self) -> bool:
-        return bool((self.data["VIF"] >= HIGH).any())
+        return bool((self.data["VIF"] >= HIGH).any() or self.metadata.get("aliased"))
 
     def _ggplot(self, **options: Any) -> Any:
         return draw_panel(self.model, "collinearity", options)
@@ -116,7 +119,8 @@ def check_collinearity(m: Any, *, ci: float | None = 0.95) -> CollinearityTable:
     -------
     CollinearityTable
         Term, VIF, VIF_CI_low, VIF_CI_high, SE_factor (square root of VIF: how many times as large
-        the standard error is), Tolerance (1 / VIF) and its interval. True if a VIF is 10 or more.
+        the standard error is), Tolerance (1 / VIF) and its interval. True if a VIF is 10 or more,
+        or columns were left out of the fit because others determine them: those are named.
         A model of one term gives no rows and says so.
 
     Raises
@@ -152,13 +156,13 @@ def check_collinearity(m: Any, *, ci: float | None = 0.95) -> CollinearityTable:
     except NotSupportedError as error:
         vif = pd.Series(dtype=float)
         sentence = f"Collinearity cannot be told: {error}"
-    if m.aliased and not sentence:
+    if m.aliased:
         sentence = _aliased_sentence(m)
     _warn(m, vif)
     return CollinearityTable(
         data=_frame(vif, m.nobs, len(m.names), level),
         layout=CollinearityLayout(level=level, sentence=sentence),
-        metadata={"kind": "check_collinearity", "ci": level},
+        metadata={"kind": "check_collinearity", "ci": level, "aliased": tuple(m.aliased)},
         model=m,
         backend=type(m.design.frame.native).__module__.partition(".")[0],
     )

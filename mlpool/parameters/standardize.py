@@ -24,6 +24,8 @@ from mlpool.typing import FloatArray
 METHODS = ("refit", "posthoc", "basic", "smart", "pseudo")
 
 _BLOCK = 1 << 16
+_ROUNDED = 1e-8
+"""Range within groups, as a share of a predictor's whole range, that is rounding."""
 
 
 @usual_floats
@@ -261,15 +263,20 @@ def _pseudo(m: Any, deviation: Any) -> FloatArray:
     columns = m.design.X.dense()[:, m.fit.kept]
     first = np.unique(random.codes, return_index=True)[1]
     values = columns[first]  # one row per group: its value where the column is constant
-    within = np.abs(columns - values[random.codes]).max(axis=0)
-    # of one value per group but for rounding, whatever the column's unit and origin
-    is_between = within <= 1e-10 * np.abs(columns - columns.mean(axis=0)).max(axis=0)
+    is_between = _are_constant(columns, values[random.codes])
     return np.array(
         [
             deviation(values[:, i]) / sd_group if between else deviation(columns[:, i]) / sd_row
             for i, between in enumerate(is_between)
         ]
     )
+
+
+def _are_constant(columns: FloatArray, firsts: FloatArray) -> FloatArray:
+    """Tell which columns (n, p) are their group's first value but for rounding (p,)."""
+    within = np.abs(columns - firsts).max(axis=0)
+    rounding = 4.0 * np.finfo(np.float64).eps * np.abs(columns).max(axis=0)
+    return np.asarray(within <= _ROUNDED * np.ptp(columns, axis=0) + rounding)
 
 
 def _null_deviations(m: Any, random: Any) -> tuple[float, float]:

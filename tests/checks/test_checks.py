@@ -353,3 +353,19 @@ def test_too_many_crossed_effects_are_refused(monkeypatch: pytest.MonkeyPatch) -
     m = mlpool.lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", mlpool.load_data("Penicillin"))
     with pytest.raises(mlpool.NotSupportedError, match="with 30 random effects of several"):
         mlpool.check_outliers(m)
+
+
+def test_exact_collinearity_is_collinearity() -> None:
+    """A column that others determine has no factor, is named, and does not spoil the others'."""
+    rng = np.random.default_rng(1)
+    d = {"x": rng.normal(size=200), "z": rng.normal(size=200), "y": rng.normal(size=200)}
+    d["near"] = d["x"] + 0.5 * d["z"] + 0.5 * rng.normal(size=200)
+    d["twin"] = 2.0 * d["x"] + 1.0
+    without = mlpool.check_collinearity(mlpool.lm("y ~ x + near + z", d))
+    table = quietly("check_collinearity", quietly("lm", "y ~ x + near + z + twin", d))
+    pd.testing.assert_series_equal(table.to_pandas()["VIF"], without.to_pandas()["VIF"])
+    assert table
+    assert not without
+    only = quietly("check_collinearity", quietly("lm", "y ~ x + twin", d))
+    assert only
+    assert "left out of the fit: twin" in str(only)

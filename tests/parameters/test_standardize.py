@@ -168,6 +168,22 @@ def test_bad_input(sleep_lm: Any, sleepstudy: Any) -> None:
         mlpool.standardize_parameters(flat, "smart")
 
 
+@pytest.mark.parametrize("unit", [1e-13, 1e-6, 1e9])
+def test_pseudo_tells_levels_apart_in_any_unit(unit: float) -> None:
+    """A predictor of rows stays one, however small; a group's mean, but for rounding, too."""
+    rng = np.random.default_rng(4)
+    g = np.repeat(np.arange(30), 6)
+    x, w = rng.normal(size=180), rng.normal(size=30)[g]
+    d = {"g": g, "x": x, "w": w, "y": x + w + rng.normal(size=30)[g] + rng.normal(size=180)}
+    scaled = {**d, "x": (x + 1e3) * unit, "w": (w * (1.0 + 1e-15 * rng.normal(size=180))) * unit}
+    one, two = (
+        mlpool.standardize_parameters(mlpool.lmer("y ~ x + w + (1 | g)", data), "pseudo")
+        for data in (d, scaled)
+    )
+    column = next(c for c in one.to_pandas().columns if c.startswith("Std"))
+    np.testing.assert_allclose(one.to_pandas()[column][1:], two.to_pandas()[column][1:], rtol=1e-6)
+
+
 def test_groups_without_variance_have_no_pseudo_scale() -> None:
     data = mlpool.load_data("Dyestuff2").assign(x=np.arange(30) % 5)
     with warnings.catch_warnings():

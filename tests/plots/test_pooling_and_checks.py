@@ -249,7 +249,8 @@ def test_panels_of_a_mixed_model(schools, tmp_path):
     path = tmp_path / "checks.png"
     whole.save(path, dpi=40, verbose=False)
     assert path.stat().st_size > 20_000
-    assert "Panels: pp_check" in repr(checks)
+    assert repr(checks).startswith("Panels: pp_check, linearity, homogeneity, influence, vif, qq")
+    assert checks["vif"] is checks["collinearity"]
 
 
 def test_panels_of_lm_and_glm(schools, tmp_path):
@@ -300,7 +301,7 @@ MISTAKES = [
     (lambda c: mlpool.plot_icc([1.2]), mlpool.OptionError, "numbers from 0 to 1"),
     (lambda c: mlpool.plot_icc(n_groups=1), mlpool.OptionError, "at least two groups"),
     (lambda c: mlpool.check_model("m"), mlpool.OptionError, "needs a fitted model"),
-    (lambda c: mlpool.check_model(c.partial, "vif"), mlpool.OptionError, "panels must be one of"),
+    (lambda c: mlpool.check_model(c.partial, "vifs"), mlpool.OptionError, "panels must be one of"),
     (lambda c: mlpool.check_model(c.partial, n_sim=0), mlpool.OptionError, "n_sim must be a pos"),
     (
         lambda c: mlpool.check_model(c.partial, "qq").plot(columns=0),

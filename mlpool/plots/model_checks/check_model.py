@@ -32,10 +32,11 @@ class ModelChecks:
     Attributes
     ----------
     panels : dict of ggplot
-        By name: ``pp_check``, ``linearity``, ``homogeneity``, ``influence``, ``collinearity``,
-        ``qq``, ``reqq`` - those that the model has. Outcomes of 0 and 1 have ``binned`` (residuals
-        averaged by fitted probability) and ``quantiles`` (randomised quantile residuals) for
-        ``linearity``, ``homogeneity`` and ``qq``, which can be asked for.
+        By name: ``pp_check``, ``linearity``, ``homogeneity``, ``influence``, ``collinearity``
+        (also ``vif``, as it is printed), ``qq``, ``reqq`` - those that the model has. Outcomes of
+        0 and 1 have ``binned`` (residuals averaged by fitted probability) and ``quantiles``
+        (randomised quantile residuals) for ``linearity``, ``homogeneity`` and ``qq``, which can be
+        asked for.
     skipped : dict of str
         Why the others are missing.
     """
@@ -51,6 +52,7 @@ class ModelChecks:
         OptionError
             If the model has no such panel.
         """
+        name = _long(name)
         if name in self.skipped:
             raise OptionError(f"There is no panel {brief(name)}: {self.skipped[name]}")
         check_option(name, tuple(self.panels), argument="panel")
@@ -86,8 +88,14 @@ class ModelChecks:
 
     def __repr__(self) -> str:
         """Name the panels."""
-        lines = [f"Panels: {', '.join(self.panels)}; draw them with .plot()."]
-        lines += [f"No {name}: {why}" for name, why in self.skipped.items() if why != ONE_TERM]
+        named = {name: short for short, name in _SHORT.items()}
+        shown = ", ".join(named.get(name, name) for name in self.panels)
+        lines = [f"Panels: {shown}; draw them with .plot()."]
+        lines += [
+            f"No {named.get(name, name)}: {why}"
+            for name, why in self.skipped.items()
+            if why != ONE_TERM
+        ]
         return "\n".join(lines)
 
 
@@ -149,10 +157,14 @@ def check_model(
 
 
 def _wanted(panels: str | Iterable[str]) -> tuple[str, ...]:
-    wanted = tuple(names(panels, "panels"))
+    wanted = tuple(_long(name) for name in names(panels, "panels"))
     for name in wanted:
         check_option(name, tuple(_PANELS), argument="panels")
     return wanted
+
+
+def _long(name: str) -> str:
+    return _SHORT.get(name, name) if isinstance(name, str) else name
 
 
 _PANELS: dict[str, Callable[[Context], Any]] = {
@@ -166,5 +178,7 @@ _PANELS: dict[str, Callable[[Context], Any]] = {
     "quantiles": qq,
     "reqq": random_qq,
 }
+_SHORT = {"vif": "collinearity"}
+"""Names that are printed, as easystats', and taken: a text with "collinearity" has "linearity"."""
 _USUAL = ("pp_check", "linearity", "homogeneity", "influence", "collinearity", "qq", "reqq")
 _ZERO_OR_ONE = ("pp_check", "binned", "influence", "collinearity", "quantiles", "reqq")

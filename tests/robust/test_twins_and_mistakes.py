@@ -462,3 +462,13 @@ def test_too_many_crossed_effects(monkeypatch):
     m = mlpool.fit("y ~ x + (1 | g/h)", _data(1))
     with pytest.raises(mlpool.NotSupportedError, match="random effects of several factors"):
         m.vcov("CR1")
+
+
+@pytest.mark.parametrize("type_", ["vcovCL", "HC0", "HC2", "CR0", "CR1", "CR1S", "CR2", "CR3"])
+@pytest.mark.filterwarnings("ignore")
+def test_saturated_models_have_no_standard_errors_by_clusters(type_):
+    d = {"y": [1.0, 2.0, 4.0], "x": [0.0, 1.0, 3.0], "z": [1.0, 0.0, 2.0], "g": ["a", "b", "c"]}
+    m = mlpool.lm("y ~ x + z", d, vcov=type_, cluster="g")
+    assert np.isnan(m.se).all()
+    assert "NaN" in str(m.summary())
+    assert str(mlpool.model_parameters(m))

@@ -109,6 +109,7 @@ def robust_vcov(
     Returns
     -------
     ndarray of shape (p, p)
+        NaN by clusters where as many coefficients as rows leave no residuals.
 
     Raises
     ------
@@ -122,12 +123,14 @@ def robust_vcov(
     kind = check_option(type, ("vcovCL", *CL_TYPES, *CR_TYPES), argument="type with a cluster")
     kind = "HC1" if kind == "vcovCL" else kind
     dense = [np.unique(np.asarray(c), return_inverse=True)[1].ravel() for c in clusters]
+    if kind in CR_TYPES and len(dense) > 1:
+        raise OptionError(
+            f"{kind} takes one cluster variable; with several use 'HC0', 'HC1', 'HC2' or "
+            "'HC3' (V_a + V_b - V_ab)."
+        )
+    if rows.n == rows.p:  # no residuals, and so nothing to learn from their clusters
+        return np.full((rows.p, rows.p), np.nan)
     if kind in CR_TYPES:
-        if len(dense) > 1:
-            raise OptionError(
-                f"{kind} takes one cluster variable; with several use 'HC0', 'HC1', 'HC2' or "
-                "'HC3' (V_a + V_b - V_ab)."
-            )
         return _vcov_cr(rows, kind, dense[0])
     return _vcov_cl(rows, kind, dense, cadjust=cadjust, multi0=multi0)
 

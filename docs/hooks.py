@@ -10,6 +10,7 @@ import base64
 import json
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import mlpool
@@ -33,6 +34,8 @@ def groups() -> dict[str, list[str]]:
 def path_of(name: str) -> str:
     """Return where a public name is defined: modules of the same name would hide it."""
     value = getattr(mlpool, name)
+    if isinstance(value, ModuleType):  # a folder that can be called, as R's formula(m)
+        return value.__name__
     return f"{value.__module__}.{value.__qualname__}"
 
 

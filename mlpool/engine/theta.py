@@ -93,6 +93,14 @@ class Template:
             first = last
         return Lam
 
+    def block_diagonals(self, thetas: FloatArray) -> FloatArray:
+        """Return :meth:`block_diagonal` of stacked theta (B, k) as (B, q, q)."""
+        q = sum(self.sizes)
+        Lam = np.zeros((len(thetas), q, q))
+        row, col = self.positions()
+        Lam[:, row, col] = thetas
+        return Lam
+
     def positions(self) -> tuple[IntArray, IntArray]:
         """Row and column of every entry of theta inside :meth:`block_diagonal`."""
         term, row, col = self.index

@@ -255,7 +255,7 @@ class OneFactor:
         """Return the deviances (B,) at stacked theta (B, k); +inf where they do not exist."""
         if self.p > MANY_COLUMNS:
             return np.array([self.value(theta) for theta in thetas])
-        Lam = np.stack([self.Lambda(theta) for theta in thetas])
+        Lam = self.T @ self.template.block_diagonals(thetas)
         found = values_of_blocks(self.blocks, self.total, Lam, self.m, self.reml)
         return found - self.sum_log_weights
 

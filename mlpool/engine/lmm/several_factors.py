@@ -138,7 +138,7 @@ class SeveralFactors:
         """Return the deviances (B,) at stacked theta (B, k); +inf where they do not exist."""
         if self.dense is None:
             return np.array([value_or_inf(self.solve, theta) for theta in thetas])
-        factors = [np.stack(same) for same in zip(*map(self.factors, thetas), strict=True)]
+        factors = [self.parts.squares(self.template, thetas, f) for f in self.order]
         found = values_of_effects(self.dense, self.total, factors, self.m, self.reml)
         return found - self.parts.sum_log_weights
 

@@ -25,7 +25,7 @@ from mlpool.engine.sums.cross_sums import (
     pair_sums,
     parent_levels,
 )
-from mlpool.engine.theta import Template
+from mlpool.engine.theta import Template, lower_factor
 from mlpool.engine.types import Control, LmmData
 from mlpool.typing import FloatArray, IntArray
 
@@ -103,6 +103,17 @@ class SeveralParts:
         Lam = np.zeros((q, q))
         Lam[row, col] = theta[where]
         return Lam
+
+    def squares(self, template: Template, thetas: FloatArray, f: int) -> FloatArray:
+        """Return Lambda (B, q, q) of one factor's working columns at stacked theta (B, k)."""
+        where, row, col = self.entries(template, f)
+        T = self.columns[f].T
+        Lam = np.zeros((len(thetas), T.shape[1], T.shape[1]))
+        Lam[:, row, col] = thetas[:, where]
+        Lam = T @ Lam
+        if Lam.shape[1] == Lam.shape[2]:
+            return np.asarray(Lam)
+        return np.stack([lower_factor(one @ one.T) for one in Lam])
 
     def standardized(self) -> SeveralParts:
         """Return the same sums for factors in standard columns."""

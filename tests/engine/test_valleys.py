@@ -7,6 +7,7 @@ import pytest
 
 from mlpool.engine.lmm.fit import fit_at, fit_lmm
 from mlpool.engine.lmm.one_factor_fit import prepare
+from mlpool.engine.lmm.repeated_fits import new_responses
 from mlpool.engine.lmm.several_factors_fit import prepare_several
 from mlpool.engine.optimizer.newton import minimise
 from mlpool.engine.types import ArrayRows, Control, LmmData, ReTerm
@@ -122,6 +123,21 @@ def test_a_valley_found_later_is_the_one_reported() -> None:
     assert fit.optimum is not None
     assert len(fit.optimum.log) == fit.optimum.evaluations
     assert min(value for _, value in fit.optimum.log) == pytest.approx(fit.criterion, rel=1e-9)
+
+
+def test_repeated_fits_leave_a_shallow_valley_as_well() -> None:
+    """From either valley's floor, one response gives the estimates of its whole fit."""
+    away = 0
+    for seed in range(40):
+        data = without_intercept(seed)
+        fit = fit_lmm(data)
+        for start in (0.05, 1.0, 100.0, 1e4):
+            again = new_responses(data, np.array([start]), reml=True, control=Control())
+            assert again.fit(data.y).criterion == pytest.approx(fit.criterion, abs=1e-5)
+        objective = prepare(data, reml=True, control=Control()).working()
+        small = minimise(objective, 0.05 * objective.scale, Control())
+        away += small.criterion > fit.criterion + 1e-3
+    assert away > 0  # else there was nothing to leave
 
 
 def few_clusters(seed: int) -> LmmData:

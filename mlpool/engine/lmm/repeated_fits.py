@@ -23,6 +23,7 @@ from mlpool.engine.lmm.several_factors import SeveralFactors
 from mlpool.engine.lmm.several_factors_fit import prepare_several
 from mlpool.engine.optimizer.convergence import smallest_diagonal
 from mlpool.engine.optimizer.newton import minimise
+from mlpool.engine.optimizer.valleys import deepest
 from mlpool.engine.rank import independent_of_sums
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.columns import Layout, Rows
@@ -274,7 +275,7 @@ class _TakenRows:
 
 
 def search(objective: OneFactor | SeveralFactors, theta: FloatArray, control: Control) -> Estimates:
-    """Minimise from `theta`; a start with a variance of zero is replaced by moment estimates.
+    """Minimise from `theta`, as whole fits do; a variance of zero starts from moment estimates.
 
     Raises
     ------
@@ -285,7 +286,7 @@ def search(objective: OneFactor | SeveralFactors, theta: FloatArray, control: Co
     is_inside = smallest_diagonal(template, objective.standards, theta) > control.singular_tol
     start = theta if is_inside else objective.start()
     working = objective.working()
-    found = minimise(working, objective.to_working(start), control)
+    found = deepest(working, minimise(working, objective.to_working(start), control), control)
     if not found.converged:
         raise FitError(f"The fit {found.message}.")
     end = objective.from_working(found.end)

@@ -81,7 +81,7 @@ _ADJUST = {
 
 
 def pairs(
-    model: Any, specs: Any, by: Any = None, *, adjust: str = "tukey",
+    model: Any, specs: Any = None, by: Any = None, *, adjust: str = "tukey",
     at: dict[str, Any] | None = None, lmer_df: str | None = None, comparison: Any = None,
     reverse: bool = False, type: str | None = None, level: float | None = None, **options: Any,
 ) -> ResultFrame:  # fmt: skip
@@ -103,6 +103,12 @@ def pairs(
     **options
         Of :func:`estimate_contrasts`.
 
+    Raises
+    ------
+    OptionError
+        For a table of means in place of the model, or without `specs`; and as
+        :func:`estimate_contrasts`.
+
     Examples
     --------
     >>> import mlpool
@@ -110,7 +116,15 @@ def pairs(
     >>> mlpool.pairs(m, "~ recipe")["p"].round(3).to_list()
     [0.412, 0.391, 0.999]
     """
+    if isinstance(model, ResultFrame):
+        by_names = " + ".join(map(str, model.metadata.get("by", ()))) or "f"
+        raise OptionError(
+            f"pairs() takes the model that the table is of: pairs(m, '~ {by_names}'), or both at "
+            f"once with emmeans(m, 'pairwise ~ {by_names}')."
+        )
     check_model(model, "pairs()")
+    if specs is None:
+        raise OptionError("pairs() needs what is compared: pairs(m, '~ f').")
     asked = read_specs(specs, by)
     if reverse and comparison is not None:
         raise OptionError("give reverse=True or comparison=, not both.")

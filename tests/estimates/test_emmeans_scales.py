@@ -124,3 +124,12 @@ def test_by_and_pairwise_as_in_r():
         mlpool.emmeans(m, "~ recipe", wieghts="equal")
     with pytest.raises(mlpool.OptionError, match="before the tilde"):
         mlpool.emmeans(m, "pairwize ~ recipe")
+
+
+def test_pairs_of_a_table_of_means_says_the_call_that_works():
+    m = mlpool.lm("angle ~ recipe", mlpool.load_data("cake"))
+    for means in (mlpool.emmeans(m, "recipe"), mlpool.estimate_means(m, "recipe")):
+        with pytest.raises(mlpool.OptionError, match=r"pairs\(m, '~ recipe'\), or both"):
+            mlpool.pairs(means)
+    with pytest.raises(mlpool.OptionError, match="needs what is compared"):
+        mlpool.pairs(m)

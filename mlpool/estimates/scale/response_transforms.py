@@ -36,6 +36,11 @@ class TransformedResponse:
     name: str = "gaussian"
 
     @property
+    def kin(self) -> str:
+        """The family whose variance it has, as of a `Family`."""
+        return self.name
+
+    @property
     def base(self) -> float | None:
         """Base of a logarithm, of which contrasts are logarithms of ratios; None for others."""
         is_ratio = self.function in _BASES and self.shift == 0.0 and self.function != "log1p"

@@ -290,7 +290,7 @@ def _unknown_family(name: str) -> str:
 
 
 def _inverse_link(link: str, eta: FloatArray) -> FloatArray:
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         match link:
             case "logit":
                 # 1/(1+exp(-eta)) without overflow: tanh saturates instead
@@ -317,7 +317,7 @@ def _inverse_link(link: str, eta: FloatArray) -> FloatArray:
 
 
 def _inverse_link_derivative(link: str, eta: FloatArray) -> FloatArray:
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         match link:
             case "logit":
                 # exp(-|eta|)/(1+exp(-|eta|))^2 is even in eta and never overflows

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
@@ -41,7 +42,18 @@ def read_only(value: T) -> T:
     return cast(T, made)
 
 
+_PLAIN = frozenset((str, int, float, bool, type(None), pd.Index, pd.DataFrame, pd.Series))
+
+
+@cache
+def _held(kind: type) -> tuple[str, ...]:
+    """Fields of a record's class that may hold arrays."""
+    return tuple(f.name for f in fields(kind) if f.init and f.name != "raw")
+
+
 def _guarded(value: Any) -> Any:
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, np.ndarray):
         return _view(value)
     if type(value) is dict:
@@ -51,7 +63,7 @@ def _guarded(value: Any) -> Any:
         return parts if any(a is not b for a, b in zip(parts, value, strict=True)) else value
     if not is_dataclass(value) or isinstance(value, (type, Encoding)):
         return value
-    found = {f.name: getattr(value, f.name) for f in fields(value) if f.init and f.name != "raw"}
+    found = {name: getattr(value, name) for name in _held(type(value))}
     made = {name: _guarded(one) for name, one in found.items()}
     changed = {name: one for name, one in made.items() if one is not found[name]}
     return replace(value, **changed) if changed else value

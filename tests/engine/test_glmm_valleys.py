@@ -137,3 +137,13 @@ def test_an_optimum_inside_is_kept():
     fit, found, beyond = begun_at(1.0)
     assert beyond is found
     assert found.state.value == pytest.approx(fit.deviance, abs=1e-7)
+
+
+def test_modes_without_digits_are_no_deviance():
+    """On the edge of log-binomial means weights are infinite: |u|^2 came out as minus millions."""
+    data = random_design(119)
+    assert data.family == Family("binomial", "log")
+    fit = fit_glmm(data, control=Control(max_evaluations=60))
+    # Probabilities are at most one, squared lengths and log-determinants at least zero.
+    assert fit.deviance >= 0.0
+    assert fit.penalty >= 0.0

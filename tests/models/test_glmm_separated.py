@@ -73,3 +73,14 @@ def test_weights_of_trials_that_are_not_whole():
         again = mlpool.glmer("y ~ x + (1 | g)", twice, family="binomial", weights="w")
     np.testing.assert_allclose(again.params, m.params, atol=1e-5)
     np.testing.assert_allclose(again.theta, m.theta, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["binomial", "binomial(probit)", "binomial(cloglog)"])
+def test_separated_fits_in_a_session_that_raises_on_rounding(family):
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        m = mlpool.glm("y ~ x", _data(), family=family)
+        assert "x" in str(mlpool.model_parameters(m))
+        assert "x" in str(m.summary())
+        mixed = mlpool.glmer("y ~ x + (1 | g)", _data(), family=family)
+        assert "x" in str(mlpool.model_parameters(mixed))

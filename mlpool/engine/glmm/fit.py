@@ -68,7 +68,10 @@ def fit_glmm(data: GlmmData, *, n_quadrature: int = 1, control: Control | None =
         problem = Problem.of(data, control)
         objective = make_objective(problem, n_quadrature)
         found = _search(problem, objective, control)
-        return _finish(objective, *found, n_quadrature, control)
+        try:
+            return _finish(objective, *found, n_quadrature, control)
+        except np.linalg.LinAlgError:
+            raise FitError(_SINGULAR + problem.offset_note()) from None
 
 
 def _search(problem: Problem, objective: Laplace, control: Control) -> tuple[Found, FloatArray]:

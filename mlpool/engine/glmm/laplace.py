@@ -25,7 +25,12 @@ from mlpool.engine.glmm.conditional_modes import Modes, combine, find_modes, kee
 from mlpool.engine.glmm.effects import Effects
 from mlpool.engine.glmm.likelihood import RowValues
 from mlpool.engine.glmm.problem import Problem
+from mlpool.errors import FitError
 from mlpool.typing import FloatArray
+
+LOST = 1e-6
+"""A squared length below zero, relative to the log-likelihood, that is no rounding of a mode: on
+the edge of the range weights are infinite and modes have no digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +109,8 @@ class Laplace:
         values = modes.values
         elimination = problem.effects.eliminate(values.weight, factors)
         self.steps += modes.steps
+        if modes.penalty < -LOST * (1.0 + abs(values.loglik)):
+            raise FitError(problem.nowhere(gamma))
         value = -2.0 * (values.loglik + problem.constant) + modes.penalty + elimination.logdet
         return State(
             factors=factors, shape=shape, modes=modes, values=values, elimination=elimination,
@@ -219,8 +226,17 @@ def conditional_vcov(problem: Problem, effects: Effects, state: State) -> FloatA
     reduced = state.elimination.reduce(c.levels, c.core)
     S = problem.XT @ columns.T - state.elimination.inner(reduced, reduced)
     S = (S + S.T) / 2.0
+    if not np.all(np.isfinite(S)):
+        raise np.linalg.LinAlgError("the information is not finite")
+    V = _inverse(S)
+    if not np.all(np.isfinite(V)):
+        raise np.linalg.LinAlgError("the information has no digits")
+    return V
+
+
+def _inverse(S: FloatArray) -> FloatArray:
     try:
-        return np.asarray(cho_solve(cho_factor(S), np.eye(problem.p)))
+        return np.asarray(cho_solve(cho_factor(S), np.eye(len(S))))
     except np.linalg.LinAlgError:
         # Separated outcomes leave directions without information: their variance is enormous.
         values, vectors = np.linalg.eigh(S)

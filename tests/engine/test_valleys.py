@@ -191,6 +191,29 @@ def test_few_clusters_with_slopes_end_in_the_deepest_valley() -> None:
     assert hold_few_clusters(range(12), 4) == []
 
 
+def crossed_without_intercept(seed: int) -> LmmData:
+    """Twelve rows of two crossed factors either of which can take up the mean."""
+    rng = np.random.default_rng([13, seed])
+    first, second = np.repeat(np.arange(4), 3), rng.permutation(np.repeat(np.arange(3), 4))
+    x = rng.normal(5, 1, 12)
+    y = rng.choice([1, 10]) + rng.normal(size=4)[first] + rng.normal(size=3)[second]
+    y = y + rng.normal(size=12)
+    one = ArrayRows(np.ones((12, 1)))
+    terms = (
+        ReTerm(z=one, codes=first, n_levels=4, factor=0),
+        ReTerm(z=one, codes=second, n_levels=3, factor=1),
+    )
+    return LmmData(y=y, X=ArrayRows(x[:, None]), terms=terms)
+
+
+def test_crossed_factors_that_compete_for_the_mean_end_in_the_deepest_valley() -> None:
+    rng = np.random.default_rng(3)
+    for seed in range(25):
+        data = crossed_without_intercept(seed)
+        lowest = lowest_of_spread_starts(data, rng, 4)
+        assert fit_lmm(data).criterion <= lowest + 0.01, seed
+
+
 @pytest.mark.slow
 def test_hundreds_of_few_clusters_with_slopes() -> None:
     assert hold_few_clusters(range(30, 630), 12) == []

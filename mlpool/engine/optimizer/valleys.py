@@ -25,7 +25,7 @@ import numpy as np
 from mlpool.engine.optimizer.newton import NOISE, Objective, minimise
 from mlpool.engine.theta import FreeTemplate
 from mlpool.engine.types import Control, Optimum
-from mlpool.typing import FloatArray
+from mlpool.typing import FloatArray, IntArray
 
 STEP, FINE_STEP = 4.0, 1.5
 """Ratio of neighbouring points on a ray, and where a mean is missing among the fixed effects, so
@@ -42,6 +42,8 @@ NEAR = 8.0
 """Deviance above the optimum up to which a point may lie above the floor of a deeper valley."""
 FOLLOWED, PACES = 12, 6
 """Lowest points from which the deviance is followed to the optimum, and looks on each way."""
+APART = 0.5
+"""Difference of log SDs or correlations from which two points may lie in different valleys."""
 WIDTHS, TRIES = (1.0, 0.7, 0.7, 0.5, 0.5, 0.35, 0.25), 8
 """Steps downhill before that where a covariance is singular, as shares of theta, and tries each."""
 ROUNDS, STARTS, ANYWHERE = 3, 3, 10
@@ -134,12 +136,40 @@ def _lowest(objective: Landscape, found: Optimum) -> tuple[FloatArray, FloatArra
         parts.append(_spread(template.sizes, objective.has_means))
     points = np.concatenate(parts)
     values = objective.values(points * objective.scale)
-    order = np.argsort(values)[: FOLLOWED if is_small else FOLLOWED // 4]
+    order = _apart(template, points, values, phi)[: FOLLOWED if is_small else FOLLOWED // 4]
     points, values = points[order], values[order]
-    if is_small and max(template.sizes) > 1 and _is_singular(template, phi):
+    is_rich = max(template.sizes) > 1 or len(template.sizes) > 2
+    if is_small and is_rich and _is_singular(template, phi):
         points, values = _settled(objective, points, values)
     near = values < found.criterion + NEAR
     return points[near], values[near]
+
+
+def _apart(
+    template: FreeTemplate, points: FloatArray, values: FloatArray, end: FloatArray
+) -> IntArray:
+    """Return the lowest points from below that lie apart from each other and from the end."""
+    seen, kept = [_place(template, end[None])[0]], []
+    places = _place(template, points)
+    for i in np.argsort(values):
+        if min(float(np.abs(places[i] - other).max()) for other in seen) > APART:
+            kept.append(int(i))
+            seen.append(places[i])
+        if len(kept) == FOLLOWED:
+            break
+    return np.array(kept, dtype=np.intp)
+
+
+def _place(template: FreeTemplate, points: FloatArray) -> FloatArray:
+    """Return SDs on a log scale and correlations of points: the same for all their factors."""
+    out = []
+    for t, k in enumerate(template.sizes):
+        lam = points[:, template.term_slice(t)].reshape(-1, k, k).swapaxes(1, 2)
+        sds = np.sqrt(np.einsum("bij,bij->bi", lam, lam))
+        unit = lam / np.where(sds > 0, sds, 1.0)[:, :, None]
+        row, col = np.tril_indices(k, -1)
+        out += [np.arcsinh(sds / FIRST), (unit @ unit.swapaxes(1, 2))[:, row, col]]
+    return np.concatenate(out, axis=1)
 
 
 def _settled(

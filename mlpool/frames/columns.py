@@ -38,6 +38,7 @@ def read_column(name: str, series: nw.Series[Any], *, order: LabelOrder = "given
     DataError
         If its type cannot enter a model (lists, complex numbers).
     """
+    series = _in_native_order(series)
     dtype = series.dtype
     stored = getattr(nw.to_native(series), "dtype", None)
     if dtype == nw.Decimal or dtype == getattr(nw, "Binary", None):
@@ -56,6 +57,16 @@ def read_column(name: str, series: nw.Series[Any], *, order: LabelOrder = "given
         f"Column {brief(name)} has type {dtype}, which a model cannot use; turn it into numbers "
         "or text first."
     )
+
+
+def _in_native_order(series: nw.Series[Any]) -> nw.Series[Any]:
+    """Return numbers whose bytes are in the order of the machine (FITS files have another)."""
+    native = nw.to_native(series)
+    stored = getattr(native, "dtype", None)
+    if not isinstance(stored, np.dtype) or stored.isnative:
+        return series
+    values = native.to_numpy().astype(stored.newbyteorder("="))
+    return nw.from_native(pd.Series(values, name=native.name), series_only=True)
 
 
 def _boolean(name: str, series: nw.Series[Any]) -> Column:

@@ -336,7 +336,7 @@ def _call_text(
     parts.append(f"data = {data}" if isinstance(data, str) else "data = data")
     if weights is not None:
         parts.append(f"weights = {weights}" if isinstance(weights, str) else "weights = weights")
-    if nodes != 1:
+    if not isinstance(nodes, int) or nodes != 1:
         parts.append(f"nAGQ = {nodes}")
     if verb == "lmer" and not reml:
         parts.append("REML = False")

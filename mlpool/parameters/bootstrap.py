@@ -61,7 +61,8 @@ def bootstrap_table(
     FitError
         If no replicate can be fitted.
     """
-    kind = type_ or ("parametric" if model.kind in MIXED else "case")
+    default = "parametric" if model.kind in MIXED else "case"
+    kind = default if type_ is None else type_
     drawn = draw_bootstrap(
         model, iterations, kind, cluster=cluster, seed=seed, n_jobs=n_jobs, argument="iterations"
     )

@@ -217,7 +217,7 @@ def _read_models(
 
 
 def _names(names: Any, pairs: list[tuple[str, Any]]) -> list[Any]:
-    if isinstance(names, str) or len(names) != len(pairs):
+    if isinstance(names, str) or not hasattr(names, "__len__") or len(names) != len(pairs):
         raise OptionError(
             f"names must be a list with one name for each of the {len(pairs)} models; "
             f"got {brief(names)}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlpool.errors import OptionError, brief
+from mlpool.given import is_text
 
 MIXED = ("lmer", "glmer")
 """Kinds of models with random effects."""
@@ -54,7 +55,7 @@ def wants_ratio(m: Any, exponentiate: object) -> bool:
     ------
     OptionError
     """
-    if exponentiate == "nongaussian":
+    if is_text(exponentiate, "nongaussian"):
         return m.family is not None and m.family.kin != "gaussian"
     if not isinstance(exponentiate, bool):
         raise OptionError(

@@ -79,6 +79,7 @@ def plot_icc(
     rng = generator(seed)
     codes = np.repeat(np.arange(n_groups), group_size)
     between, within = rng.normal(size=n_groups), rng.normal(size=codes.size)
+    shares = list(dict.fromkeys(shares))
     names = [f"ICC = {v:.2f}" for v in shares]
     parts = [
         pd.DataFrame(

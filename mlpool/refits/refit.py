@@ -60,6 +60,7 @@ def refit(m: Any, y: Any) -> Any:
             "The model was fitted with a covariance matrix of your own, which does not belong to "
             "another response; fit without vcov= first."
         )
+    np.asarray(m.design.y)  # a model that was loaded without rows says here that it needs them
     values = read_new_response(m.design, y)
     design = with_response(m, values, _on_every_row(m.design, y))
     made = with_record(m, design, m.fit_record(design))
@@ -188,5 +189,5 @@ def _numbers(design: Design, y: Any) -> FloatArray:
         return np.where(codes < 0, np.nan, table[codes] != 0)
     try:
         return values.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError("The new response must hold numbers.") from None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlpool.given import flag
 from mlpool.inference.wald import wald
 from mlpool.summaries.grids import coefficient_text, vector_text
 from mlpool.summaries.mixed import (
@@ -59,6 +60,7 @@ def summarise_generalized(m: Any, correlation: bool | None = None) -> Summary:
         coefficient_text(table, m.names, header, digits=_DIGITS, has_p=True),
     ]
     p = len(m.names)
+    correlation = None if correlation is None else flag(correlation, "correlation")
     if p > 1 and (correlation or (correlation is None and p <= _MOST_CORRELATIONS)):
         lines += ["", "Correlation of Fixed Effects:", correlation_text(m)]
     said = warning_lines(m, summary=True)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlpool.given import flag
 from mlpool.hypotheses.linear_combinations import contrast_inference
 from mlpool.inference.wald import wald
 from mlpool.summaries.grids import coefficient_text, matrix_text, vector_text
@@ -58,6 +59,7 @@ def summarise_mixed(m: Any, ddf: str | None = None, correlation: bool | None = N
         ),
     ]
     p = len(m.names)
+    correlation = None if correlation is None else flag(correlation, "correlation")
     if p > 1 and (correlation or (correlation is None and p <= _MOST_CORRELATIONS)):
         lines += ["", "Correlation of Fixed Effects:", correlation_text(m)]
     if m.vcov_choice is not None:

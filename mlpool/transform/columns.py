@@ -80,7 +80,8 @@ def as_names(value: Any, argument: str) -> list[str]:
     """
     if isinstance(value, str):
         return [value]
-    names = list(value) if isinstance(value, Iterable) else []
+    is_many = isinstance(value, Iterable) and getattr(value, "ndim", 1) == 1
+    names = list(value) if is_many else []
     if not names or not all(isinstance(n, str) for n in names):
         raise OptionError(
             f"{argument} must be a column's name or a list of names; got {brief(value)}."

@@ -173,7 +173,10 @@ def deft(icc: float, n: Any) -> Any:
     >>> round(deft(0.06371681, 100), 4)
     2.7033
     """
-    result = np.sqrt(design_effect(icc, n))
+    effect = design_effect(icc, n)
+    if np.any(np.asarray(effect) < 0):
+        raise OptionError("A design effect below zero has no root: icc is at least -1 / (n - 1).")
+    result = np.sqrt(effect)
     return float(result) if np.ndim(result) == 0 else result
 
 

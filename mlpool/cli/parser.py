@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 import mlpool
+from mlpool.errors import brief
 
 FORMATS = ("text", "markdown", "html", "latex", "csv", "json")
 FORMAT_OF_SUFFIX = {
@@ -127,11 +128,11 @@ def _level(text: str) -> float:
     except ValueError:
         level = -1.0
     if not 0 < level < 1:
-        raise argparse.ArgumentTypeError(f"must lie between 0 and 1; got {text!r}")
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 1; got {brief(text)}")
     return level
 
 
 def _digits(text: str) -> int:
-    if not text.isdecimal() or int(text) > 15:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 15; got {text!r}")
+    if not text.isdecimal() or len(text) > 2 or int(text) > 15:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 15; got {brief(text)}")
     return int(text)

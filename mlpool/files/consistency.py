@@ -52,15 +52,15 @@ def _check_design(design: Design) -> None:
     n = _rows_of(design.y)
     for name in ("trials", "weights", "offset"):
         array = getattr(design, name)
-        _is(array is None or _has_shape(array, n), f"Design.{name}")
-    _is(len(design.index) == n, "Design.index")
+        _is(array is None or _has_shape(array, n), f"its part '{name}'")
+    _is(len(design.index) == n, "its part 'index'")
     kept = design.kept
-    _is(kept is None or _has_shape(kept, design.n_read), "Design.kept")
+    _is(kept is None or _has_shape(kept, design.n_read), "its part 'kept'")
     if isinstance(kept, np.ndarray):
-        _is(int(kept.sum()) == n, "Design.kept")
-    _is(kept is not None or design.n_read == n, "Design.n_read")
-    _is(design.frame.n_rows == design.n_read, "Design.frame")
-    _check_matrix(design.X, n, "Design.X")
+        _is(int(kept.sum()) == n, "its part 'kept'")
+    _is(kept is not None or design.n_read == n, "its part 'n_read'")
+    _is(design.frame.n_rows == design.n_read, "its part 'frame'")
+    _check_matrix(design.X, n, "its part 'X'")
     for random in design.random:
         _check_matrix(random.z, n, f"the columns of ({random.bar.text})")
         _check_codes(random.codes, n, len(random.levels), f"the levels of {random.group!r}")
@@ -69,7 +69,7 @@ def _check_design(design: Design) -> None:
 
 
 def _rows_of(y: Any) -> int:
-    _is(len(y.shape) == 1, "Design.y")
+    _is(len(y.shape) == 1, "its part 'y'")
     return int(y.shape[0])
 
 
@@ -110,15 +110,15 @@ def _check_fit(m: Any) -> None:
         p = fit.at.column.size
     else:
         p = fit.beta.size
-        _is(_has_shape(fit.beta, p) and _has_shape(fit.kept, p), f"{type(fit).__name__}.beta")
+        _is(_has_shape(fit.beta, p) and _has_shape(fit.kept, p), "its part 'beta'")
         kept = fit.kept
         _is(p == 0 or (int(kept.min()) >= 0 and int(kept.max()) < width), "the list of columns")
         vcov = fit.vcov_conditional if m.kind == "glmer" else fit.vcov_unscaled
         _is(_has_shape(vcov, p, p), "the covariance of the coefficients")
-    _is(p <= width and fit.n >= 1, f"{type(fit).__name__}.n")
+    _is(p <= width and fit.n >= 1, "its part 'n'")
     for name in ("fitted", "working_weights", "working_resid"):
         array = getattr(fit, name, None)
-        _is(array is None or _has_shape(array, m.design.n), f"{type(fit).__name__}.{name}")
+        _is(array is None or _has_shape(array, m.design.n), f"its part '{name}'")
 
 
 def _check_absorbed(fit: Any) -> None:

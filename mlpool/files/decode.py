@@ -96,12 +96,12 @@ class Decoder:
         if kind is None:
             raise damaged(f"it names the type {name!r}, which model files do not have")
         if not isinstance(tree, dict):
-            raise damaged(f"{name} has no fields")
+            raise damaged("a record in it has no fields")
         hints, values = hints_of(kind), {}
         for one in saved_fields(kind):
             if one.name not in tree:
                 if is_required(one):
-                    raise damaged(f"{name}.{one.name} is missing")
+                    raise damaged(f"its part '{one.name}' is missing")
                 continue
             before = self._in_rows
             self._in_rows = one.name in _GIVEN or one.name in ROW_FIELDS.get(kind, ())
@@ -110,16 +110,16 @@ class Decoder:
             if kind is GlmmFit and one.name in ("inference", "scores"):
                 value = self._kept(value, one.name)
             if not fits(value, hints[one.name]):
-                raise damaged(f"{name}.{one.name} is not what it should be")
+                raise damaged(f"its part '{one.name}' is not what it should be")
             values[one.name] = value
         if unknown := set(tree) - {one.name for one in saved_fields(kind)}:
-            raise damaged(f"{name} has no field {sorted(unknown)[0]!r}")
+            raise damaged(f"it has {sorted(unknown)[0]!r} where models have none")
         return kind(**values)
 
     def _kept(self, value: Any, name: str) -> Kept:
         expected = Inference if name == "inference" else _SCORES
         if not fits(value, expected):
-            raise damaged(f"GlmmFit.{name} is not what it should be")
+            raise damaged(f"its part '{name}' is not what it should be")
         return Kept(value)
 
     def _float(self, node: Any) -> float:

@@ -237,19 +237,19 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
     ),
     "no name": (lambda r: r["model"].update(record=["LmmFit"]), "names the type"),
     "no fields": (lambda r: r["model"].update(fields=3), "has no fields"),
-    "missing field": (lambda r: fields(r).pop("fit"), "LinearMixedModel.fit is missing"),
+    "missing field": (lambda r: fields(r).pop("fit"), "its part 'fit' is missing"),
     "unknown field": (
-        lambda r: fields(r, "fit").update(run="rm"), "LmmFit has no field 'run'"
+        lambda r: fields(r, "fit").update(run="rm"), "it has 'run' where models have none"
     ),
     "unknown tag": (lambda r: fields(r).update(fit={"pickle": "x"}), "tagged 'pickle'"),
     "two tags": (
         lambda r: fields(r).update(fit={"array": 0, "tuple": []}), "tagged 'array', 'tuple'"
     ),
     "text for a number": (
-        lambda r: fields(r, "fit").update(sigma="1"), "LmmFit.sigma is not what it should be"
+        lambda r: fields(r, "fit").update(sigma="1"), "its part 'sigma' is not what it should be"
     ),
     "record for a record": (
-        lambda r: fields(r).update(fit=fields(r)["control"]), "fit is not what it should be"
+        lambda r: fields(r).update(fit=fields(r)["control"]), "its part 'fit'"
     ),
     "odd float": (lambda r: fields(r, "fit").update(sigma={"float": "big"}), "'big' is no number"),
     "odd tuple": (lambda r: fields(r, "fit").update(b={"tuple": 3}), "a list is none"),
@@ -285,7 +285,7 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "odd index": (lambda r: fields(r, "design").update(index={"index": 3}), "a mapping is none"),
     "few labels": (
         lambda r: fields(r, "design").update(index={"index": {"range": [0, 5, 1]}}),
-        "Design.index does not fit",
+        "its part 'index' does not fit",
     ),
     "odd columns": (
         lambda r: fields(r, "design")["frame"]["frame"].update(names=[1]), "a column's name is none"
@@ -298,7 +298,7 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
         "its column 'Reaction' does not fit its rows",
     ),
     "another number of rows read": (
-        lambda r: fields(r, "design").update(n_read=181), "Design.n_read does not fit"
+        lambda r: fields(r, "design").update(n_read=181), "its part 'n_read' does not fit"
     ),
     "family of a GLM": (
         lambda r: fields(r).update(
@@ -307,7 +307,7 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
         "its family is not that of a model of kind lmer",
     ),
     "a mixed model's formula": (
-        lambda r: r["model"].update(record="LinearModel"), "LinearModel.fit is not what it should"
+        lambda r: r["model"].update(record="LinearModel"), "its part 'fit' is not what it should"
     ),
 }  # fmt: skip
 
@@ -534,9 +534,9 @@ def test_arrays_without_header(
     ("path", "array", "sentence"),
     [
         (("fit", "beta"), np.zeros(3), "does not fit the rest of the model"),
-        (("fit", "beta"), np.zeros((2, 1)), "LmmFit.beta does not fit"),
+        (("fit", "beta"), np.zeros((2, 1)), "its part 'beta' does not fit"),
         (("fit", "kept"), np.array([0, 7]), "the list of columns does not fit"),
-        (("fit", "kept"), np.array([0.0, 1.0]), "LmmFit.kept is not what it should be"),
+        (("fit", "kept"), np.array([0.0, 1.0]), "its part 'kept' is not what it should be"),
         (("fit", "vcov_unscaled"), np.eye(3), "covariance of the coefficients does not fit"),
         (("fit", "theta"), np.ones(4), "theta does not fit"),
         (("design", "y"), np.ones(7), "does not fit"),
@@ -682,6 +682,8 @@ def test_scores_of_levels_that_do_not_fit(tmp_path: Path) -> None:
         fields(record, "fit")["scores"] = 3
 
     refused(write(tmp_path / "a.mlpool", with_record(members, other_term)), "the scores of the le")
-    refused(write(tmp_path / "b.mlpool", with_record(members, no_tuple)), r"GlmmFit\.scores is not")
+    refused(
+        write(tmp_path / "b.mlpool", with_record(members, no_tuple)), "its part 'scores' is not"
+    )
     again = mlpool.load_model(path)
     assert again.vcov("CR1").equals(m.vcov("CR1"))

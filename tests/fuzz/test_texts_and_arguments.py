@@ -11,7 +11,7 @@ import pytest
 
 from tests.fuzz.runner import attack
 
-QUICK = {"arguments": 150}
+QUICK = {"arguments": 120, "frames": 40, "texts": 40, "files": 60, "files_commands": 40}
 """Tries of each part in the suite; all together take less than 20 s of processor time."""
 SLOW = 5000
 

@@ -26,10 +26,12 @@ from mlpool.inference.small_sample.sums import (
     variance_sums,
 )
 from mlpool.inference.small_sample.types import VarianceSums
-from mlpool.typing import FloatArray
+from mlpool.typing import BoolArray, FloatArray
 
 _MOST_AMPLIFIED = 1e6
 """Growth of rounding (of 1e-16) up to which sums of the model's own columns serve."""
+_NOTHING_LEFT = 1e-9
+"""Share of the information with known fixed effects that is rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,14 @@ class VarianceInformation:
     def sigma2(self) -> float:
         """Residual variance, here."""
         return self.sigma**2 if self.slopes is None else 1.0
+
+    @property
+    def seen_by_reml(self) -> BoolArray:
+        """Which phi (k,) the data say something about beside the fixed effects.
+
+        What a factor's levels differ by is taken up by the same factor among the fixed effects.
+        """
+        return np.diag(self.expected_reml) > _NOTHING_LEFT * np.diag(self.expected_ml)
 
     @property
     def vcov(self) -> FloatArray:

@@ -28,7 +28,7 @@ from mlpool.inference.small_sample.independent_hypotheses import principal_axes,
 from mlpool.inference.small_sample.information import VarianceInformation, standard_information
 from mlpool.inference.small_sample.satterthwaite import FTest
 from mlpool.inference.wald import f_upper_p
-from mlpool.typing import FloatArray
+from mlpool.typing import BoolArray, FloatArray
 
 _CONDITION_TOL = 1e-10
 """Eigenvalues of the information, scaled to a unit diagonal, below which it is inverted as
@@ -114,7 +114,7 @@ def kenward_roger_of(info: VarianceInformation) -> KenwardRoger:
             "Kenward-Roger degrees of freedom rest on a REML fit; refit with REML=True."
         )
     Phi, P, Q = info.Phi, info.P, info.Q
-    W = _inverse(info.expected_reml)
+    W = _inverse(info.expected_reml, info.seen_by_reml)
     PPhiP = np.einsum("iab,bc,jcd->ijad", P, Phi, P)
     Lambda = np.einsum("ij,ijab->ab", W, Q - PPhiP)
     adjusted = Phi + 2.0 * Phi @ Lambda @ Phi
@@ -175,9 +175,13 @@ def _unit_rows(rows: FloatArray) -> FloatArray:
     return np.asarray(rows / np.where(lengths > 0, lengths, 1.0))
 
 
-def _inverse(information: FloatArray) -> FloatArray:
-    """Inverse of the expected information; Moore-Penrose where it is singular, as pbkrtest."""
-    scale = 1.0 / np.sqrt(np.diag(information))
+def _inverse(information: FloatArray, seen: BoolArray) -> FloatArray:
+    """Inverse of the expected information; Moore-Penrose where it is singular, as pbkrtest.
+
+    Parameters that are not `seen` have no variance: the data say nothing about them.
+    """
+    scale = np.zeros(len(information))
+    scale[seen] = 1.0 / np.sqrt(np.diag(information)[seen])
     values, vectors = np.linalg.eigh(information * np.outer(scale, scale))
     kept = np.abs(values) > _CONDITION_TOL * np.abs(values).max()
     inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T

@@ -215,10 +215,8 @@ def satterthwaite(rows: Rows, theta: np.ndarray, *, reml: bool, contrasts: np.nd
     d = dense_at(rows, theta, reml=reml)
     s2 = LONG(d.sigma) ** 2
     first, second = _theta_derivatives(rows, theta)
-    parts = [*first, None]
-    n, p = rows.Q.shape
     trace_of = d.P if reml else d.Vi
-    k = len(parts)
+    k = len(first) + 1
     # with V the covariance without sigma^2: D = log|s V| (+ log|X'V^-1X / s|) + y'Py / s
     yPy = rows.y @ d.Py
     PV = [None if A is None else trace_of @ A for A in first]
@@ -266,7 +264,7 @@ def kenward_roger(rows: Rows, theta: np.ndarray):
             for b in range(a + 1):
                 S = np.outer(z[:, a], z[:, b])
                 parts.append(s2 * alike * (S if a == b else S + S.T))
-    n, p = rows.Q.shape
+    p = rows.Q.shape[1]
     Vi, P, C = d.Vi / s2, d.P / s2, d.C * s2
     parts.append(_v_of(d) * s2)
     VX = Vi @ rows.Q

@@ -182,8 +182,8 @@ def _generalized(
     rng: np.random.Generator, seed: int, kind: str, d: pd.DataFrame, fixed: list[str],
     formula: str, random: np.ndarray,
 ) -> Study:  # fmt: skip
-    family = str(rng.choice(["binomial", "poisson", "Gamma", "gaussian", "inverse.gaussian"]
-                            if kind == "glm" else ["binomial", "binomial", "poisson", "Gamma"]))  # fmt: skip
+    mixed = ["binomial", "binomial", "poisson", "Gamma"]
+    family = str(rng.choice(list(LINKS) if kind == "glm" else mixed))
     link = str(rng.choice(LINKS[family]))
     if kind == "glmer" and family == "Gamma":
         link = "log"
@@ -213,6 +213,7 @@ def _generalized(
 
 def _bars(rng: np.random.Generator, *, small: bool) -> list[tuple[list[str], str, bool]]:
     """Return terms (slopes, grouping factor, independent)."""
+
     def slopes() -> list[str]:
         count = int(rng.choice([0, 1, 2, 3], p=[0.5, 0.35, 0.12, 0.03]))
         if small:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,6 +36,12 @@ def far(got: Any, want: Any, rel: float, floor: Any = 0.0) -> float:
     return float(excess.max()) if excess.max() > 1 else 0.0
 
 
+def takes_up_its_effects(m: Any, study: Study) -> bool:
+    """Tell whether a grouping factor is fixed, too: nothing is known of its variance then."""
+    fixed = re.split(r"[~+ ]+", study.formula.split("(")[0])
+    return any(r.group in fixed for r in m.design.random)
+
+
 def facts(study: Study) -> Iterator[str]:
     """Yield what does not hold."""
     try:
@@ -53,8 +60,7 @@ def facts(study: Study) -> Iterator[str]:
         return
     yield from _estimates(m, data, rows, d)
     yield from _global(m, data, rows, d)
-    takes_up = [r.group for r in m.design.random if f"+ {r.group} " in study.formula]
-    if not takes_up:  # else the data say nothing about the group's variance beside its means
+    if not takes_up_its_effects(m, study):
         yield from _small_sample(m, rows)
 
 

@@ -11,14 +11,14 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 
-from tests.fuzz import laws, lmm
+from tests.fuzz import glmm, laws, lmm, single
 from tests.fuzz.designs import Study, make_study
 
 FACTS: dict[str, tuple[Callable[[Study], Iterator[str]], ...]] = {
-    "lm": (laws.facts,),
-    "glm": (laws.facts,),
+    "lm": (single.lm_facts, laws.facts),
+    "glm": (single.glm_facts, laws.facts),
     "lmer": (lmm.facts, laws.facts),
-    "glmer": (laws.facts,),
+    "glmer": (glmm.facts, laws.facts),
 }
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlpool.engine.glm_range import range_of
 from mlpool.errors import FitError
 from mlpool.families import Family
 from mlpool.inference.profiles.likelihood_roots import solve_distance
@@ -57,6 +58,9 @@ class GlmProblem:
 
     def deviance(self, eta: FloatArray) -> float:
         """Deviance ``sum_i w_i d(y_i, mu_i)`` at the linear predictor `eta`."""
+        low, high = range_of(self.family)
+        if not (np.all(eta > low) and np.all(eta < high)):
+            return np.inf  # a square root's other branch is another model
         mu = self.family.inverse(eta)
         with np.errstate(all="ignore"):
             units = self.family.unit_deviance(self.y, mu)

@@ -26,10 +26,12 @@ from mlpool.inference.small_sample.information import (
 )
 from mlpool.typing import BoolArray, FloatArray
 
-#: lme4's tolerance of a singular fit: SDs below this share of sigma are zero.
 _ZERO_SD = 1e-4
-#: A correlation this close to +-1 has no standard error.
-_ONE_CORRELATION = 1.0 - 1e-6
+"""lme4's tolerance of a singular fit: what a typical row (root mean square of the column) moves by
+one SD, as a share of sigma, below which the SD is zero."""
+_ONE_CORRELATION = 1e-6
+"""Distance from +-1 of a correlation that has no standard error: a share of what the columns' own
+correlation leaves, so that slopes of uncentred years keep theirs."""
 _NO_INFORMATION = 1e-12
 """Share of the largest singular value, parameters scaled by their information, that is none."""
 
@@ -89,7 +91,10 @@ def random_wald_of(info: VarianceInformation, level: float = 0.95) -> RandomWald
     z = float(ndtri(0.5 * (1.0 + level)))
     places, estimate, J, zero = _metric(info)
     is_cor = np.array([row != col for _, row, col in places])
-    boundary = zero | (is_cor & (np.abs(estimate) > _ONE_CORRELATION))
+    with np.errstate(invalid="ignore"):
+        left = (1.0 - np.abs(estimate)) * (1.0 + np.abs(estimate))
+        is_one = is_cor & (left < 2.0 * _ONE_CORRELATION * _columns_left(info))
+    boundary = zero | is_one
     se = np.where(boundary, np.nan, phi_errors(info, J, ~zero))
     low, high = _interval(estimate, se, is_cor, z)
     return RandomWald(
@@ -121,7 +126,7 @@ def _metric(
     for t, lam in enumerate(info.lams):
         S = info.sigma**2 * (lam @ lam.T)
         sd = np.sqrt(np.diag(S))
-        is_zero = sd < _ZERO_SD * info.sigma
+        is_zero = sd * _column_sizes(info, t) < _ZERO_SD * info.sigma
         order = vech_positions(lam.shape[0])
         index = {place: len(places) + i for i, place in enumerate(order)}
         places += [(t, row, col) for row, col in order]
@@ -138,6 +143,25 @@ def _metric(
                 J[i, index[col, col]] = -0.5 * r / S[col, col]
     estimate[-1], J[-1, -1] = info.sigma, 0.5 / info.sigma
     return (*places, (-1, 0, 0)), estimate, J, zero
+
+
+def _column_sizes(info: VarianceInformation, t: int) -> FloatArray:
+    """Return the root mean squares (k_t,) of a term's columns; ones if they are not known."""
+    if info.slopes is None:
+        return np.ones(info.lams[t].shape[0])
+    return np.asarray(np.linalg.norm(info.slopes[t], axis=0))
+
+
+def _columns_left(info: VarianceInformation) -> FloatArray:
+    """Return, for every phi (k,), 1 less the squared correlation of its two columns (about 0)."""
+    left: list[float] = []
+    for t, lam in enumerate(info.lams):
+        T = np.eye(lam.shape[0]) if info.slopes is None else info.slopes[t]
+        unit = T / np.maximum(np.linalg.norm(T, axis=0), np.finfo(float).tiny)
+        for row, col in vech_positions(lam.shape[0]):
+            across = unit[:, row] - unit[:, col] * (unit[:, row] @ unit[:, col])
+            left.append(float(across @ across))
+    return np.array([*left, 1.0])
 
 
 def _interval(

@@ -32,7 +32,9 @@ from mlpool.inference.wald import f_upper_p
 from mlpool.typing import FloatArray
 
 _HESSIAN_TOL = 1e-9
-"""Eigenvalues of the Hessian, scaled to a unit diagonal, that rounding cannot tell from zero."""
+"""Eigenvalues of the Hessian, scaled to a unit diagonal, that rounding cannot tell from zero; and
+curvatures, beside the information with known fixed effects, that these take up (a factor that is
+both fixed and random)."""
 _SAME_DF = 1e-10
 """Relative differences between df that are rounding."""
 
@@ -155,7 +157,9 @@ def _theta_covariance(info: VarianceInformation) -> tuple[FloatArray, FloatArray
     """
     J, curvature = _phi_by_psi(info)
     hessian = J.T @ (2.0 * info.observed) @ J + curvature
-    size = np.sqrt(np.abs(np.diag(hessian)))
+    known = np.einsum("mi,mn,ni->i", J, 2.0 * info.expected_ml, J)
+    bend = np.abs(np.diag(hessian))
+    size = np.sqrt(np.where(bend > _HESSIAN_TOL * known, bend, 0.0))
     inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
     hessian = 0.5 * (hessian + hessian.T) * np.outer(inverse, inverse)
     values, vectors = np.linalg.eigh(hessian)

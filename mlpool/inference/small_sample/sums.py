@@ -7,9 +7,15 @@ With rows scaled by the square root of the prior weights, ``V = Z Sigma Z' + s2 
     Z'V^-1 W = R'D / s2          Z'V^-2 W = R'R'D / s2^2
     tr V^-1 = (n - Q + tr R) / s2        tr V^-2 = (n - Q + tr R R) / s2^2
 
-with Q the number of random effects; these lose no digits where Lambda is large or zero. One
-grouping factor is handled cluster by cluster, all of them at once in arrays (q, r, J) as the engine
-does; several factors in :mod:`mlpool.inference.small_sample.sums_several`.
+with Q the number of random effects; these lose no digits where Lambda is zero, and few where it is
+large. Where random effects are hundreds of residual SDs, V^-1 is small along Z and R is not: there
+A = C'C, C Lambda = U diag(s) W' and f = 1 / (1 + s^2) give sums of squares, without differences,
+
+    Z'V^-k Z = C'U diag(f^k) U'C / s2^k          W'V^-k W = [W'(I - P_Z) W + B' diag(f^k) B] / s2^k
+
+with B = U'C^-T D. One grouping factor is handled cluster by cluster, all of them at once in arrays
+(q, r, J) as the engine does; several factors in
+:mod:`mlpool.inference.small_sample.sums_several`.
 """
 
 from __future__ import annotations
@@ -30,6 +36,11 @@ from mlpool.typing import FloatArray
 
 _UNROLLED = 4
 """Largest q whose products are written out entry by entry; beyond, batched LAPACK is faster."""
+_LARGE = 1e4
+"""Variance of a group's random effects over that of its residual mean from which sums of squares
+are made: up to there R keeps half of the digits or more of what V^-1 leaves along Z."""
+_NONE = 1e-14
+"""Share of the largest eigenvalue of a cluster's Z'Z that is the rounding of a zero."""
 
 
 def relative_factors(data: LmmData, fit: LmmFit) -> tuple[FloatArray, ...]:
@@ -147,6 +158,8 @@ def _one_factor(
     n, s2 = size[0], size[1] ** 2
     q, _, J = A.shape
     Sigma = Lambda @ Lambda.T
+    if q > 1 and float(np.einsum("ab,baj->j", Sigma, A).max(initial=0.0)) > _LARGE:
+        return _graded(A, D, T, Lambda, size)
     R = _inverse(np.eye(q)[:, :, None] + _times(Sigma[:, :, None], A))
     Rt = R.swapaxes(0, 1)
     K = _times(A, R)
@@ -172,6 +185,39 @@ def _one_factor(
         S3=0.5 * (S3 + S3.T),
         tr_V1=(n - J * q + traces[0]) / s2,
         tr_V2=(n - J * q + traces[1]) / s2**2,
+    )
+
+
+def _graded(
+    A: FloatArray, D: FloatArray, T: FloatArray, Lambda: FloatArray, size: tuple[int, float]
+) -> VarianceSums:
+    """All products for one grouping factor, as sums of squares: see the module's text."""
+    n, s2 = size[0], size[1] ** 2
+    q, _, J = A.shape
+    a, E = np.linalg.eigh(np.moveaxis(A, 2, 0))
+    roots = np.sqrt(np.where(a > _NONE * a.max(axis=1, keepdims=True), a, 0.0))
+    C = roots[:, :, None] * np.swapaxes(E, 1, 2)
+    inverse = np.divide(1.0, roots, out=np.zeros_like(roots), where=roots > 0.0)
+    U, s, _ = np.linalg.svd(C @ Lambda)
+    f = 1.0 / (1.0 + s**2)
+    turned = np.swapaxes(U, 1, 2)
+    B = turned @ (inverse[:, :, None] * (np.swapaxes(E, 1, 2) @ np.moveaxis(D, 2, 0)))
+    C = turned @ C
+    fC, fB = f[:, :, None] * C, f[:, :, None] * B
+    outside = T - np.einsum("jam,jan->mn", B, B)
+    K = np.einsum("jca,jcb->abj", C, fC)
+    H, H2 = np.einsum("jca,jcm->ajm", C, fB), np.einsum("jca,jcm->ajm", fC, fB)
+    S = [outside + np.einsum("jam,ja,jan->mn", B, f**k, B) for k in (1, 2, 3)]
+    return VarianceSums(
+        K=tuple(tuple(K[a, b] / s2 for b in range(q)) for a in range(q)),
+        tr_K2=np.einsum("jca,jcb->ab", fC, fC) / s2**2,
+        H=tuple(h / s2 for h in H),
+        H2=tuple(h / s2**2 for h in H2),
+        S1=0.5 * (S[0] + S[0].T) / s2,
+        S2=0.5 * (S[1] + S[1].T) / s2**2,
+        S3=0.5 * (S[2] + S[2].T) / s2**3,
+        tr_V1=(n - J * q + float(f.sum())) / s2,
+        tr_V2=(n - J * q + float((f**2).sum())) / s2**2,
     )
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlpool.designs.engine_data import as_lmm_data
 from mlpool.engine.types import LmmData
-from mlpool.models.data import as_lmm_data
 
 LONG = np.longdouble
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import optimize
 
 import mlpool
-from mlpool.engine.lmm import criterion_at
+from mlpool.engine.lmm.fit import criterion_at
 from mlpool.engine.types import LmmData
 from tests.fuzz import dense
 from tests.fuzz.designs import Study, warned

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpool.engine.glm_range import range_of
+from mlpool.engine.glm.mean_range import range_of
 from mlpool.errors import FitError
 from mlpool.families import Family
 from mlpool.inference.profiles.likelihood_roots import solve_distance

@@ -26,8 +26,9 @@ from mlpool.typing import FloatArray
 _SMALLEST_SD, _NEAR_ONE = 1e-5, 1e-8
 #: Logs of SD / sigma and Fisher z beyond which the search starts from `_INSIDE_SD` and 0.
 _AT_ZERO, _AT_ONE, _INSIDE_SD = -6.0, 4.0, 0.3
-#: Fisher z of the starts near a correlation of +-1.
-_NEAR_EDGE = 2.5
+#: Fisher z of the starts near a correlation of +-1, and beyond which one is near it; share of sigma
+#: below which a SD, columns of z in units of their size, is near zero.
+_NEAR_EDGE, _TINY_SD = 2.5, 0.05
 #: A zeta this much lower from another start belongs to another minimum.
 _OTHER_MINIMUM = 1e-4
 _MAX_SCORING = 60
@@ -106,6 +107,13 @@ class Surface:
 
     def _is_zero(self, psi: FloatArray, i: int) -> bool:
         return bool(psi[i] < psi[-1] - self._log_size[i] + _AT_ZERO)
+
+    def is_near_edge(self, psi: FloatArray, i: int) -> bool:
+        """Tell whether another parameter than i is a tiny SD or a correlation near +-1."""
+        smallest = psi[-1] - self._log_size + np.log(_TINY_SD)
+        near = np.where(self.is_correlation, np.abs(psi) > _NEAR_EDGE, psi < smallest)
+        near[[i, -1]] = False
+        return bool(near.any())
 
     def far_starts(self, psi: FloatArray, i: int) -> list[FloatArray]:
         """Return starts near other ends of the range: tiny SDs, correlations near +-1.
@@ -238,8 +246,12 @@ class RandomSide(Side):
     def finds_lower(self, t: float, target: float) -> bool:
         """Look for another minimum of the deviance from several starts, and go on so if there is.
 
-        Where a SD is small, the deviance has minima at both ends of its correlations.
+        Where a SD is small, the deviance has minima at both ends of its correlations. Where the
+        others are inside their range, at the estimate and here, they are not searched for.
         """
+        visited = (self._psi, self._last)
+        if not any(self._surface.is_near_edge(psi, self._i) for psi in visited):
+            return False
         self._is_thorough = True
         self._is_thorough = self.zeta(t)[0] < target - _OTHER_MINIMUM
         return self._is_thorough

@@ -40,6 +40,10 @@ WHOLE = 1e-3
 """Distance to a whole number of successes that R lets pass (``binomial()$initialize``)."""
 
 
+_SLOPING = "the deviance still slopes where the search ended"
+"""What is said of a gradient that is not zero."""
+
+
 def say_what_was_left_out(design: Design, *, is_mixed: bool, is_linear: bool) -> None:
     """Warn of rows with missing values and of a constant response.
 
@@ -178,7 +182,7 @@ def fit_messages(
         else:
             found.append(
                 (
-                    f"The fit did not converge: {d.hint}; see m.optimum and control=.",
+                    f"The fit did not converge: {d.hint or _SLOPING}; see m.optimum and control=.",
                     ConvergenceWarning,
                 )
             )

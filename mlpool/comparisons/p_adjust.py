@@ -62,7 +62,7 @@ def _read(p: Any) -> FloatArray:
         given = np.asarray(p)
         is_numeric = given.dtype.kind in "iufO"
         values = np.atleast_1d(given.astype(np.float64) if is_numeric else [])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         is_numeric = False
     if not is_numeric:
         raise DataError(f"p must be numbers between 0 and 1; got {brief(p)}.")

@@ -66,7 +66,7 @@ def check_not_glmm(value: Any) -> None:
     ------
     OptionError
     """
-    if value != 1:
+    if not isinstance(value, (int, np.integer)) or value != 1:
         raise OptionError(
             "nAGQ is for generalised mixed models: give family= and a random-effects term."
         )

@@ -187,6 +187,8 @@ def _numbers(design: Design, y: Any) -> FloatArray:
                 f"model knows {', '.join(map(repr, design.response_levels[:5]))}."
             )
         return np.where(codes < 0, np.nan, table[codes] != 0)
+    if values.dtype.kind == "c":
+        raise DataError("The new response must hold real numbers; it is complex.")
     try:
         return values.astype(np.float64)
     except (TypeError, ValueError, OverflowError):

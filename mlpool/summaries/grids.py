@@ -40,6 +40,8 @@ def matrix_text(
 
 def vector_text(names: Sequence[str], cells: Sequence[str], *, gap: int = 1) -> str:
     """Return the print of a named vector: names over values, right aligned, wrapped at WIDTH."""
+    if not names:
+        return "No coefficients"  # as R prints a model of nothing but offsets
     width = max(max(map(len, names)), max(map(len, cells)))
     per_line = max(1, (WIDTH + gap - 1) // (width + gap))
     lines = []

@@ -158,6 +158,8 @@ def check_model(
 
 def _wanted(panels: str | Iterable[str]) -> tuple[str, ...]:
     wanted = tuple(_long(name) for name in names(panels, "panels"))
+    if not wanted:
+        raise OptionError(f"panels is empty; name some of {', '.join(_PANELS)}.")
     for name in wanted:
         check_option(name, tuple(_PANELS), argument="panels")
     return wanted

@@ -241,4 +241,6 @@ def _inverse(S: FloatArray) -> FloatArray:
         # Separated outcomes leave directions without information: their variance is enormous.
         values, vectors = np.linalg.eigh(S)
         floor = np.finfo(np.float64).eps * max(float(values[-1]), np.finfo(np.float64).tiny)
-        return np.asarray((vectors / np.maximum(values, floor)) @ vectors.T)
+        # Without any information it overflows, which the caller refuses: no event of NumPy's.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray((vectors / np.maximum(values, floor)) @ vectors.T)

@@ -57,7 +57,11 @@ def test_singular_fit_has_no_conditional_r2(singular: Any) -> None:
     assert "  Conditional R2: NA\n     Marginal R2: 0.000" in text
     row = mlpool.model_performance(singular)
     assert np.isnan(row["R2_conditional"].iloc[0])
-    assert "ICC" not in str(row)
+    table, _, note = str(row).partition("Singular fit: ")
+    assert "R2 (marg.)" in table
+    assert "R2 (cond.)" not in table
+    assert "ICC" not in table
+    assert note.startswith("no ICC and no conditional R2")
 
 
 def test_singular_fit_with_interval_gives_none(singular: Any) -> None:

@@ -251,7 +251,8 @@ def test_reports_of_singular_and_stopped_fits_do_not_warn() -> None:
             control={"max_evaluations": 2},
         )  # fmt: skip
     assert mlpool.report(m).cautions[0] == (
-        "The fit did not converge: the limit on evaluations was reached."
+        "The fit did not converge: the limit on evaluations was reached; the gradient of the "
+        "deviance is not zero."
     )
 
 

@@ -18,7 +18,7 @@ from mlpool.estimates.estimates_table import (
     grid_columns,
     inference_columns,
 )
-from mlpool.estimates.grids.grid_language import Focal, read_focal
+from mlpool.estimates.grids.grid_language import Focal, read_focal, spellings
 from mlpool.estimates.grids.nested_factors import nesting_notes
 from mlpool.estimates.grids.reference_grid import focal_grid
 from mlpool.estimates.grids.variables import Variable, find_variable, model_variables
@@ -190,7 +190,11 @@ def read_trend(trend: str | None, variables: dict[str, Variable]) -> Variable:
         return numeric[0]
     if not isinstance(trend, str):
         raise OptionError(f"trend must be the name of a numeric predictor; got {brief(trend)}.")
-    variable = find_variable(variables, trend.strip(), "trend")
+    entry = trend if trend in variables else trend.strip()
+    known = (name for name in variables if entry in spellings(name))
+    variable = find_variable(
+        variables, entry if entry in variables else next(known, entry), "trend"
+    )
     if not variable.is_numeric:
         raise OptionError(
             f"{trend} is a factor and has no slope; use "

@@ -6,7 +6,7 @@ Every value is one of: null, true or false, a number, a string, a list, or an ob
 ``{"float": "nan"}``   nan, inf, -inf
 ``{"tuple": [..]}``    a tuple
 ``{"dict": {..}}``     a mapping from strings
-``{"array": 3}``       the array ``arrays/3.npy``; equal numbers are one shared array
+``{"array": 3}``       the array ``arrays/3.npy``; views of the same numbers are one array
 ``{"rows": [n]}``      an array with an entry per row of the data, left out
 ``{"record": ..}``     a record: name of its type, and ``fields``
 ``{"formula": true}``  the formula, stored once as text
@@ -38,6 +38,9 @@ from mlpool.formula.types import BarTerm, ParsedFormula
 from mlpool.frames import Frame, HeldFrame
 from mlpool.models.fitted import FittedModel
 
+_Memory = tuple[int, tuple[int, ...], tuple[int, ...], str]
+"""Address, shape, strides and type of an array."""
+
 
 class Encoder:
     """Walks a model once and collects its arrays.
@@ -52,8 +55,8 @@ class Encoder:
     def __init__(self, model: FittedModel, *, data: bool) -> None:
         self.model, self.data = model, data
         self.arrays: list[np.ndarray[Any, Any]] = []
-        self._places: dict[int, int] = {}
-        # ids are unique only while their objects live
+        self._places: dict[_Memory, int] = {}
+        # addresses are unique only while their arrays live
         self._alive: list[Any] = []
         self._in_rows = False
 
@@ -162,11 +165,12 @@ class Encoder:
     def _array(self, array: np.ndarray[Any, Any]) -> dict[str, Any]:
         if self._in_rows and not self.data:
             return {"rows": list(array.shape)}
-        if id(array) not in self._places:
-            self._places[id(array)] = len(self.arrays)
+        memory = _memory(array)
+        if memory not in self._places:
+            self._places[memory] = len(self.arrays)
             self._alive.append(array)
             self.arrays.append(_plain(array))
-        return {"array": self._places[id(array)]}
+        return {"array": self._places[memory]}
 
     def _frame(self, frame: Frame) -> dict[str, Any]:
         tree: dict[str, Any] = {"names": list(frame.used), "n_rows": frame.n_rows}
@@ -193,6 +197,13 @@ def _number(value: float) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")}
     return value
+
+
+def _memory(array: np.ndarray[Any, Any]) -> _Memory:
+    """Return what two views of the same numbers have in common."""
+    # records hold read-only views, each an object of its own; nothing is at an empty one's address
+    at = array.ctypes.data if array.size else 0
+    return at, array.shape, array.strides, array.dtype.str
 
 
 def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

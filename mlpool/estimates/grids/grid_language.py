@@ -132,6 +132,11 @@ def _specs(by: Any, argument: str, variables: Iterable[str]) -> list[tuple[str, 
     return found
 
 
+def spellings(name: str) -> tuple[str, ...]:
+    """Return the ways to write a variable's name: as it is, or in backticks."""
+    return name, f"`{name}`", quote_name(name)
+
+
 def _known_name(entry: str, variables: Iterable[str]) -> tuple[str, str | None] | None:
     """Return the variable that an entry begins with, and the values after its ``=``.
 
@@ -139,7 +144,7 @@ def _known_name(entry: str, variables: Iterable[str]) -> tuple[str, str | None] 
     meant.
     """
     for name in sorted(variables, key=len, reverse=True):
-        for spelling in (name, f"`{name}`", quote_name(name)):
+        for spelling in spellings(name):
             rest = entry.removeprefix(spelling).strip()
             if entry.startswith(spelling) and not rest:
                 return name, None

@@ -156,7 +156,7 @@ def standard_information(data: LmmData, fit: LmmFit) -> VarianceInformation:
     lams = relative_factors(data, fit)
     sums, chosen = _sums_without_units(data, fit, lams)
     beta = np.asarray(np.linalg.solve(chosen.basis, fit.beta), dtype=np.float64)
-    found = _information(sums, lams, fit, beta)
+    found = _information(sums, lams, fit, beta, _inverse(sums.S1[:-1, :-1]))
     return replace(found, basis=chosen.basis, slopes=chosen.slopes)
 
 
@@ -183,7 +183,8 @@ def variance_information(data: LmmData, fit: LmmFit) -> VarianceInformation:
         If several grouping factors have too many levels for a dense matrix.
     """
     lams = relative_factors(data, fit)
-    return _information(variance_sums(data, fit, lams), lams, fit, fit.beta)
+    Phi = fit.sigma**2 * fit.vcov_unscaled
+    return _information(variance_sums(data, fit, lams), lams, fit, fit.beta, Phi)
 
 
 def _sums_without_units(
@@ -209,10 +210,14 @@ def _mapped(chosen: Coordinates, lams: tuple[FloatArray, ...]) -> tuple[FloatArr
 
 
 def _information(
-    sums: VarianceSums, lams: tuple[FloatArray, ...], fit: LmmFit, beta: FloatArray
+    sums: VarianceSums,
+    lams: tuple[FloatArray, ...],
+    fit: LmmFit,
+    beta: FloatArray,
+    Phi: FloatArray,
 ) -> VarianceInformation:
+    """Return the information made of the sums and of Phi, all in the same coordinates."""
     patterns = _patterns([lam.shape[0] for lam in lams])
-    Phi = _inverse(sums.S1[:-1, :-1])
     P_all = _first_order(sums, patterns)
     Q_all, tr_VV = _second_order(sums, patterns)
     p = Phi.shape[0]

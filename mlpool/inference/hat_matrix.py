@@ -84,11 +84,11 @@ def smoother(data: LmmData, theta: FloatArray, kept: IntArray) -> Smoother:
     """
     X = data.X.rows(0, data.n)[:, kept]
     root = np.ones(data.n) if data.weights is None else np.sqrt(data.weights)
-    X = root[:, None] * X
+    # H depends on what the columns span: an orthonormal basis has no units.
+    X = np.linalg.qr(root[:, None] * X)[0]
     if not data.terms:
-        R = np.linalg.qr(X)[0]
         none = sparse.csr_array((data.n, 0))
-        return Smoother(S=none, inverse=none, R=R, G=np.eye(R.shape[1]))
+        return Smoother(S=none, inverse=none, R=X, G=np.eye(X.shape[1]))
     S = _scaled_columns(data, theta, root)
     one_factor = len({term.factor for term in data.terms}) == 1
     inverse = _block_inverse(S, data) if one_factor else _dense_inverse(S)

@@ -139,7 +139,7 @@ def say_broken_weights(design: Design, family: Family) -> None:
     weights = design.weights
     if family.name != "binomial" or weights is None:
         return
-    hits = weights * design.y
+    hits = weights * design.y * (1.0 if design.trials is None else design.trials)
     if np.any(np.abs(hits - np.rint(hits)) > WHOLE * np.maximum(1.0, hits)):
         warnings.warn(
             "weights= give some binomial responses a number of successes that is not whole (R warns"

@@ -49,7 +49,7 @@ def test_none_is_no_family() -> None:
         ("poisson(logit)", "family poisson has the links log, identity, sqrt"),
         (("binomial", "probbit"), "Did you mean 'probit'"),
         ("binomial(probit", "is not known"),
-        (3, "pair \\(name, link\\) or a Family; got int"),
+        (3, "pair \\(name, link\\) or a Family; got 3"),
     ],
 )
 def test_unknown_names_are_refused(spec: object, message: str) -> None:

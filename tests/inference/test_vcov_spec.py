@@ -60,7 +60,7 @@ def test_matrix() -> None:
         (None, "~", "names no column"),
         (None, [], "empty list"),
         (None, 3, "cluster must be a column name"),
-        (object(), None, "or a matrix of numbers; got object"),
+        (object(), None, "or a matrix of numbers; got an object"),
         (np.ones((2, 3)), None, "must be square"),
     ],
 )

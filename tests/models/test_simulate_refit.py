@@ -137,10 +137,12 @@ def test_weights_without_a_distribution_are_refused() -> None:
     ):
         poisson.simulate()
     data["p"] = rng.uniform(size=30)
-    binomial = mlpool.glm("p ~ x", data, family="binomial", weights=np.full(30, 1.5))
+    with pytest.warns(mlpool.MlpoolWarning, match="number of successes that is not whole"):
+        binomial = mlpool.glm("p ~ x", data, family="binomial", weights=np.full(30, 1.5))
     with pytest.raises(mlpool.NotSupportedError, match="whole numbers of trials"):
         binomial.simulate()
-    counts = mlpool.glm("cbind(y, 20 - y) ~ x", data, family="binomial", weights=np.full(30, 2.0))
+    doubled = np.full(30, 2.0)
+    counts = mlpool.glm("cbind(y, 20 - y) ~ x", data, family="binomial", weights=doubled)
     with pytest.raises(mlpool.NotSupportedError, match="no distribution to simulate"):
         counts.simulate()
     with pytest.raises(mlpool.NotSupportedError, match="simulate"):

@@ -36,7 +36,9 @@ def test_survey_weights_multiply_log_likelihoods():
     """Rows twice with weights of one half are the rows themselves."""
     data = _data()
     twice = pd.concat([data, data], ignore_index=True)
-    m = mlpool.glmer("b ~ x + (1 | g)", twice, family="binomial", weights=np.full(len(twice), 0.5))
+    half = np.full(len(twice), 0.5)
+    with pytest.warns(mlpool.MlpoolWarning, match="number of successes that is not whole"):
+        m = mlpool.glmer("b ~ x + (1 | g)", twice, family="binomial", weights=half)
     plain = mlpool.glmer("b ~ x + (1 | g)", data, family="binomial")
     assert m.loglik == pytest.approx(plain.loglik, abs=1e-8)
     np.testing.assert_allclose(m.fixef(), plain.fixef(), atol=1e-5)

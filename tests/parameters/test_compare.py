@@ -137,7 +137,7 @@ def test_sentences(sleep_lm: Any, sleep_model: Any) -> None:
         compare_parameters(sleep_lm, digts=3)
     with pytest.raises(OptionError, match="takes fitted models by name; olsfit= is 3"):
         compare_parameters(sleep_lm, olsfit=3)
-    with pytest.raises(OptionError, match="needs fitted models; Model 2 is a str"):
+    with pytest.raises(OptionError, match="needs fitted models; Model 2 is 'm'"):
         compare_parameters(sleep_lm, "m")
     with pytest.raises(OptionError, match="needs at least one model"):
         compare_parameters()

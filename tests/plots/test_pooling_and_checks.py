@@ -302,7 +302,11 @@ MISTAKES = [
     (lambda c: mlpool.plot_icc(n_groups=1), mlpool.OptionError, "n_groups must be a whole number"),
     (lambda c: mlpool.check_model("m"), mlpool.OptionError, "needs a fitted model"),
     (lambda c: mlpool.check_model(c.partial, "vifs"), mlpool.OptionError, "panels must be one of"),
-    (lambda c: mlpool.check_model(c.partial, n_sim=0), mlpool.OptionError, "n_sim must be a whole number"),
+    (
+        lambda c: mlpool.check_model(c.partial, n_sim=0),
+        mlpool.OptionError,
+        "n_sim must be a whole number",
+    ),
     (
         lambda c: mlpool.check_model(c.partial, "qq").plot(columns=0),
         mlpool.OptionError,

@@ -33,6 +33,9 @@ fast:  ## tests without the slow ones
 test:  ## all tests
 	$(BIN)/pytest -q
 
+long:  ## thousands of random tries against twins and laws (hours)
+	$(BIN)/pytest -q -m long
+
 docs:  ## the site, into site/; warnings are errors
 	$(BIN)/pip install -q -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
@@ -40,4 +43,4 @@ docs:  ## the site, into site/; warnings are errors
 ci:  ## everything, in a fresh environment
 	./.ci/run
 
-.PHONY: help setup check lint format types layers fast test docs ci
+.PHONY: help setup check lint format types layers fast test long docs ci

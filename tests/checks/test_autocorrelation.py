@@ -71,6 +71,7 @@ def test_dependent_rows_are_found(kind: str, mixed: bool) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::mlpool.MlpoolWarning")
 @pytest.mark.parametrize(
     ("kind", "shape", "mixed", "sd"),

@@ -76,6 +76,7 @@ def test_ordinary_links_end_in_the_deepest_valley():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_hundreds_of_designs():
     n = len(FAMILIES)
     seeds = [s for s in range(2 * n, 25 * n) if s % n in UNBOUNDED]

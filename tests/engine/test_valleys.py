@@ -68,6 +68,7 @@ def test_models_without_intercept_end_in_the_deepest_valley() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_thousands_of_models_without_intercept() -> None:
     hold_the_global_optimum(range(150, 4150))
 
@@ -215,5 +216,6 @@ def test_crossed_factors_that_compete_for_the_mean_end_in_the_deepest_valley() -
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_hundreds_of_few_clusters_with_slopes() -> None:
     assert hold_few_clusters(range(30, 630), 12) == []

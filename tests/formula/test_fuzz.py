@@ -103,6 +103,7 @@ def test_any_formula_gives_a_model_or_a_sentence(seed):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(100, 200))
 def test_many_more_formulas(seed):
     rng = random.Random(seed)

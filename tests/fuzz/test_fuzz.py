@@ -24,6 +24,7 @@ def test_a_random_model_holds(kind: str, seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_random_models_hold(kind: str) -> None:
     assert not [text for seed in range(100, 160) for text in failures(seed, kind)]

@@ -23,6 +23,7 @@ def test_no_try_fails(part: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("piece", range(4))
 @pytest.mark.parametrize("part", QUICK)
 def test_no_try_of_thousands_fails(part: str, piece: int) -> None:

@@ -65,6 +65,7 @@ def test_a_replicate_that_takes_long_is_not_waited_for() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_hundreds_of_interrupts_at_random_moments() -> None:
     moments = random.Random(4)
     assert max(_interrupted(moments.uniform(0.0, 0.15)) for _ in range(300)) < 10.0

@@ -25,6 +25,7 @@ import numpy as np
 from mlpool.engine.optimizer.newton import NOISE, Objective, minimise
 from mlpool.engine.theta import FreeTemplate
 from mlpool.engine.types import Control, Optimum
+from mlpool.errors import FitError
 from mlpool.typing import FloatArray, IntArray
 
 STEP, FINE_STEP = 4.0, 1.5
@@ -123,7 +124,10 @@ def _deeper(objective: Landscape, found: Optimum, control: Control) -> Optimum |
     """Return an optimum that is deeper than `found`, None if no point leads to one."""
     log = list(found.log)
     for start in _starts(objective, found):
-        other = minimise(objective, start * objective.scale, control)
+        try:
+            other = minimise(objective, start * objective.scale, control)
+        except FitError:
+            continue  # so far out that the derivatives have no digits: no search can begin there
         log += other.log
         if other.converged and other.criterion < found.criterion - _visible(objective, other):
             return replace(other, start=found.start, evaluations=len(log), log=tuple(log))

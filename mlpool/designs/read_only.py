@@ -36,9 +36,10 @@ def read_only(value: T) -> T:
     """Return a record, tuple or array behind which no array can be written to.
 
     Arrays become views, since the same memory may be the user's own; nothing is copied, and a
-    record that is read-only already is returned as it is.
+    record that is read-only already is returned as it is. What was one array stays one: terms of
+    a design are told to be of the same variable by it.
     """
-    made: Any = _guarded(value)
+    made: Any = _guarded(value, {})
     return cast(T, made)
 
 
@@ -51,20 +52,22 @@ def _held(kind: type) -> tuple[str, ...]:
     return tuple(f.name for f in fields(kind) if f.init and f.name != "raw")
 
 
-def _guarded(value: Any) -> Any:
+def _guarded(value: Any, seen: dict[int, Any]) -> Any:
     if type(value) in _PLAIN:
         return value
     if isinstance(value, np.ndarray):
-        return _view(value)
+        if id(value) not in seen:
+            seen[id(value)] = _view(value)
+        return seen[id(value)]
     if type(value) is dict:
         return ReadOnlyDict(value)
     if type(value) is tuple:
-        parts = tuple(_guarded(one) for one in value)
+        parts = tuple(_guarded(one, seen) for one in value)
         return parts if any(a is not b for a, b in zip(parts, value, strict=True)) else value
     if not is_dataclass(value) or isinstance(value, (type, Encoding)):
         return value
     found = {name: getattr(value, name) for name in _held(type(value))}
-    made = {name: _guarded(one) for name, one in found.items()}
+    made = {name: _guarded(one, seen) for name, one in found.items()}
     changed = {name: one for name, one in made.items() if one is not found[name]}
     return replace(value, **changed) if changed else value
 

@@ -293,8 +293,9 @@ def _inverse_link(link: str, eta: FloatArray) -> FloatArray:
     with np.errstate(all="ignore"):
         match link:
             case "logit":
-                # 1/(1+exp(-eta)) without overflow: tanh saturates instead
-                return np.asarray(0.5 * (1.0 + np.tanh(0.5 * eta)))
+                # exp(-|eta|) never overflows and keeps the digits of small probabilities
+                e = np.exp(-np.abs(eta))
+                return np.asarray(np.where(eta < 0, e, 1.0) / (1.0 + e))
             case "probit":
                 from scipy.special import ndtr
 

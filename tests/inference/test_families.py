@@ -37,6 +37,12 @@ def test_reads_what_users_write(spec: object, name: str, link: str) -> None:
     assert str(family) == f"{name}({link})"
 
 
+def test_logistic_means_keep_the_digits_of_rare_events() -> None:
+    eta = np.array([-35.0, -25.0, -10.0, 0.0, 5.0])
+    mu = Family("binomial", "logit").inverse(eta)
+    np.testing.assert_allclose(np.log(mu) - np.log1p(-mu), eta, rtol=1e-12, atol=1e-15)
+
+
 def test_none_is_no_family() -> None:
     assert get_family(None) is None
 

@@ -125,6 +125,31 @@ VERBS: dict[str, list[Row]] = {
     "standard_error": [Row(kinds=E_, ask=lambda m, s: mlpool.standard_error(m))],
     "p_value": [Row(kinds=E_, ask=lambda m, s: mlpool.p_value(m))],
     "get_parameters": [Row(kinds=E_, ask=lambda m, s: mlpool.get_parameters(m))],
+    # R's extractors
+    "AIC": [Row(kinds=E_, ask=lambda m, s: mlpool.AIC(m), units={"value": "likelihood"})],
+    "BIC": [Row(kinds=E_, ask=lambda m, s: mlpool.BIC(m), units={"value": "likelihood"})],
+    "logLik": [Row(kinds=E_, ask=lambda m, s: mlpool.logLik(m), units={"value": "likelihood"})],
+    "sigma": [Row(kinds=L_, ask=lambda m, s: mlpool.sigma(m), units={"value": "y"})],
+    "nobs": [Row(kinds=E_, ask=lambda m, s: mlpool.nobs(m))],
+    "ngrps": [Row(kinds=M_, ask=lambda m, s: float(sum(mlpool.ngrps(m).values())))],
+    "isSingular": [Row(kinds=M_, ask=lambda m, s: float(mlpool.isSingular(m)))],
+    "isREML": [Row(kinds=LM, ask=lambda m, s: float(mlpool.isREML(m)))],
+    "fitted": [
+        Row(kinds=L_, ask=lambda m, s: mlpool.fitted(m), units=LEVEL),
+        Row(kinds=G_, ask=lambda m, s: mlpool.fitted(m), units={"fitted": "1"}),
+    ],
+    "resid": [Row(kinds=L_, ask=lambda m, s: mlpool.resid(m))],
+    "predict": [
+        Row(kinds=L_, ask=lambda m, s: _answers(mlpool.predict(m, s.data)), units=LEVEL),
+        Row(kinds=G_, ask=lambda m, s: _answers(mlpool.predict(m, s.data)), units=PLAIN),
+    ],
+    "weights": [Row(kinds=E_, ask=lambda m, s: mlpool.weights(m).reset_index(drop=True))],
+    "getME": [
+        Row(
+            kinds=LM,
+            ask=lambda m, s: pd.Series(mlpool.getME(m, "beta"), m.names, name="Estimate"),
+        )
+    ],
     # again
     "simulate": [
         Row(kinds=("lm", "nested"), ask=_simulated, units=LEVEL, draws=True),
@@ -410,6 +435,7 @@ VERBS: dict[str, list[Row]] = {
 EXEMPT = {
     **dict.fromkeys(("fit", "lm", "glm", "lmer", "glmer"), "each kind of model is one of them"),
     **dict.fromkeys(("load_data", "datasets", "factor"), "they hand data on; no number is made"),
+    **dict.fromkeys(("formula", "family"), "they say what was fitted"),
     **dict.fromkeys(("plot_icc", "theme_mlpool"), "they draw no data of the user's"),
     **dict.fromkeys(
         (
@@ -449,6 +475,10 @@ def _tests(table: Any) -> pd.DataFrame:
     ]
     assert "p" in kept
     return frame[kept]
+
+
+def _answers(predicted: pd.Series) -> pd.DataFrame:
+    return predicted.to_frame("Predicted")
 
 
 def _grid(s: Study) -> dict[str, list[float]]:

@@ -115,8 +115,8 @@ def f_upper_p(
 
 
 def chi2_upper_p(statistic: float, df: float) -> float:
-    """Upper tail of the chi-square distribution."""
-    return float(special.chdtrc(df, statistic))
+    """Upper tail of the chi-square distribution; NaN without degrees of freedom: no test."""
+    return float(special.chdtrc(df, statistic)) if df > 0 else float("nan")
 
 
 def t_quantile(q: float, df: FloatArray | float) -> FloatArray:

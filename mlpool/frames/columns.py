@@ -217,7 +217,7 @@ def _objects(name: str, values: np.ndarray[Any, Any]) -> Column:
         return Column(name=name, kind="boolean", values=flags, is_missing=missing)
     if inferred in ("date", "datetime"):
         days = np.array(
-            [np.datetime64("NaT") if m else v for v, m in zip(values, mask, strict=True)]
+            [np.datetime64("NaT", "us") if m else v for v, m in zip(values, mask, strict=True)]
         )
         return _in_days(name, days.astype("datetime64[us]"), is_date=True)
     if inferred == "complex":

@@ -167,7 +167,10 @@ VERBS: dict[str, list[Row]] = {
     "confint": [
         Row(kinds=("lm", "glm"), ask=lambda m, s: mlpool.confint(m)),
         Row(kinds=LM, ask=lambda m, s: mlpool.confint(m, method="Wald")),
-        Row(kinds=("lmer", "nested", "glmer"), ask=lambda m, s: mlpool.confint(m), slow=True),
+        Row(
+            kinds=("lmer", "nested", "glmer"), slow=True,
+            ask=lambda m, s: mlpool.confint(m, oldNames=False),
+        ),
     ],
     "profile": [
         Row(

@@ -128,8 +128,7 @@ def spoil(value: Any) -> None:
         if isinstance(value, (pd.Series, pd.DataFrame)):
             spoil_pandas(value)
         elif isinstance(value, np.ndarray):
-            value *= 0
-            value += 3
+            value[...] = 3
         elif sp.issparse(value):
             value.data[:] = 3
         elif isinstance(value, (Mapping, list, tuple)):

@@ -145,10 +145,11 @@ def read_date(value: str, text: str) -> float:
     FormulaError
         If the text is no date.
     """
+    moment: np.datetime64
     try:
-        moment = np.datetime64(value.strip().replace(" ", "T"))
+        moment = np.datetime64(value.strip().replace(" ", "T"), "us")
     except ValueError:
-        moment = np.datetime64("NaT")
+        moment = np.datetime64("NaT", "us")
     if np.isnat(moment):
         raise FormulaError(f"{text}: {brief(value)} is no date; write it as '2024-01-31'.")
     return float((moment - np.datetime64("1970-01-01T00:00")) / np.timedelta64(1, "D"))

@@ -167,8 +167,11 @@ def _columns_left(info: VarianceInformation) -> FloatArray:
 def _interval(
     estimate: FloatArray, se: FloatArray, is_cor: BoolArray, z: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Intervals on the log (SD) or Fisher z (correlation) scale."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    """Intervals on the log (SD) or Fisher z (correlation) scale.
+
+    What the data hardly inform about has an error of many times itself: its interval is (0, inf).
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         r = np.where(is_cor, estimate, 0.0)
         half_cor = z * se / (1.0 - r**2)
         factor = np.exp(z * np.where(is_cor, 0.0, se / estimate))

@@ -14,8 +14,8 @@ import numpy as np
 from tasks import simulated
 
 from mlpool.designs.engine_data import as_lmm_data
+from mlpool.engine.lmm.fit import prepare
 from mlpool.engine.lmm.one_factor import OneFactor
-from mlpool.engine.lmm.one_factor_fit import prepare
 from mlpool.engine.types import Control
 from mlpool.formula.design import build_design
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlpool.engine.lmm.one_factor_fit import prepare
+from mlpool.engine.lmm.fit import prepare
 from mlpool.engine.optimizer.convergence import findings_of, singular_finding, standard_theta
 from mlpool.engine.optimizer.diagnostics import diagnose, identification_diagnostic
 from mlpool.engine.theta import Template, lower_form

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlpool.engine.lmm.fit import criterion_at
-from mlpool.engine.lmm.one_factor_fit import prepare
-from mlpool.engine.lmm.several_factors_fit import prepare_several
+from mlpool.engine.lmm.fit import criterion_at, prepare
 from mlpool.engine.types import Control
 from tests.engine import designs, several_designs
 
@@ -39,7 +37,7 @@ def test_several_factors(name: str, reml: bool) -> None:
     data = several_designs.several_data(spec, 3, weights=True)
     thetas = np.stack([several_designs.random_theta(spec, seed) for seed in range(5)])
     thetas[2] = 0.0
-    made = prepare_several(data, reml=reml, control=Control()).values(thetas)
+    made = prepare(data, reml=reml, control=Control()).values(thetas)
     each = [criterion_at(data, theta, reml=reml)[0] for theta in thetas]
     np.testing.assert_allclose(made, each, rtol=1e-11)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize as scipy_minimise
 
-from mlpool.engine.lmm.one_factor_fit import prepare
+from mlpool.engine.lmm.fit import prepare
 from mlpool.engine.optimizer.newton import minimise, trust_step
 from mlpool.engine.theta import FreeTemplate, Template, lower_factor, lower_form
 from mlpool.engine.types import Control
@@ -69,10 +69,10 @@ def test_every_start_leads_to_the_same_criterion(terms, reml):
 @pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS.keys())
 def test_a_general_minimiser_finds_nothing_better(terms):
     objective = prepare(random_data(13, terms), reml=True, control=CONTROL)
-    found = minimise(objective.working(), objective.to_working(objective.start()), CONTROL)
+    found = minimise(objective.working(), objective.to_working(objective.start()[0]), CONTROL)
     general = scipy_minimise(
         objective.evaluate,
-        objective.start(),
+        objective.start()[0],
         jac=True,
         method="L-BFGS-B",
         bounds=[(None if b < 0 else 0, None) for b in objective.lower],

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from mlpool.engine.factorization import cluster_elimination as elimination
 from mlpool.engine.factorization.cluster_elimination import ClusterBlocks, SizeGroups
-from mlpool.engine.lmm.one_factor_fit import fit_at_theta, fit_one_factor, prepare
+from mlpool.engine.lmm.fit import fit_at_theta, fit_lmm, prepare
 from mlpool.engine.types import Control, LmmData
 from tests.engine.designs import TERMS, lmm_cases, make_data, n_theta, random_data, sleepstudy
 from tests.tolerances import REL_CRITERION
@@ -113,7 +113,7 @@ def test_no_fixed_effects_at_all(shared):
     theta = np.array([3.0])
     twin = dense_fit(data, theta, reml=True)
     assert prepare(data, reml=True, control=CONTROL).evaluate(theta)[0] == pytest.approx(twin.value)
-    assert fit_one_factor(data).beta.size == 0
+    assert fit_lmm(data).beta.size == 0
 
 
 SLEEP_CASES = {
@@ -153,4 +153,4 @@ def test_weighted_clusters_are_not_grouped():
     data = make_data(rng.normal(size=6000), np.ones((6000, 1)), codes, ([0],), weights=w)
     objective = prepare(data, reml=True, control=CONTROL)
     assert isinstance(objective.blocks, ClusterBlocks)
-    assert fit_one_factor(data).optimum.converged
+    assert fit_lmm(data).optimum.converged

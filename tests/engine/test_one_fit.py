@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlpool.engine.lmm import fit as lmm
+from mlpool.engine.lmm.fit import criterion_at, fit_at, fit_criterion, fit_lmm, prepare
 from mlpool.engine.lmm.one_factor import OneFactor
-from mlpool.engine.lmm.one_factor_fit import fit_one_factor, fit_sums
-from mlpool.engine.lmm.one_factor_fit import fit_one_factor as fit_lmm
+from mlpool.engine.rank import independent_of_sums
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.columns import Rows
+from mlpool.engine.theta import Template
 from mlpool.engine.types import ArrayRows, Control, LmmData, ReTerm
 from mlpool.errors import FitError, OptionError
 from tests.engine.designs import (
@@ -181,7 +181,8 @@ def test_batches_of_sums_give_the_fit_of_the_whole():
     rows = Rows.of_factor(data, 0)
     layout = CrossProducts.from_rows(rows).layout
     sums = CrossProducts.from_rows(rows, batch_rows=8, layout=layout)
-    assert_same(fit_sums(sums, data.X, (2,)), fit_lmm(data))
+    objective = OneFactor(sums, Template((2,)), independent_of_sums(sums, data.X), reml=True)
+    assert_same(fit_criterion(objective, Control()), fit_lmm(data))
 
 
 def test_aliased_columns_are_dropped():
@@ -280,7 +281,7 @@ def test_no_rows():
         ),
     )
     with pytest.raises(FitError, match="no rows"):
-        fit_one_factor(data)
+        fit_lmm(data)
 
 
 def test_more_fixed_effects_than_rows():
@@ -332,12 +333,12 @@ def test_an_interruption_says_how_to_go_on(monkeypatch):
     assert fit_lmm(data, control=Control(start=values)).optimum.converged
 
 
-def test_lmm_sends_one_factor_here():
+def test_one_factor_has_its_own_criterion():
     data = random_data(51, ([0],))
-    fit = lmm.fit_lmm(data)
+    assert isinstance(prepare(data, reml=True, control=Control()), OneFactor)
+    fit = fit_lmm(data)
     assert fit.optimum.method == "trust-region Newton"
-    assert_same(fit, fit_one_factor(data))
-    value, gradient = lmm.criterion_at(data, fit.theta)
+    value, gradient = criterion_at(data, fit.theta)
     assert value == pytest.approx(fit.criterion)
     assert gradient == pytest.approx(np.zeros(1), abs=1e-4)
-    assert lmm.fit_at(data, fit.theta).beta == pytest.approx(fit.beta)
+    assert fit_at(data, fit.theta).beta == pytest.approx(fit.beta)

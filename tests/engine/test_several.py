@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 
 from mlpool.engine.factorization import exact_traces
-from mlpool.engine.lmm.fit import criterion_at, fit_at, fit_lmm
+from mlpool.engine.lmm.fit import criterion_at, fit_at, fit_lmm, prepare
 from mlpool.engine.lmm.several_factors import SeveralFactors
-from mlpool.engine.lmm.several_factors_fit import prepare_several
 from mlpool.engine.theta import Template
 from mlpool.engine.types import ArrayRows, Control, LmmData, ReTerm
 from mlpool.errors import DataError, FitError
@@ -35,7 +34,9 @@ ALL = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
 
 
 def prepared(data: LmmData, *, reml: bool = True) -> SeveralFactors:
-    return prepare_several(data, reml=reml, control=CONTROL)
+    objective = prepare(data, reml=reml, control=CONTROL)
+    assert isinstance(objective, SeveralFactors)
+    return objective
 
 
 # --- twin and finite differences ------------------------------------------------------------
@@ -181,7 +182,7 @@ def test_search_coordinates_are_the_same_model(spec):
 @ALL
 def test_starts_lie_inside(spec):
     objective = prepared(several_data(spec, 8))
-    start = objective.start()
+    start, _ = objective.start()
     assert start.shape == (n_theta(spec),)
     assert (start[objective.template.is_diagonal] > 0).all()
     assert np.isfinite(objective.solve(start).value)

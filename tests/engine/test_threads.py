@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from mlpool.engine.lmm.one_factor_fit import fit_one_factor
+from mlpool.engine.lmm.fit import fit_lmm
 from mlpool.engine.threads import blas_threads
 from tests.engine.designs import random_data
 
@@ -42,9 +42,9 @@ def test_threads_are_given_back_after_an_exception(two_threads):
 
 def test_fits_in_two_python_threads_give_the_same_numbers():
     data = [random_data(seed, ([0, 1],)) for seed in range(6)]
-    alone = [fit_one_factor(d) for d in data]
+    alone = [fit_lmm(d) for d in data]
     with ThreadPoolExecutor(2) as pool:
-        together = list(pool.map(fit_one_factor, data))
+        together = list(pool.map(fit_lmm, data))
     for a, b in zip(alone, together, strict=True):
         assert np.array_equal(a.theta, b.theta)
         assert np.array_equal(a.beta, b.beta)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlpool.engine.lmm.fit import fit_at, fit_lmm
-from mlpool.engine.lmm.one_factor_fit import prepare
+from mlpool.engine.lmm.fit import fit_at, fit_lmm, prepare
 from mlpool.engine.lmm.repeated_fits import new_responses
-from mlpool.engine.lmm.several_factors_fit import prepare_several
 from mlpool.engine.optimizer.newton import minimise
 from mlpool.engine.types import ArrayRows, Control, LmmData, ReTerm
 from tests.twins.dense_lmm import dense_fit
@@ -163,9 +161,7 @@ def few_clusters(seed: int) -> LmmData:
 
 def lowest_of_spread_starts(data: LmmData, rng: np.random.Generator, starts: int) -> float:
     """The lowest criterion of searches from the best of many points and from any of them."""
-    several = len({t.factor for t in data.terms}) > 1
-    made = (prepare_several if several else prepare)(data, reml=True, control=Control())
-    objective = made.working()
+    objective = prepare(data, reml=True, control=Control()).working()
     template, found = objective.template, []
     factors = [
         [10 ** rng.uniform(-1, 1.3, (k, 1)) * rng.normal(size=(k, k)) for k in template.sizes]

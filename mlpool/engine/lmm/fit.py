@@ -2,19 +2,32 @@
 
 1. Make the sums, the only pass over the rows;  2. drop aliased columns;  3. profile beta and sigma
 out of the criterion;  4. minimise it over theta;  5. estimates, conditional modes and variances.
-Models with one grouping factor take :mod:`one_fit` (nothing but small blocks), all others
-:mod:`several_fit` (nested chain and dense core).
+Only the criterion knows how many grouping factors there are: with one it needs nothing but small
+blocks (:mod:`one_factor`), else a nested chain and a dense core (:mod:`several_factors`).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from mlpool.engine.lmm.one_factor_fit import fit_at_theta, fit_one_factor, prepare
-from mlpool.engine.lmm.several_factors_fit import fit_several, fit_several_at, prepare_several
+from mlpool.engine.lmm.criterion import Criterion
+from mlpool.engine.lmm.identifiability import check_estimable, check_identified
+from mlpool.engine.lmm.one_factor import OneFactor
+from mlpool.engine.lmm.several_factors import SeveralFactors
+from mlpool.engine.optimizer.convergence import findings_of, singular_finding
+from mlpool.engine.optimizer.newton import Log, SearchInterrupt, interrupted, minimise
+from mlpool.engine.optimizer.valleys import deepest
+from mlpool.engine.theta import Template
 from mlpool.engine.threads import blas_threads
-from mlpool.engine.types import Control, LmmData, LmmFit
+from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
+from mlpool.errors import FitError, OptionError, brief
 from mlpool.typing import FloatArray
+
+PERFECT = 1e-11
+"""Residual share of the response's length, squared, that is rounding after the groups' effects,
+where theta runs off to infinity."""
 
 
 def fit_lmm(data: LmmData, *, reml: bool = True, control: Control | None = None) -> LmmFit:
@@ -25,6 +38,7 @@ def fit_lmm(data: LmmData, *, reml: bool = True, control: Control | None = None)
     data : LmmData
         Terms in lme4's order.
     reml : bool
+        Restricted (True) or ordinary maximum likelihood.
     control : Control, optional
 
     Returns
@@ -34,15 +48,140 @@ def fit_lmm(data: LmmData, *, reml: bool = True, control: Control | None = None)
     Raises
     ------
     FitError
-        If the numbers allow no fit.
+        If the data cannot identify the model (constant response, as many levels as rows, no
+        residual degrees of freedom), values are not finite, or crossed factors need a dense block
+        beyond ``control.max_dense_bytes``.
+    DataError
+        If a weight is not positive.
+    KeyboardInterrupt
+        Ctrl-C; the message says how to go on.
 
     References
     ----------
     Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), eqs. 34 and 41.
     """
-    if is_one_factor(data):
-        return fit_one_factor(data, reml=reml, control=control)
-    return fit_several(data, reml=reml, control=control)
+    control = control or Control()
+    with blas_threads(control.blas_threads):
+        return fit_criterion(prepare(data, reml=reml, control=control), control)
+
+
+def prepare(data: LmmData, *, reml: bool, control: Control) -> OneFactor | SeveralFactors:
+    """Make the sums of `data` and return the criterion as a function of theta.
+
+    Raises
+    ------
+    FitError, DataError
+        As :func:`fit_lmm`.
+    """
+    check_identified(data)
+    kind = OneFactor if is_one_factor(data) else SeveralFactors
+    objective = kind.from_data(data, reml=reml, control=control)
+    check_estimable(objective)
+    return objective
+
+
+def is_one_factor(data: LmmData) -> bool:
+    """Tell whether all terms share one grouping factor: then second derivatives are exact too."""
+    return len({t.factor for t in data.terms}) == 1
+
+
+def fit_criterion(objective: Criterion, control: Control) -> LmmFit:
+    """Minimise a criterion and return the estimates, whatever the number of rows behind it.
+
+    Raises
+    ------
+    FitError
+        If the residual variance is zero.
+    KeyboardInterrupt
+        Ctrl-C; the message says how to go on.
+    """
+    optimum = _search(objective, control)
+    if objective.solve(optimum.end).pwrss <= PERFECT * objective.total[-1, -1]:
+        raise FitError(
+            "The grouping factors' effects and the fixed effects explain the response exactly: the "
+            "residual variance is zero, so the model has no finite estimate."
+        )
+    return _estimates(objective, optimum, findings_of(objective, optimum, control))
+
+
+def _search(objective: Criterion, control: Control) -> Optimum:
+    """Return the optimum in the user's theta, and let the criterion know the solution there."""
+    if control.start is None:
+        start, before = objective.start()
+    else:
+        start, before = _user_start(control, objective.template), ()
+    working = objective.working()
+    try:
+        found = minimise(working, objective.to_working(start), control)
+        found = deepest(working, found, control)
+    except SearchInterrupt as stop:
+        raise KeyboardInterrupt(interrupted(_user_log(objective, stop.log))) from None
+    theta = working.hand_over(found.end)
+    value, gradient = objective.evaluate(theta)
+    return replace(
+        found,
+        start=start,
+        end=theta,
+        gradient=gradient,
+        criterion=value,
+        evaluations=len(before) + found.evaluations,
+        log=(*before, *_user_log(objective, found.log)),
+    )
+
+
+def _user_log(objective: Criterion, log: Log) -> Log:
+    """Translate a log of the search to the user's theta."""
+
+    def user(theta: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(float(t) for t in objective.from_working(np.array(theta)))
+
+    return tuple((user(theta), value) for theta, value in log)
+
+
+def _user_start(control: Control, template: Template) -> FloatArray:
+    """Return the starting theta of ``control.start``.
+
+    Raises
+    ------
+    OptionError
+        If it has the wrong length or holds values that are not finite.
+    """
+    start = np.asarray(control.start, dtype=np.float64)
+    if start.shape != (template.k,) or not np.all(np.isfinite(start)):
+        raise OptionError(
+            f"start must hold {template.k} finite numbers (theta in lme4's order); "
+            f"got {brief(control.start)}."
+        )
+    return template.canonical(start)
+
+
+def _estimates(
+    objective: Criterion, optimum: Optimum, diagnostics: tuple[Diagnostic, ...]
+) -> LmmFit:
+    """Turn the optimum into estimates (Bates et al. 2015, JSS 67(1), section 3.4)."""
+    theta, fixed = optimum.end, objective.fixed
+    found = objective.solve(theta)
+    sigma = float(np.sqrt(found.pwrss / objective.m))
+    return LmmFit(
+        beta=fixed.back @ -found.v[:-1] + fixed.shift,
+        kept=objective.kept,
+        vcov_unscaled=fixed.back @ found.Sxx_inverse @ fixed.back.T,
+        theta=theta,
+        sigma=sigma,
+        criterion=found.value,
+        pwrss=found.pwrss,
+        logdet_L2=found.logdet_L2,
+        logdet_RX2=found.logdet_RX2,
+        reml=objective.reml,
+        n=objective.n,
+        b=objective.modes(theta),
+        cond_cov=objective.covariances(theta, sigma),
+        optimum=optimum,
+        diagnostics=diagnostics,
+    )
+
+
+# --- at a given theta ---------------------------------------------------------------------------
 
 
 def criterion_at(
@@ -52,9 +191,7 @@ def criterion_at(
     control = control or Control()
     theta = np.asarray(theta, dtype=np.float64)
     with blas_threads(control.blas_threads):
-        if is_one_factor(data):
-            return prepare(data, reml=reml, control=control).evaluate(theta)
-        return prepare_several(data, reml=reml, control=control).evaluate(theta)
+        return prepare(data, reml=reml, control=control).evaluate(theta)
 
 
 def fit_at(
@@ -78,22 +215,26 @@ class FitsAt:
         control = control or Control()
         self._threads = control.blas_threads
         with blas_threads(self._threads):
-            self._one = self._several = None
-            if is_one_factor(data):
-                self._one = prepare(data, reml=reml, control=control)
-            else:
-                self._several = prepare_several(data, reml=reml, control=control)
+            self._objective = prepare(data, reml=reml, control=control)
 
     def __call__(self, theta: FloatArray) -> LmmFit:
         """Return the fit at theta (k,)."""
-        theta = np.asarray(theta, dtype=np.float64)
         with blas_threads(self._threads):
-            if self._one is not None:
-                return fit_at_theta(self._one, theta)
-            assert self._several is not None
-            return fit_several_at(self._several, theta)
+            return fit_at_theta(self._objective, np.asarray(theta, dtype=np.float64))
 
 
-def is_one_factor(data: LmmData) -> bool:
-    """Tell whether all terms share one grouping factor: then second derivatives are exact too."""
-    return len({t.factor for t in data.terms}) == 1
+def fit_at_theta(objective: Criterion, theta: FloatArray) -> LmmFit:
+    """Return the estimates at a given theta without optimising."""
+    value, gradient = objective.evaluate(theta)
+    optimum = Optimum(
+        start=theta,
+        end=theta,
+        criterion=value,
+        gradient=gradient,
+        evaluations=1,
+        converged=True,
+        method="given theta",
+    )
+    tol = Control().singular_tol
+    found = singular_finding(objective.template, objective.standards, theta, tol)
+    return _estimates(objective, optimum, found)

@@ -22,10 +22,11 @@ import numpy as np
 
 from mlpool.engine.factorization.block_cholesky import Reduced, z_products
 from mlpool.engine.factorization.exact_traces import stacked
+from mlpool.engine.lmm.criterion import Solution
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
-    from mlpool.engine.lmm.several_factors import SeveralFactors, Solution
+    from mlpool.engine.lmm.several_factors import ForwardPass, SeveralFactors
 
 SAFE = 1e-8
 """Smallest cosine between a step and what it shows for an update (Nocedal & Wright, eq. 6.26)."""
@@ -58,7 +59,9 @@ class Secant:
         return model + self._correction
 
 
-def curvature(objective: SeveralFactors, theta: FloatArray, found: Solution) -> FloatArray:
+def curvature(
+    objective: SeveralFactors, theta: FloatArray, found: Solution[ForwardPass]
+) -> FloatArray:
     """Return H (k, k) at the solution `found` of `theta`.
 
     1. directions t_i with V_i P y = Z t_i;  2. their products with all columns;  3. the forward
@@ -67,10 +70,10 @@ def curvature(objective: SeveralFactors, theta: FloatArray, found: Solution) -> 
     slopes, E = objective.slopes(found)
     steps = _steps(objective, theta, found, E)
     products, W = z_products(objective.blocks, steps)
-    reduced = found.elimination.reduce(products.levels, products.core)
-    inner = found.elimination.inner
+    reduced = found.parts.factor.reduce(products.levels, products.core)
+    inner = found.parts.factor.inner
     S = _inner(steps, products) - inner(reduced, reduced)
-    Sw = W - inner(reduced, found.reduced)
+    Sw = W - inner(reduced, found.parts.reduced)
     p, along = objective.p, Sw @ found.v
     a = S - Sw[:, :p] @ found.Sxx_inverse @ Sw[:, :p].T
     a *= objective.m / found.pwrss
@@ -84,7 +87,9 @@ def curvature(objective: SeveralFactors, theta: FloatArray, found: Solution) -> 
     return np.asarray((H + H.T) / 2)
 
 
-def _steps(objective: SeveralFactors, theta: FloatArray, found: Solution, E: Reduced) -> Reduced:
+def _steps(
+    objective: SeveralFactors, theta: FloatArray, found: Solution[ForwardPass], E: Reduced
+) -> Reduced:
     """t_i = dSigma_i Z'P y for every theta, one column each."""
     core = objective.blocks.core
     levels = [
@@ -107,7 +112,7 @@ def _steps(objective: SeveralFactors, theta: FloatArray, found: Solution, E: Red
 
 
 def _traces(
-    objective: SeveralFactors, theta: FloatArray, found: Solution, E: Reduced
+    objective: SeveralFactors, theta: FloatArray, found: Solution[ForwardPass], E: Reduced
 ) -> FloatArray:
     """Return tr(P V_i P V_j) of all pairs of theta (k, k)."""
     dense = objective.dense

@@ -19,10 +19,9 @@ with r_i = v'S_i v; theta enters through dSigma_i = dLambda_i Lambda' + Lambda d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from mlpool.engine.factorization.cluster_elimination import (
     ClusterBlocks,
@@ -30,80 +29,19 @@ from mlpool.engine.factorization.cluster_elimination import (
     SizeGroups,
     group_by_size,
 )
+from mlpool.engine.lmm.criterion import Criterion, Solution, profiled_value
+from mlpool.engine.lmm.one_factor_modes import ConditionalCovariances, spherical_modes
 from mlpool.engine.lmm.one_factor_start import scoring_start
 from mlpool.engine.many_values import MANY_COLUMNS, values_of_blocks
 from mlpool.engine.optimizer.convergence import standard_columns, standard_inverse
+from mlpool.engine.optimizer.newton import Log
 from mlpool.engine.sums.cluster_sums import CrossProducts
-from mlpool.engine.sums.columns import Layout
-from mlpool.engine.theta import FreeTemplate, Template, lower_form
+from mlpool.engine.sums.columns import Rows
+from mlpool.engine.sums.trend import detrended_sums
+from mlpool.engine.sums.working_columns import FixedColumns
+from mlpool.engine.theta import FreeTemplate, Template
+from mlpool.engine.types import Control, LmmData
 from mlpool.typing import FloatArray, IntArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Solution:
-    """The profiled quantities at one theta, in the columns the sums were made with."""
-
-    value: float
-    v: FloatArray
-    pwrss: float
-    logdet_L2: float
-    logdet_RX2: float
-    Sxx_inverse: FloatArray
-    parts: Eliminated
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FixedColumns:
-    """How the kept columns [X y] come from the distinct columns, and the way back for beta.
-
-    Attributes
-    ----------
-    R : ndarray of shape (k_distinct, p + 1)
-        ``U R`` are the working columns [X y].
-    back : ndarray of shape (p, p)
-        beta = back @ beta_working + shift.
-    shift : ndarray of shape (p,)
-        What was taken off the response: its trend and centre.
-    """
-
-    R: FloatArray
-    back: FloatArray
-    shift: FloatArray
-
-    @classmethod
-    def of(cls, sums: CrossProducts, kept: IntArray) -> FixedColumns:
-        """Stay with centred columns where an intercept allows it, else uncentre them.
-
-        The response is what the kept columns' part of the trend leaves of it: neither the
-        criterion nor the random effects know of that part, and beta gets it back.
-        """
-        layout = sums.layout
-        x, y, p = layout.x[kept], layout.y, len(kept)
-        trend, dropped = _trend_of(layout, kept)
-        intercepts = np.flatnonzero(x == 0)
-        if intercepts.size == 0:
-            R = sums.uncentre(np.append(x, y))
-            R[:, -1] -= R[:, :p] @ trend
-            return cls(R=R, back=np.eye(p), shift=trend)
-        R = np.zeros((layout.k, p + 1))
-        R[np.append(x, y), np.arange(p + 1)] = 1.0
-        R[:, -1] += dropped
-        centre = np.array(layout.centre)
-        back, shift = np.eye(p), np.zeros(p)
-        back[intercepts[0]] -= centre[x]
-        shift[intercepts[0]] = centre[y]
-        return cls(R=R, back=back, shift=back @ trend + shift)
-
-
-def _trend_of(layout: Layout, kept: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return the trend of the kept columns (p,), and of all others per distinct column (k,)."""
-    trend, rest = np.zeros(len(kept)), np.zeros(layout.k)
-    if layout.trend:
-        rest += np.array(layout.trend)
-        x = layout.x[kept]
-        trend, rest[x] = rest[x], 0.0
-        trend[x == 0] = 0.0
-    return trend, rest
 
 
 def random_columns(sums: CrossProducts, fixed: FixedColumns) -> tuple[ClusterBlocks, FloatArray]:
@@ -133,7 +71,7 @@ def random_columns(sums: CrossProducts, fixed: FixedColumns) -> tuple[ClusterBlo
     return ClusterBlocks(np.ascontiguousarray(A), np.ascontiguousarray(D)), scale[:, None] * T
 
 
-class OneFactor:
+class OneFactor(Criterion):
     """The criterion of one grouping factor as a function of theta.
 
     Parameters
@@ -162,12 +100,28 @@ class OneFactor:
         self.T = T
         self.template = template
         self.total = self.fixed.R.T @ sums.total @ self.fixed.R
+        self.totals = sums.without_clusters()
         self.sum_log_weights = sums.sum_log_weights
         self.n, self.p, self.reml, self.kept = sums.n, len(kept), reml, kept
         self.scale = _typical(T, template)
         self.standards = standard_columns(sums, template.sizes)
         self.has_means = bool(np.isin(sums.layout.z, sums.layout.x[kept]).all())
-        self._last: tuple[FloatArray, Solution] | None = None
+        self._last: tuple[FloatArray, Solution[Eliminated]] | None = None
+
+    @classmethod
+    def from_data(cls, data: LmmData, *, reml: bool, control: Control) -> OneFactor:
+        """Make the sums of `data`: the only step that touches n rows.
+
+        Raises
+        ------
+        FitError
+            If the data hold values that are not finite.
+        DataError
+            If a weight is not positive.
+        """
+        rows = Rows.of_factor(data, data.terms[0].factor)
+        sums, kept = detrended_sums(rows, batch_rows=control.batch_rows)
+        return cls(sums, Template(tuple(t.z.shape[1] for t in data.terms)), kept, reml=reml)
 
     @property
     def k(self) -> int:
@@ -178,11 +132,6 @@ class OneFactor:
     def lower(self) -> FloatArray:
         """Lower bounds of theta."""
         return self.template.lower
-
-    @property
-    def m(self) -> int:
-        """Denominator of sigma^2: n (ML) or n - p (REML)."""
-        return self.n - self.p if self.reml else self.n
 
     # --- well-placed coordinates ------------------------------------------------------------
 
@@ -195,6 +144,7 @@ class OneFactor:
         other = object.__new__(FreeFactor)
         other.__dict__.update(self.__dict__)
         other.template, other._last = FreeTemplate(self.template.sizes), None
+        other.user = self
         if self._is_centred:
             other.T = np.eye(self.T.shape[0])
         other.scale = _typical(other.T, other.template)
@@ -208,7 +158,7 @@ class OneFactor:
         other = object.__new__(OneFactor)
         other.__dict__.update(self.__dict__)
         other.T, other._last = self.T @ standard_inverse(self.standards), None
-        other.adopt(theta, self.solve(at))
+        other.adopt(theta, self, at)
         return other
 
     @property
@@ -216,19 +166,9 @@ class OneFactor:
         """Whether the search moves in centred columns: one term, no column twice."""
         return len(self.template.sizes) == 1 and self.T.shape[0] == self.T.shape[1]
 
-    def from_working(self, theta: FloatArray) -> FloatArray:
-        """Return the user's theta for one of :meth:`working`."""
-        factors = FreeTemplate(self.template.sizes).matrices(theta)
-        if self._is_centred:
-            factors = (np.asarray(np.linalg.solve(self.T, factors[0])),)
-        return self.template.pack([lower_form(lam) for lam in factors])
-
-    def to_working(self, theta: FloatArray) -> FloatArray:
-        """Return theta of :meth:`working` for the user's."""
-        factors = self.template.matrices(theta)
-        if self._is_centred:
-            factors = (np.asarray(self.T @ factors[0]),)
-        return FreeTemplate(self.template.sizes).pack(factors)
+    def centred_terms(self) -> list[tuple[int, FloatArray]]:
+        """Return the only term with its columns, where the search moves in centred ones."""
+        return [(0, self.T)] if self._is_centred else []
 
     # --- criterion and derivatives ----------------------------------------------------------
 
@@ -269,48 +209,27 @@ class OneFactor:
         """Return T Lambda (q_working, q): the relative factor of the working columns."""
         return np.asarray(self.T @ self.template.block_diagonal(theta))
 
-    def adopt(self, theta: FloatArray, found: Solution) -> None:
-        """Take over the solution at theta that was found in other coordinates."""
-        self._last = (np.array(theta), found)
+    def adopt(self, theta: FloatArray, other: OneFactor, at: FloatArray) -> None:
+        """Take over as theta's what `other`, the same in other coordinates, finds at `at`."""
+        self._last = (np.array(theta), other.solve(at))
 
-    def solve(self, theta: FloatArray) -> Solution:
+    def solve(self, theta: FloatArray) -> Solution[Eliminated]:
         """Return the profiled solution at theta."""
         if self._last is not None and np.array_equal(self._last[0], theta):
             return self._last[1]
-        found = self._profile(self.blocks.eliminate(self.Lambda(theta), self.total))
+        parts = self.blocks.eliminate(self.Lambda(theta), self.total)
+        found = self.profile(parts.S, parts.logdet, parts)
         self._last = (np.array(theta), found)
         return found
 
-    def _profile(self, parts: Eliminated) -> Solution:
-        p, m = self.p, self.m
-        RX = np.linalg.cholesky(parts.S[:p, :p])
-        rest = solve_triangular(RX, parts.S[:p, p], lower=True) if p else np.empty(0)
-        pwrss = float(parts.S[p, p] - rest @ rest)
-        if not pwrss > 0.0 or m <= 0:
-            raise np.linalg.LinAlgError("no residual variation")
-        RX_inverse = solve_triangular(RX, np.eye(p), lower=True) if p else np.empty((0, 0))
-        logdet_RX2 = 2.0 * float(np.log(np.diag(RX)).sum())
-        value = parts.logdet + m * (1.0 + np.log(2.0 * np.pi * pwrss / m)) - self.sum_log_weights
-        if self.reml:
-            value += logdet_RX2
-        return Solution(
-            value=float(value),
-            v=np.append(-(RX_inverse.T @ rest), 1.0),
-            pwrss=pwrss,
-            logdet_L2=parts.logdet,
-            logdet_RX2=logdet_RX2,
-            Sxx_inverse=RX_inverse.T @ RX_inverse,
-            parts=parts,
-        )
-
-    def _weights(self, found: Solution) -> FloatArray:
+    def _weights(self, found: Solution[Eliminated]) -> FloatArray:
         """W = (m / r^2) v v' [+ S_xx^-1], shape (p + 1, p + 1)."""
         W = np.outer(found.v, found.v) * (self.m / found.pwrss)
         if self.reml:
             W[: self.p, : self.p] += found.Sxx_inverse
         return W
 
-    def slope(self, found: Solution) -> FloatArray:
+    def slope(self, found: Solution[Eliminated]) -> FloatArray:
         """G = d deviance / d Sigma in the working columns, shape (q, q), symmetric."""
         explained = np.einsum("aibl,il->ab", found.parts.EE, self._weights(found))
         return np.asarray(found.parts.K - explained)
@@ -327,7 +246,9 @@ class OneFactor:
         bend = 2.0 * self.T.T[row] @ self.slope(found) @ self.T.T[row].T
         return np.asarray(H + np.where(col[:, None] == col[None, :], bend, 0.0))
 
-    def curvature(self, found: Solution, dSigma: FloatArray, Lam: FloatArray) -> FloatArray:
+    def curvature(
+        self, found: Solution[Eliminated], dSigma: FloatArray, Lam: FloatArray
+    ) -> FloatArray:
         """Return second derivatives of the deviance along linear changes dSigma (d, q, q)."""
         p, parts, q, W = self.p, found.parts, self.blocks.q, self._weights(found)
         flat = dSigma.reshape(-1, q * q)
@@ -347,29 +268,36 @@ class OneFactor:
             H = H - np.einsum("iab,jba->ij", PS, PS, optimize=True)
         return np.asarray((H + H.T) / 2)
 
-    # --- starting values --------------------------------------------------------------------
-
-    def start(self) -> FloatArray:
+    def start(self) -> tuple[FloatArray, Log]:
         """Return starting values by the method of moments (see ``one_factor_start.py``)."""
-        return scoring_start(self)[0]
+        return scoring_start(self)
+
+    # --- random effects ---------------------------------------------------------------------
+
+    def modes(self, theta: FloatArray) -> tuple[FloatArray, ...]:
+        """Return b = Lambda u of every term, (n_levels, k_t)."""
+        u = spherical_modes(self.blocks, self.Lambda(theta), self.solve(theta).v)
+        b = (self.template.block_diagonal(theta) @ u).T
+        ends = np.cumsum(self.template.sizes)[:-1]
+        return tuple(np.ascontiguousarray(part) for part in np.split(b, ends, axis=1))
+
+    def covariances(self, theta: FloatArray, sigma: float) -> Callable[[], tuple[FloatArray, ...]]:
+        """Return a function that makes Var(b | y) of every term, (n_levels, k_t, k_t)."""
+        terms = self.template.matrices(theta)
+        return ConditionalCovariances(self.blocks, self.Lambda(theta), terms, sigma)
 
 
 class FreeFactor(OneFactor):
     """The criterion in the coordinates of the search: made by :meth:`OneFactor.working`."""
 
     template: FreeTemplate
+    user: OneFactor
 
-
-def profiled_value(logdet: float, S: FloatArray, m: int, reml: bool) -> float:
-    """Return the deviance (REML criterion) of S = [X y]'V^-1 [X y]; +inf where there is none."""
-    if m <= 0:
-        return np.inf
-    try:
-        roots = np.diag(np.linalg.cholesky(S))
-    except np.linalg.LinAlgError:
-        return np.inf
-    value = logdet + m * (1.0 + np.log(2.0 * np.pi * roots[-1] ** 2 / m))
-    return float(value + (2.0 * np.log(roots[:-1]).sum() if reml else 0.0))
+    def hand_over(self, theta: FloatArray) -> FloatArray:
+        """Return the user's theta, and let the user's criterion know the solution there."""
+        there = self.user.from_working(theta)
+        self.user.adopt(there, self, theta)
+        return there
 
 
 def _typical(T: FloatArray, template: Template) -> FloatArray:

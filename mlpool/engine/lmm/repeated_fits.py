@@ -16,11 +16,11 @@ from typing import Protocol
 
 import numpy as np
 
+from mlpool.engine.lmm.criterion import Criterion
 from mlpool.engine.lmm.fit import is_one_factor
+from mlpool.engine.lmm.identifiability import check_estimable, check_identified
 from mlpool.engine.lmm.one_factor import OneFactor
-from mlpool.engine.lmm.one_factor_fit import build_objective
 from mlpool.engine.lmm.several_factors import SeveralFactors
-from mlpool.engine.lmm.several_factors_fit import prepare_several
 from mlpool.engine.optimizer.convergence import smallest_diagonal
 from mlpool.engine.optimizer.newton import minimise
 from mlpool.engine.optimizer.valleys import deepest
@@ -98,7 +98,7 @@ class OneFactorResponses:
         rows = Rows.of_factor(data, data.terms[0].factor)
         self._sums, self._kept = detrended_sums(rows, batch_rows=control.batch_rows)
         self._template = Template(tuple(t.z.shape[1] for t in data.terms))
-        build_objective(self._sums, data.X, self._template.sizes, reml=reml, kept=self._kept)
+        check_estimable(OneFactor(self._sums, self._template, self._kept, reml=reml))
         self._root = None if data.weights is None else np.sqrt(data.weights)
         self._offset, self._codes, self._reml = data.offset, data.terms[0].codes, reml
         self._columns = _weighted_columns(rows, self._sums, self._root)
@@ -135,7 +135,9 @@ class SeveralResponses:
     """Many responses of a model with several grouping factors."""
 
     def __init__(self, data: LmmData, theta: FloatArray, *, reml: bool, control: Control) -> None:
-        self._base = prepare_several(data, reml=reml, control=control)
+        check_identified(data)
+        self._base = SeveralFactors.from_data(data, reml=reml, control=control)
+        check_estimable(self._base)
         factors = grouping_factors(data)
         sums, _ = factor_sums(data, factors, control.batch_rows)
         self._factors = [factors[f] for f in self._base.order]
@@ -241,9 +243,10 @@ class ClusterResamples:
             n=int(self._sizes[picked].sum()),
             sum_log_weights=float(self._logs[picked].sum()),
         )
-        X = _TakenRows(self, picked)
-        objective = build_objective(sums, X, self._template.sizes, reml=self._reml)
-        if not np.array_equal(objective.kept, self._kept):
+        kept = independent_of_sums(sums, _TakenRows(self, picked))
+        objective = OneFactor(sums, self._template, kept, reml=self._reml)
+        check_estimable(objective)
+        if not np.array_equal(kept, self._kept):
             raise FitError("The resample leaves a coefficient without variation in its column.")
         return search(objective, self._theta, self._control)
 
@@ -274,7 +277,7 @@ class _TakenRows:
         return self._made.rows(start, stop)
 
 
-def search(objective: OneFactor | SeveralFactors, theta: FloatArray, control: Control) -> Estimates:
+def search(objective: Criterion, theta: FloatArray, control: Control) -> Estimates:
     """Minimise from `theta`, as whole fits do; a variance of zero starts from moment estimates.
 
     Raises
@@ -284,18 +287,12 @@ def search(objective: OneFactor | SeveralFactors, theta: FloatArray, control: Co
     """
     template = objective.template
     is_inside = smallest_diagonal(template, objective.standards, theta) > control.singular_tol
-    start = theta if is_inside else objective.start()
+    start = theta if is_inside else objective.start()[0]
     working = objective.working()
     found = deepest(working, minimise(working, objective.to_working(start), control), control)
     if not found.converged:
         raise FitError(f"The fit {found.message}.")
-    end = objective.from_working(found.end)
-    if isinstance(objective, SeveralFactors):
-        assert isinstance(working, SeveralFactors)
-        objective.adopt(end, working, found.end)
-    else:
-        assert isinstance(working, OneFactor)
-        objective.adopt(end, working.solve(found.end))
+    end = working.hand_over(found.end)
     solution, fixed = objective.solve(end), objective.fixed
     return Estimates(
         beta=fixed.back @ -solution.v[:-1] + fixed.shift,

@@ -19,48 +19,32 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import cho_solve
 
 from mlpool.engine.factorization import exact_traces
 from mlpool.engine.factorization.block_cholesky import Elimination, Reduced
 from mlpool.engine.factorization.blocks import Columns
 from mlpool.engine.factorization.exact_traces import DenseEffects, effect_shapes, values_of_effects
+from mlpool.engine.lmm.criterion import Criterion, Solution
 from mlpool.engine.lmm.information import Secant, curvature
 from mlpool.engine.lmm.several_factors_start import moment_deviations
 from mlpool.engine.lmm.several_factors_sums import SeveralParts, user_blocks
 from mlpool.engine.many_values import value_or_inf
+from mlpool.engine.optimizer.newton import Log
 from mlpool.engine.theta import FreeTemplate, Template, lower_factor, lower_form
+from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, LmmData
 from mlpool.typing import FloatArray, IntArray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Solution:
-    """The profiled quantities at one theta, in working columns.
+@dataclass(frozen=True, slots=True)
+class ForwardPass:
+    """The factorisation of V at one theta, and [X y] after its forward pass."""
 
-    Attributes
-    ----------
-    value : float
-        Deviance or REML criterion.
-    v : ndarray (p + 1,)
-    pwrss, logdet_L2, logdet_RX2 : float
-    Sxx_inverse : ndarray (p, p)
-    elimination : Elimination
-    reduced : Reduced
-        [X y] after the forward pass.
-    """
-
-    value: float
-    v: FloatArray
-    pwrss: float
-    logdet_L2: float
-    logdet_RX2: float
-    Sxx_inverse: FloatArray
-    elimination: Elimination
+    factor: Elimination
     reduced: Reduced
 
 
-class SeveralFactors:
+class SeveralFactors(Criterion):
     """The criterion of several grouping factors as a function of theta.
 
     Parameters
@@ -90,12 +74,13 @@ class SeveralFactors:
         self.fixed = parts.fixed
         self.blocks, self.total = parts.blocks, parts.blocks.total
         self.order = (*parts.structure.chain, *parts.structure.core)
+        self.totals, self.sum_log_weights = parts.totals, parts.sum_log_weights
         self.n, self.p = parts.totals.n, len(kept)
         self.scale = parts.theta_scale(template)
         self.standards, self.has_means, self.looks = parts.standards, parts.has_means, parts.looks
         self._dense: DenseEffects | None = None
-        self._last: tuple[FloatArray, Solution] | None = None
-        self._last_slopes: tuple[Solution, list[FloatArray], Reduced] | None = None
+        self._last: tuple[FloatArray, Solution[ForwardPass]] | None = None
+        self._last_slopes: tuple[Solution[ForwardPass], list[FloatArray], Reduced] | None = None
 
     @classmethod
     def from_data(
@@ -127,11 +112,6 @@ class SeveralFactors:
         """Take over Z'Z of the same model with another response."""
         self._dense = None if other.dense is None else other.dense.with_columns(self.blocks)
 
-    @property
-    def m(self) -> int:
-        """Denominator of sigma^2: n (ML) or n - p (REML)."""
-        return self.n - self.p if self.reml else self.n
-
     # --- criterion and derivatives ----------------------------------------------------------
 
     def values(self, thetas: FloatArray) -> FloatArray:
@@ -140,7 +120,7 @@ class SeveralFactors:
             return np.array([value_or_inf(self.solve, theta) for theta in thetas])
         factors = [self.parts.squares(self.template, thetas, f) for f in self.order]
         found = values_of_effects(self.dense, self.total, factors, self.m, self.reml)
-        return found - self.parts.sum_log_weights
+        return found - self.sum_log_weights
 
     def evaluate(self, theta: FloatArray) -> tuple[float, FloatArray]:
         """Return the deviance (REML criterion) and its exact gradient with respect to theta.
@@ -159,22 +139,22 @@ class SeveralFactors:
             gradient[where] = 2.0 * (T.T @ G @ T @ Lam)[row, col]
         return found.value, gradient
 
-    def solve(self, theta: FloatArray) -> Solution:
+    def solve(self, theta: FloatArray) -> Solution[ForwardPass]:
         """Return the profiled solution at theta."""
         if self._last is not None and np.array_equal(self._last[0], theta):
             return self._last[1]
         self._last = self._last_slopes = None  # give the memory of the core back first
-        found = self._profile(Elimination(self.blocks, self.factors(theta)))
+        found = self._eliminated(theta)
         self._last = (np.array(theta), found)
         return found
 
-    def slopes(self, found: Solution) -> tuple[list[FloatArray], Reduced]:
+    def slopes(self, found: Solution[ForwardPass]) -> tuple[list[FloatArray], Reduced]:
         """Return G of every factor (in ``order``) and E = Z'V^-1 [X y]."""
         if self._last_slopes is not None and self._last_slopes[0] is found:
             return self._last_slopes[1:]
-        elimination = found.elimination
+        elimination = found.parts.factor
         selected = elimination.select()
-        _, E = elimination.residuals(found.reduced)
+        _, E = elimination.residuals(found.parts.reduced)
         slopes = []
         for done, q_form, e in zip(elimination.levels, selected.quadratic, E.levels, strict=True):
             R = done.R
@@ -195,7 +175,7 @@ class SeveralFactors:
     def modes(self, theta: FloatArray) -> tuple[FloatArray, ...]:
         """Return b = Sigma Z'V^-1 (y - X beta) of every term, (n_levels, k_t)."""
         found = self.solve(theta)
-        _, E = found.elimination.residuals(found.reduced)
+        _, E = found.parts.factor.residuals(found.parts.reduced)
         effects = []
         for f, h in zip(self.order, self.by_factor(E), strict=True):
             T, Lam = self.parts.columns[f].T, self._lambda(theta, f)
@@ -215,6 +195,10 @@ class SeveralFactors:
             effects.append(user_blocks(stack, self.parts.columns[f].T, self._lambda(theta, f)))
         out = self._by_term(effects)
         return tuple(V[..., self._own_columns(t)] for t, V in enumerate(out))
+
+    def covariances(self, theta: FloatArray, sigma: float) -> LazyCovariances:
+        """Return a function that makes Var(b | y) of every term, (n_levels, k_t, k_t)."""
+        return LazyCovariances(self.fresh(), theta, sigma)
 
     def fresh(self) -> SeveralFactors:
         """Return the same criterion without what it remembers of earlier evaluations."""
@@ -245,7 +229,7 @@ class SeveralFactors:
 
     # --- coordinates ------------------------------------------------------------------------
 
-    def start(self) -> FloatArray:
+    def start(self) -> tuple[FloatArray, Log]:
         """Return starting values by moments: see :mod:`mlpool.engine.lmm.several_factors_start`."""
         found = moment_deviations(self.blocks, self.n)
         matrices: dict[int, FloatArray] = {}
@@ -261,7 +245,7 @@ class SeveralFactors:
             parts = np.split(each, np.cumsum(factor.sizes)[:-1])
             for term, part in zip(factor.terms, parts, strict=True):
                 matrices[term] = np.diag(part)
-        return self.template.pack([matrices[t] for t in range(len(self.template.sizes))])
+        return self.template.pack([matrices[t] for t in range(len(self.template.sizes))]), ()
 
     def working(self) -> FreeSeveral:
         """Return the same criterion in coordinates that suit the search.
@@ -275,7 +259,7 @@ class SeveralFactors:
         )
         parts = replace(self.parts, columns=columns)
         free = FreeSeveral(parts, FreeTemplate(self.template.sizes), self.kept, reml=self.reml)
-        free._dense = self.dense
+        free._dense, free.user = self.dense, self
         return free
 
     def standardized(self, theta: FloatArray, at: FloatArray) -> SeveralFactors:
@@ -295,20 +279,6 @@ class SeveralFactors:
             self._last = (np.array(theta), other._last[1])
             self._last_slopes = other._last_slopes
 
-    def from_working(self, theta: FloatArray) -> FloatArray:
-        """Return the user's theta for one of :meth:`working`."""
-        found = list(FreeTemplate(self.template.sizes).matrices(theta))
-        for term, T in self._centred_terms():
-            found[term] = np.asarray(np.linalg.solve(T, found[term]))
-        return self.template.pack([lower_form(lam) for lam in found])
-
-    def to_working(self, theta: FloatArray) -> FloatArray:
-        """Return theta of :meth:`working` for the user's."""
-        found = list(self.template.matrices(theta))
-        for term, T in self._centred_terms():
-            found[term] = T @ found[term]
-        return FreeTemplate(self.template.sizes).pack(found)
-
     @property
     def _centred(self) -> tuple[bool, ...]:
         """Which factors the search moves in centred columns: one term, no column twice."""
@@ -317,7 +287,8 @@ class SeveralFactors:
             for f, c in zip(self.parts.factors, self.parts.columns, strict=True)
         )
 
-    def _centred_terms(self) -> list[tuple[int, FloatArray]]:
+    def centred_terms(self) -> list[tuple[int, FloatArray]]:
+        """Return the terms whose factor the search moves in centred columns, with T."""
         return [
             (f.terms[0], c.T)
             for f, c, is_centred in zip(
@@ -343,32 +314,15 @@ class SeveralFactors:
             out.append(Lam)
         return tuple(out)
 
-    def _profile(self, elimination: Elimination) -> Solution:
-        p, m = self.p, self.m
-        core = self.blocks.core
-        reduced = elimination.reduce(
+    def _eliminated(self, theta: FloatArray) -> Solution[ForwardPass]:
+        factor, core = Elimination(self.blocks, self.factors(theta)), self.blocks.core
+        reduced = factor.reduce(
             [level.W for level in self.blocks.levels], None if core is None else core.W
         )
-        S = self.blocks.total - elimination.inner(reduced, reduced)
-        RX = np.linalg.cholesky(S[:p, :p])
-        beta = cho_solve((RX, True), S[:p, p]) if p else np.empty(0)
-        pwrss = float(S[p, p] - S[p, :p] @ beta)
-        if not pwrss > 0.0 or m <= 0:
-            raise np.linalg.LinAlgError("no residual variation")
-        logdet_RX2 = 2.0 * float(np.log(np.diag(RX)).sum())
-        value = elimination.logdet + m * (1.0 + np.log(2.0 * np.pi * pwrss / m))
-        return Solution(
-            value=float(value + (logdet_RX2 if self.reml else 0.0) - self.parts.sum_log_weights),
-            v=np.append(-beta, 1.0),
-            pwrss=pwrss,
-            logdet_L2=elimination.logdet,
-            logdet_RX2=logdet_RX2,
-            Sxx_inverse=cho_solve((RX, True), np.eye(p)) if p else np.empty((0, 0)),
-            elimination=elimination,
-            reduced=reduced,
-        )
+        S = self.total - factor.inner(reduced, reduced)
+        return self.profile(S, factor.logdet, ForwardPass(factor, reduced))
 
-    def _explained(self, found: Solution, E: FloatArray) -> FloatArray:
+    def _explained(self, found: Solution[ForwardPass], E: FloatArray) -> FloatArray:
         """Return what E (q, J, p + 1) takes off G: sum_j E W E', W = (m / r^2) v v' [+ S_xx^-1]."""
         along = E @ found.v
         out: FloatArray = (self.m / found.pwrss) * (along @ along.T)
@@ -382,6 +336,7 @@ class FreeSeveral(SeveralFactors):
     """The criterion in the coordinates of the search: every term's factor a full matrix."""
 
     template: FreeTemplate
+    user: SeveralFactors
 
     def __init__(
         self, parts: SeveralParts, template: FreeTemplate, kept: IntArray, *, reml: bool
@@ -390,9 +345,34 @@ class FreeSeveral(SeveralFactors):
         self.template = template
         self._secant = Secant(template.k)
 
+    def hand_over(self, theta: FloatArray) -> FloatArray:
+        """Return the user's theta, and let the user's criterion know the solution there."""
+        there = self.user.from_working(theta)
+        self.user.adopt(there, self, theta)
+        return there
+
     def hessian(self, theta: FloatArray) -> FloatArray:
         """Return the curvature, where not exact corrected by the gradients met so far."""
         if self.dense is not None:
             return super().hessian(theta)
         _, gradient = self.evaluate(theta)
         return self._secant.corrected(theta, gradient, super().hessian(theta))
+
+
+class LazyCovariances:
+    """Makes Var(b | y) of every term when asked: a call that pickles.
+
+    It keeps the sums, not a factorisation: the core's matrices come back only while it works.
+    """
+
+    def __init__(self, objective: SeveralFactors, theta: FloatArray, sigma: float) -> None:
+        self._objective, self._theta, self._sigma = objective, theta, sigma
+        self._made: tuple[FloatArray, ...] | None = None
+
+    def __call__(self) -> tuple[FloatArray, ...]:
+        """Return them, made at the first call."""
+        if self._made is None:
+            with blas_threads(1):
+                made = self._objective.conditional_covariances(self._theta)
+            self._made = tuple(self._sigma**2 * V for V in made)
+        return self._made

@@ -15,7 +15,6 @@ from mlpool.engine.factorization.blocks import (
     find_structure,
     lay_out,
 )
-from mlpool.engine.lmm.one_factor import FixedColumns
 from mlpool.engine.optimizer.convergence import Standards, standard_columns, standard_inverse
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.cross_sums import (
@@ -25,6 +24,7 @@ from mlpool.engine.sums.cross_sums import (
     pair_sums,
     parent_levels,
 )
+from mlpool.engine.sums.working_columns import FixedColumns
 from mlpool.engine.theta import Template, lower_factor
 from mlpool.engine.types import Control, LmmData
 from mlpool.typing import FloatArray, IntArray
@@ -72,7 +72,7 @@ class SeveralParts:
         parts = cls(
             factors=tuple(replace(f, codes=f.codes[:0]) for f in factors),
             structure=structure,
-            totals=replace(sums[0], sums=sums[0].sums[..., :0]),
+            totals=sums[0].without_clusters(),
             columns=columns,
             blocks=blocks,
             fixed=fixed,

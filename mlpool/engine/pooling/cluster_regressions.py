@@ -17,9 +17,9 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from mlpool.engine.factorization.sweep import sweep
-from mlpool.engine.lmm.one_factor import FixedColumns
 from mlpool.engine.rank import independent_of_sums
 from mlpool.engine.sums.cluster_sums import CrossProducts
+from mlpool.engine.sums.working_columns import FixedColumns
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray, IntArray, RowSource
 

@@ -135,6 +135,10 @@ class CrossProducts:
         """Number of clusters."""
         return int(self.sums.shape[2])
 
+    def without_clusters(self) -> CrossProducts:
+        """Return the totals alone: what a criterion needs when its blocks are made."""
+        return replace(self, sums=self.sums[..., :0].copy())
+
     def uncentre(self, columns: IntArray) -> FloatArray:
         """Return R (k, m) with ``U R`` = the given distinct columns as the user has them."""
         R = np.zeros((self.layout.k, len(columns)))

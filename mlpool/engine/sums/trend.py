@@ -14,10 +14,10 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import lstsq
 
-from mlpool.engine.lmm.one_factor import FixedColumns
 from mlpool.engine.rank import independent_columns, independent_of_sums
 from mlpool.engine.sums.cluster_sums import BATCH_ROWS, CrossProducts
 from mlpool.engine.sums.columns import Layout, Rows, sample_columns
+from mlpool.engine.sums.working_columns import FixedColumns
 from mlpool.typing import FloatArray, IntArray
 
 MISSED = 1e3

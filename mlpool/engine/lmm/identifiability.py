@@ -1,0 +1,101 @@
+"""What is refused before a search: models that the data cannot identify (as lme4 does)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from mlpool.engine.sums.cluster_sums import CrossProducts
+from mlpool.engine.sums.trend import solve_scaled
+from mlpool.engine.types import LmmData
+from mlpool.errors import FitError
+from mlpool.typing import FloatArray
+
+ROUNDING = 64 * float(np.finfo(float).eps)
+"""Residual share of the response's length that is rounding: of the numbers, their products with
+slopes and the sums of both."""
+
+
+class Estimable(Protocol):
+    """What the sums say about a model: see :class:`mlpool.engine.lmm.criterion.Criterion`."""
+
+    totals: CrossProducts
+    total: FloatArray
+    n: int
+    p: int
+
+
+def check_identified(data: LmmData) -> None:
+    """Refuse models whose random effects cannot be told from the residual (as lme4 does).
+
+    Raises
+    ------
+    FitError
+    """
+    n = data.n
+    if n == 0:
+        raise FitError("There are no rows to fit.")
+    for t in data.terms:
+        k = t.z.shape[1]
+        if t.n_levels < 2:
+            raise FitError("A grouping factor needs at least 2 levels; there is only 1.")
+        if t.n_levels >= n:
+            raise FitError(
+                f"A grouping factor has {t.n_levels} levels for {n} rows: with one row per level "
+                "its effects cannot be told from the residual."
+            )
+        if t.n_levels * k >= n:
+            raise FitError(
+                f"A term has {t.n_levels} levels x {k} columns = {t.n_levels * k} random effects "
+                f"for {n} rows: its variances and the residual variance are not identified."
+            )
+
+
+def check_estimable(objective: Estimable) -> None:
+    """Refuse responses and fixed effects that leave nothing to estimate variances from.
+
+    Raises
+    ------
+    FitError
+        If the response is constant or explained exactly, or there are no residual degrees of
+        freedom.
+    """
+    _check_response(objective.totals)
+    if objective.p >= objective.n:
+        raise FitError(
+            f"The model has {objective.p} fixed effects for {objective.n} rows: nothing is left to "
+            "estimate variances from."
+        )
+    _check_residual(objective)
+
+
+def _check_response(sums: CrossProducts) -> None:
+    """Refuse a response without variation."""
+    (y,) = sums.uncentre(np.array([sums.layout.y])).T
+    T, constant = sums.total, np.eye(sums.layout.k)[0]
+    mean = float(constant @ T @ y / T[0, 0])
+    about_mean = y - mean * constant
+    if not about_mean @ T @ about_mean > ROUNDING**2 * T[0, 0] * mean**2:
+        raise FitError("The response is constant: there is no variation to explain.")
+
+
+def _check_residual(objective: Estimable) -> None:
+    """Refuse a response that the fixed effects explain exactly."""
+    p, total = objective.p, objective.total
+    left = float(total[p, p] - total[p, :p] @ solve_scaled(total[:p, :p], total[:p, p]))
+    if not left > (ROUNDING * _response_size(objective.totals)) ** 2:
+        raise FitError(
+            "The fixed effects explain the response exactly: no variation is left for random "
+            "effects and residuals."
+        )
+
+
+def _response_size(sums: CrossProducts) -> float:
+    """Return the length of the response's parts before they were taken apart: what it rounds to."""
+    layout = sums.layout
+    slopes = np.array(layout.trend) if layout.trend else np.zeros(layout.k)
+    slopes[layout.y] = 1.0
+    columns = sums.uncentre(np.arange(layout.k)) * slopes
+    squares = np.einsum("ac,ab,bc->c", columns, sums.total, columns)
+    return float(np.sqrt(np.maximum(squares, 0.0).sum()))

@@ -1,12 +1,25 @@
-"""Array aliases, option sets and the protocols through which layers meet."""
+"""Array aliases, what users hand over, and the protocols through which layers meet.
+
+``FloatArray`` and its kin are what functions pass on; names ending in ``Like`` are what callers may
+write: a seed, a cluster, data. Both are for annotations and cost nothing at run time.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from os import PathLike
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from narwhals.typing import IntoDataFrame
+
+    from mlpool.families import Family
+    from mlpool.frames import Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,63 @@ AnyArray: TypeAlias = Annotated[np.ndarray[Any, np.dtype[Any]], Entries("fiub")]
 Engine: TypeAlias = Literal["auto", "mlpool", "statsmodels"]
 NaAction: TypeAlias = Literal["omit", "fail"]
 Effects: TypeAlias = Literal["all", "fixed", "random"]
+
+# --- what users hand over ---------------------------------------------------------------------
+
+
+class ArrowStream(Protocol):
+    """A table of Arrow's C stream: pyarrow, polars, DuckDB, Ibis and others."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Return the stream's capsule."""
+
+
+class Computed(Protocol):
+    """A table that is computed when asked, such as Dask's."""
+
+    def compute(self) -> Any:
+        """Return the rows."""
+
+
+DataLike: TypeAlias = (
+    "IntoDataFrame | Frame | ArrowStream | Computed | Mapping[str, Any]"
+    " | Sequence[Mapping[str, Any]] | np.ndarray[Any, Any] | str | PathLike[str]"
+)
+"""Data: any frame, a dict of arrays, a list of dicts, a structured array, or a file's path."""
+
+ColumnLike: TypeAlias = "str | ArrayLike"
+"""A value per row: the name of a column, or a Series, array or list."""
+
+ClusterLike: TypeAlias = (
+    "ColumnLike | Sequence[ColumnLike] | Mapping[str, ArrayLike] | pd.DataFrame"
+)
+"""Clusters of robust standard errors: one column or several."""
+
+VcovLike: TypeAlias = "str | ArrayLike | pd.DataFrame"
+"""A type of covariance (``"HC3"``, ``"CR2"``), or the matrix itself."""
+
+VcovArgs: TypeAlias = "Mapping[str, Any]"
+"""easystats' ``vcov_args=``: ``{"cluster": "school", "type": "CR2"}``."""
+
+SeedLike: TypeAlias = (
+    "int | Sequence[int] | np.random.Generator | np.random.SeedSequence | np.random.BitGenerator"
+)
+"""Where random numbers start: a whole number, or one of NumPy's own."""
+
+FamilyLike: TypeAlias = "str | tuple[str, str] | Family"
+"""A distribution and link: ``"binomial"``, ``"binomial(probit)"``, ``("poisson", "log")``."""
+
+ContrastsLike: TypeAlias = "Mapping[str, str | ArrayLike | pd.DataFrame]"
+"""Codings of factors: ``{"gender": "sum"}``, or a matrix with a row per level."""
+
+ReForm: TypeAlias = bool | float | str | None
+"""Random effects that count: None all, False (R's NA) none, a formula such as ``"~ (1 | g)"``."""
+
+NamesLike: TypeAlias = str | Sequence[str]
+"""One name or several."""
+
+ByLike: TypeAlias = "str | Sequence[Any] | Mapping[str, Any]"
+"""Variables of a grid with or without their values: ``["x", "g"]``, ``{"x": [0, 1]}``."""
 
 
 @runtime_checkable

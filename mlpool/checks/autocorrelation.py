@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,16 +19,20 @@ from mlpool.checks.result import (
 from mlpool.floating_point import usual_floats
 from mlpool.given import generator, whole_number
 from mlpool.inference.simulation import ResponseModel, draw_effects
+from mlpool.models import family as family_of
 from mlpool.models.residuals import residuals_at
 from mlpool.refits.simulate import response_model
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.influence import smoother_of, working_weights
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 _CELLS_AT_ONCE = 4_000_000
 
 
 @usual_floats
-def check_autocorrelation(m: Any, *, nsim: int = 1000, seed: Any = 1) -> Check:
+def check_autocorrelation(m: FittedModel, *, nsim: int = 1000, seed: Any = 1) -> Check:
     """Test whether residuals of neighbouring rows are correlated (Durbin & Watson).
 
     The statistic is of R's ``residuals(m)``: plain ones of linear models, deviance residuals of
@@ -96,7 +100,7 @@ def check_autocorrelation(m: Any, *, nsim: int = 1000, seed: Any = 1) -> Check:
     )
 
 
-def _kind(m: Any) -> str:
+def _kind(m: FittedModel) -> str:
     """Return the kind of R's ``residuals(m)``; nbinom1 has no deviance residuals."""
     if m.family is None:
         return "response"
@@ -111,7 +115,7 @@ def _durbin_watson(columns: FloatArray) -> FloatArray:
 # --- the statistic under independence -----------------------------------------------------------
 
 
-def _drawn(m: Any, nsim: int, rng: np.random.Generator) -> FloatArray:
+def _drawn(m: FittedModel, nsim: int, rng: np.random.Generator) -> FloatArray:
     """Return the statistic of `nsim` sets of residuals of independent rows."""
     make = _Linear(m) if is_linear(m) else _Generalized(m)
     at_once = max(1, _CELLS_AT_ONCE // m.design.n)
@@ -129,7 +133,7 @@ class _Drawn:
     Rows are scaled by the square root of their working weights, where the fit is least squares.
     """
 
-    def __init__(self, m: Any) -> None:
+    def __init__(self, m: FittedModel) -> None:
         self._hat = smoother_of(m)
         self._root = np.sqrt(working_weights(m))
         redrawn = response_model(m)
@@ -149,7 +153,7 @@ class _Drawn:
 class _Linear(_Drawn):
     """Errors are residuals drawn with replacement, so that they need not be normal."""
 
-    def __init__(self, m: Any) -> None:
+    def __init__(self, m: FittedModel) -> None:
         super().__init__(m)
         e = np.asarray(m.residuals("pearson"), dtype=np.float64)
         # Residuals are shorter than errors, whose size beside Z b* matters.
@@ -166,7 +170,7 @@ class _Linear(_Drawn):
 class _Generalized(_Drawn):
     """Responses are drawn at the fitted means, and fitted values move from there as in one step."""
 
-    def __init__(self, m: Any) -> None:
+    def __init__(self, m: FittedModel) -> None:
         super().__init__(m)
         self._m = m
         self._source: ResponseModel = response_model(m, keep_effects=True)
@@ -174,16 +178,16 @@ class _Generalized(_Drawn):
 
     def residuals(self, k: int, rng: np.random.Generator) -> FloatArray:
         """Return k sets of residuals (n, k)."""
-        m, eta = self._m, self._source.eta
+        m, eta, family = self._m, self._source.eta, family_of(self._m)
         y = np.column_stack([self._source.draw(rng) for _ in range(k)])
-        slope = m.family.derivative(eta)[:, None]
+        slope = family.derivative(eta)[:, None]
         e = self._root[:, None] * (y - self._mu[:, None]) / slope
         effects = self._effects(k, rng) if self._terms else 0.0
         moved = e - self._hat.residuals(e + effects)
         with np.errstate(divide="ignore", invalid="ignore"):
             shift = np.where(self._root[:, None] > 0.0, moved / self._root[:, None], 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            drawn = residuals_at(m, _kind(m), y.T, m.family.inverse(eta + shift.T)).T
+            drawn = residuals_at(m, _kind(m), y.T, family.inverse(eta + shift.T)).T
         # A step may leave the range of means of links such as the identity: those rows stay.
         stayed = residuals_at(m, _kind(m), y.T, self._mu).T
         return np.asarray(np.where(np.isfinite(drawn), drawn, stayed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,9 @@ from mlpool.results import ResultFrame
 from mlpool.tables import Column, Note, RowGroup, TableOptions, TableSpec, select_columns
 from mlpool.tables.cells import format_intervals, format_numbers, interval_header
 from mlpool.uncertainty.influence import variance_inflation
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 MODERATE, HIGH = 5.0, 10.0
 """Variance inflation factors from which collinearity counts as moderate, and as high."""
@@ -106,7 +109,7 @@ class CollinearityLayout:
 
 
 @usual_floats
-def check_collinearity(m: Any, *, ci: float | None = 0.95) -> CollinearityTable:
+def check_collinearity(m: FittedModel, *, ci: float | None = 0.95) -> CollinearityTable:
     """Return the (generalised) variance inflation factor of every term of the fixed effects.
 
     Parameters
@@ -191,7 +194,7 @@ def _bounds(vif: Any, n: int, p: int, level: float) -> tuple[Any, Any]:
         return special.expit(centre - half), special.expit(centre + half)
 
 
-def _aliased_sentence(m: Any) -> str:
+def _aliased_sentence(m: FittedModel) -> str:
     shown = ", ".join(m.aliased[:5]) + (", ..." if len(m.aliased) > 5 else "")
     return (
         f"Collinear without rest, and so left out of the fit: {shown}; the factors are of the "
@@ -199,7 +202,7 @@ def _aliased_sentence(m: Any) -> str:
     )
 
 
-def _warn(m: Any, vif: pd.Series) -> None:
+def _warn(m: FittedModel, vif: pd.Series) -> None:
     """Say what makes the factors hard to read, as easystats does."""
     text = ""
     if m.aliased:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,12 @@ import pandas as pd
 from mlpool.checks.result import Check, check_is_model
 from mlpool.floating_point import usual_floats
 from mlpool.given import number
+from mlpool.models import MixedModel
 from mlpool.models.fit_messages import separated_coefficients
 from mlpool.performance.variance_components import standard_factors
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 SINGULAR = 1e-4
 """lme4's tolerance of ``isSingular``."""
@@ -72,7 +76,7 @@ class Convergence(Check):
 
 
 @usual_floats
-def check_singularity(m: Any, *, tolerance: float = SINGULAR) -> Singularity:
+def check_singularity(m: FittedModel, *, tolerance: float = SINGULAR) -> Singularity:
     """Tell whether a fit is singular: a random-effect variance zero, or a correlation +-1.
 
     Parameters
@@ -124,11 +128,11 @@ def check_singularity(m: Any, *, tolerance: float = SINGULAR) -> Singularity:
     )  # fmt: skip
 
 
-def _terms(m: Any, tolerance: float) -> pd.DataFrame:
+def _terms(m: FittedModel, tolerance: float) -> pd.DataFrame:
     """Return one row per random coefficient; Share: its SD over sigma, predictors in SDs."""
     rows = []
-    blocks = m.varcorr().blocks if m.is_mixed else ()
-    factors = standard_factors(m) if m.is_mixed else []
+    blocks = m.varcorr().blocks if isinstance(m, MixedModel) else ()
+    factors = standard_factors(m) if isinstance(m, MixedModel) else []
     for block, factor in zip(blocks, factors, strict=True):
         shares, diagonals = np.linalg.norm(factor, axis=1), np.diag(factor)
         for i, name in enumerate(block.names):
@@ -150,7 +154,7 @@ def _what(found: pd.DataFrame, tolerance: float) -> str:
 
 
 @usual_floats
-def check_convergence(m: Any) -> Convergence:
+def check_convergence(m: FittedModel) -> Convergence:
     """Tell whether the optimiser arrived at an optimum.
 
     Parameters
@@ -195,7 +199,7 @@ def check_convergence(m: Any) -> Convergence:
     )  # fmt: skip
 
 
-def _problems(m: Any) -> list[str]:
+def _problems(m: FittedModel) -> list[str]:
     found = [
         _PROBLEMS.get(d.code, d.hint or d.code)
         for d in getattr(m.fit, "diagnostics", ())
@@ -211,7 +215,9 @@ def _problems(m: Any) -> list[str]:
     return found
 
 
-def _largest_gradient(m: Any) -> float:
+def _largest_gradient(m: FittedModel) -> float:
     """Return the largest |derivative| of parameters that do not stand at zero, their bound."""
-    gradient, end = np.asarray(m.optimum.gradient), np.asarray(m.optimum.end)
+    optimum = m.optimum
+    assert optimum is not None
+    gradient, end = np.asarray(optimum.gradient), np.asarray(optimum.end)
     return float(np.abs(gradient[end != 0.0]).max(initial=0.0))

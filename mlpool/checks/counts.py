@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
@@ -14,8 +14,13 @@ from mlpool.errors import NotSupportedError
 from mlpool.families import COUNTS
 from mlpool.floating_point import usual_floats
 from mlpool.given import number
+from mlpool.models import GeneralizedLinearMixedModel, GeneralizedModel
+from mlpool.models import family as family_of
 from mlpool.performance.explained_variance import is_bernoulli
 from mlpool.tables import Column, RowGroup, TableSpec, render_text
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, GeneralizedModel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -44,7 +49,7 @@ class CountCheck(Check):
 
 
 @usual_floats
-def check_overdispersion(m: Any) -> CountCheck:
+def check_overdispersion(m: FittedModel) -> CountCheck:
     """Test whether counts vary more than the model's family lets them.
 
     The sum of squared Pearson residuals is compared with the chi-squared of ``df.residual``. Those
@@ -106,7 +111,7 @@ def check_overdispersion(m: Any) -> CountCheck:
 
 
 @usual_floats
-def check_zeroinflation(m: Any, *, tolerance: float = 0.05) -> CountCheck:
+def check_zeroinflation(m: FittedModel, *, tolerance: float = 0.05) -> CountCheck:
     """Compare the zeros in the data with those that a model of counts expects.
 
     Parameters
@@ -137,8 +142,8 @@ def check_zeroinflation(m: Any, *, tolerance: float = 0.05) -> CountCheck:
     22.0
     """
     check_is_model(m, "check_zeroinflation()")
-    name = "normal" if m.family is None else m.family.name
-    if name not in COUNTS:
+    name = family_of(m).name
+    if not isinstance(m, GeneralizedModel) or name not in COUNTS:
         raise NotSupportedError(
             f"check_zeroinflation() is for Poisson and negative binomial models, not {name} ones."
         )
@@ -171,11 +176,13 @@ def check_zeroinflation(m: Any, *, tolerance: float = 0.05) -> CountCheck:
     )  # fmt: skip
 
 
-def _probability_of_zero(m: Any) -> Any:
+def _probability_of_zero(m: GeneralizedModel) -> Any:
     mu = np.asarray(m.fitted, dtype=np.float64)
     if m.family.name == "poisson":
         return np.exp(-mu)
-    theta = float(m.dispersion if m.kind == "glmer" else m.family.theta)
+    theta = float(
+        m.dispersion if isinstance(m, GeneralizedLinearMixedModel) else m.family.theta or 0.0
+    )
     if m.family.name == "nbinom1":  # variance (1 + theta) mu
         return (1.0 + theta) ** (-mu / theta)
     return (1.0 + mu / theta) ** -theta

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from mlpool.floating_point import usual_floats
 from mlpool.frames import Frame, read_frame
 from mlpool.transform.columns import Groups, as_names, label_codes, numbers, read_groups
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 TOLERANCE = 1e-5
 """Share of a predictor's deviation, within and between groups, that counts as none."""
@@ -114,7 +117,7 @@ def _of_data(data: Any, select: Any, by: Any) -> list[_Pair]:
     ]
 
 
-def _of_model(m: Any, select: Any, by: Any) -> list[_Pair]:
+def _of_model(m: FittedModel, select: Any, by: Any) -> list[_Pair]:
     if not m.is_mixed:
         raise NotSupportedError(
             "check_heterogeneity_bias() needs a mixed model, or data with select= and by=."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,12 @@ from mlpool.checks.result import (
 )
 from mlpool.errors import NotSupportedError, check_option
 from mlpool.floating_point import usual_floats
+from mlpool.models import MixedModel
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.influence import leverages
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 LARGE = 5_000
 """Values from which Kolmogorov and Smirnov's test stands in for Shapiro and Wilk's, as in R."""
@@ -47,7 +51,7 @@ class Normality(Check):
 
 
 @usual_floats
-def check_normality(m: Any, *, effects: str = "fixed") -> Normality:
+def check_normality(m: FittedModel, *, effects: str = "fixed") -> Normality:
     """Test whether residuals, or random effects, are normally distributed (Shapiro & Wilk).
 
     Residuals are divided by ``sigma sqrt(1 - leverage)`` (R's ``rstandard``). From 5,000 values on
@@ -104,7 +108,7 @@ def check_normality(m: Any, *, effects: str = "fixed") -> Normality:
     return _result(m, [row], [text], "qq")
 
 
-def standardized(m: Any) -> FloatArray | None:
+def standardized(m: FittedModel) -> FloatArray | None:
     """Return a linear model's residuals / (sigma sqrt(1 - h)); None if it fits its rows exactly."""
     e = pearson_over_sigma(m)
     if e is None:
@@ -114,9 +118,9 @@ def standardized(m: Any) -> FloatArray | None:
         return np.where(h < 1.0 - 1e-10, e / np.sqrt(1.0 - h), np.nan)
 
 
-def _random(m: Any) -> Normality:
+def _random(m: FittedModel) -> Normality:
     check_is_model(m, "check_normality()")
-    if not m.is_mixed:
+    if not isinstance(m, MixedModel):
         raise NotSupportedError("effects='random' needs a mixed model; this one has no groups.")
     rows, texts = [], []
     for group, frame in m.ranef().items():
@@ -159,7 +163,7 @@ def _row(effect: str, test: str, statistic: float, p: float) -> dict[str, Any]:
     return {"Effect": effect, "Test": test, "Statistic": statistic, "p": p}
 
 
-def _result(m: Any, rows: list[dict[str, Any]], texts: list[str], panel: str) -> Normality:
+def _result(m: FittedModel, rows: list[dict[str, Any]], texts: list[str], panel: str) -> Normality:
     table = pd.DataFrame(rows)
     told = [row for row in rows if not np.isnan(row["p"])]
     worst = min(told, key=lambda row: float(row["p"])) if told else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from mlpool.errors import OptionError, brief, check_option
 from mlpool.floating_point import usual_floats
 from mlpool.given import plain_number
 from mlpool.uncertainty.influence import cooks_distance, leverages
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 _MOST_SHOWN = 50
 
@@ -55,7 +58,9 @@ class Outliers(Check):
 
 
 @usual_floats
-def check_outliers(m: Any, *, threshold: float | None = None, method: str = "cook") -> Outliers:
+def check_outliers(
+    m: FittedModel, *, threshold: float | None = None, method: str = "cook"
+) -> Outliers:
     """Find rows with a Cook's distance above the median of F(p, n - p), or `threshold`.
 
     Parameters

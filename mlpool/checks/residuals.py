@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import stats
@@ -18,9 +18,12 @@ from mlpool.checks.result import (
 )
 from mlpool.floating_point import usual_floats
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 
 @usual_floats
-def check_heteroscedasticity(m: Any) -> Check:
+def check_heteroscedasticity(m: FittedModel) -> Check:
     """Test whether the residual variance changes with the fitted values (Breusch & Pagan).
 
     With ``u_i = e_i^2 / (RSS / n)``, half the regression sum of squares of u on the fitted values
@@ -75,7 +78,7 @@ def check_heteroscedasticity(m: Any) -> Check:
     )  # fmt: skip
 
 
-def _untold(m: Any, what: str, why: str, panel: str, name: str) -> Check:
+def _untold(m: FittedModel, what: str, why: str, panel: str, name: str) -> Check:
     return Check(
         sentence=cannot_tell(what, why), holds=None, statistic_name=name, panel=panel, model=m
     )

@@ -5,16 +5,20 @@ from __future__ import annotations
 import html
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.families import COUNTS
+from mlpool.models import family as family_of
 from mlpool.performance.explained_variance import fits_exactly
 from mlpool.registry import verb
 from mlpool.tables.cells import format_p
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 KINDS = ("lm", "glm", "lmer", "glmer")
 ALPHA = 0.05
@@ -74,7 +78,7 @@ class Check:
         return draw_panel(self.model, self.panel, options)
 
 
-def draw_panel(model: Any, panel: str, options: dict[str, Any]) -> Any:
+def draw_panel(model: FittedModel, panel: str, options: dict[str, Any]) -> Any:
     """Return one panel of `check_model`.
 
     Raises
@@ -93,7 +97,7 @@ def draw_panel(model: Any, panel: str, options: dict[str, Any]) -> Any:
     return verb("check_model")(model, panel)[panel]
 
 
-def check_is_model(m: Any, verb: str) -> None:
+def check_is_model(m: FittedModel, verb: str) -> None:
     """Raise a sentence unless `m` is a fitted model.
 
     Raises
@@ -107,12 +111,12 @@ def check_is_model(m: Any, verb: str) -> None:
         )
 
 
-def is_linear(m: Any) -> bool:
+def is_linear(m: FittedModel) -> bool:
     """Return whether the response is normal with the identity link."""
     return m.family is None or (m.family.name == "gaussian" and m.family.link == "identity")
 
 
-def check_is_linear(m: Any, verb: str) -> None:
+def check_is_linear(m: FittedModel, verb: str) -> None:
     """Raise a sentence unless `m` is a linear model.
 
     Raises
@@ -121,9 +125,10 @@ def check_is_linear(m: Any, verb: str) -> None:
     """
     check_is_model(m, verb)
     if not is_linear(m):
-        hint = " Try check_overdispersion()." if m.family.name in COUNTS else ""
+        name = family_of(m).name
+        hint = " Try check_overdispersion()." if name in COUNTS else ""
         raise NotSupportedError(
-            f"{verb} is for residuals of linear models; those of a {m.family.name} model need not "
+            f"{verb} is for residuals of linear models; those of a {name} model need not "
             f"be so.{hint}"
         )
 
@@ -139,14 +144,14 @@ def p_text(p: float) -> str:
     return f"p {text}" if text[:1] in "<>" else f"p = {text}"
 
 
-def pearson_over_sigma(m: Any) -> Any:
+def pearson_over_sigma(m: FittedModel) -> Any:
     """Return Pearson residuals of a linear model over sigma (n,); None if there are none left."""
     if fits_exactly(m) or m.df_residual < 2:
         return None
     return np.asarray(m.residuals("pearson"), dtype=np.float64) / float(m.sigma)
 
 
-def leaves_residuals(m: Any) -> bool:
+def leaves_residuals(m: FittedModel) -> bool:
     """Return whether a model has rows left over, and does not fit all of them exactly."""
     if is_linear(m):
         return pearson_over_sigma(m) is not None

@@ -24,6 +24,7 @@ from mlpool.comparisons.terms_table import (
 from mlpool.comparisons.tests_table import DIGITS
 from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.hypotheses.joint_tests import joint_inference
+from mlpool.models import GeneralizedLinearModel
 from mlpool.models.argument_checks import backend_of, check_model, name_models
 from mlpool.models.fit import as_bool
 from mlpool.models.fitted import FittedModel
@@ -171,12 +172,12 @@ def _several_models(
 
 
 def _one_model(
-    m: Any, type_: int, ddf: str | None, test: str | None, robust: tuple[Any, Any, Any]
+    m: FittedModel, type_: int, ddf: str | None, test: str | None, robust: tuple[Any, Any, Any]
 ) -> Table:
     is_robust = any(v is not None for v in robust) or m.vcov_choice is not None
     if test is not None:
         check_option(test, ("F", "Chisq"), argument="test")
-    if m.kind == "glm" and not is_robust:
+    if isinstance(m, GeneralizedLinearModel) and not is_robust:
         if test == "F":
             check_f(m)
         default = "F" if m.family.has_dispersion else "Chisq"
@@ -198,7 +199,7 @@ def _one_model(
     return lmer_table(m, how, type_) if m.kind == "lmer" else wald_chisq_table(m, how, type_)
 
 
-def _read_type(m: Any, type: str | int | None) -> int:
+def _read_type(m: FittedModel, type: str | int | None) -> int:
     if type is None:
         return _DEFAULT_TYPE[m.kind]
     found = _TYPES.get(str(type).lower()) if not isinstance(type, bool) else None
@@ -207,7 +208,7 @@ def _read_type(m: Any, type: str | int | None) -> int:
     return found
 
 
-def _read_ddf(m: Any, ddf: str | None) -> str | None:
+def _read_ddf(m: FittedModel, ddf: str | None) -> str | None:
     if ddf is None:
         return None
     found = _DDF.get(ddf.lower()) if isinstance(ddf, str) else None

@@ -7,7 +7,7 @@ at one estimate.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,11 +21,14 @@ from mlpool.hypotheses.term_tests import terms_of
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
 from mlpool.typing import FloatArray, IntArray
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, GeneralizedLinearModel
+
 
 class ColumnFits:
     """Deviances of one glm with some of its columns, each fitted once."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: GeneralizedLinearModel) -> None:
         self.model = model
         self._all = model.design.X.dense()
         self._terms = np.array([c.term for c in model.design.X.columns])
@@ -74,7 +77,7 @@ class ColumnFits:
         return float(fit.rss)
 
 
-def deviance_table(model: Any, type_: int, test: str) -> Table:
+def deviance_table(model: GeneralizedLinearModel, type_: int, test: str) -> Table:
     """Return the analysis of deviance of a glm.
 
     Parameters
@@ -111,7 +114,7 @@ def deviance_table(model: Any, type_: int, test: str) -> Table:
     return Table(data=data, layout=layout, method=f"LR {test}")
 
 
-def _sequential(model: Any, fits: ColumnFits, test: str) -> Table:
+def _sequential(model: GeneralizedLinearModel, fits: ColumnFits, test: str) -> Table:
     terms = terms_of(model)
     used = [i for i, c in enumerate(model.columns) if c.term < 0]
     rest = [fits.deviance(used)]
@@ -154,7 +157,7 @@ def _sequential(model: Any, fits: ColumnFits, test: str) -> Table:
 
 
 def deviance_tests(
-    model: Any, drops: Sequence[float] | FloatArray, dfs: Sequence[float], test: str
+    model: FittedModel, drops: Sequence[float] | FloatArray, dfs: Sequence[float], test: str
 ) -> tuple[FloatArray, FloatArray]:
     """Return statistics and p-values of drops in deviance, by the model's dispersion."""
     dispersion = float(model.fit.dispersion)
@@ -166,7 +169,7 @@ def deviance_tests(
     return scaled, np.array([chi2_upper_p(s, k) for s, k in zip(scaled, df, strict=True)])
 
 
-def check_f(model: Any) -> None:
+def check_f(model: GeneralizedLinearModel) -> None:
     """Refuse F tests of families whose dispersion is known.
 
     Raises
@@ -179,5 +182,5 @@ def check_f(model: Any) -> None:
         )
 
 
-def _response(model: Any) -> str:
+def _response(model: FittedModel) -> str:
     return f"Response: {model.design.response_name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,12 +29,15 @@ from mlpool.refits.reduced_models import (
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, GeneralizedLinearModel
+
 _TITLE = "Single term deletions"
 _P_CHI = TestColumn(name="p", header="Pr(>Chi)", role="p")
 
 
 def drop1(
-    model: Any,
+    model: FittedModel,
     scope: str | Iterable[str] | None = None,
     *,
     test: str | None = None,
@@ -112,7 +115,7 @@ def _read_ddf(ddf: str) -> str:
     return methods[name]
 
 
-def _chosen_terms(m: Any, scope: str | Iterable[str] | None) -> list[TermColumns]:
+def _chosen_terms(m: FittedModel, scope: str | Iterable[str] | None) -> list[TermColumns]:
     """Return the terms asked for; those within no other one by default.
 
     Raises
@@ -139,7 +142,7 @@ def _chosen_terms(m: Any, scope: str | Iterable[str] | None) -> list[TermColumns
     return chosen
 
 
-def _lm(m: Any, terms: list[TermColumns], test: str, k: float) -> Table:
+def _lm(m: FittedModel, terms: list[TermColumns], test: str, k: float) -> Table:
     how = joint_inference(m, vcov="model", ci_method="residual")
     n, p, sigma2 = m.nobs, len(m.names), m.sigma**2
     tests = [how.wald(rows) for rows in beyond_rest(m, terms)]
@@ -170,7 +173,7 @@ def _lm(m: Any, terms: list[TermColumns], test: str, k: float) -> Table:
     return _table(m, data, columns, "residual")
 
 
-def _glm(m: Any, terms: list[TermColumns], test: str, k: float) -> Table:
+def _glm(m: GeneralizedLinearModel, terms: list[TermColumns], test: str, k: float) -> Table:
     fits = ColumnFits(m)
     without = [fits.without([t.number]) for t in terms]
     dfs = np.array([float(len(m.names) - rank) for _, rank in without])
@@ -210,7 +213,7 @@ def _glm(m: Any, terms: list[TermColumns], test: str, k: float) -> Table:
     return _table(m, data, columns, f"LR {test}")
 
 
-def _refits(m: Any, terms: list[TermColumns], test: str, k: float) -> Table:
+def _refits(m: FittedModel, terms: list[TermColumns], test: str, k: float) -> Table:
     """Return lme4's table: every reduced model fitted again by ML."""
     full = by_ml(m)
     fixed = m.formula.fixed
@@ -250,7 +253,9 @@ def _chi2(statistics: FloatArray, dfs: FloatArray) -> list[float]:
     ]
 
 
-def _table(m: Any, data: pd.DataFrame, columns: tuple[TestColumn, ...], method: str) -> Table:
+def _table(
+    m: FittedModel, data: pd.DataFrame, columns: tuple[TestColumn, ...], method: str
+) -> Table:
     layout = AnovaLayout(
         title=f"{_TITLE}\n\nModel:\n{m.formula.text}", labels="Parameter", columns=columns
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from mlpool.models.argument_checks import backend_of, name_models
 from mlpool.performance.performance_table import Grid, GridColumn
 from mlpool.refits.reduced_models import by_ml, comparable_logliks
 from mlpool.results import ResultFrame
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 _R_NAMES = {"lm": "lm", "glm": "glm", "lmer": "lmerMod", "glmer": "glmerMod"}
 _COLUMNS = (
@@ -130,7 +133,7 @@ def _is_reml(ordered: list[tuple[str, Any]], estimator: str | None) -> bool:
     )
 
 
-def _row(name: str, m: Any, step: Step | None) -> dict[str, Any]:
+def _row(name: str, m: FittedModel, step: Step | None) -> dict[str, Any]:
     found = step or Step()
     return {
         "Name": name,

@@ -27,7 +27,7 @@ _COLUMNS = (
 
 
 def linear_hypothesis(
-    model: Any,
+    model: FittedModel,
     hypotheses: Any,
     rhs: Any = None,
     *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,11 @@ from mlpool.refits.reduced_models import (
 )
 from mlpool.results import ResultFrame
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
-def ranova(model: Any, *, reduce: bool = True, boundary: bool = False) -> ResultFrame:
+
+def ranova(model: FittedModel, *, reduce: bool = True, boundary: bool = False) -> ResultFrame:
     """Test random-effects terms one at a time (lmerTest's ``ranova``, ``rand``).
 
     Parameters
@@ -93,11 +96,11 @@ def ranova(model: Any, *, reduce: bool = True, boundary: bool = False) -> Result
     )  # fmt: skip
 
 
-def _reduced(m: Any, bars: tuple[BarTerm, ...]) -> Any:
+def _reduced(m: FittedModel, bars: tuple[BarTerm, ...]) -> Any:
     return refit_formula(m, formula_text(m, bars=bars))
 
 
-def _row(label: str, m: Any, loglik: float, step: Step | None) -> dict[str, Any]:
+def _row(label: str, m: FittedModel, loglik: float, step: Step | None) -> dict[str, Any]:
     found = step or Step()
     return {
         "Term": label,
@@ -111,7 +114,7 @@ def _row(label: str, m: Any, loglik: float, step: Step | None) -> dict[str, Any]
     }
 
 
-def _deletions(m: Any, reduce: bool) -> list[tuple[str, tuple[BarTerm, ...]]]:
+def _deletions(m: FittedModel, reduce: bool) -> list[tuple[str, tuple[BarTerm, ...]]]:
     """Return (label, terms that stay) of each row, in the formula's order."""
     bars = m.formula.bars
     found: list[tuple[str, tuple[BarTerm, ...]]] = []
@@ -136,7 +139,7 @@ def _droppable(terms: Terms) -> list[int]:
     return [i for i, own in enumerate(sets) if not any(own < other for other in sets)]
 
 
-def _smaller(m: Any, bar: BarTerm, place: int) -> BarTerm | None:
+def _smaller(m: FittedModel, bar: BarTerm, place: int) -> BarTerm | None:
     """Return the term without one slope; None if nothing is left.
 
     A factor alone, ``(0 + f | g)``, leaves the intercept that its levels have in common; lmerTest

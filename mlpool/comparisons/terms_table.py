@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,9 @@ from mlpool.hypotheses.term_tests import (
 )
 from mlpool.inference.small_sample.satterthwaite import FTest
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 ROMAN = {1: "I", 2: "II", 3: "III"}
 
@@ -53,7 +56,7 @@ class Table:
 
 
 def hypotheses_of_terms(
-    model: Any, how: JointInference, type_: int, terms: tuple[TermColumns, ...]
+    model: FittedModel, how: JointInference, type_: int, terms: tuple[TermColumns, ...]
 ) -> list[FloatArray]:
     """Return L of each term: lmerTest's for lmer, car's for every other model."""
     is_mixed = model.kind == "lmer"
@@ -70,7 +73,7 @@ def hypotheses_of_terms(
     return [adjusted_rows(how.vcov, t.columns, o) for t, o in zip(terms, out, strict=True)]
 
 
-def lm_table(model: Any, how: JointInference, type_: int) -> Table:
+def lm_table(model: FittedModel, how: JointInference, type_: int) -> Table:
     """Return sums of squares and F tests; with a robust covariance F (or chi-square) alone."""
     terms = terms_of(model, aliased=type_ > 1)
     L = hypotheses_of_terms(model, how, type_, terms)
@@ -106,7 +109,7 @@ def lm_table(model: Any, how: JointInference, type_: int) -> Table:
     return Table(data=data, layout=layout, method=how.method)
 
 
-def lmer_table(model: Any, how: JointInference, type_: int) -> Table:
+def lmer_table(model: FittedModel, how: JointInference, type_: int) -> Table:
     """Return lmerTest's table: sums of squares belong to F and sigma, and df to `how`."""
     terms = terms_of(model, aliased=type_ > 1)
     tests = [how.test(rows) for rows in hypotheses_of_terms(model, how, type_, terms)]
@@ -117,7 +120,7 @@ def lmer_table(model: Any, how: JointInference, type_: int) -> Table:
 
 
 def lmer_f_table(
-    model: Any, how: JointInference, terms: Sequence[TermColumns], title: str
+    model: FittedModel, how: JointInference, terms: Sequence[TermColumns], title: str
 ) -> Table:
     """Return F tests of the terms beyond all others."""
     tests = [how.test(rows) for rows in beyond_rest(model, terms)]
@@ -125,7 +128,7 @@ def lmer_f_table(
 
 
 def _f_table(
-    model: Any, how: JointInference, labels: list[str], tests: list[FTest], title: str
+    model: FittedModel, how: JointInference, labels: list[str], tests: list[FTest], title: str
 ) -> Table:
     sigma2 = model.sigma**2
     data = pd.DataFrame(
@@ -151,7 +154,7 @@ def _f_table(
     return Table(data=data, layout=layout, method=how.method)
 
 
-def sequential_table(model: Any, how: JointInference) -> Table:
+def sequential_table(model: FittedModel, how: JointInference) -> Table:
     """Return lme4's table: sequential sums of squares in the model's metric, without df and p."""
     terms = terms_of(model)
     out = [left_out(terms, t, 1, by_containment=False) for t in terms]
@@ -173,7 +176,7 @@ def sequential_table(model: Any, how: JointInference) -> Table:
     return Table(data=data, layout=layout, method="lme4")
 
 
-def wald_chisq_table(model: Any, how: JointInference, type_: int) -> Table:
+def wald_chisq_table(model: FittedModel, how: JointInference, type_: int) -> Table:
     """Return car's Wald chi-square tests of glmer, or of glm with a covariance of the user's."""
     terms = terms_of(model, aliased=type_ > 1)
     L = hypotheses_of_terms(model, how, type_, terms)
@@ -185,7 +188,7 @@ def wald_chisq_table(model: Any, how: JointInference, type_: int) -> Table:
 
 
 def _wald_table(
-    model: Any, how: JointInference, type_: int, labels: list[str], tests: list[FTest]
+    model: FittedModel, how: JointInference, type_: int, labels: list[str], tests: list[FTest]
 ) -> Table:
     """Return chi-square or F tests whose footer names the covariance."""
     data = pd.DataFrame({"Parameter": labels, "df": [t.df_num for t in tests]})
@@ -215,11 +218,11 @@ def _wald_table(
     return Table(data=data, layout=layout, method=how.method, covariance=how.covariance)
 
 
-def _response(model: Any) -> str:
+def _response(model: FittedModel) -> str:
     return f"Response: {model.design.response_name}"
 
 
-def _coding_note(model: Any, type_: int, terms: tuple[TermColumns, ...]) -> tuple[str, ...]:
+def _coding_note(model: FittedModel, type_: int, terms: tuple[TermColumns, ...]) -> tuple[str, ...]:
     """Say which factors' treatment coding a type III test of own columns rests on."""
     if type_ != 3 or model.kind == "lmer":
         return ()
@@ -233,7 +236,7 @@ def _coding_note(model: Any, type_: int, terms: tuple[TermColumns, ...]) -> tupl
     )
 
 
-def check_has_terms(model: Any) -> None:
+def check_has_terms(model: FittedModel) -> None:
     """Refuse least squares without residual df, whose F tests do not exist.
 
     Raises

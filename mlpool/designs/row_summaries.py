@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from mlpool.errors import FitError, NotSupportedError
 
+M = TypeVar("M")
 T = TypeVar("T")
 
 
@@ -31,7 +32,7 @@ _FACTS: dict[str, _Fact] = {}
 
 def fact(
     *kinds: str, when: Callable[[Any], bool] = lambda m: True
-) -> Callable[[Callable[[Any], T]], Callable[[Any], T]]:
+) -> Callable[[Callable[[M], T]], Callable[[M], T]]:
     """Mark a function of a model whose value is kept with the model and saved with it.
 
     Parameters
@@ -42,11 +43,11 @@ def fact(
         Whether a model of these kinds has it.
     """
 
-    def mark(make: Callable[[Any], T]) -> Callable[[Any], T]:
+    def mark(make: Callable[[M], T]) -> Callable[[M], T]:
         name = make.__name__
 
         @wraps(make)
-        def remembered(m: Any) -> T:
+        def remembered(m: M) -> T:
             known = facts_of(m)
             if name not in known:
                 known[name] = make(m)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -44,6 +44,9 @@ from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 _TITLES = {
     "typical": "Marginal Contrasts Analysis",
     "average": "Averaged Contrasts Analysis",
@@ -69,7 +72,7 @@ class _Plan:
 
 
 def estimate_contrasts(
-    model: Any,
+    model: FittedModel,
     contrast: Any = None,
     by: Any = None,
     *,
@@ -215,7 +218,7 @@ def _check_tukey(method: str, comparison: str) -> None:
 
 
 def _read_plan(
-    model: Any,
+    model: FittedModel,
     contrast: Any,
     by: Any,
     *,
@@ -281,7 +284,7 @@ def _labels(grid: pd.DataFrame, contrast: Sequence[Focal]) -> list[str]:
     return [", ".join(row) for row in zip(*columns, strict=True)]
 
 
-def _answers(model: Any, grid: pd.DataFrame, plan: _Plan) -> Answers:
+def _answers(model: FittedModel, grid: pd.DataFrame, plan: _Plan) -> Answers:
     """Return means (or slopes) of the whole grid on the scale that differences are taken on."""
     if plan.trend is not None:
         make = slopes_of(model, plan.focal, plan.averaging, plan.trend, plan.scale)
@@ -293,8 +296,8 @@ def _answers(model: Any, grid: pd.DataFrame, plan: _Plan) -> Answers:
             f"Contrasts among {len(grid):,} means of {len(model.fit.beta):,} coefficients do not "
             "fit in memory; name fewer levels, such as contrast='school = [1, 2, 3]'."
         )
-    size = max(1, BLOCK_NUMBERS // width)
-    parts = [make(grid.iloc[i : i + size]) for i in range(0, len(grid), size)]
+    block = max(1, BLOCK_NUMBERS // width)
+    parts = [make(grid.iloc[i : i + block]) for i in range(0, len(grid), block)]
     value = np.concatenate([p.value for p in parts])
     jacobian = np.vstack([p.jacobian for p in parts])
     size = np.concatenate([p.size for p in parts if p.size is not None])
@@ -307,7 +310,7 @@ def _answers(model: Any, grid: pd.DataFrame, plan: _Plan) -> Answers:
 
 
 def _infer_families(
-    model: Any, answers: Answers, compared: Comparison, request: Request
+    model: FittedModel, answers: Answers, compared: Comparison, request: Request
 ) -> Inference:
     """Return the contrasts of every family, families one after the other."""
     W = compared.weights
@@ -353,7 +356,9 @@ def _by_columns(grid: pd.DataFrame, by: Sequence[Focal], c: int) -> dict[str, An
     return grid_columns(groups.iloc[np.repeat(np.arange(len(grid)), c)])
 
 
-def _footers(model: Any, plan: _Plan, method: str, ratios: Ratios | None) -> tuple[str, ...]:
+def _footers(
+    model: FittedModel, plan: _Plan, method: str, ratios: Ratios | None
+) -> tuple[str, ...]:
     what = [plan.trend.name] if plan.trend is not None else [f.text for f in plan.contrast]
     lines = [f"Variable predicted: {model.design.response_name}"]
     lines.append(f"Predictors contrasted: {', '.join(what)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.estimates.contrasts import estimate_contrasts
@@ -18,12 +18,15 @@ from mlpool.estimates.slopes import estimate_slopes
 from mlpool.models.argument_checks import check_model
 from mlpool.results import ResultFrame
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 _MODES = {"satterthwaite": "satterthwaite", "kenward-roger": "kenward", "asymptotic": "normal"}
 _TYPES = {"link": "link", "linear.predictor": "link", "lp": "link", "response": "response"}
 
 
 def emmeans(
-    model: Any, specs: Any, by: Any = None, *, at: dict[str, Any] | None = None,
+    model: FittedModel, specs: Any, by: Any = None, *, at: dict[str, Any] | None = None,
     lmer_df: str | None = None, type: str | None = None, level: float | None = None,
     **options: Any,
 ) -> ResultFrame | MeansAndContrasts:  # fmt: skip
@@ -81,7 +84,7 @@ _ADJUST = {
 
 
 def pairs(
-    model: Any, specs: Any = None, by: Any = None, *, adjust: str = "tukey",
+    model: FittedModel | ResultFrame, specs: Any = None, by: Any = None, *, adjust: str = "tukey",
     at: dict[str, Any] | None = None, lmer_df: str | None = None, comparison: Any = None,
     reverse: bool = False, type: str | None = None, level: float | None = None, **options: Any,
 ) -> ResultFrame:  # fmt: skip
@@ -122,7 +125,7 @@ def pairs(
             f"pairs() takes the model that the table is of: pairs(m, '~ {by_names}'), or both at "
             f"once with emmeans(m, 'pairwise ~ {by_names}')."
         )
-    check_model(model, "pairs()")
+    model = check_model(model, "pairs()")
     if specs is None:
         raise OptionError("pairs() needs what is compared: pairs(m, '~ f').")
     asked = read_specs(specs, by)
@@ -135,7 +138,7 @@ def pairs(
 
 
 def emtrends(
-    model: Any, specs: Any, var: str, *, by: Any = None, at: dict[str, Any] | None = None,
+    model: FittedModel, specs: Any, var: str, *, by: Any = None, at: dict[str, Any] | None = None,
     lmer_df: str | None = None, type: str | None = None, level: float | None = None,
     **options: Any,
 ) -> ResultFrame | MeansAndContrasts:  # fmt: skip
@@ -182,7 +185,13 @@ def emtrends(
 
 
 def _means(
-    model: Any, asked: Specs, at: Any, lmer_df: Any, type: Any, level: Any, options: dict[str, Any]
+    model: FittedModel,
+    asked: Specs,
+    at: Any,
+    lmer_df: Any,
+    type: Any,
+    level: Any,
+    options: dict[str, Any],
 ) -> ResultFrame:
     by, held = asked.with_values([*asked.names, *asked.groups], at)
     if "predict" in options or not is_identity(model.family):
@@ -194,7 +203,7 @@ def _means(
 
 
 def _pairs(
-    model: Any, asked: Specs, at: Any, lmer_df: Any, type: Any, level: Any, adjust: Any,
+    model: FittedModel, asked: Specs, at: Any, lmer_df: Any, type: Any, level: Any, adjust: Any,
     comparison: Any, options: dict[str, Any],
 ) -> ResultFrame:  # fmt: skip
     contrast, held = asked.with_values(asked.names, at)
@@ -211,7 +220,9 @@ def _pairs(
     return _call(estimate_contrasts, model, given, options)
 
 
-def _common(model: Any, lmer_df: Any, level: Any, options: dict[str, Any]) -> dict[str, Any]:
+def _common(
+    model: FittedModel, lmer_df: Any, level: Any, options: dict[str, Any]
+) -> dict[str, Any]:
     """Return what all verbs are given: averages over 0/1 columns, df and level as emmeans."""
     given = {"two_valued": True, "ci_method": read_mode(model, lmer_df, dict(options))}
     return given if level is None else given | {"ci": level}
@@ -239,7 +250,10 @@ def _on_scale(options: dict[str, Any], type: Any, response: str) -> dict[str, An
 
 
 def _call(
-    verb: Callable[..., ResultFrame], model: Any, given: dict[str, Any], options: dict[str, Any]
+    verb: Callable[..., ResultFrame],
+    model: FittedModel,
+    given: dict[str, Any],
+    options: dict[str, Any],
 ) -> ResultFrame:
     """Return the verb's table; options go before what emmeans' spelling sets.
 
@@ -258,7 +272,7 @@ def _call(
     return verb(model, **{**given, **options})
 
 
-def read_mode(model: Any, lmer_df: str | None, options: dict[str, Any]) -> str | None:
+def read_mode(model: FittedModel, lmer_df: str | None, options: dict[str, Any]) -> str | None:
     """Return the source of df that emmeans' ``lmer.df`` means, unless `options` name one.
 
     Raises

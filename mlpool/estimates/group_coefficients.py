@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -28,9 +28,13 @@ from mlpool.designs.engine_data import as_lmm_data
 from mlpool.engine.types import LmmData
 from mlpool.inference.sandwich.mixed import score_rows
 from mlpool.inference.small_sample.sums import relative_factors
+from mlpool.models import GeneralizedLinearMixedModel
 from mlpool.models.prediction import linear_predictor
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.covariance import model_vcov
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 MAX_JOINT = 4_000
 """Most random effects of several terms whose joint covariance is made in full."""
@@ -55,7 +59,7 @@ class Pieces:
     shrunk: tuple[FloatArray, ...]
 
 
-def prediction_pieces(m: Any) -> Pieces:
+def prediction_pieces(m: FittedModel) -> Pieces:
     """Return the pieces, made once per model.
 
     Raises
@@ -87,7 +91,7 @@ def prediction_pieces(m: Any) -> Pieces:
 
 
 def total_standard_errors(
-    m: Any, directions: Mapping[tuple[str, str], FloatArray] | None = None
+    m: FittedModel, directions: Mapping[tuple[str, str], FloatArray] | None = None
 ) -> dict[str, pd.DataFrame]:
     """Return the standard errors of fixed plus random effects of every level.
 
@@ -130,7 +134,7 @@ def total_standard_errors(
 
 
 def prediction_variance(
-    m: Any, X: FloatArray, terms: Mapping[int, tuple[FloatArray, IntArray]]
+    m: FittedModel, X: FloatArray, terms: Mapping[int, tuple[FloatArray, IntArray]]
 ) -> FloatArray:
     """Return ``Var(x'(beta^ - beta) + z'(b^ - b))`` of some rows.
 
@@ -160,7 +164,7 @@ def prediction_variance(
     return np.asarray(inside + np.einsum("ia,ab,ib->i", direction, pieces.of_beta, direction))
 
 
-def _joint(m: Any, terms: Mapping[int, tuple[FloatArray, IntArray]]) -> FloatArray:
+def _joint(m: FittedModel, terms: Mapping[int, tuple[FloatArray, IntArray]]) -> FloatArray:
     """Return ``z'C z`` over several terms from the full conditional covariance C of all effects."""
     data, fit = _as_linear(m)
     sizes = [t.n_levels * t.z.shape[1] for t in data.terms]
@@ -191,13 +195,13 @@ def _scatter(out: FloatArray, start: int, codes: IntArray, z: FloatArray) -> Non
         out[known, start + codes[known] * k + c] = z[known, c]
 
 
-def _as_linear(m: Any) -> tuple[LmmData, Any]:
+def _as_linear(m: FittedModel) -> tuple[LmmData, Any]:
     """Return data and fit; of a generalised model, those of its working linear model.
 
     There the weights are ``w (d mu/d eta)^2 / (phi V(mu))`` at the modes, and sigma is one.
     """
     data = as_lmm_data(m.design)
-    if m.kind != "glmer":
+    if not isinstance(m, GeneralizedLinearMixedModel):
         return data, m.fit
     eta = linear_predictor(m, True)
     mu = m.family.inverse(eta)

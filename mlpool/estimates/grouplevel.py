@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,16 @@ from mlpool.errors import OptionError, check_option
 from mlpool.estimates.estimates_table import EstimatesLayout
 from mlpool.estimates.group_coefficients import total_standard_errors
 from mlpool.given import flag
+from mlpool.models import MixedModel
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, MixedModel
+
 
 def estimate_grouplevel(
-    model: Any,
+    model: FittedModel,
     type: str = "random",
     *,
     ci: float | None = 0.95,
@@ -65,7 +69,7 @@ def estimate_grouplevel(
     1   308         Days        19.67   2.34
     """
     check_model(model, "estimate_grouplevel()")
-    if not model.is_mixed:
+    if not isinstance(model, MixedModel):
         raise OptionError("estimate_grouplevel() is for models with random effects such as (1|g).")
     check_option(type, ("random", "total"), argument="type")
     level = check_level(ci)
@@ -93,10 +97,10 @@ def estimate_grouplevel(
     )  # fmt: skip
 
 
-def _frame(model: Any, type: str, groups: list[str]) -> pd.DataFrame:
+def _frame(model: MixedModel, type: str, groups: list[str]) -> pd.DataFrame:
     modes = model.ranef()
     values = modes if type == "random" else model.coef()
-    errors = modes.cond_sd if type == "random" else total_standard_errors(model)
+    errors = modes.sd if type == "random" else total_standard_errors(model)
     parts = []
     for name in groups:
         effects = modes[name]

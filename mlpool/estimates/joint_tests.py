@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,9 +29,12 @@ from mlpool.performance.performance_table import Grid, GridColumn, label_columns
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 
 def joint_tests(
-    model: Any,
+    model: FittedModel,
     *,
     lmer_df: str | None = None,
     vcov: Any = None,
@@ -133,7 +136,7 @@ _LAYOUT = Grid(
 )
 
 
-def _terms(model: Any) -> list[tuple[str, ...]]:
+def _terms(model: FittedModel) -> list[tuple[str, ...]]:
     """Return the variables of every term of the fixed effects, each set once."""
     found: dict[tuple[str, ...], None] = {}
     for term in model.formula.fixed.terms:
@@ -142,7 +145,7 @@ def _terms(model: Any) -> list[tuple[str, ...]]:
     return list(found)
 
 
-def _closed_terms(model: Any, by: Sequence[str]) -> list[tuple[str, ...]]:
+def _closed_terms(model: FittedModel, by: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the terms without the variables of `by`, nested factors with what they are nested in.
 
     Tests come by the number of variables, as in emmeans, where nesting or `by` made new terms.
@@ -174,7 +177,7 @@ def _tested(joint: JointInference, tests: Sequence[TermTest]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Term", "df1", "df2", "F", "p", "Note"])
 
 
-def _footers(model: Any, frame: pd.DataFrame, groups: Sequence[Focal]) -> tuple[str, ...]:
+def _footers(model: FittedModel, frame: pd.DataFrame, groups: Sequence[Focal]) -> tuple[str, ...]:
     lines = []
     if (frame["Note"] == REDUCED).any():
         lines.append(f"{REDUCED}: df1 is smaller because not all contrasts can be estimated.")

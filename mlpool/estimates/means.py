@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -41,6 +41,9 @@ from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 _TITLES = {
     "typical": "Estimated Marginal Means",
     "average": "Average Predictions",
@@ -50,7 +53,7 @@ _TITLES = {
 
 
 def estimate_means(
-    model: Any,
+    model: FittedModel,
     by: Any = None,
     *,
     estimate: str = "typical",
@@ -159,7 +162,7 @@ def estimate_means(
 
 
 def averages(
-    model: Any, focal: Sequence[Focal], averaging: Averaging, scale: Scale
+    model: FittedModel, focal: Sequence[Focal], averaging: Averaging, scale: Scale
 ) -> Callable[[pd.DataFrame], Answers]:
     """Return the function that gives the mean predictions of rows of a grid."""
     return lambda grid: average(model, averaging.rows(grid, focal), scale)
@@ -172,7 +175,7 @@ def mean_name(scale: Scale) -> str:
 
 
 def means_footers(
-    model: Any, focal: Sequence[Focal], averaging: Averaging, scale: Scale
+    model: FittedModel, focal: Sequence[Focal], averaging: Averaging, scale: Scale
 ) -> tuple[str, ...]:
     """Return the lines below a table of means."""
     names = [f.name for f in focal]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from mlpool.estimates.scale.links import Scale
 from mlpool.estimates.scale.response_transforms import TransformedResponse
 from mlpool.frames.levels import level_label
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 
 def describe_setting(setting: Setting, variables: Mapping[str, Variable]) -> str:
@@ -37,7 +40,9 @@ def group_names(variables: Mapping[str, Variable], focal: Sequence[Focal] = ()) 
     return ", ".join(n for n, v in variables.items() if v.is_group and n not in used)
 
 
-def missing_notes(model: Any, estimates: FloatArray, what: str, way: str = "") -> tuple[str, ...]:
+def missing_notes(
+    model: FittedModel, estimates: FloatArray, what: str, way: str = ""
+) -> tuple[str, ...]:
     """Return the sentence that says why some estimates of a table are missing.
 
     Parameters
@@ -96,7 +101,7 @@ def say_extrapolation(focal: Sequence[Focal]) -> tuple[str, ...]:
 
 
 def interaction_notes(
-    model: Any, focal: Sequence[str], averaged: Sequence[str], what: str
+    model: FittedModel, focal: Sequence[str], averaged: Sequence[str], what: str
 ) -> tuple[str, ...]:
     """Return a sentence for every averaged variable that interacts with a focal one."""
     lines = []
@@ -110,7 +115,7 @@ def interaction_notes(
     return tuple(lines)
 
 
-def _interact(model: Any, first: str, second: str) -> bool:
+def _interact(model: FittedModel, first: str, second: str) -> bool:
     for term in model.formula.fixed.terms:
         inside = [set(e.columns) for e in term]
         for i, a in enumerate(inside):

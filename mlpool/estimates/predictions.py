@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,9 @@ from mlpool.given import is_text
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note, own_names
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 TITLE = "Model-based Predictions"
 
 
@@ -71,7 +74,7 @@ class Asked:
 
 def predictions(
     verb: str,
-    model: Any,
+    model: FittedModel,
     by: Any,
     data: Any,
     predict: str | None,
@@ -117,7 +120,7 @@ def predictions(
     return _on_rows(model, variables, data, asked, request)
 
 
-def _groups(model: Any, include_random: Any, focal: tuple[Focal, ...]) -> tuple[str, ...]:
+def _groups(model: FittedModel, include_random: Any, focal: tuple[Focal, ...]) -> tuple[str, ...]:
     """Return the grouping factors whose random effects are in the predictions.
 
     Raises
@@ -153,7 +156,7 @@ def _groups(model: Any, include_random: Any, focal: tuple[Focal, ...]) -> tuple[
 
 
 def _on_grid(
-    model: Any,
+    model: FittedModel,
     variables: dict[str, Variable],
     focal: tuple[Focal, ...],
     asked: Asked,
@@ -207,7 +210,7 @@ def _check_groups_named(
 
 
 def _on_rows(
-    model: Any, variables: dict[str, Variable], data: Any, asked: Asked, request: Request
+    model: FittedModel, variables: dict[str, Variable], data: Any, asked: Asked, request: Request
 ) -> ResultFrame:
     residuals = None
     named = {c for g in asked.groups for c in group_columns(model)[g]}
@@ -261,7 +264,7 @@ def _columns(frame: Any, variables: dict[str, Variable], needed: set[str]) -> pd
     return pd.DataFrame(columns, index=pd.RangeIndex(frame.n_rows))
 
 
-def _scale_lines(model: Any, asked: Asked) -> list[str]:
+def _scale_lines(model: FittedModel, asked: Asked) -> list[str]:
     lines = list(scale_footer(asked.scale, "Predictions"))
     if model.is_mixed and asked.groups:
         lines.append(f"Random effects included: {', '.join(asked.groups)}")
@@ -275,7 +278,7 @@ def _scale_lines(model: Any, asked: Asked) -> list[str]:
 
 
 def _table(
-    model: Any,
+    model: FittedModel,
     columns: pd.DataFrame,
     result: Inference,
     asked: Asked,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.estimates.delta.delta_method import Request
@@ -12,9 +12,12 @@ from mlpool.estimates.request import ESTIMATES, read_request
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 
 def estimate_relation(
-    model: Any,
+    model: FittedModel,
     by: Any = None,
     data: Any = None,
     *,
@@ -102,7 +105,7 @@ def estimate_relation(
 
 
 def estimate_expectation(
-    model: Any, by: Any = None, data: Any = None, **options: Any
+    model: FittedModel, by: Any = None, data: Any = None, **options: Any
 ) -> ResultFrame:
     """Return expected outcomes of the rows of the data, or of a grid.
 
@@ -131,13 +134,15 @@ def estimate_expectation(
     return _by_name("estimate_expectation", model, by, data, "confidence", options)
 
 
-def estimate_link(model: Any, by: Any = None, data: Any = None, **options: Any) -> ResultFrame:
+def estimate_link(
+    model: FittedModel, by: Any = None, data: Any = None, **options: Any
+) -> ResultFrame:
     """Return :func:`estimate_expectation` on the scale of the link (log odds, log means)."""
     return _by_name("estimate_link", model, by, data, "confidence", {**options, "predict": "link"})
 
 
 def estimate_prediction(
-    model: Any, by: Any = None, data: Any = None, **options: Any
+    model: FittedModel, by: Any = None, data: Any = None, **options: Any
 ) -> ResultFrame:
     """Return predictions of single new outcomes, with prediction intervals.
 
@@ -175,7 +180,7 @@ _OPTIONS = {
 
 
 def _by_name(
-    verb: str, model: Any, by: Any, data: Any, interval: str, options: dict[str, Any]
+    verb: str, model: FittedModel, by: Any, data: Any, interval: str, options: dict[str, Any]
 ) -> ResultFrame:
     for name in options:
         if name not in _OPTIONS or (interval != "prediction" and name in ("iterations", "seed")):
@@ -191,6 +196,6 @@ def _by_name(
     )  # fmt: skip
 
 
-def _request(model: Any, ci: Any, *rest: Any) -> Request:
+def _request(model: FittedModel, ci: Any, *rest: Any) -> Request:
     check_model(model, "estimate_relation()")
     return read_request(model, check_level(ci), *rest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -27,6 +27,9 @@ from mlpool.hypotheses.linear_combinations import chosen_covariance, read_covari
 from mlpool.parameters.fixed import warn_few_clusters
 from mlpool.parameters.headers import method_notes
 from mlpool.uncertainty.covariance import robust_source
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 ESTIMATES = ("typical", "specific", "average", "population")
 """Ways to deal with the variables that are not focal."""
@@ -84,7 +87,7 @@ class Averaging:
 
 
 def read_averaging(
-    model: Any,
+    model: FittedModel,
     estimate: str | None,
     variables: dict[str, Variable],
     focal: Sequence[Focal],
@@ -122,7 +125,12 @@ def read_averaging(
 
 
 def read_request(
-    model: Any, ci: float | None, vcov: Any, cluster: Any, vcov_args: Any, ci_method: str | None
+    model: FittedModel,
+    ci: float | None,
+    vcov: Any,
+    cluster: Any,
+    vcov_args: Any,
+    ci_method: str | None,
 ) -> Request:
     """Return the request, and warn where it rests on few clusters."""
     covariance = read_covariance(model, vcov, cluster, vcov_args)
@@ -131,20 +139,22 @@ def read_request(
     return Request(ci=ci, vcov=vcov, cluster=cluster, vcov_args=vcov_args, ci_method=ci_method)
 
 
-def notes_on(model: Any, request: Request, result: Inference) -> tuple[str, ...]:
+def notes_on(model: FittedModel, request: Request, result: Inference) -> tuple[str, ...]:
     """Return where intervals, p-values and standard errors come from."""
     covariance = read_covariance(model, request.vcov, request.cluster, request.vcov_args)
     return tuple(method_notes(model, result.method, True, covariance))
 
 
-def robust_lines(model: Any, request: Request) -> tuple[str, ...]:
+def robust_lines(model: FittedModel, request: Request) -> tuple[str, ...]:
     """Return the footer that names a robust covariance, where one was asked for or fitted."""
     covariance = read_covariance(model, request.vcov, request.cluster, request.vcov_args)
     choice = chosen_covariance(model, covariance) if covariance.label is not None else None
     return () if choice is None else (f"Standard errors are robust ({robust_source(choice)}).",)
 
 
-def metadata_of(model: Any, kind: str, request: Request, result: Inference) -> dict[str, Any]:
+def metadata_of(
+    model: FittedModel, kind: str, request: Request, result: Inference
+) -> dict[str, Any]:
     """Return what is kept beside a table of estimates."""
     return {
         "kind": kind,

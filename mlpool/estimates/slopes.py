@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -40,12 +40,15 @@ from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 STEP = 2.0**-10
 """Step of differences, in standard deviations of the variable."""
 
 
 def estimate_slopes(
-    model: Any,
+    model: FittedModel,
     trend: str | None = None,
     by: Any = None,
     *,
@@ -159,7 +162,7 @@ def estimate_slopes(
     )
 
 
-def _check_scale(model: Any, predict: str | None) -> None:
+def _check_scale(model: FittedModel, predict: str | None) -> None:
     """Refuse slopes on the scale of an outcome that the formula transforms.
 
     Raises
@@ -204,7 +207,7 @@ def read_trend(trend: str | None, variables: dict[str, Variable]) -> Variable:
 
 
 def slopes_of(
-    model: Any,
+    model: FittedModel,
     focal: Sequence[Focal],
     averaging: Averaging,
     variable: Variable,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,11 +15,14 @@ from mlpool.formula.contrast_coding import Contrasts
 from mlpool.formula.design import Design
 from mlpool.formula.design_matrix import DesignMatrix, FactorPart
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 KINDS = ("boolean", "factor")
 """Kinds of variables with levels."""
 
 
-def check_model(m: Any) -> None:
+def check_model(m: FittedModel) -> None:
     """Raise a sentence unless a model's sizes fit.
 
     Raises
@@ -103,7 +106,7 @@ def _check_codes(codes: Any, n: int, n_levels: int, what: str) -> None:
         _is(int(codes.min()) >= 0 and int(codes.max()) < n_levels, what)
 
 
-def _check_fit(m: Any) -> None:
+def _check_fit(m: FittedModel) -> None:
     fit, width = m.fit, m.design.X.shape[1]
     if m.kind == "lm" and hasattr(fit, "solution"):
         _check_absorbed(fit)
@@ -135,7 +138,7 @@ def _check_absorbed(fit: Any) -> None:
         _is(count == 0 or (int(array.min()) >= -1 and int(array.max()) < limit), what)
 
 
-def _check_random(m: Any) -> None:
+def _check_random(m: FittedModel) -> None:
     fit, random = m.fit, m.design.random
     sizes = [(len(r.levels), r.z.shape[1]) for r in random]
     _is(fit.theta.ndim == 1, "theta")
@@ -164,7 +167,7 @@ def _check_scores(fit: Any, counts: list[int]) -> None:
         _is(one.values.shape[0] == counts[one.term], "the scores of the levels")
 
 
-def _check_choice(m: Any) -> None:
+def _check_choice(m: FittedModel) -> None:
     choice = m.vcov_choice
     if choice is None:
         return
@@ -175,7 +178,7 @@ def _check_choice(m: Any) -> None:
         _check_codes(codes, m.design.n, count, "the clusters")
 
 
-def _check_facts(m: Any) -> None:
+def _check_facts(m: FittedModel) -> None:
     p, facts = len(m.fit.kept), facts_of(m)
     if "fitted_vcov" in facts:
         _is(_has_shape(facts["fitted_vcov"], p, p), "the robust covariance")

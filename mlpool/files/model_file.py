@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpool.designs.row_summaries import facts_of, make_facts, maker_of
 from mlpool.errors import MlpoolError, ModelFileError, OptionError, brief
@@ -24,6 +24,9 @@ from mlpool.formula.types import ParsedFormula
 from mlpool.performance.criteria import model_performance
 from mlpool.summaries import summarise
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 FORMAT = 1
 """Rises when a file can no longer be read by the mlpool before."""
 MAX_BYTES = 2e9
@@ -34,7 +37,7 @@ _READERS = (model_performance, summarise)
 """Verbs that print from facts: importing them names every fact that a model can have."""
 
 
-def save_model(m: Any, path: str | os.PathLike[str], *, data: bool = False) -> Path:
+def save_model(m: FittedModel, path: str | os.PathLike[str], *, data: bool = False) -> Path:
     """Write a fitted model to a file that :func:`load_model` reads.
 
     Parameters
@@ -137,7 +140,7 @@ def _own_version() -> str:
     return str(import_module("mlpool").__version__)
 
 
-def _formula_tree(m: Any) -> dict[str, Any]:
+def _formula_tree(m: FittedModel) -> dict[str, Any]:
     formula: ParsedFormula = m.formula
     context = sorted(m.design.encoding.context or ())
     again = parse_formula(str(formula), context=context)

@@ -26,8 +26,10 @@ from mlpool.formula.random_terms import RandomDesign
 from mlpool.formula.types import ColumnInfo, ColumnPart
 from mlpool.frames.levels import Column
 from mlpool.inference.small_sample.information import VarianceInformation
+from mlpool.models.fitted import FittedModel
 from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
 from mlpool.models.mixed import LinearMixedModel
+from mlpool.models.mixed_model import MixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.performance.variance_components import DesignMoments
 from mlpool.typing import Entries
@@ -77,7 +79,9 @@ def is_required(one: Field[Any]) -> bool:
 @cache
 def hints_of(kind: Any) -> dict[str, Any]:
     """Return the resolved annotations of a record type or function."""
-    return get_type_hints(kind, include_extras=True)
+    # facts name their models for type checkers only: they stand below them
+    models = {one.__name__: one for one in (*MODELS, FittedModel, MixedModel)}
+    return get_type_hints(kind, localns=models, include_extras=True)
 
 
 def fits(value: Any, hint: Any) -> bool:

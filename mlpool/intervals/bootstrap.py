@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ from mlpool.refits.simulate import KINDS
 from mlpool.registry import verb
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 _R_NAMES = {"perc": "percentile", "norm": "normal"}
 
@@ -188,7 +191,7 @@ class Bootstrap:
 
 @usual_floats
 def bootstrap(
-    m: Any,
+    m: FittedModel,
     n: int = 1000,
     type: str = "parametric",
     statistic: Callable[[Any], Any] | None = None,

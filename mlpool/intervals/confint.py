@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -27,13 +27,16 @@ from mlpool.models.extractors.parameter_names import parameter_names, random_nam
 from mlpool.refits.simulate import KINDS
 from mlpool.uncertainty.covariance import coefficient_vcov
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 _METHODS = ("profile", "Wald", "boot")
 _ALIASES = {"wald": "Wald", "bootstrap": "boot"}
 
 
 @usual_floats
 def confint(
-    m: Any,
+    m: FittedModel,
     parm: Any = None,
     level: float = 0.95,
     method: str | None = None,
@@ -118,7 +121,7 @@ def confint(
     return _wald(m, names, level, vcov, cluster).iloc[keep]
 
 
-def _read_method(m: Any, method: Any, vcov: Any, cluster: Any) -> str:
+def _read_method(m: FittedModel, method: Any, vcov: Any, cluster: Any) -> str:
     """Return the method; a robust covariance means Wald.
 
     Raises
@@ -137,7 +140,7 @@ def _read_method(m: Any, method: Any, vcov: Any, cluster: Any) -> str:
     return "Wald" if how == "profile" and m.kind == "lm" else how
 
 
-def _wald(m: Any, names: list[str], level: float, vcov: Any, cluster: Any) -> pd.DataFrame:
+def _wald(m: FittedModel, names: list[str], level: float, vcov: Any, cluster: Any) -> pd.DataFrame:
     V = coefficient_vcov(m, vcov, cluster)
     tail = 0.5 * (1.0 + level)
     quantile = stdtrit(m.df_residual, tail) if m.kind == "lm" else ndtri(tail)

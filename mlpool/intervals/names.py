@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,9 @@ from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.given import plain_number
 from mlpool.models.extractors.parameter_names import random_names
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 
 def read_level(level: Any) -> float:
@@ -41,7 +44,7 @@ def interval_frame(names: list[str], bounds: FloatArray, level: float) -> pd.Dat
     return pd.DataFrame(bounds, index=pd.Index(names), columns=bound_names(level))
 
 
-def read_parm(m: Any, names: list[str], parm: Any) -> list[int]:
+def read_parm(m: FittedModel, names: list[str], parm: Any) -> list[int]:
     """Return the positions of the parameters asked for, in the order asked for.
 
     Parameters

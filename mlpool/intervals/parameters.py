@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -17,9 +17,12 @@ from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.refits.simulate import KINDS
 from mlpool.results import ResultFrame
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 
 def bootstrap_parameters(
-    m: Any,
+    m: FittedModel,
     iterations: int = 1000,
     *,
     centrality: str = "median",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,9 @@ from mlpool.models.extractors.parameter_names import parameter_names, random_nam
 from mlpool.refits.likelihood_profiles import curves_of
 from mlpool.refits.simulate import KINDS
 from mlpool.registry import verb
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 OUTERMOST = 0.99
 """Level up to which curves are drawn: lme4's ``alphamax`` of 0.01."""
@@ -171,7 +174,7 @@ class Profile:
 
 
 @usual_floats
-def profile(m: Any, parm: Any = None, *, oldNames: bool = True) -> Profile:
+def profile(m: FittedModel, parm: Any = None, *, oldNames: bool = True) -> Profile:
     """Profile the likelihood of a fitted model's parameters (R's ``profile``).
 
     For each value of a parameter the deviance is minimised over all others; zeta is the signed

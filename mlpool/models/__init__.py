@@ -31,19 +31,51 @@ from mlpool.models.extractors.r_names import (
     weights,
 )
 from mlpool.models.extractors.random_effects import VarCorr as VarCorrTable
-from mlpool.models.fit import fit
+from mlpool.models.fit import AnyModel, fit
 from mlpool.models.fitted import FittedModel
-from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
+from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel, GeneralizedModel
 from mlpool.models.mixed import LinearMixedModel
+from mlpool.models.mixed_model import MixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.models.verbs import glm, glmer, lm, lmer
 
 VarCorr = varcorr
 
 __all__ = [
-    "AIC", "BIC", "FittedModel", "GeneralizedLinearMixedModel", "GeneralizedLinearModel",
-    "LinearMixedModel", "LinearModel", "VarCorr", "VarCorrTable", "coef", "family", "fit",
-    "fitted", "fixef", "getME", "get_parameters", "glm", "glmer", "isREML", "isSingular", "lm",
-    "lmer", "logLik", "ngrps", "nobs", "p_value", "predict", "ranef", "resid", "sigma",
-    "standard_error", "vcov", "weights",
+    "AIC",
+    "BIC",
+    "AnyModel",
+    "FittedModel",
+    "GeneralizedLinearMixedModel",
+    "GeneralizedLinearModel",
+    "GeneralizedModel",
+    "LinearMixedModel",
+    "LinearModel",
+    "MixedModel",
+    "VarCorr",
+    "VarCorrTable",
+    "coef",
+    "family",
+    "fit",
+    "fitted",
+    "fixef",
+    "getME",
+    "get_parameters",
+    "glm",
+    "glmer",
+    "isREML",
+    "isSingular",
+    "lm",
+    "lmer",
+    "logLik",
+    "ngrps",
+    "nobs",
+    "p_value",
+    "predict",
+    "ranef",
+    "resid",
+    "sigma",
+    "standard_error",
+    "vcov",
+    "weights",
 ]  # fmt: skip

@@ -9,9 +9,10 @@ from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.given import names as given_names
 from mlpool.given import plain_number
 from mlpool.models.fitted import FittedModel
+from mlpool.models.mixed_model import MixedModel
 
 
-def check_model(m: Any, verb: str) -> FittedModel:
+def check_model(m: object, verb: str) -> FittedModel:
     """Return `m`.
 
     Raises
@@ -27,7 +28,7 @@ def check_model(m: Any, verb: str) -> FittedModel:
     return m
 
 
-def check_mixed(m: Any, verb: str) -> FittedModel:
+def check_mixed(m: object, verb: str) -> MixedModel:
     """Return `m`.
 
     Raises
@@ -38,7 +39,7 @@ def check_mixed(m: Any, verb: str) -> FittedModel:
         If it has no random effects.
     """
     model = check_model(m, verb)
-    if not model.is_mixed:
+    if not isinstance(model, MixedModel):
         raise NotSupportedError(
             f"{verb} needs a model with random effects, such as lmer('y ~ x + (1 | school)', ...); "
             f"this is {'an lm' if model.kind == 'lm' else 'a glm'} model."

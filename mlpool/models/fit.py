@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from mlpool.families import Family, get_family
 from mlpool.formula import parse_formula
 from mlpool.formula.design import Design, build_design
 from mlpool.formula.types import ParsedFormula
-from mlpool.frames import read_frame
+from mlpool.frames import Frame, read_frame
 from mlpool.models.fit_messages import (
     fit_messages,
     say_broken_weights,
@@ -37,6 +37,7 @@ from mlpool.models.fit_messages import (
     say_what_was_found,
     say_what_was_left_out,
 )
+from mlpool.models.fitted import FittedModel
 from mlpool.models.generalized_mixed import (
     GeneralizedLinearMixedModel,
     as_glmm_data,
@@ -45,6 +46,25 @@ from mlpool.models.generalized_mixed import (
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.uncertainty.covariance import choose_vcov
+
+if TYPE_CHECKING:
+    from mlpool.typing import (
+        ClusterLike,
+        ColumnLike,
+        ContrastsLike,
+        DataLike,
+        Engine,
+        FamilyLike,
+        NaAction,
+        VcovLike,
+    )
+
+M = TypeVar("M", bound=FittedModel)
+
+AnyModel: TypeAlias = (
+    LinearModel | GeneralizedLinearModel | LinearMixedModel | GeneralizedLinearMixedModel
+)
+"""What `fit` returns, for annotations and ``isinstance``."""
 
 _ENGINES = ("auto", "mlpool", "statsmodels")
 _GENERALIZED = (GeneralizedLinearModel, GeneralizedLinearMixedModel)
@@ -55,14 +75,14 @@ class _Request:
     """What a user asked for, checked once."""
 
     formula: ParsedFormula
-    frame: Any
+    frame: Frame
     family: Family | None
     reml: bool
-    cluster: Any
-    vcov: Any
+    cluster: ClusterLike | None
+    vcov: VcovLike | None
     engine: str
     control: Control
-    nAGQ: Any
+    nAGQ: int
     call: str
     design_options: dict[str, Any]
     arguments: dict[str, Any]
@@ -70,22 +90,22 @@ class _Request:
 
 def fit(
     formula: str,
-    data: Any,
+    data: DataLike,
     *,
-    family: Any = None,
+    family: FamilyLike | None = None,
     reml: bool = True,
-    cluster: Any = None,
-    vcov: Any = None,
-    weights: Any = None,
-    offset: Any = None,
-    contrasts: Mapping[str, Any] | None = None,
-    subset: Any = None,
-    na_action: str = "omit",
-    engine: str = "auto",
+    cluster: ClusterLike | None = None,
+    vcov: VcovLike | None = None,
+    weights: ColumnLike | None = None,
+    offset: ColumnLike | None = None,
+    contrasts: ContrastsLike | None = None,
+    subset: ColumnLike | None = None,
+    na_action: NaAction = "omit",
+    engine: Engine = "auto",
     control: Control | Mapping[str, Any] | None = None,
     context: Mapping[str, Any] | None = None,
     nAGQ: int = 1,
-) -> Any:
+) -> AnyModel:
     """Fit the model that a formula describes.
 
     Parameters
@@ -174,7 +194,7 @@ def fit(
 def _fit_linear(request: _Request) -> LinearModel:
     design = _design(request)
     record = least_squares(design, request.engine)
-    return _finish(LinearModel, request, design, record)  # type: ignore[no-any-return]
+    return _finish(LinearModel, request, design, record)
 
 
 def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
@@ -191,7 +211,7 @@ def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
     )  # fmt: skip
     if not say_separated(design, record, request.family):
         say_not_converged(record, request.family)
-    return _finish(GeneralizedLinearModel, request, design, record)  # type: ignore[no-any-return]
+    return _finish(GeneralizedLinearModel, request, design, record)
 
 
 def _fit_mixed(request: _Request) -> LinearMixedModel:
@@ -202,8 +222,7 @@ def _fit_mixed(request: _Request) -> LinearMixedModel:
         record = fit_mixedlm(data, reml=request.reml)
     else:
         record = fit_lmm(data, reml=request.reml, control=request.control)
-    model: LinearMixedModel = _finish(LinearMixedModel, request, design, record)
-    return model
+    return _finish(LinearMixedModel, request, design, record)
 
 
 def _fit_generalized_mixed(request: _Request) -> GeneralizedLinearMixedModel:
@@ -225,10 +244,7 @@ def _fit_generalized_mixed(request: _Request) -> GeneralizedLinearMixedModel:
         as_glmm_data(design, request.family), n_quadrature=nodes, control=request.control
     )
     family = fitted_family(request.family, record)
-    model: GeneralizedLinearMixedModel = _finish(
-        GeneralizedLinearMixedModel, replace(request, family=family), design, record
-    )
-    return model
+    return _finish(GeneralizedLinearMixedModel, replace(request, family=family), design, record)
 
 
 def _design(request: _Request, *, binomial: bool = False) -> Design:
@@ -271,7 +287,7 @@ def _check_groups(design: Design) -> None:
             )
 
 
-def _finish(kind: Any, request: _Request, design: Design, record: Any) -> Any:
+def _finish(kind: type[M], request: _Request, design: Design, record: Any) -> M:
     """Put the model together and say, at most once each, what the user should know."""
     all_names = design.X.names
     names = [all_names[i] for i in record.kept]
@@ -312,7 +328,7 @@ def _as_control(control: Control | Mapping[str, Any] | None) -> Control:
     return Control(**control)
 
 
-def as_bool(value: Any, argument: str) -> bool:
+def as_bool(value: object, argument: str) -> bool:
     """Return `value`, which must be True or False.
 
     Raises
@@ -326,7 +342,7 @@ def as_bool(value: Any, argument: str) -> bool:
 
 
 def _call_text(
-    parsed: ParsedFormula, family: Any, reml: bool, weights: Any, data: Any, nodes: Any
+    parsed: ParsedFormula, family: object, reml: bool, weights: object, data: object, nodes: object
 ) -> str:
     plain = "lm" if get_family(family) in (None, Family("gaussian", "identity")) else "glm"
     verb = f"{plain}er" if parsed.bars else ("lm" if family is None else "glm")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from mlpool.formula.design import Design
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import VcovChoice
 from mlpool.uncertainty.covariance_warnings import say_few_clusters
+
+if TYPE_CHECKING:
+    from mlpool.models.fitted import FittedModel
 
 ORDERED = "ordered"
 """Key of a pandas frame's ``attrs``: columns whose order is meant, as ``load_data`` sets it."""
@@ -233,7 +236,7 @@ def _is_flat(columns: FloatArray, vcov: FloatArray) -> bool:
 
 
 @fact("glm", "glmer")
-def separated_coefficients(m: Any) -> tuple[str, ...]:
+def separated_coefficients(m: FittedModel) -> tuple[str, ...]:
     """Return the coefficients of a fitted model that run to infinity."""
     record = _with_vcov(m.fit) if m.kind == "glm" else m.fit
     return tuple(separated_columns(m.design, record, m.family))

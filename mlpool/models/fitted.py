@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,19 @@ from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import VcovChoice, coefficient_vcov
 
 if TYPE_CHECKING:
+    from mlpool.formula import Expression
+    from mlpool.models.extractors.random_effects import GroupFrames
+    from mlpool.results import ResultFrame
     from mlpool.summaries import Summary
+    from mlpool.typing import (
+        ClusterLike,
+        ColumnLike,
+        DataLike,
+        NamesLike,
+        ReForm,
+        SeedLike,
+        VcovLike,
+    )
 
 Kind = Literal["lm", "glm", "lmer", "glmer"]
 
@@ -68,6 +80,13 @@ class FittedModel(StatsmodelsNames):
     def formula(self) -> ParsedFormula:
         """The formula."""
         return self.design.formula
+
+    @property
+    def response(self) -> Expression:
+        """The left side of the formula."""
+        found = self.formula.response
+        assert found is not None  # without one there is no fit
+        return found
 
     @property
     def columns(self) -> tuple[ColumnInfo, ...]:
@@ -118,11 +137,13 @@ class FittedModel(StatsmodelsNames):
         """Return the coefficients by R's names."""
         return pd.Series(np.array(self.fit.beta), index=self.names, name="Estimate")
 
-    def coef(self) -> Any:
+    def coef(self) -> pd.Series | GroupFrames:
         """Return the coefficients (lm, glm), or those of every group (lmer)."""
         return self.fixef()
 
-    def vcov(self, type: str | Any = None, cluster: Any = None) -> pd.DataFrame:
+    def vcov(
+        self, type: VcovLike | None = None, cluster: ClusterLike | None = None
+    ) -> pd.DataFrame:
         """Return the covariance matrix of the coefficients.
 
         Parameters
@@ -226,7 +247,7 @@ class FittedModel(StatsmodelsNames):
         return pd.Series(self.design.y - self._fitted_values, index=self.design.index, name="resid")
 
     def residuals(
-        self, type: str | None = None, scaled: bool = False, seed: Any = None
+        self, type: str | None = None, scaled: bool = False, seed: SeedLike | None = None
     ) -> pd.Series:
         """Return R's ``residuals(type=)``; see :func:`~mlpool.models.residuals.residuals_of`.
 
@@ -254,6 +275,16 @@ class FittedModel(StatsmodelsNames):
     def _fitted_values(self) -> FloatArray:
         return np.asarray(self.fit.fitted)
 
+    def predict(self, newdata: DataLike | None = None) -> pd.Series:
+        """Return predictions of the data or of `newdata`, encoded as the data were.
+
+        Raises
+        ------
+        NotImplementedError
+            In this base class.
+        """
+        raise NotImplementedError
+
     # --- again ------------------------------------------------------------------------------
 
     @property
@@ -271,22 +302,29 @@ class FittedModel(StatsmodelsNames):
         """
         raise NotImplementedError
 
-    def simulate(self, nsim: int = 1, seed: Any = None, re_form: Any = False) -> pd.DataFrame:
+    def simulate(
+        self, nsim: int = 1, seed: SeedLike | None = None, re_form: ReForm = False
+    ) -> pd.DataFrame:
         """Return :func:`mlpool.simulate` of this model."""
         found: pd.DataFrame = verb("simulate")(self, nsim, seed, re_form)
         return found
 
-    def refit(self, y: Any) -> Any:
+    def refit(self, y: ColumnLike | pd.DataFrame) -> Self:
         """Return :func:`mlpool.refit` of this model."""
-        return verb("refit")(self, y)
+        again: Self = verb("refit")(self, y)
+        return again
 
-    def update(self, formula: str | None = None, data: Any = None, **changes: Any) -> Any:
+    def update(
+        self, formula: str | None = None, data: DataLike | None = None, **changes: Any
+    ) -> FittedModel:
         """Return :func:`mlpool.update` of this model."""
-        return verb("update")(self, formula, data, **changes)
+        again: FittedModel = verb("update")(self, formula, data, **changes)
+        return again
 
-    def standardized(self, *, robust: bool = False, two_sd: bool = False) -> Any:
+    def standardized(self, *, robust: bool = False, two_sd: bool = False) -> Self:
         """Return the model fitted again to z-scores; see :func:`mlpool.standardize`."""
-        return verb("standardize_model")(self, robust=robust, two_sd=two_sd)
+        again: Self = verb("standardize_model")(self, robust=robust, two_sd=two_sd)
+        return again
 
     def save(self, path: str | PathLike[str], data: bool = False) -> Path:
         """Write the model to a file that :func:`mlpool.load_model` reads.
@@ -306,7 +344,11 @@ class FittedModel(StatsmodelsNames):
         return written
 
     def confint(
-        self, parm: Any = None, level: float = 0.95, method: str | None = None, **options: Any
+        self,
+        parm: NamesLike | Sequence[int] | None = None,
+        level: float = 0.95,
+        method: str | None = None,
+        **options: Any,
     ) -> pd.DataFrame:
         """Return :func:`mlpool.confint` of this model."""
         found: pd.DataFrame = verb("confint")(self, parm, level, method, **options)
@@ -329,9 +371,10 @@ class FittedModel(StatsmodelsNames):
 
     # --- text -------------------------------------------------------------------------------
 
-    def parameters(self, **options: Any) -> Any:
+    def parameters(self, **options: Any) -> ResultFrame:
         """Return :func:`mlpool.model_parameters` of this model."""
-        return verb("model_parameters")(self, **options)
+        found: ResultFrame = verb("model_parameters")(self, **options)
+        return found
 
     def plot(self, **options: Any) -> Any:
         """Return the panels of :func:`mlpool.check_model` as one plot."""

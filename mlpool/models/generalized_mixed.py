@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -11,33 +11,26 @@ import pandas as pd
 from mlpool.designs.engine_data import as_lmm_data
 from mlpool.designs.row_summaries import fact
 from mlpool.engine.glmm import GlmmData, GlmmFit, fit_glmm
-from mlpool.engine.types import Optimum
 from mlpool.families import Family
 from mlpool.formula.design import Design
-from mlpool.models.extractors.random_effects import (
-    GroupFrames,
-    VarCorr,
-    add_fixed,
-    gather_by_group,
-    make_varcorr,
-)
-from mlpool.models.fitted import FittedModel, Kind
+from mlpool.models.extractors.random_effects import VarCorr, make_varcorr
+from mlpool.models.fitted import Kind
+from mlpool.models.mixed_model import MixedModel
 from mlpool.models.prediction import linear_predictor, predict_glmm
+from mlpool.models.single_level import GeneralizedLinearModel
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import DataLike, ReForm
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class GeneralizedLinearMixedModel(FittedModel):
+class GeneralizedLinearMixedModel(MixedModel):
     """A generalised linear mixed model (lme4's ``glmer``), fitted by maximum likelihood."""
 
     fit: GlmmFit
-    _cache: dict[str, Any] = field(default_factory=dict, compare=False)
+    family: Family
     kind: ClassVar[Kind] = "glmer"
-
-    @property
-    def theta(self) -> FloatArray:
-        """Covariance factors of the random effects on the link scale, in lme4's order."""
-        return self.fit.theta.copy()
 
     @property
     def nAGQ(self) -> int:
@@ -47,7 +40,6 @@ class GeneralizedLinearMixedModel(FittedModel):
     @property
     def sigma(self) -> float:
         """Square root of the dispersion; 1 for families without one."""
-        assert self.family is not None
         return float(np.sqrt(self.fit.dispersion)) if self.family.has_dispersion else 1.0
 
     @property
@@ -68,7 +60,6 @@ class GeneralizedLinearMixedModel(FittedModel):
     @property
     def loglik_df(self) -> int:
         """Fixed effects, theta, and a dispersion or negative binomial's theta."""
-        assert self.family is not None
         own = self.family.has_dispersion or self.family.is_negative_binomial
         return len(self.fit.beta) + len(self.fit.theta) + int(own)
 
@@ -78,50 +69,20 @@ class GeneralizedLinearMixedModel(FittedModel):
         return conditional_deviance(self)
 
     @property
-    def df_residual(self) -> int:
-        """Rows minus all parameters, as lme4 counts."""
-        return self.nobs - self.loglik_df
-
-    @property
-    def is_singular(self) -> bool:
-        """lme4's ``isSingular``: a diagonal of theta below 1e-4."""
-        return any(d.code == "singular" for d in self.fit.diagnostics)
-
-    @property
-    def optimum(self) -> Optimum:
-        """The optimiser's record: start, end, criterion, gradient, evaluations, log."""
-        return self.fit.optimum
-
-    @property
     def statsmodels(self) -> Any:
         """There is none: statsmodels has no maximum likelihood for these models."""
         return None
 
     def varcorr(self) -> VarCorr:
         """Return the random effects' standard deviations and correlations."""
-        assert self.family is not None
         random = self.design.random
         made = make_varcorr(self.theta, 1.0, [r.group for r in random], [r.z.names for r in random])
         return replace(made, sigma=self.sigma if self.family.has_dispersion else None)
 
-    def ranef(self) -> GroupFrames:
-        """Return the conditional modes per group; `.cond_sd` has their conditional SDs."""
-        if "ranef" not in self._cache:
-            sds = [np.sqrt(np.clip(np.einsum("jkk->jk", V), 0.0, None)) for V in self.fit.cond_cov]
-            self._cache["ranef"] = GroupFrames(
-                self._by_group(self.fit.b), GroupFrames(self._by_group(tuple(sds)))
-            )
-        result: GroupFrames = self._cache["ranef"]
-        return result
-
-    def coef(self) -> GroupFrames:
-        """Return fixed plus random effects per level, on the link scale."""
-        return GroupFrames(add_fixed(self._by_group(self.fit.b), self.fixef()))
-
     def predict(
         self,
-        newdata: Any = None,
-        re_form: Any = None,
+        newdata: DataLike | None = None,
+        re_form: ReForm = None,
         allow_new_levels: bool = False,
         type: str = "link",
         averaged: bool = False,
@@ -147,32 +108,25 @@ class GeneralizedLinearMixedModel(FittedModel):
 
     def fit_record(self, design: Design) -> GlmmFit:
         """Return the record of another design."""
-        assert self.family is not None
         data = as_glmm_data(design, self.family)
         return fit_glmm(data, n_quadrature=self.fit.n_quadrature, control=self.control)
 
     @property
     def _fitted_values(self) -> FloatArray:
         if "fitted" not in self._cache:
-            assert self.family is not None
             self._cache["fitted"] = self.family.inverse(linear_predictor(self, True))
         values: FloatArray = self._cache["fitted"]
         return values
 
-    def _by_group(self, arrays: tuple[FloatArray, ...]) -> dict[str, pd.DataFrame]:
-        random = self.design.random
-        return gather_by_group(
-            arrays,
-            [r.group for r in random],
-            [r.levels for r in random],
-            [r.z.names for r in random],
-        )
-
 
 @fact("glmer")
-def conditional_deviance(m: Any) -> float:
+def conditional_deviance(m: GeneralizedLinearMixedModel) -> float:
     """Return the sum of squared deviance residuals given the random effects."""
     return float(np.sum(np.asarray(m.residuals("deviance")) ** 2))
+
+
+GeneralizedModel: TypeAlias = GeneralizedLinearModel | GeneralizedLinearMixedModel
+"""Models with a family, also for ``isinstance``."""
 
 
 def as_glmm_data(design: Design, family: Family) -> GlmmData:

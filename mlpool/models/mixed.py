@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from mlpool.designs.engine_data import as_lmm_data
 from mlpool.engine.lmm.fit import fit_lmm
-from mlpool.engine.types import LmmFit, Optimum
+from mlpool.engine.types import LmmFit
 from mlpool.engine.via_statsmodels import fit_mixedlm
 from mlpool.formula.design import Design
 from mlpool.models.extractors.log_likelihood import sum_log_weights
-from mlpool.models.extractors.random_effects import (
-    GroupFrames,
-    VarCorr,
-    add_fixed,
-    gather_by_group,
-    make_varcorr,
-)
-from mlpool.models.fitted import FittedModel, Kind
+from mlpool.models.extractors.random_effects import VarCorr, make_varcorr
+from mlpool.models.fitted import Kind
+from mlpool.models.mixed_model import MixedModel
 from mlpool.models.prediction import predict_lmm
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.typing import DataLike, ReForm
+
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class LinearMixedModel(FittedModel):
+class LinearMixedModel(MixedModel):
     """A linear mixed model (lme4's ``lmer``)."""
 
     fit: LmmFit
@@ -37,11 +35,6 @@ class LinearMixedModel(FittedModel):
     def reml(self) -> bool:
         """Whether REML was used."""
         return self.fit.reml
-
-    @property
-    def theta(self) -> FloatArray:
-        """Relative covariance factors, stacked in lme4's order."""
-        return self.fit.theta.copy()
 
     @property
     def criterion(self) -> float:
@@ -67,21 +60,6 @@ class LinearMixedModel(FittedModel):
         profiled = n * (1 + np.log(2 * np.pi * self.fit.pwrss / n))
         return float(self.fit.logdet_L2 + profiled - sum_log_weights(self))
 
-    @property
-    def df_residual(self) -> int:
-        """Rows minus all parameters, as lme4 counts."""
-        return self.nobs - self.loglik_df
-
-    @property
-    def is_singular(self) -> bool:
-        """lme4's ``isSingular``: a diagonal of theta below ``control["singular_tol"]``, 1e-4."""
-        return any(d.code == "singular" for d in self.fit.diagnostics)
-
-    @property
-    def optimum(self) -> Optimum | None:
-        """The optimiser's record: start, end, criterion, gradient, evaluations, log."""
-        return self.fit.optimum
-
     def varcorr(self) -> VarCorr:
         """Return the random effects' standard deviations and correlations."""
         random = self.design.random
@@ -89,24 +67,11 @@ class LinearMixedModel(FittedModel):
             self.theta, self.sigma, [r.group for r in random], [r.z.names for r in random]
         )
 
-    def ranef(self) -> GroupFrames:
-        """Return the conditional modes per group; `.cond_sd` has their conditional SDs."""
-        if "ranef" not in self._cache:
-            covariances = self.fit.cond_cov
-            blocks = covariances() if callable(covariances) else covariances
-            sds = [np.sqrt(np.clip(np.einsum("jkk->jk", V), 0.0, None)) for V in blocks]
-            self._cache["ranef"] = GroupFrames(
-                self._by_group(self.fit.b), GroupFrames(self._by_group(tuple(sds)))
-            )
-        result: GroupFrames = self._cache["ranef"]
-        return result
-
-    def coef(self) -> GroupFrames:
-        """Return fixed plus random effects per level."""
-        return GroupFrames(add_fixed(self._by_group(self.fit.b), self.fixef()))
-
     def predict(
-        self, newdata: Any = None, re_form: Any = None, allow_new_levels: bool = False
+        self,
+        newdata: DataLike | None = None,
+        re_form: ReForm = None,
+        allow_new_levels: bool = False,
     ) -> pd.Series:
         """Return predictions.
 
@@ -141,12 +106,3 @@ class LinearMixedModel(FittedModel):
             self._cache["fitted"] = predict_lmm(self, None, None, False).to_numpy()
         values: FloatArray = self._cache["fitted"]
         return values
-
-    def _by_group(self, arrays: tuple[FloatArray, ...]) -> dict[str, pd.DataFrame]:
-        random = self.design.random
-        return gather_by_group(
-            arrays,
-            [r.group for r in random],
-            [r.levels for r in random],
-            [r.z.names for r in random],
-        )

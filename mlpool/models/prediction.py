@@ -16,6 +16,9 @@ from mlpool.typing import FloatArray
 if TYPE_CHECKING:
     from mlpool.formula.newdata import NewRows
     from mlpool.models.fitted import FittedModel
+    from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
+    from mlpool.models.mixed_model import MixedModel
+    from mlpool.models.single_level import GeneralizedLinearModel
 
 _BLOCK = 1 << 16
 _POLES = ("inverse", "1/mu^2")
@@ -31,7 +34,7 @@ def predict_ols(model: FittedModel, newdata: Any) -> pd.Series:
     return _series(_linear(model, rows), rows.index)
 
 
-def predict_glm(model: FittedModel, newdata: Any, scale: str) -> pd.Series:
+def predict_glm(model: GeneralizedLinearModel, newdata: Any, scale: str) -> pd.Series:
     """Return the linear predictor or the mean."""
     check_option(scale, ("link", "response"), argument="type")
     assert model.family is not None
@@ -44,7 +47,7 @@ def predict_glm(model: FittedModel, newdata: Any, scale: str) -> pd.Series:
     return _series(link.inverse(eta) if scale == "response" else eta, rows.index)
 
 
-def predict_lmm(model: Any, newdata: Any, re_form: Any, allow_new_levels: bool) -> pd.Series:
+def predict_lmm(model: MixedModel, newdata: Any, re_form: Any, allow_new_levels: bool) -> pd.Series:
     """Return X beta (+ offset) plus the part of Z b that ``re_form`` asks for.
 
     Raises
@@ -65,7 +68,7 @@ def predict_lmm(model: Any, newdata: Any, re_form: Any, allow_new_levels: bool) 
     return _series(eta, rows.index)
 
 
-def random_parts(model: Any, re_form: Any) -> dict[int, tuple[int, ...]]:
+def random_parts(model: MixedModel, re_form: Any) -> dict[int, tuple[int, ...]]:
     """Return the columns of each random term (by its place) that `re_form` asks for.
 
     A formula such as ``"~ (1 | school)"`` takes some terms, or some columns of a term, as in lme4.
@@ -125,7 +128,12 @@ def _only(b: FloatArray, columns: tuple[int, ...]) -> FloatArray:
 
 
 def predict_glmm(
-    model: Any, newdata: Any, re_form: Any, allow_new_levels: bool, scale: str, averaged: bool
+    model: GeneralizedLinearMixedModel,
+    newdata: Any,
+    re_form: Any,
+    allow_new_levels: bool,
+    scale: str,
+    averaged: bool,
 ) -> pd.Series:
     """Return the linear predictor or the mean of a generalised mixed model.
 
@@ -188,7 +196,7 @@ def mean_over_effects(
     return np.asarray(total / weights.sum())
 
 
-def random_variance(model: Any, newdata: Any, known: Container[int] = ()) -> FloatArray:
+def random_variance(model: MixedModel, newdata: Any, known: Container[int] = ()) -> FloatArray:
     """Return ``z'G z`` of every row, summed over the terms but those in `known` (by place)."""
     blocks = [block.vcov for block in model.varcorr().blocks]
     if newdata is None:
@@ -216,7 +224,9 @@ def wants_random(re_form: Any) -> bool:
     )
 
 
-def linear_predictor(model: Any, with_random: bool | Mapping[int, FloatArray]) -> FloatArray:
+def linear_predictor(
+    model: FittedModel, with_random: bool | Mapping[int, FloatArray]
+) -> FloatArray:
     """Return X beta (+ offset) on the model's own rows (n,), plus Z b if `with_random`.
 
     `with_random` may be the effects (levels, k) of some terms, by their places.

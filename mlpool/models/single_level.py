@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,14 @@ from mlpool.designs.least_squares import AbsorbedOls, least_squares
 from mlpool.engine.glm.fit import fit_glm
 from mlpool.engine.types import OlsFit
 from mlpool.engine.via_statsmodels import glm_results
+from mlpool.families import Family
 from mlpool.formula.design import Design
 from mlpool.models.fitted import FittedModel, Kind
 from mlpool.models.prediction import predict_glm, predict_ols
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import DataLike
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -42,7 +46,7 @@ class LinearModel(FittedModel):
         engine = "statsmodels" if self.fit.engine == "statsmodels" else "auto"
         return least_squares(design, engine)
 
-    def predict(self, newdata: Any = None) -> pd.Series:
+    def predict(self, newdata: DataLike | None = None) -> pd.Series:
         """Return fitted values of the data or of `newdata`, encoded as the data were."""
         return predict_ols(self, newdata)
 
@@ -52,19 +56,18 @@ class GeneralizedLinearModel(FittedModel):
     """A generalised linear model (R's ``glm``)."""
 
     fit: OlsFit
+    family: Family
     kind: ClassVar[Kind] = "glm"
 
     @property
     def loglik_df(self) -> int:
         """Coefficients, plus one where a likelihood has a dispersion that is estimated."""
-        assert self.family is not None
         own = self.family.has_dispersion and not self.family.is_quasi
         return len(self.fit.beta) + int(own)
 
     @property
     def statsmodels(self) -> Any:
         """The statsmodels results object of the same model (fitted now if need be)."""
-        assert self.family is not None
         design = self.design
         return glm_results(
             design.y, design.X.dense(), self.family, trials=design.trials, weights=design.weights,
@@ -73,12 +76,11 @@ class GeneralizedLinearModel(FittedModel):
 
     def fit_record(self, design: Design) -> OlsFit:
         """Return the IRLS record of another design."""
-        assert self.family is not None
         return fit_glm(
             design.y, design.X.dense(), self.family,
             trials=design.trials, weights=design.weights, offset=design.offset,
         )  # fmt: skip
 
-    def predict(self, newdata: Any = None, type: str = "link") -> pd.Series:
+    def predict(self, newdata: DataLike | None = None, type: str = "link") -> pd.Series:
         """Return predictions on the link (default, as R) or the response scale."""
         return predict_glm(self, newdata, type)

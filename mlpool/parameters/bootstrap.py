@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from mlpool.parameters.options import MIXED
 from mlpool.parameters.random import Intervals
 from mlpool.refits.bootstrap_draws import Drawn, draw_bootstrap
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class BootstrapTable:
 
 
 def bootstrap_table(
-    model: Any,
+    model: FittedModel,
     iterations: int,
     seed: Any,
     level: float,
@@ -69,7 +72,7 @@ def bootstrap_table(
     return summarise_draws(model, drawn, level)
 
 
-def summarise_draws(model: Any, drawn: Drawn, level: float) -> BootstrapTable:
+def summarise_draws(model: FittedModel, drawn: Drawn, level: float) -> BootstrapTable:
     """Return summaries of draws that are there already.
 
     Raises
@@ -97,7 +100,7 @@ def summarise_draws(model: Any, drawn: Drawn, level: float) -> BootstrapTable:
     )
 
 
-def _random(model: Any, draws: FloatArray, tail: float) -> Intervals:
+def _random(model: FittedModel, draws: FloatArray, tail: float) -> Intervals:
     """Return (SE, low, high) by place; no standard errors, as in the coefficients' table."""
     if not draws.shape[1]:
         return {}

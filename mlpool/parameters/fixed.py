@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlpool.hypotheses.linear_combinations import Covariance, residual_df, robust_pieces
 from mlpool.inference.profiles.lmm import ProfileIntervals
 from mlpool.inference.wald import WaldTable, wald
+from mlpool.models import GeneralizedLinearModel, LinearMixedModel
 from mlpool.refits.likelihood_profiles import profile_bounds
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import choose_vcov
 from mlpool.uncertainty.covariance_warnings import say_few_clusters
 from mlpool.uncertainty.small_sample import denominator_df, profile_intervals
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, LinearMixedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,7 @@ class FixedEffects:
 
 
 def fixed_effects(
-    model: Any,
+    model: FittedModel,
     level: float,
     method: str,
     covariance: Covariance,
@@ -56,7 +60,7 @@ def fixed_effects(
         b, se = _estimates(model, covariance)
         own_df = robust_pieces(model, covariance).df(np.eye(len(b)))
         return FixedEffects(table=wald(b, se, own_df, level), statistic="t")
-    if method in ("satterthwaite", "kenward"):
+    if method in ("satterthwaite", "kenward") and isinstance(model, LinearMixedModel):
         return _small_sample(model, level, method)
     b, se = _estimates(model, covariance)
     df = residual_df(model)
@@ -70,13 +74,13 @@ def fixed_effects(
     return FixedEffects(table=table, statistic=statistic)
 
 
-def _profile_bounds(model: Any, level: float) -> FloatArray:
-    if model.kind == "glm":
+def _profile_bounds(model: FittedModel, level: float) -> FloatArray:
+    if isinstance(model, GeneralizedLinearModel):
         return profile_intervals(model, level)
     return profile_bounds(model, level).fixed
 
 
-def _estimates(model: Any, covariance: Covariance) -> tuple[FloatArray, FloatArray]:
+def _estimates(model: FittedModel, covariance: Covariance) -> tuple[FloatArray, FloatArray]:
     b = np.asarray(model.fixef(), dtype=np.float64)
     if not covariance.is_given:
         return b, np.asarray(model.se, dtype=np.float64)
@@ -84,14 +88,14 @@ def _estimates(model: Any, covariance: Covariance) -> tuple[FloatArray, FloatArr
     return b, np.sqrt(np.where(variances >= 0, variances, np.nan))
 
 
-def _small_sample(model: Any, level: float, method: str) -> FixedEffects:
+def _small_sample(model: LinearMixedModel, level: float, method: str) -> FixedEffects:
     """Satterthwaite df, or Kenward-Roger df and standard errors."""
     df, se, _ = denominator_df(model, method)
     b = np.asarray(model.fixef(), dtype=np.float64)
     return FixedEffects(table=wald(b, se, df, level), statistic="t")
 
 
-def warn_few_clusters(model: Any, covariance: Covariance, method: str) -> None:
+def warn_few_clusters(model: FittedModel, covariance: Covariance, method: str) -> None:
     """Warn, as fitting does, when cluster-robust errors rest on few clusters.
 
     Satterthwaite's df answer to few clusters themselves.

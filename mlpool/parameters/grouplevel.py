@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from mlpool.parameters.parameters_table import RANDOM, ParametersLayout
 
+if TYPE_CHECKING:
+    from mlpool.models import MixedModel
 
-def group_level_frame(model: Any, level: float | None) -> pd.DataFrame:
+
+def group_level_frame(model: MixedModel, level: float | None) -> pd.DataFrame:
     """Return conditional modes with standard errors and normal intervals.
 
     Returns
@@ -22,7 +25,7 @@ def group_level_frame(model: Any, level: float | None) -> pd.DataFrame:
     modes = model.ranef()
     frames = []
     for group, frame in modes.items():
-        errors = modes.cond_sd[group]
+        errors = modes.sd[group]
         for parameter in frame.columns:
             frames.append(
                 pd.DataFrame(

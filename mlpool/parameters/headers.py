@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlpool.hypotheses.linear_combinations import Covariance, chosen_covariance
 from mlpool.uncertainty.covariance import robust_source
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 _HEADERS: dict[tuple[str, str], tuple[str, str]] = {
     ("binomial", "logit"): ("Log-Odds", "Odds Ratio"),
@@ -23,7 +26,7 @@ _APPROXIMATIONS = {
 }
 
 
-def coefficient_header(m: Any, exponentiate: bool) -> str:
+def coefficient_header(m: FittedModel, exponentiate: bool) -> str:
     """Return the header of the estimates: ``Coefficient``, ``Log-Odds``, ``Odds Ratio`` ..."""
     if m.family is None:
         return "Coefficient"
@@ -32,7 +35,7 @@ def coefficient_header(m: Any, exponentiate: bool) -> str:
 
 
 def method_notes(
-    m: Any, method: str, exponentiate: bool, covariance: Covariance | None = None
+    m: FittedModel, method: str, exponentiate: bool, covariance: Covariance | None = None
 ) -> tuple[str, ...]:
     """Return sentences on intervals and p-values, standard errors, and log and logit scales."""
     notes = []
@@ -50,7 +53,7 @@ def method_notes(
     return tuple(notes)
 
 
-def _wald_note(m: Any, method: str) -> str:
+def _wald_note(m: FittedModel, method: str) -> str:
     test = "z" if m.family is not None and not m.family.has_dispersion else "t"
     if method == "profile":
         return (

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlpool.errors import NotSupportedError
 from mlpool.performance.explained_variance import R2_LABELS, r2_values, rmse
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
-def info_lines(model: Any) -> tuple[str, ...]:
+
+def info_lines(model: FittedModel) -> tuple[str, ...]:
     """Return the lines of ``include_info=True``."""
     lines = [
         f"Model: {fixed_formula(model.formula.text)} ({model.nobs} Observations)",
@@ -21,7 +24,7 @@ def info_lines(model: Any) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _r2_line(model: Any) -> list[str]:
+def _r2_line(model: FittedModel) -> list[str]:
     """Return the line of R2; none where R2 is not defined (several trials per row)."""
     try:
         values = r2_values(model)

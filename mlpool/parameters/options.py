@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlpool.errors import OptionError, brief
 from mlpool.given import is_text
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 MIXED = ("lmer", "glmer")
 """Kinds of models with random effects."""
@@ -48,7 +51,7 @@ def check_flags(**flags: object) -> None:
             raise OptionError(f"{name} must be True or False; got {brief(value)}.")
 
 
-def wants_ratio(m: Any, exponentiate: object) -> bool:
+def wants_ratio(m: FittedModel, exponentiate: object) -> bool:
     """Return whether coefficients are to be exponentiated.
 
     Raises

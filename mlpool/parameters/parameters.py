@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from mlpool.errors import NotSupportedError, OptionError, check_option
 from mlpool.hypotheses.linear_combinations import Covariance, read_covariance, read_method
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
 from mlpool.inference.profiles.lmm import ProfileIntervals
+from mlpool.models import MixedModel
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.parameters.bootstrap import BootstrapTable, bootstrap_table
 from mlpool.parameters.fixed import FixedEffects, fixed_effects, warn_few_clusters
@@ -35,6 +36,9 @@ from mlpool.refits.likelihood_profiles import profile_bounds
 from mlpool.results import ResultFrame
 from mlpool.tables import TableOptions
 from mlpool.typing import Effects
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,7 @@ _Found = ProfileIntervals | BootstrapTable | None
 
 
 def model_parameters(
-    m: Any,
+    m: FittedModel,
     *,
     ci: float | None = 0.95,
     ci_method: str | None = None,
@@ -209,17 +213,18 @@ def model_parameters(
     return table
 
 
-def _table(m: Any, request: _Request, options: TableOptions, keep: Any, drop: Any) -> ResultFrame:
+def _table(
+    m: FittedModel, request: _Request, options: TableOptions, keep: Any, drop: Any
+) -> ResultFrame:
     """Return the table of fixed and random parts, without footers."""
-    is_mixed = m.kind in MIXED
-    if request.effects == "random" and not is_mixed:
+    if request.effects == "random" and not isinstance(m, MixedModel):
         raise NotSupportedError(f"effects='random' needs a mixed model; {m.kind} models have none.")
     found = _profile(m, request) or _bootstrap(m, request)
     parts, statistic = [], ""
     if request.effects != "random":
         part, statistic = _fixed_part(m, request, found)
         parts.append(part)
-    if is_mixed and request.effects != "fixed":
+    if isinstance(m, MixedModel) and request.effects != "fixed":
         parts.append(_random_part(m, request, found))
     frame = pd.concat([p.frame for p in parts], ignore_index=True) if parts[1:] else parts[0].frame
     labels = tuple(label for part in parts for label in part.labels)
@@ -246,26 +251,26 @@ def _table(m: Any, request: _Request, options: TableOptions, keep: Any, drop: An
     )
 
 
-def _profile(m: Any, request: _Request) -> ProfileIntervals | None:
+def _profile(m: FittedModel, request: _Request) -> ProfileIntervals | None:
     """Return a mixed model's profile intervals, computed once for both parts."""
     if m.kind not in MIXED or request.ci_method != "profile":
         return None
     return profile_bounds(m, request.level or DEFAULT_LEVEL)
 
 
-def _bootstrap(m: Any, request: _Request) -> BootstrapTable | None:
+def _bootstrap(m: FittedModel, request: _Request) -> BootstrapTable | None:
     """Return bootstrapped parameters, drawn once for both parts."""
     if request.ci_method != "bootstrap":
         return None
     return bootstrap_table(m, request.iterations, request.seed, request.level or DEFAULT_LEVEL)
 
 
-def _notes(m: Any, request: _Request, found: _Found) -> tuple[str, ...]:
+def _notes(m: FittedModel, request: _Request, found: _Found) -> tuple[str, ...]:
     notes = method_notes(m, request.ci_method, request.exponentiate, request.covariance)
     return (*notes, *found.notes) if isinstance(found, BootstrapTable) else notes
 
 
-def _fixed_part(m: Any, request: _Request, found: _Found) -> tuple[_Part, str]:
+def _fixed_part(m: FittedModel, request: _Request, found: _Found) -> tuple[_Part, str]:
     """Return the coefficients' rows and the statistic's name."""
     names = [column.name for column in m.columns]
     labels = pretty_names(m.columns)
@@ -316,7 +321,7 @@ def _bootstrap_frame(draws: BootstrapTable, names: list[str], request: _Request)
     return pd.DataFrame({**columns, "p": draws.p})
 
 
-def _random_part(m: Any, request: _Request, found: _Found) -> _Part:
+def _random_part(m: MixedModel, request: _Request, found: _Found) -> _Part:
     intervals = None
     if isinstance(found, BootstrapTable):
         intervals = found.random
@@ -343,10 +348,10 @@ def _random_part(m: Any, request: _Request, found: _Found) -> _Part:
 
 
 def _group_level_table(
-    m: Any, request: _Request, options: TableOptions, keep: Any, drop: Any
+    m: FittedModel, request: _Request, options: TableOptions, keep: Any, drop: Any
 ) -> ResultFrame:
     """Return the random effects of every level, without footers."""
-    if request.effects != "random" or m.kind not in MIXED:
+    if request.effects != "random" or not isinstance(m, MixedModel):
         raise OptionError("group_level=True needs a mixed model and effects='random'.")
     frame, _ = keep_rows(group_level_frame(m, request.level), keep, drop)
     return ResultFrame(
@@ -358,13 +363,13 @@ def _group_level_table(
     )
 
 
-def _backend(m: Any) -> str:
+def _backend(m: FittedModel) -> str:
     """Return the package that the model's data came from."""
     return type(m.design.frame.native).__module__.partition(".")[0]
 
 
 def _with_footers(
-    table: ResultFrame, m: Any, request: _Request, include_info: bool, verbose: bool
+    table: ResultFrame, m: FittedModel, request: _Request, include_info: bool, verbose: bool
 ) -> ResultFrame:
     """Return the table with the lines asked for below it."""
     footers = [adjustment_note(request.p_adjust)] if request.effects != "random" else []
@@ -375,7 +380,7 @@ def _with_footers(
     return replace(table, layout=replace(table.layout, footers=lines))
 
 
-def _metadata(m: Any, request: _Request) -> dict[str, Any]:
+def _metadata(m: FittedModel, request: _Request) -> dict[str, Any]:
     return {
         "kind": m.kind,
         "formula": m.formula.text,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +13,12 @@ from mlpool.inference.profiles.lmm import ProfileIntervals
 from mlpool.inference.small_sample.information import VarianceInformation
 from mlpool.inference.small_sample.random_wald import RandomWald, phi_errors, random_wald_of
 from mlpool.inference.small_sample.random_wald_glmm import random_bounds, sigma_bounds
+from mlpool.models import GeneralizedLinearMixedModel
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.small_sample import information
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, GeneralizedLinearMixedModel, MixedModel
 
 _INTERCEPT = "(Intercept)"
 
@@ -54,7 +58,7 @@ class RandomRow:
     high: float = float("nan")
 
 
-def random_rows(model: Any, intervals: Intervals | None = None) -> list[RandomRow]:
+def random_rows(model: MixedModel, intervals: Intervals | None = None) -> list[RandomRow]:
     """Return the rows: intercept SDs, slope SDs, their correlations, the residual.
 
     Parameters
@@ -108,13 +112,13 @@ def _short(name: str) -> str:
     return "Intercept" if name == _INTERCEPT else name
 
 
-def wald_intervals(model: Any, level: float) -> Intervals:
+def wald_intervals(model: FittedModel, level: float) -> Intervals:
     """Return (SE, low, high) of each place; a correlation's with the SDs taken as known, as in R.
 
     ``se(r) = se(S_ab) / (sd_a sd_b)``, interval ``tanh(atanh r -+ z se / (1 - r^2))``. The delta
     method on all three parameters would give a slightly larger error; easystats does not use it.
     """
-    if model.kind == "glmer":
+    if isinstance(model, GeneralizedLinearMixedModel):
         return _generalized_intervals(model, level)
     info = information(model)
     result = random_wald_of(info, level)
@@ -134,7 +138,7 @@ def wald_intervals(model: Any, level: float) -> Intervals:
     return found
 
 
-def _generalized_intervals(model: Any, level: float) -> Intervals:
+def _generalized_intervals(model: GeneralizedLinearMixedModel, level: float) -> Intervals:
     """Return those of a generalised mixed model, from the Hessian of its standard errors."""
     hessian = model.fit.inference().hessian
     template = Template(tuple(r.z.shape[1] for r in model.design.random))

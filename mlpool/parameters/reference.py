@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from mlpool.parameters.names import reference_name
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 
 def with_references(
-    model: Any, frame: pd.DataFrame, labels: tuple[str, ...], value: float
+    model: FittedModel, frame: pd.DataFrame, labels: tuple[str, ...], value: float
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return frame and printed names with reference levels put before each factor's first row.
 
@@ -43,7 +46,7 @@ def with_references(
     return pd.DataFrame(rows, columns=frame.columns), tuple(names)
 
 
-def reference_level(model: Any, text: str) -> str | None:
+def reference_level(model: FittedModel, text: str) -> str | None:
     """Return the one level that treatment contrasts leave out; None under other codings."""
     columns = [c for c in model.design.X.columns if len(c.parts) == 1 and c.parts[0].text == text]
     coded = {c.parts[0].label for c in columns}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from mlpool.results import ResultFrame
 from mlpool.transform.scale import mad, sd
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 METHODS = ("refit", "posthoc", "basic", "smart", "pseudo")
 
 _BLOCK = 1 << 16
@@ -30,7 +33,7 @@ _ROUNDED = 1e-8
 
 @usual_floats
 def standardize_parameters(
-    m: Any,
+    m: FittedModel,
     method: str = "refit",
     *,
     ci: float | None = 0.95,
@@ -121,7 +124,7 @@ def standardize_parameters(
 
 
 def _table(
-    m: Any, raw: ResultFrame, frame: pd.DataFrame, method: str, ratio: bool, digits: int
+    m: FittedModel, raw: ResultFrame, frame: pd.DataFrame, method: str, ratio: bool, digits: int
 ) -> ResultFrame:
     layout = StandardizedLayout(
         labels=pretty_names(m.columns),
@@ -153,14 +156,14 @@ class StandardizedLayout(ParametersLayout):
         return ParametersLayout.describe(self, renamed, options)
 
 
-def _header(m: Any, ratio: bool) -> str:
+def _header(m: FittedModel, ratio: bool) -> str:
     if not ratio:
         return "Std. Coef."
     is_count = m.family is not None and m.family.kin == "poisson"
     return "Std. IRR" if is_count else "Std. Odds Ratio"
 
 
-def _factors(m: Any, method: str, robust: bool, two_sd: bool) -> FloatArray:
+def _factors(m: FittedModel, method: str, robust: bool, two_sd: bool) -> FloatArray:
     """Return what each coefficient is multiplied by (p,)."""
     deviation = mad if robust else sd
     if method == "pseudo" and m.is_mixed:
@@ -182,7 +185,7 @@ def _has_factor(column: ColumnInfo) -> bool:
     return any(p.kind in ("factor", "ordered", "boolean") for p in column.parts)
 
 
-def _matrix_deviations(m: Any, deviation: Any) -> FloatArray:
+def _matrix_deviations(m: FittedModel, deviation: Any) -> FloatArray:
     """Return the SD of each column of the model matrix (p,)."""
     weights = m.design.weights
     if deviation is sd and weights is None:
@@ -191,7 +194,7 @@ def _matrix_deviations(m: Any, deviation: Any) -> FloatArray:
     return np.array([deviation(columns[:, i], weights) for i in range(columns.shape[1])])
 
 
-def _column_variances(m: Any) -> FloatArray:
+def _column_variances(m: FittedModel) -> FloatArray:
     """Return the variances of X's columns from sums over blocks of rows, about a first mean."""
     matrix, kept, n = m.design.X, m.fit.kept, m.design.n
     shift = matrix.rows(0, min(_BLOCK, n))[:, kept].mean(axis=0)
@@ -203,7 +206,7 @@ def _column_variances(m: Any) -> FloatArray:
     return np.asarray(np.maximum((squares - sums**2 / n) / (n - 1), 0.0))
 
 
-def _smart_deviations(m: Any, deviation: Any) -> FloatArray:
+def _smart_deviations(m: FittedModel, deviation: Any) -> FloatArray:
     """Return the SD of the (last) variable of each column; 1 for factors and transformed terms."""
     found = []
     for column in m.columns:
@@ -216,7 +219,7 @@ def _smart_deviations(m: Any, deviation: Any) -> FloatArray:
     return np.array(found)
 
 
-def _response_deviations(m: Any, method: str, deviation: Any) -> FloatArray:
+def _response_deviations(m: FittedModel, method: str, deviation: Any) -> FloatArray:
     """Return SD(y) for each column (p,); 1 for responses that are not normal."""
     if m.family is not None and m.family.kin != "gaussian":
         return np.ones(len(m.columns))
@@ -234,7 +237,7 @@ def _response_deviations(m: Any, method: str, deviation: Any) -> FloatArray:
     return found
 
 
-def _first_deviation(m: Any, column: ColumnInfo, deviation: Any) -> float:
+def _first_deviation(m: FittedModel, column: ColumnInfo, deviation: Any) -> float:
     """Return SD(y) of the rows with the first row's value of the column's last variable.
 
     A number may occur once, which leaves no spread (R then scales by 1): a product that ends in
@@ -250,7 +253,7 @@ def _first_deviation(m: Any, column: ColumnInfo, deviation: Any) -> float:
     return float(deviation(y[rows], None if weights is None else weights[rows]))
 
 
-def _pseudo(m: Any, deviation: Any) -> FloatArray:
+def _pseudo(m: FittedModel, deviation: Any) -> FloatArray:
     """Return SD(x) / SD(y) with each taken at the level where the predictor varies."""
     groups = {r.group: r for r in m.design.random}
     if len(groups) != 1 or m.kind != "lmer":
@@ -279,7 +282,7 @@ def _are_constant(columns: FloatArray, firsts: FloatArray) -> FloatArray:
     return np.asarray(within <= _ROUNDED * np.ptp(columns, axis=0) + rounding)
 
 
-def _null_deviations(m: Any, random: Any) -> tuple[float, float]:
+def _null_deviations(m: FittedModel, random: Any) -> tuple[float, float]:
     """Return the intercept SD and the residual SD of ``y ~ 1 + (1 | group)``."""
     bare = null_design(m)
     record = m.fit_record(replace(bare, random=(replace(random, z=bare.X),)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option, nearest_names
 from mlpool.floating_point import usual_floats
 from mlpool.given import names as given_names
+from mlpool.models import MixedModel
 from mlpool.models.argument_checks import backend_of, check_model
 from mlpool.models.extractors.log_likelihood import deviance_of, log_jacobian
 from mlpool.performance.explained_variance import TOLERANCE, is_degenerate, r2_values, rmse
@@ -24,6 +25,9 @@ from mlpool.performance.scores import (
 )
 from mlpool.performance.variance_components import variance_parts
 from mlpool.results import ResultFrame
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 COLUMNS = (
     GridColumn(name="AIC", header="AIC", style="one"),
@@ -56,7 +60,7 @@ _COMMON = ("AIC", "BIC", "R2", "R2_adjusted", "R2_conditional", "R2_marginal", "
 
 @usual_floats
 def model_performance(
-    m: Any, metrics: str | Iterable[str] = "all", *, estimator: str = "REML"
+    m: FittedModel, metrics: str | Iterable[str] = "all", *, estimator: str = "REML"
 ) -> ResultFrame:
     """Return indices of how well a model fits (performance's ``model_performance``).
 
@@ -113,11 +117,11 @@ def singular_notes(models: Iterable[Any], shown: Iterable[str]) -> tuple[str, ..
     """Return what a reader must know of R2 and ICC of singular fits, if they are shown."""
     if not {"R2_marginal", "R2_conditional", "ICC"} & set(shown):
         return ()
-    found = any(m.is_mixed and is_degenerate(m, TOLERANCE) for m in models)
+    found = any(isinstance(m, MixedModel) and is_degenerate(m, TOLERANCE) for m in models)
     return (_SINGULAR_NOTE,) if found else ()
 
 
-def indices(m: Any, estimator: str) -> dict[str, float]:
+def indices(m: FittedModel, estimator: str) -> dict[str, float]:
     """Return every index that the model has; criteria by `estimator`."""
     row: dict[str, float] = {}
     if m.family is None or not m.family.is_quasi:
@@ -174,11 +178,11 @@ def _names(metrics: str | Iterable[str]) -> set[str]:
     return set(names)
 
 
-def _explained(m: Any) -> dict[str, float]:
+def _explained(m: FittedModel) -> dict[str, float]:
     """Return R2 and ICC; nothing where they are not defined for the model's family."""
     try:
         row = r2_values(m)
-        if m.is_mixed:
+        if isinstance(m, MixedModel):
             singular = is_degenerate(m, TOLERANCE)
             row["ICC"] = float("nan") if singular else variance_parts(m).icc
     except NotSupportedError:
@@ -186,7 +190,7 @@ def _explained(m: Any) -> dict[str, float]:
     return row
 
 
-def _scores(m: Any) -> dict[str, float]:
+def _scores(m: FittedModel) -> dict[str, float]:
     row: dict[str, float] = {}
     bernoulli = has_single_trials(m)
     if bernoulli:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlpool.designs.row_summaries import fact
 from mlpool.errors import NotSupportedError
 from mlpool.performance.variance_components import smallest_diagonal, variance_parts
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, MixedModel
 
 TOLERANCE = 1e-5
 """Diagonal of theta, predictors in SDs, below which variances count as zero, as in easystats."""
@@ -24,7 +27,7 @@ R2_LABELS = {
 """What the kinds of R2 are called in print."""
 
 
-def r2_values(m: Any, tolerance: float = TOLERANCE) -> dict[str, float]:
+def r2_values(m: FittedModel, tolerance: float = TOLERANCE) -> dict[str, float]:
     """Return R2 by easystats' names.
 
     Linear models: R2, R2_adjusted. Logistic models of single trials: R2_Tjur. Other generalised
@@ -35,7 +38,7 @@ def r2_values(m: Any, tolerance: float = TOLERANCE) -> dict[str, float]:
     NotSupportedError
         For binomial models of several trials per row, and families without a known variance.
     """
-    if m.is_mixed:
+    if isinstance(m, MixedModel):
         conditional, marginal = r2_mixed(m, tolerance)
         return {"R2_conditional": conditional, "R2_marginal": marginal}
     if m.family is None or m.family.kin == "gaussian":
@@ -52,14 +55,14 @@ def r2_values(m: Any, tolerance: float = TOLERANCE) -> dict[str, float]:
 
 
 @fact("glm", "glmer")
-def is_bernoulli(m: Any) -> bool:
+def is_bernoulli(m: FittedModel) -> bool:
     """Return whether every response is one trial, 0 or 1."""
     y = m.design.y
     return bool(m.design.trials is None and np.all((y == 0) | (y == 1)))
 
 
 @fact("lm", "glm", when=lambda m: m.family is None or m.family.kin == "gaussian")
-def r2_linear(m: Any) -> tuple[float, float]:
+def r2_linear(m: FittedModel) -> tuple[float, float]:
     """Return R2 and its adjusted form, about the mean if the model has an intercept."""
     y, weights = m.design.y, m.design.weights
     w = np.ones(len(y)) if weights is None else weights
@@ -77,7 +80,7 @@ def r2_linear(m: Any) -> tuple[float, float]:
 
 
 @fact("glm", when=lambda m: m.family.kin == "binomial" and is_bernoulli(m))
-def r2_tjur(m: Any) -> float:
+def r2_tjur(m: FittedModel) -> float:
     """Return the difference of the mean fitted probabilities of successes and failures.
 
     References
@@ -88,7 +91,7 @@ def r2_tjur(m: Any) -> float:
     return float(mu[y == 1].mean() - mu[y == 0].mean())
 
 
-def r2_nagelkerke(m: Any) -> float:
+def r2_nagelkerke(m: FittedModel) -> float:
     """Return ``(1 - exp((D - D0) / n)) / (1 - exp(-D0 / n))`` of deviances D and null D0.
 
     References
@@ -100,19 +103,19 @@ def r2_nagelkerke(m: Any) -> float:
 
 
 @fact("lm", "glm", "lmer", "glmer")
-def rmse(m: Any) -> float:
+def rmse(m: FittedModel) -> float:
     """Return the root mean square of the response residuals."""
     return float(np.sqrt(np.mean(np.asarray(m.resid) ** 2)))
 
 
 @fact("lm", "glm", "lmer", "glmer")
-def fits_exactly(m: Any) -> bool:
+def fits_exactly(m: FittedModel) -> bool:
     """Return whether the residuals of a linear model are rounding errors, or sigma is missing."""
     scale = float(np.abs(np.asarray(m.design.y)).max(initial=0.0))
     return not float(m.sigma) > 1e-12 * scale
 
 
-def r2_mixed(m: Any, tolerance: float = TOLERANCE) -> tuple[float, float]:
+def r2_mixed(m: MixedModel, tolerance: float = TOLERANCE) -> tuple[float, float]:
     """Return Nakagawa's conditional and marginal R2.
 
     Of a singular fit the conditional one is missing and the marginal one leaves the random
@@ -124,6 +127,6 @@ def r2_mixed(m: Any, tolerance: float = TOLERANCE) -> tuple[float, float]:
     return parts.r2_conditional, parts.r2_marginal
 
 
-def is_degenerate(m: Any, tolerance: float) -> bool:
+def is_degenerate(m: MixedModel, tolerance: float) -> bool:
     """Return whether a diagonal of theta, predictors in SDs, lies below `tolerance`."""
     return smallest_diagonal(m) < tolerance

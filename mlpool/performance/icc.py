@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,16 @@ from mlpool.performance.variance import has_slopes, intercept_variances
 from mlpool.performance.variance_components import VarianceParts, variance_parts
 from mlpool.results import ResultFrame
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, MixedModel
+
 _ROWS = (("Adjusted ICC", "ICC_adjusted"), ("Unadjusted ICC", "ICC_unadjusted"))
 _SLOPES_NOTE = "The model has random slopes; ICCs by group use the intercepts' variances alone."
 
 
 @usual_floats
 def icc(
-    m: Any,
+    m: FittedModel,
     *,
     by_group: bool = False,
     ci: float | None = None,
@@ -78,7 +81,7 @@ def icc(
         Adjusted ICC: 0.722
       Unadjusted ICC: 0.521
     """
-    check_mixed(m, "icc()")
+    m = check_mixed(m, "icc()")
     level, limit = check_level(ci), number(tolerance, "tolerance", least=0.0)
     parts = None if warn_if_degenerate(m, limit, "the ICC") else variance_parts(m)
     if flag(by_group, "by_group"):
@@ -97,7 +100,7 @@ def icc(
     )
 
 
-def warn_if_degenerate(m: Any, tolerance: float, what: str) -> bool:
+def warn_if_degenerate(m: MixedModel, tolerance: float, what: str) -> bool:
     """Warn of zero variances; return whether there are any."""
     found = is_degenerate(m, tolerance)
     if found:
@@ -112,7 +115,7 @@ def warn_if_degenerate(m: Any, tolerance: float, what: str) -> bool:
 
 
 def _interval(
-    m: Any, row: dict[str, float], level: float, iterations: int, seed: Any
+    m: FittedModel, row: dict[str, float], level: float, iterations: int, seed: Any
 ) -> dict[str, float]:
     """Return the level and bounds by column name; missing for a missing ICC."""
     bounds = np.full((2, 2), np.nan)
@@ -125,7 +128,7 @@ def _interval(
     return found
 
 
-def _by_group(m: Any, parts: VarianceParts | None) -> ResultFrame:
+def _by_group(m: MixedModel, parts: VarianceParts | None) -> ResultFrame:
     variances = intercept_variances(m)
     total = np.nan if parts is None else parts.random + parts.residual
     data = pd.DataFrame({"Group": list(variances), "ICC": [v / total for v in variances.values()]})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from mlpool.floating_point import usual_floats
 from mlpool.given import flag, number
+from mlpool.models import MixedModel
 from mlpool.models.argument_checks import backend_of, check_level, check_mixed, check_model
 from mlpool.performance.explained_variance import R2_LABELS, TOLERANCE, r2_values
 from mlpool.performance.icc import warn_if_degenerate
@@ -19,6 +20,9 @@ from mlpool.performance.variance import has_slopes, intercept_variances
 from mlpool.performance.variance_components import null_design, variance_parts
 from mlpool.refits.refit import with_record
 from mlpool.results import ResultFrame
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 _HEADINGS = {
     "R2": "R2 for Linear Regression",
@@ -31,7 +35,7 @@ _SLOPES_NOTE = "The model has random slopes; R2 of a level uses its intercepts' 
 
 @usual_floats
 def r2(
-    m: Any,
+    m: FittedModel,
     *,
     by_group: bool = False,
     ci: float | None = None,
@@ -94,7 +98,7 @@ def r2(
     level, limit = check_level(ci), number(tolerance, "tolerance", least=0.0)
     if flag(by_group, "by_group"):
         return _by_level(m)
-    if m.is_mixed:
+    if isinstance(m, MixedModel):
         warn_if_degenerate(m, limit, "the conditional R2")
     row = r2_values(m, limit)
     names = list(row)
@@ -115,18 +119,18 @@ def r2(
     )
 
 
-def _is_analytic(m: Any) -> bool:
+def _is_analytic(m: FittedModel) -> bool:
     return m.family is None or (m.family.name == "gaussian" and m.family.link == "identity")
 
 
-def _how(m: Any, iterations: int) -> str:
+def _how(m: FittedModel, iterations: int) -> str:
     if not m.is_mixed and _is_analytic(m):
         return "Intervals from the distribution of R2 with normal predictors."
     return f"Percentile intervals of {iterations} parametric bootstrap samples."
 
 
 def _interval(
-    m: Any, row: dict[str, float], level: float, iterations: int, seed: Any
+    m: FittedModel, row: dict[str, float], level: float, iterations: int, seed: Any
 ) -> dict[str, float]:
     names = list(row)
     if not m.is_mixed and _is_analytic(m):
@@ -145,7 +149,7 @@ def _interval(
     return found
 
 
-def _analytic_interval(m: Any, row: dict[str, float], level: float) -> dict[str, float]:
+def _analytic_interval(m: FittedModel, row: dict[str, float], level: float) -> dict[str, float]:
     """Return bounds of R2 and of its adjusted form, which takes its place, as in performance."""
     intercept = int(bool(m.formula.fixed.intercept))
     p = int(m.nobs - m.df_residual) - intercept
@@ -156,8 +160,8 @@ def _analytic_interval(m: Any, row: dict[str, float], level: float) -> dict[str,
     return found
 
 
-def _by_level(m: Any) -> ResultFrame:
-    check_mixed(m, "r2(by_group=True)")
+def _by_level(m: FittedModel) -> ResultFrame:
+    m = check_mixed(m, "r2(by_group=True)")
     design = null_design(m)
     null = with_record(m, design, m.fit_record(design))
     own, without = intercept_variances(m), intercept_variances(null)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,14 @@ from mlpool.performance.variance_components import distribution_variance
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, MixedModel
+
 _BLOCK = 1 << 16
 
 
 @usual_floats
-def reliability(m: Any, *, group: str | None = None) -> ResultFrame:
+def reliability(m: FittedModel, *, group: str | None = None) -> ResultFrame:
     """Return the reliability lambda_j of every group's own estimate.
 
     ``lambda_j = tau^2 / (tau^2 + v_j)`` with v_j the sampling variance of the group's own least-
@@ -61,7 +64,7 @@ def reliability(m: Any, *, group: str | None = None) -> ResultFrame:
     >>> round(float(table["Reliability"].iloc[0]), 3), round(table.metadata["design_effect"], 2)
     (0.783, 2.67)
     """
-    check_mixed(m, "reliability()")
+    m = check_mixed(m, "reliability()")
     name = _which_group(m, group)
     sigma2 = distribution_variance(m)
     terms = [r for r in m.design.random if r.group == name]
@@ -76,7 +79,7 @@ def reliability(m: Any, *, group: str | None = None) -> ResultFrame:
     )  # fmt: skip
 
 
-def _which_group(m: Any, group: str | None) -> str:
+def _which_group(m: FittedModel, group: str | None) -> str:
     known: list[str] = [r.group for r in m.design.random]
     if group is None:
         return known[0]
@@ -88,7 +91,7 @@ def _which_group(m: Any, group: str | None) -> str:
     return group
 
 
-def _cross_products(m: Any, terms: list[Any]) -> FloatArray:
+def _cross_products(m: FittedModel, terms: list[Any]) -> FloatArray:
     """Return Z_j' W Z_j of every level (J, k, k) for all columns of a group, by blocks of rows."""
     n, codes, levels = m.design.n, terms[0].codes, len(terms[0].levels)
     k = sum(t.z.shape[1] for t in terms)
@@ -133,7 +136,7 @@ def _rows(terms: list[Any], values: FloatArray) -> pd.DataFrame:
     )
 
 
-def _summary(m: Any, name: str, data: pd.DataFrame, sigma2: float) -> dict[str, float]:
+def _summary(m: MixedModel, name: str, data: pd.DataFrame, sigma2: float) -> dict[str, float]:
     """Return ICC(1), ICC(2), design effect and effective n of the group's intercept."""
     rows = data[data["Parameter"] == "(Intercept)"]
     if not len(rows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,11 @@ from mlpool.refits.refit import with_record
 from mlpool.refits.simulate import response_model
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
-def draw_parts(m: Any, iterations: int, seed: Any) -> list[VarianceParts]:
+
+def draw_parts(m: FittedModel, iterations: int, seed: Any) -> list[VarianceParts]:
     """Return the variance decomposition of refits to simulated responses."""
     moments = design_moments(m)
     sizes = [r.z.shape[1] for r in m.design.random]
@@ -34,7 +37,7 @@ def draw_parts(m: Any, iterations: int, seed: Any) -> list[VarianceParts]:
     return found
 
 
-def draw_models(m: Any, iterations: int, seed: Any) -> Iterator[Any]:
+def draw_models(m: FittedModel, iterations: int, seed: Any) -> Iterator[Any]:
     """Yield models fitted to responses simulated from `m`.
 
     Raises

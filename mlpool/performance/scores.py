@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlpool.designs.row_summaries import fact
+from mlpool.families import Family
+from mlpool.models import family as family_of
 from mlpool.performance.explained_variance import is_bernoulli
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
-def has_single_trials(m: Any) -> bool:
+
+def has_single_trials(m: FittedModel) -> bool:
     """Return whether a model is one of single trials, 0 or 1."""
     return m.family is not None and m.family.kin == "binomial" and is_bernoulli(m)
 
 
-def has_scores(m: Any) -> bool:
+def has_scores(m: FittedModel) -> bool:
     """Return whether R has scoring rules for a model: single trials, and counts."""
     is_count = m.family is not None and m.family.kin == "poisson" and m.design.weights is None
     return is_count or has_single_trials(m)
 
 
 @fact("glm", "glmer", when=has_single_trials)
-def log_loss(m: Any) -> float:
+def log_loss(m: FittedModel) -> float:
     """Return the mean of -log of the probability given to what happened."""
     y, mu = m.design.y, np.asarray(m.fitted)
     return float(-np.mean(np.log(np.where(y == 1, mu, 1.0 - mu))))
 
 
 @fact("glm", "glmer", when=has_single_trials)
-def percent_correct(m: Any) -> float:
+def percent_correct(m: FittedModel) -> float:
     """Return the mean probability given to what happened (percentage of correct predictions).
 
     References
@@ -42,7 +47,7 @@ def percent_correct(m: Any) -> float:
 
 
 @fact("glm", "glmer", when=has_scores)
-def scoring_rules(m: Any) -> tuple[float, float]:
+def scoring_rules(m: FittedModel) -> tuple[float, float]:
     """Return the logarithmic and the spherical score by R's definitions.
 
     With p_i the model's density at row i, ``mean(log p)`` and ``mean(p) / sqrt(sum p^2)``. For
@@ -54,17 +59,17 @@ def scoring_rules(m: Any) -> tuple[float, float]:
     ----------
     Carvalho (2016), Decision Analysis 13, 223-242.
     """
-    log_p = _log_densities(m)
+    log_p = _log_densities(m, family_of(m))
     largest = float(log_p.max())
     p = np.exp(log_p - largest)  # the common factor cancels in the spherical score
     return float(log_p.mean()), float(p.mean() / np.sqrt(np.sum(p**2)))
 
 
-def _log_densities(m: Any) -> FloatArray:
+def _log_densities(m: FittedModel, family: Family) -> FloatArray:
     from scipy.special import gammaln, xlog1py, xlogy
 
     y, mu = m.design.y, np.asarray(m.fitted)
-    if m.family.kin == "poisson":
+    if family.kin == "poisson":
         return np.asarray(xlogy(y, mu) - mu - gammaln(y + 1))
     size = y.sum()
     choose = gammaln(size + 1) - gammaln(y + 1) - gammaln(size - y + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -13,6 +13,9 @@ from mlpool.models.argument_checks import check_mixed
 from mlpool.models.extractors.random_effects import VarCorrBlock
 from mlpool.performance.variance_components import variance_parts
 from mlpool.tables.cells import format_numbers
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, MixedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -102,7 +105,7 @@ _NAMES = {
 
 
 @usual_floats
-def get_variance(m: Any) -> VarianceComponents:
+def get_variance(m: FittedModel) -> VarianceComponents:
     """Return the variance components of a mixed model (insight's ``get_variance``).
 
     ``var.fixed`` is the variance of X beta, ``var.random`` the mean of z' G z over the rows
@@ -126,7 +129,7 @@ def get_variance(m: Any) -> VarianceComponents:
     >>> float(round(v["var.random"] / (v["var.random"] + v.var_residual), 3))
     0.589
     """
-    check_mixed(m, "get_variance()")
+    m = check_mixed(m, "get_variance()")
     parts = variance_parts(m)
     intercepts: dict[str, float] = {}
     slopes: dict[str, float] = {}
@@ -150,7 +153,7 @@ def get_variance(m: Any) -> VarianceComponents:
     )
 
 
-def intercept_variances(m: Any) -> dict[str, float]:
+def intercept_variances(m: MixedModel) -> dict[str, float]:
     """Return the random-intercept variance of each grouping factor that has one."""
     found: dict[str, float] = {}
     for block in m.varcorr().blocks:
@@ -158,7 +161,7 @@ def intercept_variances(m: Any) -> dict[str, float]:
     return found
 
 
-def has_slopes(m: Any) -> bool:
+def has_slopes(m: FittedModel) -> bool:
     """Return whether a random term has more than an intercept."""
     return any(r.z.names != ("(Intercept)",) for r in m.design.random)
 

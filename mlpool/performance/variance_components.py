@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from mlpool.formula.design import Design
 from mlpool.formula.design_matrix import make_matrix
 from mlpool.formula.types import Terms
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, MixedModel
 
 _BLOCK = 1 << 16
 
@@ -98,7 +101,7 @@ class VarianceParts:
         return _ratio(self.fixed + self.random, self.total)
 
 
-def variance_parts(m: Any) -> VarianceParts:
+def variance_parts(m: MixedModel) -> VarianceParts:
     """Return the variance decomposition of a mixed model.
 
     Parameters
@@ -135,7 +138,7 @@ def combine_parts(
 
 
 @fact("lmer", "glmer")
-def design_moments(m: Any) -> DesignMoments:
+def design_moments(m: FittedModel) -> DesignMoments:
     """Return the moments of the design in one pass over blocks of rows."""
     design: Design = m.design
     n, kept = design.n, m.fit.kept
@@ -159,7 +162,7 @@ def design_moments(m: Any) -> DesignMoments:
 
 
 @fact("glmer")
-def distribution_variance(m: Any) -> float:
+def distribution_variance(m: FittedModel) -> float:
     """Return the residual variance, or the one that the distribution implies on the link scale.
 
     Binomial: the latent error's. Others, with lambda the mean of the model without predictors and
@@ -198,19 +201,19 @@ def distribution_variance(m: Any) -> float:
     return variance / float(family.derivative(eta)[0]) ** 2
 
 
-def null_design(m: Any) -> Design:
+def null_design(m: FittedModel) -> Design:
     """Return the design with the intercept alone for fixed effects, on the same rows."""
     design: Design = m.design
     intercept = make_matrix(Terms(intercept=True), {}, design.n, contrasts={})
     return replace(design, X=intercept)
 
 
-def null_record(m: Any) -> Any:
+def null_record(m: FittedModel) -> Any:
     """Return the engine's record of the model without predictors but with its random effects."""
     return m.fit_record(null_design(m))
 
 
-def standard_factors(m: Any) -> list[FloatArray]:
+def standard_factors(m: MixedModel) -> list[FloatArray]:
     """Return each random term's relative factor in units that do not depend on its columns'.
 
     With ``mean z z' = R'R`` the columns ``z R^-1`` have mean square one and are uncorrelated, an
@@ -240,7 +243,7 @@ def _upper_root(mean_zz: FloatArray) -> FloatArray:
         return np.diag(size)
 
 
-def smallest_diagonal(m: Any) -> float:
+def smallest_diagonal(m: MixedModel) -> float:
     """Return the smallest diagonal of :func:`standard_factors`; zero means a singular fit."""
     return min(float(np.diag(L).min()) for L in standard_factors(m))
 

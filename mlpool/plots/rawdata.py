@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,9 @@ import pandas as pd
 from mlpool.errors import NotSupportedError
 from mlpool.plots.grammar import geom_options, grammar
 from mlpool.tables import own_names
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 
 def data_layer(result: Any, grid: Any, mapped: str | None, point: Any) -> Any:
@@ -49,7 +52,7 @@ def raw_data(result: Any, grid: Any) -> tuple[pd.DataFrame, str]:
     return pd.DataFrame(data).dropna(), response
 
 
-def _values(model: Any, grid: Any, variable: str) -> Any:
+def _values(model: FittedModel, grid: Any, variable: str) -> Any:
     """Return a variable's values as the plot has them: numbers in colours or panels, the nearest.
 
     A line for the mean and one SD below and above has few data on it; those around it show how it

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.given import generator, numbers, whole_number
+from mlpool.models import LinearMixedModel
 from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
 from mlpool.plots.pooling import plot_pooling
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
-def plot_shrinkage(model: Any, n: int = 20, *, parameter: str | None = None) -> Any:
+
+def plot_shrinkage(model: FittedModel, n: int = 20, *, parameter: str | None = None) -> Any:
     """Draw how far partial pooling moves the smallest groups' own estimates.
 
     Parameters
@@ -39,7 +43,7 @@ def plot_shrinkage(model: Any, n: int = 20, *, parameter: str | None = None) -> 
     """
     from mlpool.pooling.compare import comparison_of
 
-    if getattr(model, "kind", "") != "lmer":
+    if not isinstance(model, LinearMixedModel):
         raise NotSupportedError("plot_shrinkage needs a linear mixed model, as lmer() fits it.")
     return plot_pooling(comparison_of(model), kind="shrinkage", n=n, parameter=parameter)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,9 @@ from mlpool.pooling.pooling_table import COEFFICIENTS, GROUPS
 from mlpool.registry import verb
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 _SHOWN = 10
 """Groups that the printed comparison shows; ``.groups`` has them all."""
@@ -146,7 +149,9 @@ def compare_pooling(
     parsed = parse_formula(formula, columns=frame.columns, context=options.get("context"))
     mixed = _mixed_text(parsed, group, slopes)
     reml = options.pop("reml", True)
-    return comparison_of(fit(mixed, frame, reml=reml, **options))
+    partial = fit(mixed, frame, reml=reml, **options)
+    assert isinstance(partial, LinearMixedModel)  # options have no family
+    return comparison_of(partial)
 
 
 def comparison_of(partial: LinearMixedModel) -> PoolingComparison:
@@ -355,5 +360,5 @@ def _ranef(partial: LinearMixedModel, no: NoPooling) -> FloatArray:
     return frame.loc[list(no.levels), list(no.varying)].to_numpy(dtype=np.float64)
 
 
-def _response(m: Any) -> str:
+def _response(m: FittedModel) -> str:
     return str(m.design.response_name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.columns import Rows
 from mlpool.engine.types import ArrayRows
 from mlpool.typing import BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,7 @@ class NoPooling:
         return self.fit.effects, se.reshape(q, J).T
 
 
-def fit_no_pooling(model: Any) -> NoPooling:
+def fit_no_pooling(model: FittedModel) -> NoPooling:
     """Fit a mixed model's question without pooling.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from mlpool.models.extractors.parameter_names import parameter_names, parameter_
 from mlpool.refits.repeated_fits import Statistic, as_vector
 from mlpool.refits.resampling import FromCases, make_task
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 TYPES = ("parametric", "case", "residual")
 _ALIASES = {"cluster": "case", "cases": "case", "residuals": "residual"}
@@ -90,7 +93,7 @@ class Drawn:
 
 
 def draw_bootstrap(
-    m: Any,
+    m: FittedModel,
     n: Any,
     type_: Any,
     *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,12 +12,17 @@ from mlpool.inference.profiles.glm import glm_curves
 from mlpool.inference.profiles.glmm import glmm_curves
 from mlpool.inference.profiles.lmm import ProfileIntervals, profile_curves
 from mlpool.inference.profiles.profile_side import Curve, target_of
+from mlpool.models import GeneralizedLinearModel, LinearModel
+from mlpool.models import family as family_of
 from mlpool.models.extractors.parameter_names import random_places
 from mlpool.models.generalized_mixed import as_glmm_data
 from mlpool.uncertainty.small_sample import glm_problem
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
-def curves_of(m: Any) -> tuple[Curve, ...]:
+
+def curves_of(m: FittedModel) -> tuple[Curve, ...]:
     """Return the profile of every parameter, in the order of their names; kept with the model.
 
     A REML fit is profiled at its ML refit, as in lme4.
@@ -33,7 +38,7 @@ def curves_of(m: Any) -> tuple[Curve, ...]:
     return found
 
 
-def profile_bounds(m: Any, level: float) -> ProfileIntervals:
+def profile_bounds(m: FittedModel, level: float) -> ProfileIntervals:
     """Return profile intervals of a mixed model by place.
 
     Raises
@@ -49,17 +54,17 @@ def profile_bounds(m: Any, level: float) -> ProfileIntervals:
     )
 
 
-def _make(m: Any) -> tuple[Curve, ...]:
-    if m.kind == "lm":
+def _make(m: FittedModel) -> tuple[Curve, ...]:
+    if isinstance(m, LinearModel):
         raise NotSupportedError(
             "An lm has no profile of its own: zeta is a straight line, and confint(m) gives the "
             "exact t intervals."
         )
-    if m.kind == "glm":
+    if isinstance(m, GeneralizedLinearModel):
         se = np.sqrt(np.diag(m.fit.vcov_unscaled) * m.fit.dispersion)
         return glm_curves(glm_problem(m), m.fit.beta, se)
     if m.kind == "lmer":
         lmm = profile_curves(as_lmm_data(m.design), m.fit)
         return (*lmm.random, *lmm.fixed)
-    glmm = glmm_curves(as_glmm_data(m.design, m.family), m.fit, m.control)
+    glmm = glmm_curves(as_glmm_data(m.design, family_of(m)), m.fit, m.control)
     return (*glmm.random, *glmm.fixed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,8 +23,11 @@ from mlpool.models.extractors.log_likelihood import deviance_of
 from mlpool.models.fit import fit
 from mlpool.refits.refit import with_record
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
-def by_ml(m: Any) -> Any:
+
+def by_ml(m: FittedModel) -> Any:
     """Return the model fitted by maximum likelihood, itself if it is so already."""
     if m.kind != "lmer" or not m.reml:
         return m
@@ -40,7 +43,7 @@ def by_ml(m: Any) -> Any:
     return cache["by_ml"]
 
 
-def reml_loglik(m: Any) -> float:
+def reml_loglik(m: FittedModel) -> float:
     """Return the restricted log-likelihood, also of an lm.
 
     ``-2 l = log|X'WX| + (n - p)(1 + log(2 pi RSS / (n - p))) - sum log w``
@@ -55,7 +58,7 @@ def reml_loglik(m: Any) -> float:
     return float(-0.5 * (log_det + profiled - log_w))
 
 
-def refit_formula(m: Any, text: str) -> Any:
+def refit_formula(m: FittedModel, text: str) -> Any:
     """Return the model of another formula on the rows of `m`, with the same options.
 
     What a user cannot act upon is not said: rows left out before, singular fits of terms that are
@@ -111,7 +114,7 @@ def without_terms(terms: Terms, gone: Sequence[int], intercept: bool | None = No
     return Terms(intercept=has_intercept, terms=kept, text=" + ".join(parts) or "1")
 
 
-def formula_text(m: Any, *, fixed: Terms | None = None, bars: Any = None) -> str:
+def formula_text(m: FittedModel, *, fixed: Terms | None = None, bars: Any = None) -> str:
     """Return the model's formula with another fixed or random part."""
     parsed = m.formula
     response: Expression | None = parsed.response

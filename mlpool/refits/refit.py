@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import pandas as pd
 
 from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.formula.design import Design
@@ -14,8 +15,9 @@ from mlpool.formula.supplied_vectors import coded_vector, in_row_order
 from mlpool.formula.update import update_formula
 from mlpool.frames.names import match_names
 from mlpool.models.extractors.coefficients import require_kind
-from mlpool.models.fit import fit
+from mlpool.models.fit import AnyModel, fit
 from mlpool.models.fit_messages import fit_messages, say_not_converged, say_what_was_found
+from mlpool.models.fitted import FittedModel
 from mlpool.models.generalized_mixed import fitted_family
 from mlpool.models.verbs import check_arguments
 from mlpool.refits.refit_response import check_left_side, with_response
@@ -23,10 +25,12 @@ from mlpool.refits.simulate import KINDS
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
-    from mlpool.models.fitted import FittedModel
+    from mlpool.typing import ColumnLike, DataLike
+
+M = TypeVar("M", bound=FittedModel)
 
 
-def refit(m: Any, y: Any) -> Any:
+def refit(m: M, y: ColumnLike | pd.DataFrame) -> M:
     """Fit the same model to another response (lme4's ``refit``).
 
     Parameters
@@ -70,7 +74,7 @@ def refit(m: Any, y: Any) -> Any:
     return made
 
 
-def with_record(m: FittedModel, design: Design, record: Any) -> Any:
+def with_record(m: M, design: Design, record: Any) -> M:
     """Return the model `m` with another design and its fit record."""
     texts = tuple(text for text, _ in fit_messages(design, record, m.family))
     fresh: dict[str, Any] = {"_cache": {}} if hasattr(m, "_cache") else {}
@@ -79,7 +83,9 @@ def with_record(m: FittedModel, design: Design, record: Any) -> Any:
     return replace(m, design=design, fit=record, messages=texts, **fresh)
 
 
-def update(m: Any, formula: str | None = None, data: Any = None, **changes: Any) -> Any:
+def update(
+    m: FittedModel, formula: str | None = None, data: DataLike | None = None, **changes: Any
+) -> AnyModel:
     """Fit a model again with some things changed (R's ``update``).
 
     Parameters

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,11 @@ from mlpool.formula.types import Expression, ParsedFormula
 from mlpool.frames import Frame, HeldFrame, read_frame, with_answer, with_columns
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
-def with_response(m: Any, y: FloatArray, every: FloatArray | None = None) -> Design:
+
+def with_response(m: FittedModel, y: FloatArray, every: FloatArray | None = None) -> Design:
     """Return a model's design with another response, in its data as well.
 
     A left side that is one column, used nowhere else, replaces that column. Any other left side
@@ -66,7 +69,9 @@ def check_left_side(frame: Frame, before: ParsedFormula, after: ParsedFormula) -
 
 
 def scaled_data(
-    m: Any, columns: dict[str, FloatArray], rescale: Callable[[FloatArray, str], FloatArray] | None
+    m: FittedModel,
+    columns: dict[str, FloatArray],
+    rescale: Callable[[FloatArray, str], FloatArray] | None,
 ) -> Any:
     """Return a model's data with columns replaced, and its response, where data hold it by text.
 
@@ -87,17 +92,17 @@ def scaled_data(
     return made
 
 
-def holds_answer(m: Any) -> bool:
+def holds_answer(m: FittedModel) -> bool:
     """Return whether a model's response is held by its text, not by its columns."""
     frame = m.design.frame
-    return isinstance(frame, HeldFrame) and m.formula.response.text in frame.answers
+    return isinstance(frame, HeldFrame) and m.response.text in frame.answers
 
 
 def _is_shared(before: Expression, after: Expression) -> bool:
     return bool(set(before.columns) & set(after.columns))
 
 
-def _own_column(m: Any, response: Expression) -> str | None:
+def _own_column(m: FittedModel, response: Expression) -> str | None:
     """Return the column that is the response and nothing else of the model."""
     if not isinstance(response.tree, ast.Name) or len(response.columns) != 1:
         return None

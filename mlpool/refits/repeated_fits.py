@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,12 +16,16 @@ from mlpool.designs.engine_data import as_lmm_data
 from mlpool.engine.lmm.repeated_fits import ClusterResamples, new_responses
 from mlpool.errors import FitError, OptionError
 from mlpool.inference.profiles.glm import GlmProblem, fit_with_offset
+from mlpool.models import GeneralizedLinearModel, LinearMixedModel, MixedModel
 from mlpool.models.extractors.parameter_names import SdScale
 from mlpool.models.extractors.random_effects import relative_factors
 from mlpool.refits.refit import with_record
 from mlpool.refits.refit_response import with_response
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.small_sample import glm_problem
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, MixedModel
 
 Statistic = Callable[[Any], Any]
 """Takes a fitted model, returns one number or several."""
@@ -36,7 +40,7 @@ _SURE = 1e-10
 class LinearAgain:
     """A linear model fitted to other responses: one product each."""
 
-    def __init__(self, m: Any) -> None:
+    def __init__(self, m: FittedModel) -> None:
         design = m.design
         X = design.X.dense()[:, m.fit.kept]
         root = np.ones(design.n) if design.weights is None else np.sqrt(design.weights)
@@ -67,7 +71,7 @@ class LinearAgain:
 class GlmAgain:
     """A generalised linear model fitted to other responses, or to the rows weighted anew."""
 
-    def __init__(self, m: Any) -> None:
+    def __init__(self, m: GeneralizedLinearModel) -> None:
         self._problem = glm_problem(m)
         self._beta = np.asarray(m.fit.beta)
         self._is_bounded = m.family.kin == "binomial"
@@ -117,7 +121,7 @@ class GlmAgain:
 class MixedAgain:
     """A linear mixed model fitted to other responses, from sums that are made once."""
 
-    def __init__(self, m: Any) -> None:
+    def __init__(self, m: LinearMixedModel) -> None:
         control = replace(m.control, progress=False)
         data = as_lmm_data(m.design)
         self._again = new_responses(data, m.theta, reml=m.reml, control=control)
@@ -132,7 +136,7 @@ class MixedAgain:
 class ClustersAgain:
     """A linear mixed model with one grouping factor fitted to resampled clusters, from sums."""
 
-    def __init__(self, m: Any) -> None:
+    def __init__(self, m: LinearMixedModel) -> None:
         control = replace(m.control, progress=False)
         data = as_lmm_data(m.design)
         self._again = ClusterResamples(data, m.theta, reml=m.reml, control=control)
@@ -147,9 +151,9 @@ class ClustersAgain:
 class ModelAgain:
     """Any model fitted to another design in full; the user's statistic or the parameters of it."""
 
-    def __init__(self, m: Any, statistic: Statistic | None = None) -> None:
+    def __init__(self, m: FittedModel, statistic: Statistic | None = None) -> None:
         start = None
-        if m.is_mixed:
+        if isinstance(m, MixedModel):
             tol, diagonal = m.control.singular_tol, _diagonal(m)
             start = tuple(m.theta.tolist()) if np.all(diagonal > tol) else None
         control = replace(m.control, progress=False, start=start)
@@ -194,11 +198,11 @@ def _check_rank(X: FloatArray, counts: FloatArray) -> None:
         raise FitError(_LOST_COLUMN)
 
 
-def _diagonal(m: Any) -> FloatArray:
+def _diagonal(m: MixedModel) -> FloatArray:
     return np.concatenate([np.diag(lam) for lam in relative_factors(m.theta, SdScale.of(m).sizes)])
 
 
-def _sigma(m: Any, record: Any) -> float:
+def _sigma(m: FittedModel, record: Any) -> float:
     return float(record.sigma if m.kind == "lmer" else np.sqrt(record.dispersion))
 
 

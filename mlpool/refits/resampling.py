@@ -14,13 +14,14 @@ Leeden, Meijer & Busing (2008), Resampling multilevel models, in Handbook of Mul
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
 from mlpool.engine.lmm.fit import is_one_factor
 from mlpool.errors import NotSupportedError
+from mlpool.models import GeneralizedLinearModel, LinearMixedModel
 from mlpool.models.extractors.parameter_names import SdScale
 from mlpool.models.extractors.random_effects import relative_factors
 from mlpool.models.prediction import linear_predictor
@@ -38,13 +39,16 @@ from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.influence import leverages
 from mlpool.uncertainty.score_rows import score_rows
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 # --- what is drawn ------------------------------------------------------------------------------
 
 
 class Parametric:
     """Responses drawn from the fitted model, random effects anew."""
 
-    def __init__(self, m: Any) -> None:
+    def __init__(self, m: FittedModel) -> None:
         self._source = response_model(m)
 
     def __call__(self, rng: np.random.Generator) -> FloatArray:
@@ -60,7 +64,7 @@ class Residuals:
     drawn with replacement at every level.
     """
 
-    def __init__(self, m: Any) -> None:
+    def __init__(self, m: FittedModel) -> None:
         design = m.design
         w = np.ones(design.n) if design.weights is None else design.weights
         self._root = np.sqrt(w)
@@ -73,7 +77,7 @@ class Residuals:
             e = e - e.mean()
             e = e * (m.sigma / np.sqrt(np.mean(e**2)))
             self._terms = as_lmm_data(design).terms
-            factors = relative_factors(m.theta, SdScale.of(m).sizes)
+            factors = relative_factors(m.fit.theta, SdScale.of(m).sizes)
             for b, lam in zip(m.fit.b, factors, strict=True):
                 self._effects.append(_inflated(b, m.sigma * lam))
         else:
@@ -124,13 +128,13 @@ class FromResponses:
 class FromCases:
     """Draws clusters (or rows) with replacement and fits the model to them."""
 
-    def __init__(self, m: Any, clusters: Clusters, statistic: Statistic | None) -> None:
+    def __init__(self, m: FittedModel, clusters: Clusters, statistic: Statistic | None) -> None:
         self.clusters, self._design = clusters, m.design
         self._mode = "rows"
+        self._again: Any
         if statistic is None and not m.is_mixed:
-            self._mode = "counts"
-            self._again: Any = LinearAgain(m) if m.kind == "lm" else GlmAgain(m)
-        elif statistic is None and m.kind == "lmer" and _is_the_factor(m, clusters):
+            self._mode, self._again = "counts", _single_level(m)
+        elif statistic is None and isinstance(m, LinearMixedModel) and _is_the_factor(m, clusters):
             self._mode, self._again = "sums", ClustersAgain(m)
         else:
             self._again = ModelAgain(m, statistic)
@@ -158,14 +162,14 @@ class FromCases:
         return result[0], bool(result[1])
 
 
-def _is_the_factor(m: Any, clusters: Clusters) -> bool:
+def _is_the_factor(m: FittedModel, clusters: Clusters) -> bool:
     """Tell whether the clusters are the levels of the model's only grouping factor."""
     if m.fit.engine != "mlpool" or not is_one_factor(as_lmm_data(m.design)):
         return False
     return np.array_equal(np.asarray(m.design.random[0].codes), clusters.codes)
 
 
-def make_task(m: Any, type_: str, cluster: Any, statistic: Statistic | None) -> Any:
+def make_task(m: FittedModel, type_: str, cluster: Any, statistic: Statistic | None) -> Any:
     """Return what makes one replicate.
 
     Parameters
@@ -193,17 +197,21 @@ def make_task(m: Any, type_: str, cluster: Any, statistic: Statistic | None) -> 
     draw = Parametric(m) if type_ == "parametric" else Residuals(m)
     if statistic is not None or m.kind == "glmer" or _is_foreign(m):
         return FromResponses(draw, ModelAgain(m, statistic))
-    if m.kind == "lmer":
+    if isinstance(m, LinearMixedModel):
         return FromResponses(draw, MixedAgain(m))
-    return FromResponses(draw, LinearAgain(m) if m.kind == "lm" else GlmAgain(m))
+    return FromResponses(draw, _single_level(m))
 
 
-def _is_foreign(m: Any) -> bool:
+def _single_level(m: FittedModel) -> LinearAgain | GlmAgain:
+    return GlmAgain(m) if isinstance(m, GeneralizedLinearModel) else LinearAgain(m)
+
+
+def _is_foreign(m: FittedModel) -> bool:
     """Tell whether another engine fitted this mixed model: its replicates are its work, too."""
     return bool(m.is_mixed and m.fit.engine != "mlpool")
 
 
-def influence_values(m: Any, task: FromCases) -> FloatArray:
+def influence_values(m: FittedModel, task: FromCases) -> FloatArray:
     """Return each cluster's influence on every parameter (J, k), for BCa intervals.
 
     Coefficients of lm and glm: the infinitesimal jackknife, scores times the bread. All else: the

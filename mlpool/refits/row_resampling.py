@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from mlpool.formula.random_terms import RandomDesign
 from mlpool.frames import Column, Frame, HeldFrame
 from mlpool.inference.sandwich.mixed import splits_levels
 from mlpool.typing import IntArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 
 def take_rows(design: Design, rows: IntArray, copies: IntArray, clusters: IntArray) -> Design:
@@ -126,7 +129,7 @@ class Clusters:
         self._ends = np.cumsum(np.bincount(self.codes, minlength=self.n_clusters))
 
     @classmethod
-    def of(cls, m: Any, cluster: Any) -> Clusters:
+    def of(cls, m: FittedModel, cluster: Any) -> Clusters:
         """Return the clusters asked for; by default the outermost grouping factor, or rows.
 
         Raises
@@ -149,7 +152,7 @@ class Clusters:
         return np.concatenate(parts), np.repeat(np.arange(len(picked)), sizes)
 
 
-def _find(m: Any, cluster: Any) -> tuple[IntArray, str]:
+def _find(m: FittedModel, cluster: Any) -> tuple[IntArray, str]:
     """Return codes and the name of the clusters."""
     design = m.design
     if cluster is None and m.vcov_choice is not None and len(m.vcov_choice.clusters) == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,13 @@ from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.prediction import linear_predictor, wants_random
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 KINDS = ("lm", "glm", "lmer", "glmer")
 
 
-def simulate(m: Any, nsim: int = 1, seed: Any = None, re_form: Any = False) -> pd.DataFrame:
+def simulate(m: FittedModel, nsim: int = 1, seed: Any = None, re_form: Any = False) -> pd.DataFrame:
     """Draw responses from a fitted model (R's ``simulate``).
 
     Parameters
@@ -62,7 +65,7 @@ def simulate(m: Any, nsim: int = 1, seed: Any = None, re_form: Any = False) -> p
     return pd.DataFrame(drawn, index=m.design.index)
 
 
-def response_model(m: Any, *, keep_effects: bool = False) -> ResponseModel:
+def response_model(m: FittedModel, *, keep_effects: bool = False) -> ResponseModel:
     """Return what responses are drawn from.
 
     Parameters
@@ -88,7 +91,7 @@ def response_model(m: Any, *, keep_effects: bool = False) -> ResponseModel:
     if redrawn:
         template = Template(tuple(t.z.shape[1] for t in terms))
         relative = scale if m.kind == "lmer" else 1.0  # glmer's theta is not relative to sigma
-        factors = tuple(relative * lam for lam in template.matrices(m.theta))
+        factors = tuple(relative * lam for lam in template.matrices(m.fit.theta))
     return ResponseModel(
         eta=linear_predictor(m, m.is_mixed and keep_effects),
         terms=terms,
@@ -99,7 +102,7 @@ def response_model(m: Any, *, keep_effects: bool = False) -> ResponseModel:
     )
 
 
-def as_user_response(m: Any, y: FloatArray) -> Any:
+def as_user_response(m: FittedModel, y: FloatArray) -> Any:
     """Return a drawn response as the user's data have it: counts, labels or numbers."""
     design = m.design
     if design.trials is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from mlpool.refits.refit_response import holds_answer, scaled_data
 from mlpool.transform.scale import mad, mean, median, sd
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 _LABELS = ("factor", "C", "as.factor", "ordered", "cut")
 """Functions that make labels of numbers; scaling the numbers would change the labels."""
 
@@ -23,7 +26,7 @@ _POSITIVE = ("log", "log2", "log10", "log1p", "sqrt")
 
 
 def standardize_model(
-    m: Any, *, robust: bool = False, two_sd: bool = False, scale_response: bool = True
+    m: FittedModel, *, robust: bool = False, two_sd: bool = False, scale_response: bool = True
 ) -> Any:
     """Return the model fitted again to standardized data.
 
@@ -50,7 +53,7 @@ def standardize_model(
     """
     robust, two_sd = flag(robust, "robust"), flag(two_sd, "two_sd")
     names = _columns_to_scale(m, scale_response)
-    response = m.formula.response
+    response = m.response
     frame = m.design.frame
     scaled = {}
     for name in names:
@@ -70,17 +73,17 @@ def standardize_model(
         return m.update(data=data, **changes)
 
 
-def _is_linear(m: Any) -> bool:
+def _is_linear(m: FittedModel) -> bool:
     return m.family is None or bool(m.family.kin == "gaussian")
 
 
-def _columns_to_scale(m: Any, scale_response: bool) -> list[str]:
+def _columns_to_scale(m: FittedModel, scale_response: bool) -> list[str]:
     """Return the numeric columns of the formula that become z-scores."""
     parsed, frame = m.formula, m.design.frame
     expressions = [e for term in parsed.fixed.terms for e in term]
     expressions += [e for bar in parsed.bars for term in bar.terms.terms for e in term]
     if _is_linear(m) and scale_response and not holds_answer(m):
-        expressions.append(parsed.response)
+        expressions.append(m.response)
     wanted: dict[str, None] = {}
     fixed: dict[str, str] = {c: "offset()" for e in parsed.offsets for c in e.columns}
     positive: dict[str, str] = {}
@@ -125,7 +128,9 @@ def _warn_positive(columns: dict[str, str]) -> None:
         )
 
 
-def _z_scores(m: Any, values: FloatArray, robust: bool, factor: float, name: str) -> FloatArray:
+def _z_scores(
+    m: FittedModel, values: FloatArray, robust: bool, factor: float, name: str
+) -> FloatArray:
     kept, weights = m.design.kept, m.design.weights
     used = values if kept is None else values[kept]
     center = (median if robust else mean)(used, weights)
@@ -138,7 +143,7 @@ def _z_scores(m: Any, values: FloatArray, robust: bool, factor: float, name: str
     return np.asarray((values - center) / scale)
 
 
-def _unscaled_arguments(m: Any) -> dict[str, Any]:
+def _unscaled_arguments(m: FittedModel) -> dict[str, Any]:
     """Return weights, offset and subset as arrays of the data as they were."""
     changes: dict[str, Any] = {}
     frame = m.design.frame

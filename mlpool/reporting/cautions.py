@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpool.checks import check_convergence, check_singularity
 from mlpool.checks.result import is_linear
@@ -10,19 +10,22 @@ from mlpool.inference.sandwich.vcov_names import FEW_CLUSTERS
 from mlpool.performance.explained_variance import fits_exactly
 from mlpool.reporting.words import counted, listed
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 FEW_GROUPS = 20
 """Levels of a grouping factor below which tests that take variances as known are too bold."""
 
 _EXACT = ("satterthwaite", "kenward")
 
 
-def cautions(m: Any, method: str, choice: Any) -> tuple[str, ...]:
+def cautions(m: FittedModel, method: str, choice: Any) -> tuple[str, ...]:
     """Return the cautions, each a sentence."""
     found = [*_fit(m), *_few(m, method, choice), *_left_out(m)]
     return tuple(found)
 
 
-def _fit(m: Any) -> list[str]:
+def _fit(m: FittedModel) -> list[str]:
     converged = check_convergence(m)
     out = [] if converged else [_without_prefix(converged.sentence)]
     if m.df_residual < 1:
@@ -41,7 +44,7 @@ def _without_prefix(sentence: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _few(m: Any, method: str, choice: Any) -> list[str]:
+def _few(m: FittedModel, method: str, choice: Any) -> list[str]:
     if method in _EXACT:
         return []
     if choice is not None:
@@ -62,7 +65,7 @@ def _few(m: Any, method: str, choice: Any) -> list[str]:
     ]
 
 
-def _left_out(m: Any) -> list[str]:
+def _left_out(m: FittedModel) -> list[str]:
     out = []
     if m.n_missing:
         names = [f"{name}: {n}" for name, n in m.design.missing_by.items() if n]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from mlpool.parameters.reference import reference_level
 from mlpool.reporting.words import interval, p_value, statistic
 from mlpool.results import ResultFrame
 from mlpool.tables.cells import format_number, interval_header
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 MOST = 40
 """Coefficients beyond which the others are only counted."""
@@ -29,7 +32,7 @@ _RATIOS = {
 
 
 def coefficient_sentences(
-    m: Any, table: ResultFrame, standardized: ResultFrame | None, digits: int
+    m: FittedModel, table: ResultFrame, standardized: ResultFrame | None, digits: int
 ) -> tuple[str, ...]:
     """Return the coefficients' sentences, in their order.
 
@@ -92,7 +95,7 @@ def _ratio(row: Any, digits: int) -> str:
     return f"{format_number(values[0], digits)} {interval(values[1], values[2], digits)}"
 
 
-def _where(m: Any) -> str:
+def _where(m: FittedModel) -> str:
     """Return ``, at Days = 0 and sector = Public``; nothing where that cannot be said."""
     parts = {p.text: p for column in m.columns for p in column.parts}
     places = [_place(m, part) for part in parts.values()]
@@ -101,7 +104,7 @@ def _where(m: Any) -> str:
     return " at " + " and ".join(str(place) for place in places)
 
 
-def _place(m: Any, part: ColumnPart) -> str | None:
+def _place(m: FittedModel, part: ColumnPart) -> str | None:
     if part.kind == "numeric":
         return f"{part.text} = 0"
     if part.kind == "boolean":

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlpool.errors import NotSupportedError
 from mlpool.inference.wald import f_upper_p
+from mlpool.models import MixedModel
 from mlpool.performance import icc, r2
 from mlpool.performance.explained_variance import r2_mixed
 from mlpool.reporting.words import p_value, share, statistic
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, MixedModel
 
-def explained_sentences(m: Any, choice: Any, digits: int) -> str:
+
+def explained_sentences(m: FittedModel, choice: Any, digits: int) -> str:
     """Say R2, the F-test of an lm with its model-based covariance, and the ICC."""
     try:
         values = r2(m).to_pandas().iloc[0]
     except NotSupportedError as error:
         return f"R2 is left out: {error}"
-    if m.is_mixed:
+    if isinstance(m, MixedModel):
         return _mixed(m, values, digits)
     if "R2_Tjur" in values:
         return f"Tjur's R2 is {share(values['R2_Tjur'], digits)}."
@@ -28,7 +32,7 @@ def explained_sentences(m: Any, choice: Any, digits: int) -> str:
     return _linear(m, values, choice, digits)
 
 
-def _linear(m: Any, values: Any, choice: Any, digits: int) -> str:
+def _linear(m: FittedModel, values: Any, choice: Any, digits: int) -> str:
     if np.isnan(values["R2"]):
         return "R2 cannot be told, because the response does not vary."
     slopes = len(m.names) - int("(Intercept)" in m.names)
@@ -49,7 +53,7 @@ def _f_test(f: float, slopes: int, df: int) -> str:
     )
 
 
-def _mixed(m: Any, values: Any, digits: int) -> str:
+def _mixed(m: MixedModel, values: Any, digits: int) -> str:
     marginal, conditional = values["R2_marginal"], values["R2_conditional"]
     if np.isnan(conditional):
         return (
@@ -69,7 +73,7 @@ def _mixed(m: Any, values: Any, digits: int) -> str:
     )
 
 
-def _of_singular(m: Any, marginal: float, digits: int) -> str:
+def _of_singular(m: MixedModel, marginal: float, digits: int) -> str:
     """Return the marginal R2 of the variances as estimated, and performance's if it is another."""
     own, without = share(r2_mixed(m, 0.0)[1], digits), share(marginal, digits)
     if own == without:

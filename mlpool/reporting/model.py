@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpool.hypotheses.linear_combinations import residual_df
+from mlpool.models import GeneralizedLinearMixedModel
+from mlpool.models import family as family_of
 from mlpool.reporting.words import counted, group_counts, listed
 from mlpool.tables.cells import format_counts
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 _FAMILIES = {
     ("binomial", "logit"): "logistic",
@@ -22,7 +27,7 @@ _DF = {
 }
 
 
-def model_sentences(m: Any) -> str:
+def model_sentences(m: FittedModel) -> str:
     """Say what was fitted to which rows."""
     predictors = _predictors(m)
     goal = f"of {m.design.response_name} with an intercept alone"
@@ -35,7 +40,7 @@ def model_sentences(m: Any) -> str:
     return f"{text} {rows}.{_extras(m)}"
 
 
-def _kind(m: Any) -> str:
+def _kind(m: FittedModel) -> str:
     mixed = "mixed model" if m.is_mixed else "model"
     if m.family is None:
         return f"linear {mixed}"
@@ -43,26 +48,27 @@ def _kind(m: Any) -> str:
     return f"{name} {mixed}" if name else f"generalized linear {mixed}"
 
 
-def _estimator(m: Any) -> str:
+def _estimator(m: FittedModel) -> str:
     if m.kind == "lm":
         return "least squares" if m.design.weights is None else "weighted least squares"
     if m.kind == "lmer":
         return "restricted maximum likelihood, REML" if m.reml else "maximum likelihood, ML"
-    family = f"family {m.family.name} with {m.family.link} link"
-    if m.kind == "glm":
-        return f"{family}, maximum {'quasi-' if m.family.is_quasi else ''}likelihood"
+    own = family_of(m)
+    family = f"family {own.name} with {own.link} link"
+    if not isinstance(m, GeneralizedLinearMixedModel):
+        return f"{family}, maximum {'quasi-' if own.is_quasi else ''}likelihood"
     how = {0: "with nAGQ = 0, a rough approximation", 1: "by Laplace's approximation"}.get(
         m.nAGQ, f"by adaptive Gauss-Hermite quadrature with {m.nAGQ} nodes"
     )
     return f"{family}, maximum likelihood {how}"
 
 
-def _predictors(m: Any) -> list[str]:
+def _predictors(m: FittedModel) -> list[str]:
     names = [v for term in m.formula.fixed.terms for e in term for v in e.columns]
     return list(dict.fromkeys(names))
 
 
-def _extras(m: Any) -> str:
+def _extras(m: FittedModel) -> str:
     out = ""
     if m.design.weights is not None and m.kind != "lm":
         out += " Rows carry prior weights."
@@ -71,7 +77,7 @@ def _extras(m: Any) -> str:
     return out
 
 
-def method_sentences(m: Any, method: str, choice: Any) -> str:
+def method_sentences(m: FittedModel, method: str, choice: Any) -> str:
     """Say how standard errors, intervals and p-values were made."""
     letter = "z" if residual_df(m) == float("inf") else "t"
     if letter == "t" and m.df_residual < 1:
@@ -105,7 +111,7 @@ def _robust(choice: Any) -> str:
     return f"Standard errors are cluster-robust ({choice.label}, {listed(named)})"
 
 
-def heading(m: Any) -> str:
+def heading(m: FittedModel) -> str:
     """Return what the coefficients are: ``Coefficients``, ``Fixed effects, as log-odds``."""
     scale = {"logit": ", as log-odds", "log": ", on the log scale", "probit": ", as z-scores"}
     name = "Fixed effects" if m.is_mixed else "Coefficients"

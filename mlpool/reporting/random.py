@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlpool.models import GeneralizedLinearMixedModel, MixedModel
 from mlpool.models.extractors.random_effects import VarCorrBlock
 from mlpool.reporting.words import listed
 from mlpool.tables.cells import format_number
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
-def random_sentences(m: Any, digits: int) -> str:
+
+def random_sentences(m: FittedModel, digits: int) -> str:
     """Say the SDs and correlations of every term, and the residual SD; empty without groups."""
-    if not m.is_mixed:
+    if not isinstance(m, MixedModel):
         return ""
     varcorr = m.varcorr()
     texts = [_block(block, m.ngroups[block.group], digits) for block in varcorr.blocks]
@@ -23,7 +27,7 @@ def random_sentences(m: Any, digits: int) -> str:
     if varcorr.sigma is not None:
         name = "residual SD" if m.family is None else "square root of the dispersion"
         text += f" The {name} is {format_number(varcorr.sigma, digits)}."
-    elif m.family.is_negative_binomial:
+    elif isinstance(m, GeneralizedLinearMixedModel) and m.family.is_negative_binomial:
         text += f" Theta of the negative binomial is {format_number(m.dispersion, digits)}."
     return text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpool.errors import MlpoolError, MlpoolWarning, OptionError, brief
 from mlpool.floating_point import usual_floats
@@ -19,6 +19,9 @@ from mlpool.reporting.model import heading, method_sentences, model_sentences
 from mlpool.reporting.random import random_sentences
 from mlpool.reporting.standardized import standardized_parameters
 from mlpool.results import ResultFrame
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -90,7 +93,7 @@ class Report:
 
 @usual_floats
 def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
-    m: Any,
+    m: FittedModel,
     *,
     ci: float = 0.95,
     ci_method: str | None = None,
@@ -161,7 +164,7 @@ def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
 
 
 def _standardized(
-    m: Any, options: dict[str, Any], wanted: bool | None, covariance: Covariance
+    m: FittedModel, options: dict[str, Any], wanted: bool | None, covariance: Covariance
 ) -> ResultFrame | None:
     """Return the table of the model of z-scores; None where it is not wanted or not to be had."""
     is_linear = m.kind in ("lm", "lmer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,13 @@ from mlpool.results import ResultFrame
 from mlpool.transform.scale import sd
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 _ON_THE_SCALE = ("Coefficient", "CI_low", "CI_high")
 
 
-def standardized_parameters(m: Any, options: dict[str, Any]) -> ResultFrame:
+def standardized_parameters(m: FittedModel, options: dict[str, Any]) -> ResultFrame:
     """Return ``model_parameters`` of the model of z-scores.
 
     A response that is made of a column, such as ``log(y)``, is divided by its own SD: the z-scores
@@ -31,7 +34,7 @@ def standardized_parameters(m: Any, options: dict[str, Any]) -> ResultFrame:
     options : dict
         Of :func:`mlpool.model_parameters`.
     """
-    is_made = is_linear(m) and not isinstance(m.formula.response.tree, ast.Name)
+    is_made = is_linear(m) and not isinstance(m.response.tree, ast.Name)
     again = standardize_model(m, scale_response=not is_made)
     table = model_parameters(again, **options)
     factors = _own_deviations(again)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlpool.tables.cells import format_bound, format_counts, format_number, format_p
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 
 def listed(items: Sequence[str]) -> str:
@@ -41,6 +44,6 @@ def share(value: float, digits: int) -> str:
     return format_bound(value, digits)
 
 
-def group_counts(m: Any) -> str:
+def group_counts(m: FittedModel) -> str:
     """Return ``18 levels of Subject and 4 levels of plate``."""
     return listed([f"{counted(n, 'level')} of {name}" for name, n in m.ngroups.items()])

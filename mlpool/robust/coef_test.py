@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.results import ResultFrame
 from mlpool.robust.test_inputs import check_model, find_coefficients, find_pieces, source_note
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 TESTS = {
     "satterthwaite": "Satterthwaite degrees of freedom",
     "naive-t": "t on clusters - 1 degrees of freedom",
@@ -24,7 +27,7 @@ TESTS = {
 
 
 def coef_test(
-    model: Any,
+    model: FittedModel,
     vcov: str = "CR2",
     cluster: Any = None,
     *,

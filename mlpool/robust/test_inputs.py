@@ -16,7 +16,7 @@ from mlpool.uncertainty.covariance_warnings import say_few_clusters
 KINDS = ("lm", "glm", "lmer")
 
 
-def check_model(model: Any, verb: str) -> FittedModel:
+def check_model(model: FittedModel, verb: str) -> FittedModel:
     """Return `model`.
 
     Raises

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from mlpool.robust.test_inputs import check_model, find_pieces, source_note
 from mlpool.robust.wild_bootstrap import as_iterations
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 TESTS = {
     "htz": "approximate Hotelling T2 (HTZ)",
     "naive-f": "F on clusters - 1 degrees of freedom",
@@ -30,7 +33,7 @@ TESTS = {
 
 
 def wald_test(
-    model: Any,
+    model: FittedModel,
     constraints: Any,
     vcov: str = "CR2",
     cluster: Any = None,

@@ -18,7 +18,7 @@ from mlpool.robust.test_inputs import check_model, find_coefficients, find_piece
 
 
 def wild_bootstrap(
-    model: Any,
+    model: FittedModel,
     coefs: Any = None,
     cluster: Any = None,
     *,
@@ -115,7 +115,7 @@ def as_iterations(iterations: Any) -> int:
     return whole_number(iterations, "iterations", least=1)
 
 
-def _check(model: Any, ci: Any, impose_null: Any) -> FittedModel:
+def _check(model: FittedModel, ci: Any, impose_null: Any) -> FittedModel:
     m = check_model(model, "wild_bootstrap")
     if m.kind == "glm":
         raise NotSupportedError(

@@ -5,9 +5,10 @@ May import everything up to models. Start reading in ``mixed.py`` and ``single.p
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpool.errors import OptionError, brief, nearest_names
+from mlpool.models import GeneralizedLinearMixedModel, GeneralizedLinearModel, LinearMixedModel
 from mlpool.models.argument_checks import check_model
 from mlpool.summaries.display import display
 from mlpool.summaries.flextable import summary_table
@@ -15,6 +16,9 @@ from mlpool.summaries.generalized import print_generalized, summarise_generalize
 from mlpool.summaries.mixed import print_mixed, summarise_mixed, varcorr_text
 from mlpool.summaries.record import Summary
 from mlpool.summaries.single import print_single, summarise_glm, summarise_lm
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 __all__ = [
     "Summary",
@@ -27,14 +31,14 @@ __all__ = [
 ]
 
 
-def print_text(m: Any) -> str:
+def print_text(m: FittedModel) -> str:
     """Return what R prints for a model's name."""
-    if m.kind == "glmer":
+    if isinstance(m, GeneralizedLinearMixedModel):
         return print_generalized(m)
-    return print_mixed(m) if m.kind == "lmer" else print_single(m)
+    return print_mixed(m) if isinstance(m, LinearMixedModel) else print_single(m)
 
 
-def summarise(m: Any, **options: Any) -> Summary:
+def summarise(m: FittedModel, **options: Any) -> Summary:
     """Return R's summary of a model.
 
     Raises
@@ -48,13 +52,13 @@ def summarise(m: Any, **options: Any) -> Summary:
             raise OptionError(
                 f"summary() of {m.kind} has no argument {brief(name)}.{nearest_names(name, known)}"
             )
-    if m.kind == "lmer":
+    if isinstance(m, LinearMixedModel):
         return summarise_mixed(m, **options)
-    if m.kind == "glmer":
+    if isinstance(m, GeneralizedLinearMixedModel):
         return summarise_generalized(m, **options)
-    return summarise_lm(m) if m.kind == "lm" else summarise_glm(m)
+    return summarise_glm(m) if isinstance(m, GeneralizedLinearModel) else summarise_lm(m)
 
 
-def summary(m: Any, **options: Any) -> Summary:
+def summary(m: FittedModel, **options: Any) -> Summary:
     """Return R's ``summary(m)``; printing it gives R's text."""
     return summarise(check_model(m, "summary()"), **options)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlpool.designs.row_summaries import fact
 from mlpool.floating_point import usual_floats
 from mlpool.given import whole_number
+from mlpool.models import MixedModel
 from mlpool.models.argument_checks import check_model
 from mlpool.refits.reduced_models import by_ml
 from mlpool.summaries.grids import matrix_text
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, MixedModel
 
 
 class Text(str):
@@ -22,7 +26,7 @@ class Text(str):
 
 
 @usual_floats
-def display(m: Any, digits: int = 2) -> Text:
+def display(m: FittedModel, digits: int = 2) -> Text:
     """Return the text of arm's ``display(m)`` (Gelman & Hill 2007).
 
     Of a REML fit, `deviance` is that of the fit by maximum likelihood to the same rows and
@@ -38,7 +42,7 @@ def display(m: Any, digits: int = 2) -> Text:
     digits = whole_number(digits, "digits", least=0, most=15)
     cells = [[f"{b:.{digits}f}", f"{s:.{digits}f}"] for b, s in zip(m.fixef(), m.se, strict=True)]
     lines = [m.call, matrix_text(cells, ["coef.est", "coef.se"], m.names, right=True)]
-    if m.is_mixed:
+    if isinstance(m, MixedModel):
         lines += _mixed_lines(m, digits)
     elif m.kind == "lm":
         total = m.fit.null_deviance
@@ -58,7 +62,7 @@ def display(m: Any, digits: int = 2) -> Text:
     return Text("\n".join(lines))
 
 
-def _mixed_lines(m: Any, digits: int) -> list[str]:
+def _mixed_lines(m: MixedModel, digits: int) -> list[str]:
     varcorr = m.varcorr()
     rows = []
     for block in varcorr.blocks:
@@ -87,6 +91,6 @@ def _mixed_lines(m: Any, digits: int) -> list[str]:
 
 
 @fact("lmer", "glmer")
-def display_deviance(m: Any) -> float:
+def display_deviance(m: FittedModel) -> float:
     """Return the deviance that display() prints: of a linear mixed model, that of its ML fit."""
     return float(by_ml(m).deviance)

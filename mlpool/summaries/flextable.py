@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, check_option
 from mlpool.inference.wald import f_upper_p
+from mlpool.models import LinearMixedModel, LinearModel
 from mlpool.results import ResultFrame
 from mlpool.summaries.mixed import summarise_mixed
 from mlpool.summaries.record import Summary
@@ -19,12 +20,15 @@ from mlpool.summaries.single import summarise_lm
 from mlpool.tables import Column, Note, RowGroup, TableOptions, TableSpec
 from mlpool.tables.cells import stars
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, MixedModel
+
 STYLES = ("flextable",)
 
 _SIGNIF = "Signif. codes: 0 <= '***' < 0.001 < '**' < 0.01 < '*' < 0.05"
 
 
-def summary_table(m: Any, style: str = "flextable") -> ResultFrame:
+def summary_table(m: FittedModel, style: str = "flextable") -> ResultFrame:
     """Return the summary of a model as a table for documents: text, HTML, Markdown or LaTeX.
 
     Parameters
@@ -56,11 +60,10 @@ def summary_table(m: Any, style: str = "flextable") -> ResultFrame:
     ['(Intercept)', 'Days', 'sd__(Intercept)', 'sd__Observation']
     """
     check_option(style, STYLES, argument="style")
-    kind = getattr(m, "kind", "")
-    if kind == "lm":
+    if isinstance(m, LinearModel):
         summary = summarise_lm(m)
         data, notes = _coefficients(summary), _linear_notes(m, summary)
-    elif kind == "lmer":
+    elif isinstance(m, LinearMixedModel):
         fixed = _coefficients(summarise_mixed(m, ddf="satterthwaite"))
         fixed = fixed.assign(Effects="fixed", Group="")
         data = pd.concat([fixed, _random_rows(m)], ignore_index=True)
@@ -84,7 +87,7 @@ def _coefficients(summary: Summary) -> pd.DataFrame:
     return table[[c for c in ("Parameter", "Estimate", "SE", "df", "t", "p") if c in table]]
 
 
-def _random_rows(m: Any) -> pd.DataFrame:
+def _random_rows(m: MixedModel) -> pd.DataFrame:
     """Return the SDs and correlations as broom.mixed names them."""
     rows = []
     for block in m.varcorr().blocks:
@@ -101,7 +104,7 @@ def _random_rows(m: Any) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Group", "Parameter", "Estimate"]).assign(Effects="random")
 
 
-def _linear_notes(m: Any, summary: Summary) -> list[str]:
+def _linear_notes(m: FittedModel, summary: Summary) -> list[str]:
     notes = [f"Residual standard error: {format_g(m.sigma)} on {m.df_residual} degrees of freedom"]
     if summary.fstatistic is not None:
         f, numerator, denominator = summary.fstatistic
@@ -114,7 +117,7 @@ def _linear_notes(m: Any, summary: Summary) -> list[str]:
     return notes
 
 
-def _mixed_notes(m: Any) -> list[str]:
+def _mixed_notes(m: FittedModel) -> list[str]:
     return [
         f"square root of the estimated residual variance: {m.sigma:,.1f}",
         f"data's log-likelihood under the model: {m.loglik:,.1f}",

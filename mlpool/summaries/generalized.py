@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,11 +22,14 @@ from mlpool.summaries.record import Summary
 from mlpool.summaries.residuals import quantile_text
 from mlpool.summaries.rnumbers import format_numbers, signif
 
+if TYPE_CHECKING:
+    from mlpool.models import GeneralizedLinearMixedModel
+
 _DIGITS = 4
 _MOST_CORRELATIONS = 20
 
 
-def print_generalized(m: Any) -> str:
+def print_generalized(m: GeneralizedLinearMixedModel) -> str:
     """Return lme4's ``print(m)``."""
     lines = [*_title(m), criterion_line(m, summary=False)]
     lines += ["Random effects:", varcorr_text(m.varcorr(), digits=_DIGITS), size_line(m)]
@@ -37,7 +40,9 @@ def print_generalized(m: Any) -> str:
     return "\n".join(lines + warning_lines(m, summary=False))
 
 
-def summarise_generalized(m: Any, correlation: bool | None = None) -> Summary:
+def summarise_generalized(
+    m: GeneralizedLinearMixedModel, correlation: bool | None = None
+) -> Summary:
     """Return lme4's ``summary(m)``.
 
     Parameters
@@ -73,7 +78,7 @@ def summarise_generalized(m: Any, correlation: bool | None = None) -> Summary:
     )
 
 
-def _title(m: Any) -> list[str]:
+def _title(m: GeneralizedLinearMixedModel) -> list[str]:
     nodes = m.nAGQ
     how = "Laplace Approximation"
     if nodes != 1:
@@ -85,7 +90,7 @@ def _title(m: Any) -> list[str]:
     ]
 
 
-def _family_name(m: Any) -> str:
+def _family_name(m: GeneralizedLinearMixedModel) -> str:
     if m.family.name == "nbinom2":
         return f"Negative Binomial({signif(m.dispersion, 5):g})"
     if m.family.name == "nbinom1":

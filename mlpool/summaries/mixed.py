@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,15 @@ from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import robust_source
 from mlpool.uncertainty.small_sample import denominator_df
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, LinearMixedModel, MixedModel
+
 _DIGITS = 4
 _MOST_CORRELATIONS = 20
 """lme4 leaves the correlations of more fixed effects than this out."""
 
 
-def print_mixed(m: Any) -> str:
+def print_mixed(m: LinearMixedModel) -> str:
     """Return lme4's ``print(m)``."""
     lines = [*_title(m, ""), criterion_line(m, summary=False)]
     lines += ["Random effects:", varcorr_text(m.varcorr(), digits=_DIGITS), size_line(m)]
@@ -34,7 +37,9 @@ def print_mixed(m: Any) -> str:
     return "\n".join(lines + warning_lines(m, summary=False))
 
 
-def summarise_mixed(m: Any, ddf: str | None = None, correlation: bool | None = None) -> Summary:
+def summarise_mixed(
+    m: LinearMixedModel, ddf: str | None = None, correlation: bool | None = None
+) -> Summary:
     """Return lme4's ``summary(m)``; with `ddf` lmerTest's, with df and p-values.
 
     Parameters
@@ -118,13 +123,13 @@ def _correlations(blocks: Any, digits: int, widest: int, rows: int) -> list[list
     return columns
 
 
-def _title(m: Any, note: str) -> list[str]:
+def _title(m: FittedModel, note: str) -> list[str]:
     how = "REML" if m.reml else "maximum likelihood "
     kind = "lmerModLmerTest" if note else "lmerMod"
     return [f"Linear mixed model fit by {how}{note} ['{kind}']", *model_lines(m)]
 
 
-def model_lines(m: Any) -> list[str]:
+def model_lines(m: FittedModel) -> list[str]:
     """Return the lines of formula and data."""
     lines = [f"Formula: {m.formula.text}", "   Data: data"]
     if m.design.weights is not None:
@@ -136,7 +141,7 @@ def model_lines(m: Any) -> list[str]:
     return lines
 
 
-def criterion_line(m: Any, *, summary: bool) -> str:
+def criterion_line(m: MixedModel, *, summary: bool) -> str:
     """Return the REML criterion, or the criteria of a fit by maximum likelihood."""
     if m.reml:
         value = format_one(round(m.criterion, 1) if summary else m.criterion, 7)
@@ -147,13 +152,13 @@ def criterion_line(m: Any, *, summary: bool) -> str:
     return vector_text(names, [c.strip() for c in cells] + [str(m.df_residual)])
 
 
-def size_line(m: Any) -> str:
+def size_line(m: FittedModel) -> str:
     """Return the line of numbers of rows and groups."""
     groups = "; ".join(f"{g}, {k}" for g, k in m.ngroups.items())
     return f"Number of obs: {m.nobs}, groups:  {groups}"
 
 
-def _table(m: Any, ddf: str | None) -> tuple[FloatArray, list[str], str]:
+def _table(m: LinearMixedModel, ddf: str | None) -> tuple[FloatArray, list[str], str]:
     b, se = m.fixef().to_numpy(), m.se.to_numpy()
     if ddf is None:
         return np.column_stack([b, se, b / se]), ["Estimate", "Std. Error", "t value"], ""
@@ -166,7 +171,7 @@ def _table(m: Any, ddf: str | None) -> tuple[FloatArray, list[str], str]:
     return np.column_stack([b, se, df, w.statistic, w.p]), header, f". t-tests use {note} method"
 
 
-def correlation_text(m: Any) -> str:
+def correlation_text(m: FittedModel) -> str:
     """Return the lower triangle of the fixed effects' correlations."""
     vcov = m.vcov().to_numpy()
     sd = np.sqrt(np.diag(vcov))
@@ -180,7 +185,7 @@ def correlation_text(m: Any) -> str:
     return matrix_text(cells, abbreviate(m.names, 6)[:-1], abbreviate(m.names, 11)[1:], right=False)
 
 
-def warning_lines(m: Any, *, summary: bool) -> list[str]:
+def warning_lines(m: FittedModel, *, summary: bool) -> list[str]:
     """Return what R prints about a fit below its text."""
     lines = []
     if m.aliased:

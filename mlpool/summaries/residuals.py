@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlpool.designs.row_summaries import fact
+from mlpool.models import GeneralizedLinearModel
 from mlpool.summaries.grids import vector_text
 from mlpool.summaries.rnumbers import five_numbers, format_numbers, zapsmall
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 QUANTILES = ("Min", "1Q", "Median", "3Q", "Max")
 _MOST_LISTED = 5
@@ -18,7 +22,7 @@ _DIGITS = 5
 
 
 @fact("lm", "glm", "lmer", "glmer")
-def residual_lines(m: Any) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def residual_lines(m: FittedModel) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """Return the labels and numbers below a summary's heading of residuals.
 
     lm: residuals times the root of the weights; glm: deviance residuals; mixed models: scaled
@@ -30,23 +34,23 @@ def residual_lines(m: Any) -> tuple[tuple[str, ...], tuple[float, ...]]:
     return tuple(str(i) for i in m.design.index), tuple(values.tolist())
 
 
-def quantile_text(m: Any, digits: int) -> str:
+def quantile_text(m: FittedModel, digits: int) -> str:
     """Return the residuals' lines as R prints them."""
     labels, values = residual_lines(m)
     return vector_text(labels, format_numbers(values, digits))
 
 
-def _residuals(m: Any) -> FloatArray:
+def _residuals(m: FittedModel) -> FloatArray:
     if m.kind == "glmer":
         return np.asarray(m.residuals("pearson", scaled=True))
-    if m.kind == "glm":
+    if isinstance(m, GeneralizedLinearModel):
         return _deviance_residuals(m)
     resid = np.asarray(m.resid) / (m.sigma if m.is_mixed else 1.0)
     weights = m.design.weights
     return resid if weights is None else resid * np.sqrt(weights)
 
 
-def _deviance_residuals(m: Any) -> FloatArray:
+def _deviance_residuals(m: GeneralizedLinearModel) -> FloatArray:
     y, mu = m.design.y, np.asarray(m.fit.fitted)
     prior = np.ones(len(y)) if m.design.trials is None else m.design.trials
     prior = prior if m.design.weights is None else prior * m.design.weights
@@ -55,7 +59,7 @@ def _deviance_residuals(m: Any) -> FloatArray:
 
 
 @fact("lm")
-def fitted_sum_of_squares(m: Any) -> float:
+def fitted_sum_of_squares(m: FittedModel) -> float:
     """Return the weighted sum of squared fitted values, which R2 without an intercept is about."""
     w = np.ones(m.nobs) if m.design.weights is None else m.design.weights
     return float(w @ np.asarray(m.fitted) ** 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,13 @@ from mlpool.summaries.rnumbers import (
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import robust_source
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel, GeneralizedLinearModel
+
 _DIGITS = 4
 
 
-def print_single(m: Any) -> str:
+def print_single(m: FittedModel) -> str:
     """Return R's ``print(lm)`` / ``print(glm)``."""
     names, values = _all_coefficients(m)
     numbers = format_numbers([v for v in values if not np.isnan(v)], _DIGITS)
@@ -45,7 +48,7 @@ def print_single(m: Any) -> str:
     return "\n".join(lines)
 
 
-def summarise_lm(m: Any) -> Summary:
+def summarise_lm(m: FittedModel) -> Summary:
     """Return R's ``summary(lm)``."""
     table, frame = _coefficients(m, "t")
     r2, adjusted, f, dfs = _fit_measures(m)
@@ -80,7 +83,7 @@ def summarise_lm(m: Any) -> Summary:
     )
 
 
-def summarise_glm(m: Any) -> Summary:
+def summarise_glm(m: GeneralizedLinearModel) -> Summary:
     """Return R's ``summary(glm)``."""
     letter = "t" if m.family.has_dispersion else "z"
     table, frame = _coefficients(m, letter)
@@ -110,35 +113,35 @@ def summarise_glm(m: Any) -> Summary:
     return Summary(text="\n".join(lines), coefficients=frame, sigma=m.sigma)
 
 
-def _deviance_block(m: Any) -> str:
+def _deviance_block(m: FittedModel) -> str:
     labels, values = residual_lines(m)
     return vector_text(labels, format_numbers(values, _DIGITS), gap=2)
 
 
-def _residual_block(m: Any) -> str:
+def _residual_block(m: FittedModel) -> str:
     if m.df_residual == 0:
         return f"ALL {m.nobs} residuals are 0: no residual degrees of freedom!"
     return quantile_text(m, _DIGITS)
 
 
-def _sigma_line(m: Any) -> str:
+def _sigma_line(m: FittedModel) -> str:
     sigma = format_one(signif(m.sigma, _DIGITS)) if np.isfinite(m.sigma) else "NaN"
     return f"Residual standard error: {sigma} on {m.df_residual} degrees of freedom"
 
 
-def _robust_line(m: Any) -> list[str]:
+def _robust_line(m: FittedModel) -> list[str]:
     if m.vcov_choice is None:
         return []
     return [f"Standard errors: {robust_source(m.vcov_choice)}"]
 
 
-def _coefficient_heading(m: Any) -> str:
+def _coefficient_heading(m: FittedModel) -> str:
     if not m.aliased:
         return "Coefficients:"
     return f"Coefficients: ({len(m.aliased)} not defined because of singularities)"
 
 
-def _fit_measures(m: Any) -> tuple[float, float, float | None, tuple[int, int]]:
+def _fit_measures(m: FittedModel) -> tuple[float, float, float | None, tuple[int, int]]:
     """Return R2, adjusted R2, F (None for an intercept alone) and its df."""
     has_intercept = "(Intercept)" in m.names
     total, rss, df = m.fit.null_deviance, m.fit.rss, m.df_residual
@@ -158,7 +161,7 @@ def _fit_measures(m: Any) -> tuple[float, float, float | None, tuple[int, int]]:
     return r2, adjusted, float(b @ np.linalg.lstsq(vcov, b, rcond=None)[0]) / slopes, (slopes, df)
 
 
-def _coefficients(m: Any, letter: str) -> tuple[FloatArray, pd.DataFrame]:
+def _coefficients(m: FittedModel, letter: str) -> tuple[FloatArray, pd.DataFrame]:
     df = m.df_residual if letter == "t" else np.inf
     w = wald(m.fixef().to_numpy(), m.se.to_numpy(), df)
     table = np.column_stack([w.estimate, w.se, w.statistic, w.p])
@@ -166,7 +169,7 @@ def _coefficients(m: Any, letter: str) -> tuple[FloatArray, pd.DataFrame]:
     return table, frame
 
 
-def _table_text(m: Any, table: FloatArray, letter: str) -> str:
+def _table_text(m: FittedModel, table: FloatArray, letter: str) -> str:
     """Return the coefficient table, with R's rows of NA for aliased coefficients."""
     names, _ = _all_coefficients(m)
     full = np.full((len(names), table.shape[1]), np.nan)
@@ -174,7 +177,7 @@ def _table_text(m: Any, table: FloatArray, letter: str) -> str:
     return coefficient_text(full, names, _header(letter), digits=_DIGITS, has_p=True)
 
 
-def _all_coefficients(m: Any) -> tuple[list[str], list[float]]:
+def _all_coefficients(m: FittedModel) -> tuple[list[str], list[float]]:
     known = m.fixef()
     names = list(m.design.X.names)
     return names, [float(known.get(n, np.nan)) for n in names]

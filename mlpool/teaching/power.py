@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,14 @@ from mlpool.teaching.model_power import power_of_model
 from mlpool.teaching.studies import METHODS, replicate
 from mlpool.teaching.studies_table import StudyLayout
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 _EFFECTS = {"x": "slope", "w": "effect_w"}
 
 
 def simulate_power(
-    model: Any = None,
+    model: FittedModel | str | None = None,
     parameter: Any = None,
     *,
     n_sims: int = 200,

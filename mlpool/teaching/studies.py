@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,9 @@ from mlpool.models.fit import fit
 from mlpool.results import ResultFrame
 from mlpool.teaching.clusters import simulate_clusters
 from mlpool.teaching.studies_table import StudyLayout
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +313,9 @@ def _fitted(formula: str, data: pd.DataFrame) -> Any:
             return None
 
 
-def _interval(model: Any, method: _Method, parameter: str, level: float) -> tuple[float, ...]:
+def _interval(
+    model: FittedModel | None, method: _Method, parameter: str, level: float
+) -> tuple[float, ...]:
     """Return estimate, SE, bounds and p; NaN (counted by the study) where a fit or its df fail."""
     from scipy.stats import t as student
 

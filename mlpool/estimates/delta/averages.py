@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,12 @@ from mlpool.errors import NotSupportedError
 from mlpool.estimates.grids.reference_grid import GridRows
 from mlpool.estimates.scale.links import Scale
 from mlpool.hypotheses.estimability import not_estimable
+from mlpool.models import MixedModel
 from mlpool.models.prediction import random_variance
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 BLOCK_NUMBERS = 20_000_000
 """Numbers of the model matrix that are made at a time."""
@@ -47,7 +51,7 @@ class Answers:
     size: FloatArray | None = None
 
 
-def average(model: Any, rows: GridRows, scale: Scale) -> Answers:
+def average(model: FittedModel, rows: GridRows, scale: Scale) -> Answers:
     """Return the weighted average of the predictions of every answer."""
     beta = np.asarray(model.fit.beta)
     value, size = np.zeros(rows.n_answers), np.zeros(rows.n_answers)
@@ -56,7 +60,7 @@ def average(model: Any, rows: GridRows, scale: Scale) -> Answers:
         weight, answer = rows.weight[part], rows.answer[part]
         spread = (
             random_variance(model, with_groups(model, rows.frame.iloc[part]))
-            if scale.is_averaged
+            if scale.is_averaged and isinstance(model, MixedModel)
             else None
         )
         mean, slope = scale.value(eta, spread), scale.slope(eta, spread)
@@ -67,7 +71,9 @@ def average(model: Any, rows: GridRows, scale: Scale) -> Answers:
     return _only_known(model, Answers(value=value, jacobian=jacobian, size=size), rows)
 
 
-def average_slopes(model: Any, rows: GridRows, trend: str, step: float, scale: Scale) -> Answers:
+def average_slopes(
+    model: FittedModel, rows: GridRows, trend: str, step: float, scale: Scale
+) -> Answers:
     """Return the weighted average of d prediction / d trend of every answer.
 
     With the derivative x' of the row x, which central differences give (exactly for columns that
@@ -111,7 +117,7 @@ def average_slopes(model: Any, rows: GridRows, trend: str, step: float, scale: S
     return answers if scale.is_linear else _only_known(model, answers, rows)
 
 
-def with_groups(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def with_groups(model: FittedModel, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with some value in every grouping column: which one does not matter."""
     needed = {c for r in model.design.random for part in r.bar.group for c in part.columns}
     for name in sorted(needed):
@@ -128,7 +134,7 @@ def with_column(frame: pd.DataFrame, name: str, values: Any) -> pd.DataFrame:
 
 
 def _spread_of_slopes(
-    model: Any, frame: pd.DataFrame, trend: str, scale: Scale
+    model: FittedModel, frame: pd.DataFrame, trend: str, scale: Scale
 ) -> FloatArray | None:
     """Return the random effects' variance where responses are integrated over them.
 
@@ -137,7 +143,7 @@ def _spread_of_slopes(
     NotSupportedError
         If the variable has a random slope: the variance then changes with it, too.
     """
-    if not scale.is_averaged:
+    if not scale.is_averaged or not isinstance(model, MixedModel):
         return None
     for random in model.design.random:
         if any(trend in e.columns for term in random.bar.terms.terms for e in term):
@@ -149,7 +155,7 @@ def _spread_of_slopes(
 
 
 def _difference(
-    model: Any, frame: pd.DataFrame, trend: str, at: FloatArray, step: float
+    model: FittedModel, frame: pd.DataFrame, trend: str, at: FloatArray, step: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return the central difference quotients of the rows, all columns, and of the offset."""
     high, low = at + step, at - step
@@ -160,13 +166,13 @@ def _difference(
     change[np.abs(change) <= ROUNDING * (np.abs(up.X) + np.abs(down.X))] = 0.0
     quotient = change / width[:, None]
     none = np.zeros(len(at))
-    if up.offset is None:
+    if up.offset is None or down.offset is None:
         return quotient, none
     return quotient, (up.offset - down.offset) / width
 
 
 def predicted_blocks(
-    model: Any, frame: pd.DataFrame
+    model: FittedModel, frame: pd.DataFrame
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
     """Yield (slice, X of the estimated coefficients, eta) over blocks of rows."""
     kept = np.asarray(model.fit.kept)
@@ -196,7 +202,7 @@ def _add_rows(total: FloatArray, answer: Any, weight: FloatArray, X: FloatArray)
     total[first:last] += place @ X
 
 
-def all_columns(model: Any, rows: GridRows) -> FloatArray:
+def all_columns(model: FittedModel, rows: GridRows) -> FloatArray:
     """Return the weighted average of the rows of every answer over all columns of X (r, full)."""
     full = model.design.X.shape[1]
     total = np.zeros((rows.n_answers, full))
@@ -209,7 +215,7 @@ def all_columns(model: Any, rows: GridRows) -> FloatArray:
 
 
 def _only_known(
-    model: Any, answers: Answers, rows: GridRows, derivatives: FloatArray | None = None
+    model: FittedModel, answers: Answers, rows: GridRows, derivatives: FloatArray | None = None
 ) -> Answers:
     """Make answers missing that have no rows, or that are not estimable.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from mlpool.estimates.delta.averages import BLOCK_NUMBERS, Answers
 from mlpool.estimates.scale.links import Scale
 from mlpool.hypotheses.linear_combinations import row_inference
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 BLOCK_ROWS = 100_000
 """Answers whose errors are made at a time."""
@@ -73,7 +76,7 @@ class Inference:
 
 
 def infer(
-    model: Any,
+    model: FittedModel,
     answers: Answers,
     request: Request,
     *,
@@ -126,7 +129,7 @@ def taken_back(result: Inference, scale: Scale) -> Inference:
 
 
 def infer_blocks(
-    model: Any,
+    model: FittedModel,
     grid: pd.DataFrame,
     make: Callable[[pd.DataFrame], Answers],
     request: Request,
@@ -182,7 +185,7 @@ def t_or_normal_sf(x: FloatArray, df: FloatArray) -> FloatArray:
 
 
 def _uncertainty(
-    model: Any, jacobian: FloatArray, request: Request
+    model: FittedModel, jacobian: FloatArray, request: Request
 ) -> tuple[FloatArray, FloatArray, str, str, str | None]:
     """Return se, df, and the names of statistic, method and covariance."""
     r = len(jacobian)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,13 @@ from mlpool.estimates.scale.links import Scale
 from mlpool.frames import read_frame
 from mlpool.hypotheses.estimability import not_estimable
 from mlpool.inference.simulation import ResponseModel
+from mlpool.models import MixedModel
+from mlpool.models import family as family_of
 from mlpool.models.prediction import random_variance
 from mlpool.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 Terms = dict[int, tuple[FloatArray, IntArray]]
 
@@ -45,7 +50,7 @@ class Drawn:
 
 
 def predict_frame(
-    model: Any,
+    model: FittedModel,
     frame: pd.DataFrame,
     request: Request,
     scale: Scale,
@@ -72,7 +77,7 @@ def predict_frame(
     return taken_back(base, scale)
 
 
-def _linear(model: Any, frame: pd.DataFrame) -> Answers:
+def _linear(model: FittedModel, frame: pd.DataFrame) -> Answers:
     blocks = list(predicted_blocks(model, frame))
     if not blocks:
         raise DataError("The data have no rows to predict.")
@@ -84,7 +89,7 @@ def _linear(model: Any, frame: pd.DataFrame) -> Answers:
     return Answers(value=value, jacobian=jacobian)
 
 
-def groups_of_rows(model: Any, data: Any, request: Request) -> tuple[tuple[str, ...], str]:
+def groups_of_rows(model: FittedModel, data: Any, request: Request) -> tuple[tuple[str, ...], str]:
     """Return the grouping factors whose effects rows of data have, else none and the reason.
 
     As R's ``predict``: predictions of rows are of their groups. Rows of groups that are not in the
@@ -108,7 +113,7 @@ def groups_of_rows(model: Any, data: Any, request: Request) -> tuple[tuple[str, 
     return known, ""
 
 
-def group_columns(model: Any) -> dict[str, tuple[str, ...]]:
+def group_columns(model: FittedModel) -> dict[str, tuple[str, ...]]:
     """Return the columns that tell the groups of every grouping factor apart, by its name.
 
     The name cannot be taken apart at its colons: columns may have some, too.
@@ -119,7 +124,7 @@ def group_columns(model: Any) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _terms(model: Any, frame: pd.DataFrame, groups: tuple[str, ...]) -> Terms:
+def _terms(model: FittedModel, frame: pd.DataFrame, groups: tuple[str, ...]) -> Terms:
     """Return z and codes of the terms whose effects are included.
 
     Raises
@@ -145,7 +150,7 @@ def _terms(model: Any, frame: pd.DataFrame, groups: tuple[str, ...]) -> Terms:
 
 
 def _with_random(
-    model: Any, frame: pd.DataFrame, base: Inference, terms: Terms, request: Request
+    model: FittedModel, frame: pd.DataFrame, base: Inference, terms: Terms, request: Request
 ) -> Inference:
     """Add the random effects, and their part of the error."""
     if request.vcov is not None or request.cluster is not None:
@@ -160,7 +165,7 @@ def _with_random(
     return _again(base, eta, np.sqrt(variance))
 
 
-def _variance(model: Any, frame: pd.DataFrame, terms: Terms) -> FloatArray:
+def _variance(model: FittedModel, frame: pd.DataFrame, terms: Terms) -> FloatArray:
     out = np.empty(len(frame))
     for part, X, _ in predicted_blocks(model, frame):
         own = {i: (z[part], codes[part]) for i, (z, codes) in terms.items()}
@@ -180,7 +185,7 @@ def _again(base: Inference, estimate: FloatArray, se: FloatArray) -> Inference:
 
 
 def _outcomes(
-    model: Any,
+    model: FittedModel,
     frame: pd.DataFrame,
     base: Inference,
     terms: Terms,
@@ -190,7 +195,7 @@ def _outcomes(
 ) -> Inference:
     """Return predictions of single new outcomes."""
     variance = base.se**2
-    if model.is_mixed:
+    if isinstance(model, MixedModel):
         new_groups = random_variance(model, with_groups(model, frame), known=terms)
         variance = variance + new_groups
     is_normal = model.family is None or (
@@ -214,12 +219,12 @@ def _outcomes(
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return replace(
         base,
-        estimate=np.asarray(model.family.inverse(base.estimate)),
+        estimate=np.asarray(family_of(model).inverse(base.estimate)),
         se=draws.std(axis=0, ddof=1),
         low=low,
         high=high,
     )
 
 
-def _dispersion(model: Any) -> float:
-    return float(model.sigma**2) if model.family.has_dispersion else 1.0
+def _dispersion(model: FittedModel) -> float:
+    return float(model.sigma**2) if family_of(model).has_dispersion else 1.0

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,9 @@ from mlpool.estimates.grids.reference_grid import expand, focal_grid, make_setti
 from mlpool.estimates.grids.variables import Variable
 from mlpool.hypotheses.estimability import estimable_part
 from mlpool.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 REDUCED, CONFOUNDED = "e", "(confounded)"
 
@@ -61,7 +64,7 @@ class TermSpace:
 
     @classmethod
     def of(
-        cls, model: Any, variables: Mapping[str, Variable], cell: pd.DataFrame | None
+        cls, model: FittedModel, variables: Mapping[str, Variable], cell: pd.DataFrame | None
     ) -> TermSpace:
         """Return the space at the values of one row of a grid; None: the whole grid."""
         fixed = {} if cell is None else {str(n): cell[n].iloc[0] for n in cell.columns}

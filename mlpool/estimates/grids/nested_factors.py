@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,15 @@ from mlpool.estimates.grids.variables import Variable, model_variables
 from mlpool.frames.levels import level_label
 from mlpool.typing import BoolArray, IntArray
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 Nests = Mapping[str, Mapping[str, tuple[int, ...]]]
 """Factor -> factor that it is nested in -> the place of that one's level for each of its levels."""
 
 
 @fact("lm", "glm", "lmer", "glmer", when=lambda m: bool(m.aliased))
-def nested_factors(m: Any) -> dict[str, dict[str, tuple[int, ...]]]:
+def nested_factors(m: FittedModel) -> dict[str, dict[str, tuple[int, ...]]]:
     """Return which fixed factors are nested in which; of two that determine each other, the first.
 
     Nested factors beside each other always leave columns of X without a coefficient of their own.

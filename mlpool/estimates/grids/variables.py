@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,9 @@ from mlpool.formula.language.expression import column_expression
 from mlpool.formula.types import Expression
 from mlpool.frames.names import level_label
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 VariableKind = Literal["numeric", "boolean", "factor"]
 
@@ -164,7 +167,7 @@ def taken(column: pd.Series, rows: Any) -> pd.Series:
     return column.take(rows).reset_index(drop=True)
 
 
-def model_variables(model: Any) -> dict[str, Variable]:
+def model_variables(model: FittedModel) -> dict[str, Variable]:
     """Return the variables of a model's fixed effects and offsets, then its grouping factors."""
     return {
         name: Variable(summary=summary, design=model.design)
@@ -173,7 +176,7 @@ def model_variables(model: Any) -> dict[str, Variable]:
 
 
 @fact("lm", "glm", "lmer", "glmer")
-def variable_summaries(m: Any) -> dict[str, VariableSummary]:
+def variable_summaries(m: FittedModel) -> dict[str, VariableSummary]:
     """Return what is remembered of a model's variables, by name."""
     design, formula = m.design, m.design.formula
     fixed = [e for term in formula.fixed.terms for e in term]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from mlpool.errors import OptionError, brief, check_option
 from mlpool.estimates.scale.response_transforms import transformed_response
 from mlpool.models.prediction import mean_over_effects
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 PREDICT = ("response", "inverse_link", "link", "averaged")
 """Scales: averages on the response's own scale, on the link's then taken back, on the link's; of
@@ -84,7 +87,7 @@ class Scale:
         return self.is_response and self.predict == "inverse_link"
 
 
-def read_scale(model: Any, predict: str | None, default: str) -> Scale:
+def read_scale(model: FittedModel, predict: str | None, default: str) -> Scale:
     """Return the scale asked for.
 
     Raises

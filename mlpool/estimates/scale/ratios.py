@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +11,11 @@ from mlpool.errors import OptionError
 from mlpool.estimates.delta.delta_method import Inference
 from mlpool.estimates.scale.links import is_identity
 from mlpool.estimates.scale.response_transforms import transformed_response
+from mlpool.models import family as family_of
 from mlpool.parameters.options import check_flags
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,9 @@ class Ratios:
         return replace(result, estimate=ratio, se=ratio * factor * result.se, low=low, high=high)
 
 
-def read_ratios(model: Any, exponentiate: object, predict: str | None = None) -> Ratios | None:
+def read_ratios(
+    model: FittedModel, exponentiate: object, predict: str | None = None
+) -> Ratios | None:
     """Return the ratios asked for; None for differences.
 
     Raises
@@ -63,7 +69,7 @@ def read_ratios(model: Any, exponentiate: object, predict: str | None = None) ->
         )
     found = ratios_of(model)
     if found is None:
-        scale = model.design.response_name if is_identity(model.family) else model.family.link
+        scale = model.design.response_name if is_identity(model.family) else family_of(model).link
         raise OptionError(
             "exponentiate=True makes ratios of contrasts with a logit or log link, or of log(y); "
             f"those of this model are on the scale of {scale}."
@@ -71,7 +77,7 @@ def read_ratios(model: Any, exponentiate: object, predict: str | None = None) ->
     return found
 
 
-def ratios_of(model: Any) -> Ratios | None:
+def ratios_of(model: FittedModel) -> Ratios | None:
     """Return what exponentiated contrasts of a model are; None if they are nothing."""
     if is_identity(model.family):
         try:
@@ -82,7 +88,7 @@ def ratios_of(model: Any) -> Ratios | None:
             return None
         return Ratios(base=back.base, what="Ratios", scale=f"scale of {back.link}")
     words = {"logit": "Odds ratios", "log": "Ratios"}
-    link = model.family.link
+    link = family_of(model).link
     return (
         Ratios(base=float(np.exp(1.0)), what=words[link], scale=f"{link}-scale")
         if link in words

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,10 @@ from mlpool.errors import OptionError
 from mlpool.formula.types import Chain
 from mlpool.typing import FloatArray
 
-_BASES = {"log": float(np.e), "log2": 2.0, "log10": 10.0, "log1p": float(np.e)}
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
+_BASES = {"log": math.e, "log2": 2.0, "log10": 10.0, "log1p": math.e}
 KNOWN = (*_BASES, "sqrt")
 
 
@@ -64,7 +68,7 @@ class TransformedResponse:
             return np.asarray(np.log(base) * base**eta)
 
 
-def transformed_response(model: Any) -> TransformedResponse | None:
+def transformed_response(model: FittedModel) -> TransformedResponse | None:
     """Return how to take predictions back to the outcome; None if the formula has it as it is.
 
     Raises
@@ -72,7 +76,7 @@ def transformed_response(model: Any) -> TransformedResponse | None:
     OptionError
         For a transformation that is not known.
     """
-    response = model.formula.response
+    response = model.response
     tree = response.tree
     if isinstance(tree, ast.Name) or model.design.response_levels:
         return None

@@ -11,6 +11,7 @@ from mlpool.inference.wald import wald
 from mlpool.models.argument_checks import check_model
 from mlpool.models.extractors.random_effects import GroupFrames, VarCorr
 from mlpool.models.fitted import FittedModel
+from mlpool.models.mixed_model import MixedModel
 
 
 def fixef(m: FittedModel) -> pd.Series:
@@ -18,7 +19,7 @@ def fixef(m: FittedModel) -> pd.Series:
     return check_model(m, "fixef()").fixef()
 
 
-def ranef(m: Any) -> GroupFrames:
+def ranef(m: FittedModel) -> GroupFrames:
     """Return the conditional modes of the random effects, with `.cond_sd`.
 
     Raises
@@ -26,12 +27,10 @@ def ranef(m: Any) -> GroupFrames:
     NotSupportedError
         For models without random effects.
     """
-    require_kind(m, ("lmer", "glmer"), "ranef()")
-    result: GroupFrames = m.ranef()
-    return result
+    return require_mixed(m, "ranef()").ranef()
 
 
-def coef(m: FittedModel) -> Any:
+def coef(m: FittedModel) -> pd.Series | GroupFrames:
     """Return the coefficients: a Series (lm, glm), or per group (lmer)."""
     return check_model(m, "coef()").coef()
 
@@ -41,7 +40,7 @@ def vcov(m: FittedModel, type: str | None = None, cluster: Any = None) -> pd.Dat
     return check_model(m, "vcov()").vcov(type, cluster)
 
 
-def varcorr(m: Any) -> VarCorr:
+def varcorr(m: FittedModel) -> VarCorr:
     """Return the random effects' SDs and correlations (lme4's ``VarCorr``).
 
     Raises
@@ -49,9 +48,7 @@ def varcorr(m: Any) -> VarCorr:
     NotSupportedError
         For models without random effects.
     """
-    require_kind(m, ("lmer", "glmer"), "VarCorr()")
-    result: VarCorr = m.varcorr()
-    return result
+    return require_mixed(m, "VarCorr()").varcorr()
 
 
 def standard_error(m: FittedModel) -> pd.DataFrame:
@@ -79,7 +76,19 @@ def wald_df(m: FittedModel) -> float:
     return float("inf") if is_z else float(m.df_residual)
 
 
-def require_kind(model: Any, kinds: tuple[str, ...], what: str) -> None:
+def require_mixed(model: object, what: str) -> MixedModel:
+    """Return `model`, which must have random effects.
+
+    Raises
+    ------
+    NotSupportedError
+    """
+    require_kind(model, ("lmer", "glmer"), what)
+    assert isinstance(model, MixedModel)
+    return model
+
+
+def require_kind(model: object, kinds: tuple[str, ...], what: str) -> None:
     """Raise a sentence unless `model` is one of these kinds.
 
     Raises

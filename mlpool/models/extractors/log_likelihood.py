@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlpool.designs.row_summaries import fact
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.models.fitted import FittedModel
+
 _LN2, _LN10 = float(np.log(2.0)), float(np.log(10.0))
 
 
-def deviance_of(m: Any, estimator: str = "ML") -> float:
+def deviance_of(m: FittedModel, estimator: str = "ML") -> float:
     """Return -2 log-likelihood at the estimates.
 
     Parameters
@@ -29,13 +32,13 @@ def deviance_of(m: Any, estimator: str = "ML") -> float:
 
 
 @fact("lmer")
-def sum_log_weights(m: Any) -> float:
+def sum_log_weights(m: FittedModel) -> float:
     """Return the sum of the logarithms of the prior weights; 0 without weights."""
     weights = m.design.weights
     return 0.0 if weights is None else float(np.log(weights).sum())
 
 
-def reml_criterion(m: Any) -> float:
+def reml_criterion(m: FittedModel) -> float:
     """Return the REML criterion at the model's theta, also of an ML fit.
 
     Bates et al. (2015), eq. 41: ``log|L|^2 + log|R_X|^2 + (n - p)(1 + log(2 pi r^2 / (n - p)))``.
@@ -49,16 +52,16 @@ def reml_criterion(m: Any) -> float:
 
 
 @fact("lm", "glm", "lmer", "glmer")
-def log_jacobian(m: Any) -> float:
+def log_jacobian(m: FittedModel) -> float:
     """Return ``sum log|f'(y)|`` of a response ``f(y)``; 0 for an untransformed one.
 
     Subtracting it twice from AIC gives the criterion of y itself, so that models of ``log(y)`` and
     of ``y`` can be compared. Known for log, log2, log10, log1p and sqrt of a column.
     """
-    response = m.formula.response
-    tree = response.tree
-    is_call = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
-    if not is_call or len(tree.args) != 1 or not isinstance(tree.args[0], ast.Name):
+    tree = m.response.tree
+    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+        return 0.0
+    if len(tree.args) != 1 or not isinstance(tree.args[0], ast.Name):
         return 0.0
     if tree.func.id not in _LOG_DERIVATIVES or tree.keywords:
         return 0.0

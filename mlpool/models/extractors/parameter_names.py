@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlpool.inference.small_sample.information import vech_positions
 from mlpool.models.extractors.random_effects import relative_factors
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.models.fitted import FittedModel
 
 
 def sd_scale(theta: FloatArray, scale: float, sizes: tuple[int, ...]) -> FloatArray:
@@ -54,7 +57,7 @@ class SdScale:
     has_sigma: bool
 
     @classmethod
-    def of(cls, m: Any) -> SdScale:
+    def of(cls, m: FittedModel) -> SdScale:
         """Return that of a fitted model."""
         return cls(
             sizes=tuple(r.z.shape[1] for r in m.design.random),
@@ -69,7 +72,7 @@ class SdScale:
         return np.concatenate([sd_scale(theta, scale, self.sizes), own, beta])
 
 
-def random_names(m: Any, *, old: bool = False) -> list[str]:
+def random_names(m: FittedModel, *, old: bool = False) -> list[str]:
     """Return lme4's names of SDs, correlations and sigma; empty for models without random effects.
 
     Parameters
@@ -95,7 +98,7 @@ def random_names(m: Any, *, old: bool = False) -> list[str]:
     return names
 
 
-def random_places(m: Any) -> tuple[tuple[int, int, int], ...]:
+def random_places(m: FittedModel) -> tuple[tuple[int, int, int], ...]:
     """Return term, row and column of every random parameter; sigma is (-1, 0, 0)."""
     places = [
         (t, row, column)
@@ -105,13 +108,13 @@ def random_places(m: Any) -> tuple[tuple[int, int, int], ...]:
     return (*places, (-1, 0, 0)) if SdScale.of(m).has_sigma else tuple(places)
 
 
-def parameter_names(m: Any, *, old: bool = False) -> list[str]:
+def parameter_names(m: FittedModel, *, old: bool = False) -> list[str]:
     """Return the names of all parameters: SDs and correlations, sigma, coefficients."""
     return [*random_names(m, old=old), *m.names]
 
 
-def parameter_values(m: Any) -> FloatArray:
+def parameter_values(m: FittedModel) -> FloatArray:
     """Return the estimates of all parameters in the order of :func:`parameter_names`."""
     if not m.is_mixed:
         return np.asarray(m.fit.beta, dtype=np.float64)
-    return SdScale.of(m).stack(m.fit.beta, m.theta, m.sigma)
+    return SdScale.of(m).stack(m.fit.beta, m.fit.theta, m.sigma)

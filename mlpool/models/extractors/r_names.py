@@ -6,7 +6,7 @@ Each gives what a method or attribute of the model gives.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,12 @@ from mlpool.models.argument_checks import check_mixed, check_model
 from mlpool.models.extractors.random_effects import relative_factors
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.models.fitted import FittedModel
+    from mlpool.models.mixed_model import MixedModel
 
-def AIC(m: Any, *others: Any, k: float = 2.0) -> Any:
+
+def AIC(m: FittedModel, *others: Any, k: float = 2.0) -> Any:
     """Return Akaike's criterion, ``-2 log-likelihood + k parameters`` (R's ``AIC``).
 
     Parameters
@@ -43,7 +47,7 @@ def AIC(m: Any, *others: Any, k: float = 2.0) -> Any:
     return _of_several(models, "AIC", values)
 
 
-def BIC(m: Any, *others: Any) -> Any:
+def BIC(m: FittedModel, *others: Any) -> Any:
     """Return Schwarz's criterion, ``-2 log-likelihood + log(n) parameters`` (R's ``BIC``).
 
     Parameters
@@ -64,22 +68,22 @@ def _of_several(models: list[Any], name: str, values: list[float]) -> Any:
     return pd.DataFrame({"df": [one.loglik_df for one in models], name: values})
 
 
-def logLik(m: Any) -> float:
+def logLik(m: FittedModel) -> float:
     """Return the log-likelihood, of a REML fit the restricted one (R's ``logLik``)."""
     return float(check_model(m, "logLik()").loglik)
 
 
-def sigma(m: Any) -> float:
+def sigma(m: FittedModel) -> float:
     """Return the residual standard deviation (R's ``sigma``)."""
     return float(check_model(m, "sigma()").sigma)
 
 
-def nobs(m: Any) -> int:
+def nobs(m: FittedModel) -> int:
     """Return the number of rows used (R's ``nobs``)."""
     return int(check_model(m, "nobs()").nobs)
 
 
-def predict(m: Any, newdata: Any = None, **options: Any) -> pd.Series:
+def predict(m: FittedModel, newdata: Any = None, **options: Any) -> pd.Series:
     """Return predictions for new rows or the model's own (R's ``predict``).
 
     Parameters
@@ -94,46 +98,46 @@ def predict(m: Any, newdata: Any = None, **options: Any) -> pd.Series:
     return result
 
 
-def fitted(m: Any) -> pd.Series:
+def fitted(m: FittedModel) -> pd.Series:
     """Return fitted values on the data's own index (R's ``fitted``)."""
     result: pd.Series = check_model(m, "fitted()").fitted
     return result
 
 
-def resid(m: Any, type: str | None = None, **options: Any) -> pd.Series:
+def resid(m: FittedModel, type: str | None = None, **options: Any) -> pd.Series:
     """Return residuals (R's ``resid``): the model's ``residuals`` with the same options."""
     result: pd.Series = check_model(m, "resid()").residuals(type, **options)
     return result
 
 
-def weights(m: Any) -> pd.Series:
+def weights(m: FittedModel) -> pd.Series:
     """Return prior weights of the rows used, with a binomial's trials (R's ``weights``)."""
     model = check_model(m, "weights()")
     return pd.Series(model.prior_weights, index=model.design.index, name="weights")
 
 
-def family(m: Any) -> Family:
+def family(m: FittedModel) -> Family:
     """Return the family and link; of linear models the normal one (R's ``family``)."""
     found: Family | None = check_model(m, "family()").family
     return Family("gaussian", "identity") if found is None else found
 
 
-def isSingular(m: Any) -> bool:
+def isSingular(m: FittedModel) -> bool:
     """Tell whether a random-effects covariance is singular (lme4's ``isSingular``)."""
     return bool(check_mixed(m, "isSingular()").is_singular)
 
 
-def isREML(m: Any) -> bool:
+def isREML(m: FittedModel) -> bool:
     """Tell whether a mixed model was fitted by REML (lme4's ``isREML``)."""
     return bool(check_mixed(m, "isREML()").reml)
 
 
-def ngrps(m: Any) -> dict[str, int]:
+def ngrps(m: FittedModel) -> dict[str, int]:
     """Return the number of levels of each grouping factor (lme4's ``ngrps``)."""
     return dict(check_mixed(m, "ngrps()").ngroups)
 
 
-def getME(m: Any, name: str) -> Any:
+def getME(m: FittedModel, name: str) -> Any:
     """Return a part of a mixed model by lme4's name (``getME``).
 
     Parameters
@@ -163,7 +167,7 @@ def getME(m: Any, name: str) -> Any:
     return _PARTS[name](model)
 
 
-def _z(m: Any) -> Any:
+def _z(m: FittedModel) -> Any:
     """Return Z: per term a block of columns, level after level, k columns each."""
     blocks = []
     for random in m.design.random:
@@ -176,7 +180,7 @@ def _z(m: Any) -> Any:
     return sp.csr_array(sp.hstack(blocks))
 
 
-def _lambda(m: Any) -> Any:
+def _lambda(m: MixedModel) -> Any:
     sizes = [random.z.shape[1] for random in m.design.random]
     factors = relative_factors(m.theta, sizes)
     repeated = [
@@ -186,18 +190,18 @@ def _lambda(m: Any) -> Any:
     return sp.csr_array(sp.block_diag(repeated))
 
 
-def _b(m: Any) -> FloatArray:
+def _b(m: FittedModel) -> FloatArray:
     return np.concatenate([np.asarray(one).ravel() for one in m.fit.b])
 
 
-def _flist(m: Any) -> dict[str, pd.Categorical]:
+def _flist(m: FittedModel) -> dict[str, Any]:
     return {
         r.group: pd.Categorical.from_codes(np.asarray(r.codes, dtype=np.int64), pd.Index(r.levels))
         for r in m.design.random
     }
 
 
-def _cnms(m: Any) -> dict[str, list[str]]:
+def _cnms(m: FittedModel) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for random in m.design.random:
         found.setdefault(random.group, []).extend(random.z.names)

@@ -240,6 +240,12 @@ class GroupFrames(Mapping[str, pd.DataFrame]):
         self._frames = frames
         self.cond_sd = cond_sd
 
+    @property
+    def sd(self) -> GroupFrames:
+        """Conditional standard deviations, which ``ranef`` comes with."""
+        assert self.cond_sd is not None
+        return self.cond_sd
+
     def __getitem__(self, group: str) -> pd.DataFrame:
         """Return the frame of `group`; a wrong name offers the near ones."""
         if group not in self._frames:

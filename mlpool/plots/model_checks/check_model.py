@@ -108,7 +108,7 @@ def _beside(plots: list[Any]) -> Any:
 
 @usual_floats
 def check_model(
-    model: Any, panels: str | Iterable[str] | None = None, *, n_sim: int = 50, seed: Any = 1
+    model: FittedModel, panels: str | Iterable[str] | None = None, *, n_sim: int = 50, seed: Any = 1
 ) -> ModelChecks:
     """Draw a model's assumptions, as performance's ``check_model``.
 

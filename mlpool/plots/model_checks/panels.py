@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
 from mlpool.plots.model_checks.shared import MOST_POINTS, Context
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.influence import leverages
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 _LINE = "#D55E00"
 _ENDS = 100
@@ -29,7 +32,7 @@ _NO_LEVERAGE = 1e-6
 # --- residuals ----------------------------------------------------------------------------------
 
 
-def _linear_scale(m: Any) -> tuple[FloatArray, str]:
+def _linear_scale(m: FittedModel) -> tuple[FloatArray, str]:
     if m.family is None:
         return np.asarray(m.fitted, dtype=np.float64), "Fitted values"
     eta: FloatArray = m.family.link_of(np.asarray(m.fitted, dtype=np.float64))
@@ -218,7 +221,7 @@ def influence(c: Context) -> Any:
     )  # fmt: skip
 
 
-def _influential_rows(m: Any) -> pd.DataFrame:
+def _influential_rows(m: FittedModel) -> pd.DataFrame:
     """Return leverage, standardised Pearson residual and Cook's distance of every row.
 
     Rows with a leverage of one have no residual: they are missing.

@@ -1,0 +1,114 @@
+"""What linear and generalised linear mixed models have in common: random effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mlpool.engine.glmm import GlmmFit
+from mlpool.engine.types import LmmFit, Optimum
+from mlpool.models.extractors.random_effects import (
+    GroupFrames,
+    VarCorr,
+    add_fixed,
+    gather_by_group,
+)
+from mlpool.models.fitted import FittedModel
+from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import DataLike, ReForm
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class MixedModel(FittedModel):
+    """A model with random effects: what `lmer` and `glmer` return."""
+
+    fit: LmmFit | GlmmFit
+
+    @property
+    def theta(self) -> FloatArray:
+        """Covariance factors of the random effects, stacked in lme4's order.
+
+        Relative to sigma for linear models, on the link scale for generalised ones.
+        """
+        return self.fit.theta.copy()
+
+    @property
+    def criterion(self) -> float:
+        """What was minimised, at the optimum.
+
+        Raises
+        ------
+        NotImplementedError
+            In this base class.
+        """
+        raise NotImplementedError
+
+    @property
+    def df_residual(self) -> int:
+        """Rows minus all parameters, as lme4 counts."""
+        return self.nobs - self.loglik_df
+
+    @property
+    def is_singular(self) -> bool:
+        """lme4's ``isSingular``: a diagonal of theta below ``control["singular_tol"]``, 1e-4."""
+        return any(d.code == "singular" for d in self.fit.diagnostics)
+
+    @property
+    def optimum(self) -> Optimum | None:
+        """The optimiser's record: start, end, criterion, gradient, evaluations, log."""
+        return self.fit.optimum
+
+    def varcorr(self) -> VarCorr:
+        """Return the random effects' standard deviations and correlations.
+
+        Raises
+        ------
+        NotImplementedError
+            In this base class.
+        """
+        raise NotImplementedError
+
+    def ranef(self) -> GroupFrames:
+        """Return the conditional modes per group; `.cond_sd` has their conditional SDs."""
+        if "ranef" not in self._cache:
+            covariances: Any = self.fit.cond_cov
+            blocks = covariances() if callable(covariances) else covariances
+            sds = [np.sqrt(np.clip(np.einsum("jkk->jk", V), 0.0, None)) for V in blocks]
+            self._cache["ranef"] = GroupFrames(
+                self._by_group(self.fit.b), GroupFrames(self._by_group(tuple(sds)))
+            )
+        result: GroupFrames = self._cache["ranef"]
+        return result
+
+    def coef(self) -> GroupFrames:
+        """Return fixed plus random effects per level, on the scale of the predictor."""
+        return GroupFrames(add_fixed(self._by_group(self.fit.b), self.fixef()))
+
+    def predict(
+        self,
+        newdata: DataLike | None = None,
+        re_form: ReForm = None,
+        allow_new_levels: bool = False,
+    ) -> pd.Series:
+        """Return predictions; see the models' own.
+
+        Raises
+        ------
+        NotImplementedError
+            In this base class.
+        """
+        raise NotImplementedError
+
+    def _by_group(self, arrays: tuple[FloatArray, ...]) -> dict[str, pd.DataFrame]:
+        random = self.design.random
+        return gather_by_group(
+            arrays,
+            [r.group for r in random],
+            [r.levels for r in random],
+            [r.z.names for r in random],
+        )

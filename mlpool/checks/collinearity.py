@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class CollinearityTable(ResultFrame):
     A column that others determine has none and counts as infinite.
     """
 
-    model: Any = field(default=None)
+    model: FittedModel | None = None
 
     def __bool__(self) -> bool:
         return bool((self.data["VIF"] >= HIGH).any() or self.metadata.get("aliased"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +50,7 @@ class Check:
     p_value: float = math.nan
     statistic_name: str = "Statistic"
     panel: str = ""
-    model: Any = field(default=None)
+    model: FittedModel | None = None
 
     def __bool__(self) -> bool:
         return bool(self.holds)
@@ -78,7 +78,7 @@ class Check:
         return draw_panel(self.model, self.panel, options)
 
 
-def draw_panel(model: FittedModel, panel: str, options: dict[str, Any]) -> Any:
+def draw_panel(model: FittedModel | None, panel: str, options: dict[str, Any]) -> Any:
     """Return one panel of `check_model`.
 
     Raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from mlpool.hypotheses.aliased_terms import beyond_rest
 from mlpool.hypotheses.joint_tests import METHOD_NAMES, joint_inference
 from mlpool.hypotheses.term_tests import TermColumns, terms_of
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
+from mlpool.models import GeneralizedLinearModel
 from mlpool.models.argument_checks import backend_of, check_model
 from mlpool.refits.reduced_models import (
     by_ml,
@@ -81,13 +82,13 @@ def drop1(
     1      gender  1.0  88.48
     2  ses:sector  1.0  32.13
     """
-    m: Any = check_model(model, "drop1()")
+    m = check_model(model, "drop1()")
     if test is not None:
         check_option(test, ("none", "F", "Chisq"), argument="test")
     terms, price = _chosen_terms(m, scope), number(k, "k")
     if m.kind == "lm":
         table = _lm(m, terms, test or "none", price)
-    elif m.kind == "glm":
+    elif isinstance(m, GeneralizedLinearModel):
         table = _glm(m, terms, test or "none", price)
     elif m.kind == "lmer" and test in (None, "F"):
         how = joint_inference(m, vcov="model", ci_method=_read_ddf(ddf))

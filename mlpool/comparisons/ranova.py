@@ -59,7 +59,7 @@ def ranova(model: FittedModel, *, reduce: bool = True, boundary: bool = False) -
     >>> table["Term"].iloc[1], round(float(table["LRT"].iloc[1]), 2)
     ('Days in (Days | Subject)', 42.84)
     """
-    m: Any = check_mixed(model, "ranova()")
+    m = check_mixed(model, "ranova()")
     as_bool(reduce, "reduce")
     reduced = [(label, _reduced(m, bars)) for label, bars in _deletions(m, reduce)]
     models = [m, *(r for _, r in reduced)]

@@ -10,11 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from mlpool.errors import FitError, NotSupportedError
 
-M = TypeVar("M")
+
+class Remembers(Protocol):
+    """A model, of which facts need its kind and what it keeps."""
+
+    @property
+    def kind(self) -> str:
+        """``lm``, ``glm``, ``lmer`` or ``glmer``."""
+
+    @property
+    def _cache(self) -> dict[str, Any]:
+        """What was made once."""
+
+
+M = TypeVar("M", bound=Remembers)
 T = TypeVar("T")
 
 
@@ -60,13 +73,13 @@ def fact(
     return mark
 
 
-def facts_of(m: Any) -> dict[str, Any]:
+def facts_of(m: Remembers) -> dict[str, Any]:
     """Return the facts that a model remembers so far; adding to them is remembering."""
     known: dict[str, Any] = m._cache.setdefault("facts", {})
     return known
 
 
-def make_facts(m: Any) -> dict[str, Any]:
+def make_facts(m: Remembers) -> dict[str, Any]:
     """Make every fact that a model can have, and return them.
 
     What a model does not have for reasons of its own (a family without a known variance, a matrix

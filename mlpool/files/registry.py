@@ -34,6 +34,7 @@ from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.performance.variance_components import DesignMoments
 from mlpool.typing import Entries
 from mlpool.uncertainty.covariance import VcovChoice
+from mlpool.uncertainty.model_protocol import EstimatedModel
 
 MODELS = (LinearModel, GeneralizedLinearModel, LinearMixedModel, GeneralizedLinearMixedModel)
 
@@ -80,7 +81,7 @@ def is_required(one: Field[Any]) -> bool:
 def hints_of(kind: Any) -> dict[str, Any]:
     """Return the resolved annotations of a record type or function."""
     # facts name their models for type checkers only: they stand below them
-    models = {one.__name__: one for one in (*MODELS, FittedModel, MixedModel)}
+    models = {one.__name__: one for one in (*MODELS, FittedModel, MixedModel, EstimatedModel)}
     return get_type_hints(kind, localns=models, include_extras=True)
 
 

@@ -5,7 +5,6 @@ May import errors, typing, frames. Start reading in ``parse.py`` (text) and ``de
 
 import sys
 from types import ModuleType
-from typing import Any
 
 from mlpool.errors import OptionError, brief
 from mlpool.formula.parse import parse_formula, without_bars
@@ -23,7 +22,7 @@ class _Formula(ModuleType):
     ``mlpool.formula`` is both: importing the folder puts the module where the function would be.
     """
 
-    def __call__(self, m: Any) -> str:
+    def __call__(self, m: object) -> str:
         """Return the formula of a fitted model, as it was written (R's ``formula``).
 
         Raises

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlpool.hypotheses.term_tests import MAX_CELLS, TermColumns, left_out, triangular_factor
 from mlpool.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.uncertainty.model_protocol import EstimatedModel
 
 _RANK_TOL = 1e-9
 """Singular values of columns of unit length, beside the constant, below which they determine each
@@ -24,13 +27,13 @@ _ROUNDING = 1e-13
 """Share of a column's length that arithmetic with it loses."""
 
 
-def has_aliased(model: Any) -> bool:
+def has_aliased(model: EstimatedModel) -> bool:
     """Tell whether a column of the fixed part has no coefficient, and spans can be compared."""
     width = model.design.X.shape[1]
     return bool(len(model.fit.kept) < width <= MAX_CELLS)
 
 
-def beyond_rest(model: Any, terms: Iterable[TermColumns]) -> list[FloatArray]:
+def beyond_rest(model: EstimatedModel, terms: Iterable[TermColumns]) -> list[FloatArray]:
     """Return rows L (r, p) of ``L beta = 0`` for each term beyond the columns of all others.
 
     Without aliased columns these are the term's own coefficients.
@@ -42,7 +45,7 @@ def beyond_rest(model: Any, terms: Iterable[TermColumns]) -> list[FloatArray]:
 
 
 def beyond_some(
-    model: Any,
+    model: EstimatedModel,
     terms: tuple[TermColumns, ...],
     type_: int,
     covariance: FloatArray | None,
@@ -101,7 +104,7 @@ class Spans:
     first: int
 
     @classmethod
-    def of(cls, model: Any) -> Spans:
+    def of(cls, model: EstimatedModel) -> Spans:
         """Return the spans of a model's fixed part."""
         design, kept = model.design.X, np.asarray(model.fit.kept)
         p, width = len(kept), design.shape[1]

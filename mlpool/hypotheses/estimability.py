@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlpool.designs.row_summaries import fact
 from mlpool.errors import RankDeficiencyWarning, user_level
 from mlpool.typing import BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.uncertainty.model_protocol import EstimatedModel
 
 _BLOCK_NUMBERS = 20_000_000
 """Numbers of the model matrix that are made at a time."""
@@ -23,7 +26,7 @@ _ROUNDING = 1e-9
 
 
 @fact("lm", "glm", "lmer", "glmer", when=lambda m: bool(m.aliased))
-def null_basis(m: Any) -> FloatArray:
+def null_basis(m: EstimatedModel) -> FloatArray:
     """Return the null space of X, a vector per dropped column a: (C, -1) with ``X_a = X_kept C``.
 
     A row x is estimable if ``x N = 0`` (Searle 1971, Linear Models, section 5.4). C is solved from
@@ -48,7 +51,7 @@ def null_basis(m: Any) -> FloatArray:
     return null / scale[:, None]
 
 
-def not_estimable(m: Any, rows: FloatArray) -> BoolArray:
+def not_estimable(m: EstimatedModel, rows: FloatArray) -> BoolArray:
     """Tell which rows over all columns of X (r, full) have no one value.
 
     Rows of zeros are estimable: they are the number zero.
@@ -59,7 +62,7 @@ def not_estimable(m: Any, rows: FloatArray) -> BoolArray:
     return np.asarray((np.abs(rows @ null) > OFF_SPAN * (np.abs(rows) @ np.abs(null))).any(axis=1))
 
 
-def estimable_part(m: Any, rows: FloatArray) -> FloatArray:
+def estimable_part(m: EstimatedModel, rows: FloatArray) -> FloatArray:
     """Return the combinations of rows (r, full) that are estimable, over the kept columns (s, p).
 
     Those a with ``a' L N = 0``: the left null space of ``L N`` (as R's ``estble.subspace``).
@@ -79,7 +82,7 @@ def estimable_part(m: Any, rows: FloatArray) -> FloatArray:
     return np.asarray((left[:, rank:].T @ rows)[:, kept])
 
 
-def warn_off_span(m: Any, rows: Any) -> None:
+def warn_off_span(m: EstimatedModel, rows: Any) -> None:
     """Warn of predictions of new rows that a rank-deficient fit does not determine, as R does.
 
     Parameters

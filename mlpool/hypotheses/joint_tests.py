@@ -7,7 +7,7 @@ for several together; `vcov=`, `cluster=` and `ci_method=` mean the same in both
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from mlpool.inference.wald import f_upper_p
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import robust_source
 from mlpool.uncertainty.small_sample import information, kenward_roger_result
+
+if TYPE_CHECKING:
+    from mlpool.uncertainty.model_protocol import EstimatedModel
 
 METHOD_NAMES = {
     "satterthwaite": "Satterthwaite's method",
@@ -114,7 +117,7 @@ def untestable(df_den: float = np.nan) -> FTest:
 
 
 def joint_inference(
-    model: Any,
+    model: EstimatedModel,
     *,
     vcov: Any = None,
     cluster: Any = None,
@@ -166,7 +169,7 @@ def _made(
     return JointInference(beta=beta, vcov=V, method=method, df=df, covariance=label, source=source)
 
 
-def _source_of(model: Any, asked: Covariance) -> str | None:
+def _source_of(model: EstimatedModel, asked: Covariance) -> str | None:
     """Return the name of the robust covariance, None for the model-based one."""
     if asked.label is None:
         return None

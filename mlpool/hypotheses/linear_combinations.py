@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.cluster_robust import cluster_pieces
 from mlpool.uncertainty.covariance import VcovChoice, choose_vcov
 from mlpool.uncertainty.small_sample import information, kenward_roger_result
+
+if TYPE_CHECKING:
+    from mlpool.uncertainty.model_protocol import EstimatedModel
 
 CI_METHODS: dict[str, tuple[str, ...]] = {
     "lm": ("residual", "wald", "normal", "satterthwaite"),
@@ -93,7 +96,7 @@ class ContrastParts:
 
 
 def contrast_inference(
-    model: Any,
+    model: EstimatedModel,
     L: Any,
     *,
     vcov: Any = None,
@@ -161,7 +164,7 @@ class RowParts:
 
 
 def row_inference(
-    model: Any,
+    model: EstimatedModel,
     L: FloatArray,
     *,
     vcov: Any = None,
@@ -184,19 +187,19 @@ def row_inference(
 
 
 def _asked(
-    model: Any, vcov: Any, cluster: Any, vcov_args: Any, ci_method: str | None
+    model: EstimatedModel, vcov: Any, cluster: Any, vcov_args: Any, ci_method: str | None
 ) -> tuple[Covariance, str]:
     asked = read_covariance(model, vcov, cluster, vcov_args)
     method = read_method(model, ci_method, asked)
     return asked, "wald" if method == "profile" else method
 
 
-def _symbol(model: Any, method: str) -> str:
+def _symbol(model: EstimatedModel, method: str) -> str:
     return "z" if np.isinf(residual_df(model)) and method != "satterthwaite" else "t"
 
 
 def _vcov_of(
-    model: Any, L: FloatArray, asked: Covariance, method: str
+    model: EstimatedModel, L: FloatArray, asked: Covariance, method: str
 ) -> tuple[IntArray, FloatArray]:
     """Return the coefficients that L uses and their covariance; of most models, of all of them."""
     everything = np.arange(L.shape[1])
@@ -210,7 +213,7 @@ def _vcov_of(
     return used, np.asarray(block(used))
 
 
-def _df_of(model: Any, L: FloatArray, asked: Covariance, method: str) -> FloatArray:
+def _df_of(model: EstimatedModel, L: FloatArray, asked: Covariance, method: str) -> FloatArray:
     if method == "kenward":
         return kenward_roger_result(model).contrast_df(L)
     if method == "satterthwaite" and asked.label is not None:
@@ -220,7 +223,7 @@ def _df_of(model: Any, L: FloatArray, asked: Covariance, method: str) -> FloatAr
     return np.full(len(L), np.inf if method == "normal" else residual_df(model))
 
 
-def robust_pieces(model: Any, asked: Covariance) -> ClusterPieces:
+def robust_pieces(model: EstimatedModel, asked: Covariance) -> ClusterPieces:
     """Return the pieces of the cluster-robust covariance asked for (or chosen at fit time).
 
     Raises
@@ -233,7 +236,7 @@ def robust_pieces(model: Any, asked: Covariance) -> ClusterPieces:
     return cluster_pieces(model, choice)
 
 
-def chosen_covariance(model: Any, asked: Covariance) -> VcovChoice | None:
+def chosen_covariance(model: EstimatedModel, asked: Covariance) -> VcovChoice | None:
     """Return the robust covariance asked for, else the one chosen when the model was fitted."""
     if not asked.is_given:
         choice: VcovChoice | None = model.vcov_choice
@@ -241,14 +244,16 @@ def chosen_covariance(model: Any, asked: Covariance) -> VcovChoice | None:
     return choose_vcov(model.design, asked.type, asked.cluster, model.names)
 
 
-def residual_df(model: Any) -> float:
+def residual_df(model: EstimatedModel) -> float:
     """Residual df; infinite for families without a dispersion, whose statistic is a z."""
     if model.family is not None and not model.family.has_dispersion:
         return float("inf")
     return float(model.df_residual)
 
 
-def read_covariance(model: Any, vcov: Any, cluster: Any, vcov_args: Any = None) -> Covariance:
+def read_covariance(
+    model: EstimatedModel, vcov: Any, cluster: Any, vcov_args: Any = None
+) -> Covariance:
     """Return what ``vcov=``, ``cluster=`` and ``vcov_args=`` mean together.
 
     ``vcov_args={"cluster": ..., "type": ...}`` is R's spelling; its type replaces the default type
@@ -276,7 +281,7 @@ def read_covariance(model: Any, vcov: Any, cluster: Any, vcov_args: Any = None) 
     return Covariance(type=vcov, cluster=cluster, label=label)
 
 
-def read_method(model: Any, ci_method: str | None, covariance: Covariance) -> str:
+def read_method(model: EstimatedModel, ci_method: str | None, covariance: Covariance) -> str:
     """Return the method to use: the kind's default, Wald if the covariance is robust.
 
     Raises
@@ -307,7 +312,7 @@ def read_method(model: Any, ci_method: str | None, covariance: Covariance) -> st
     return method
 
 
-def _fixed(model: Any, vcov: Any, cluster: Any) -> VcovSpec:
+def _fixed(model: EstimatedModel, vcov: Any, cluster: Any) -> VcovSpec:
     """Return the covariance asked for, or chosen at fit time, without negative eigenvalues.
 
     Raises

@@ -9,12 +9,15 @@ without their constant, random effects' after they were made orthonormal.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlpool.inference.boundary import add_mixtures
 from mlpool.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.uncertainty.model_protocol import EstimatedModel
 
 _BLOCK = 1 << 16
 _SPAN_TOL = 1e-6
@@ -54,7 +57,7 @@ def same_fixed(a: Any, b: Any) -> bool:
     return len(a.names) == len(b.names) and fixed_is_within(a, b)
 
 
-def _link(model: Any) -> str:
+def _link(model: EstimatedModel) -> str:
     return "identity" if model.family is None else str(model.family.link)
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.linalg
@@ -28,6 +28,9 @@ import scipy.linalg
 from mlpool.errors import NotSupportedError
 from mlpool.formula.design_matrix import DesignMatrix, FactorPart
 from mlpool.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.uncertainty.model_protocol import EstimatedModel
 
 _BLOCK = 1 << 16
 """Rows multiplied at a time."""
@@ -73,7 +76,7 @@ class TermColumns:
         return self.factors < other.factors and self.covariates == other.covariates
 
 
-def terms_of(model: Any, *, aliased: bool = False) -> tuple[TermColumns, ...]:
+def terms_of(model: EstimatedModel, *, aliased: bool = False) -> tuple[TermColumns, ...]:
     """Return the terms that have estimated coefficients, in R's order; if `aliased`, all terms."""
     found = []
     by_term: dict[int, list[int]] = {}
@@ -99,7 +102,7 @@ def terms_of(model: Any, *, aliased: bool = False) -> tuple[TermColumns, ...]:
     return tuple(found)
 
 
-def intercept_columns(model: Any) -> IntArray:
+def intercept_columns(model: EstimatedModel) -> IntArray:
     """Return the place of the intercept among the coefficients (empty without)."""
     return np.array([i for i, c in enumerate(model.columns) if c.term < 0], dtype=np.int64)
 
@@ -159,7 +162,7 @@ def triangular_factor(X: DesignMatrix, kept: IntArray) -> FloatArray:
 
 
 def type_three(
-    model: Any, terms: Sequence[TermColumns], own: Sequence[FloatArray]
+    model: EstimatedModel, terms: Sequence[TermColumns], own: Sequence[FloatArray]
 ) -> list[FloatArray]:
     """Return the type III hypothesis of each term, which does not depend on how factors are coded.
 
@@ -206,7 +209,7 @@ def _null_space(A: FloatArray) -> FloatArray:
     return np.asarray(Vt[rank:].T)
 
 
-def _cell_coding(model: Any) -> tuple[FloatArray, IntArray]:
+def _cell_coding(model: EstimatedModel) -> tuple[FloatArray, IntArray]:
     """Return B (p, cells) of ``X_o = X B`` and the term of each column of X_o (-1: intercept).
 
     X spans what X_o does, so B comes from one triangular factor of [X, X_o] without rounding of
@@ -255,7 +258,7 @@ def _cells(parts: Sequence[Any], start: int, stop: int) -> FloatArray:
     return block
 
 
-def treatment_coded(model: Any, terms: Sequence[TermColumns]) -> list[str]:
+def treatment_coded(model: EstimatedModel, terms: Sequence[TermColumns]) -> list[str]:
     """Return the factors whose coding decides what a test of a term's own columns means.
 
     They stand in an interaction, and are not coded so that effects sum to zero.
@@ -271,7 +274,7 @@ def treatment_coded(model: Any, terms: Sequence[TermColumns]) -> list[str]:
     return list(found)
 
 
-def _parts_of(model: Any, term: TermColumns) -> list[tuple[FactorPart, str]]:
+def _parts_of(model: EstimatedModel, term: TermColumns) -> list[tuple[FactorPart, str]]:
     """Return the factors of a term and their expressions."""
     expressions = [e.text for e in model.formula.fixed.terms[term.number]]
     parts = zip(model.design.X.terms[term.number], expressions, strict=True)

@@ -61,7 +61,7 @@ class Bootstrap:
     failures: tuple[tuple[str, int], ...]
     type: str
     notes: tuple[str, ...]
-    model: Any
+    model: FittedModel
     drawn: Drawn
 
     def confint(

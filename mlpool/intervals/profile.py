@@ -43,7 +43,7 @@ class Profile:
         Where they stand among all parameters.
     """
 
-    model: Any
+    model: FittedModel
     names: tuple[str, ...]
     positions: tuple[int, ...]
 

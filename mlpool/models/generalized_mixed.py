@@ -66,7 +66,7 @@ class GeneralizedLinearMixedModel(MixedModel):
     @property
     def deviance(self) -> float:
         """Sum of squared deviance residuals given the random effects (R's ``deviance``)."""
-        return conditional_deviance(self)
+        return float(conditional_deviance(self))
 
     @property
     def statsmodels(self) -> Any:

@@ -24,8 +24,8 @@ from mlpool.uncertainty.score_rows import score_rows
 
 if TYPE_CHECKING:
     from mlpool.formula.design import Design
-    from mlpool.models.fitted import FittedModel
     from mlpool.uncertainty.covariance import VcovChoice
+    from mlpool.uncertainty.model_protocol import EstimatedModel
 
 _AS_CR = {"HC0": "CR1", "HC1": "CR1S", "HC2": "CR2", "HC3": "CR3"}
 """vcovCL's types by clubSandwich's names; the same numbers for unweighted least squares."""
@@ -78,7 +78,7 @@ def _cut(group: str, choice: VcovChoice) -> str:
     )
 
 
-def robust_mixed_vcov(model: FittedModel, choice: VcovChoice) -> FloatArray:
+def robust_mixed_vcov(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
     """Return the cluster-robust covariance of a linear mixed model's coefficients (p, p)."""
     kind = _AS_CR.get(choice.kind, choice.kind)
     if len(choice.clusters) == 1:
@@ -87,7 +87,7 @@ def robust_mixed_vcov(model: FittedModel, choice: VcovChoice) -> FloatArray:
 
 
 def cluster_pieces(
-    model: FittedModel, choice: VcovChoice, kind: str | None = None
+    model: EstimatedModel, choice: VcovChoice, kind: str | None = None
 ) -> ClusterPieces:
     """Return what Satterthwaite df and HTZ tests of a cluster-robust covariance need.
 
@@ -113,13 +113,13 @@ def cluster_pieces(
     return result
 
 
-def _pieces(model: FittedModel, codes: IntArray, kind: str) -> ClusterPieces:
+def _pieces(model: EstimatedModel, codes: IntArray, kind: str) -> ClusterPieces:
     if model.kind == "lmer":
         return mixed_pieces(as_lmm_data(model.design), model.fit, codes, kind)
     return single_level_pieces(score_rows(model), np.asarray(model.fit.beta), codes, kind)
 
 
-def _several_ways(model: FittedModel, clusters: tuple[IntArray, ...], kind: str) -> FloatArray:
+def _several_ways(model: EstimatedModel, clusters: tuple[IntArray, ...], kind: str) -> FloatArray:
     """Cameron, Gelbach & Miller (2011): ``sum_S (-1)^(|S|+1) V_S`` over the cluster variables."""
     data, fit = as_lmm_data(model.design), model.fit
     inverse_rows, e = mixed_score_rows(data, fit)

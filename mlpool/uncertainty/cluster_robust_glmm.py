@@ -12,7 +12,7 @@ a level does not split: factors may be nested, and crossed ones have no clusters
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,11 +22,12 @@ from mlpool.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from mlpool.uncertainty.covariance import VcovChoice
+    from mlpool.uncertainty.model_protocol import EstimatedModel
 
 _FACTORS = ("CR0", "CR1", "HC0", "HC1", "vcovCL")
 
 
-def glmm_robust_vcov(model: Any, choice: VcovChoice) -> FloatArray:
+def glmm_robust_vcov(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
     """Return the robust covariance of beta (p, p).
 
     Raises
@@ -55,18 +56,18 @@ def glmm_robust_vcov(model: Any, choice: VcovChoice) -> FloatArray:
     vcov = inverse @ (total.T @ total) @ inverse
     if choice.kind not in ("CR0", "HC0"):
         vcov = vcov * n_clusters / (n_clusters - 1.0)
-    k, p = len(model.theta), len(model.fit.beta)
+    k, p = len(model.fit.theta), len(model.fit.beta)
     return np.asarray(vcov[k : k + p, k : k + p])
 
 
-def _check_supported(model: Any, choice: VcovChoice) -> None:
+def _check_supported(model: EstimatedModel, choice: VcovChoice) -> None:
     if len(choice.clusters) > 1:
         raise NotSupportedError("glmer has cluster-robust standard errors for one cluster= only.")
     if choice.kind not in _FACTORS:
         raise NotSupportedError(
             f"vcov={brief(choice.label)} is not available for glmer; use 'CR0' or 'CR1'."
         )
-    if model.nAGQ == 0:
+    if model.fit.n_quadrature == 0:
         raise NotSupportedError("Cluster-robust standard errors need nAGQ=1 or more.")
 
 

@@ -23,7 +23,7 @@ from mlpool.uncertainty.covariance_warnings import say_conditional_vcov, say_neg
 from mlpool.uncertainty.score_rows import score_rows
 
 if TYPE_CHECKING:
-    from mlpool.models.fitted import FittedModel
+    from mlpool.uncertainty.model_protocol import EstimatedModel
 
 _NEED_CLUSTERS = ("vcovCL", *CR_TYPES)
 
@@ -128,7 +128,7 @@ def _codes(design: Any, way: Any) -> tuple[IntArray, tuple[str, ...]]:
     return codes, levels
 
 
-def coefficient_vcov(model: FittedModel, vcov: Any = None, cluster: Any = None) -> FloatArray:
+def coefficient_vcov(model: EstimatedModel, vcov: Any = None, cluster: Any = None) -> FloatArray:
     """Return the covariance (p, p) asked for; the one chosen at fit time by default."""
     if isinstance(vcov, str) and cluster is None:
         if vcov in ("model", "const"):
@@ -142,12 +142,13 @@ def coefficient_vcov(model: FittedModel, vcov: Any = None, cluster: Any = None) 
 
 
 @fact("lm", "glm", "lmer", "glmer", when=lambda m: m.vcov_choice is not None)
-def fitted_vcov(model: Any) -> FloatArray:
+def fitted_vcov(model: EstimatedModel) -> FloatArray:
     """Return the robust covariance that was chosen when the model was fitted."""
+    assert model.vcov_choice is not None
     return _robust_vcov(model, model.vcov_choice)
 
 
-def _robust_vcov(model: FittedModel, choice: VcovChoice) -> FloatArray:
+def _robust_vcov(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
     if choice.matrix is not None:
         return choice.matrix
     found = _sandwich(model, choice)
@@ -159,7 +160,7 @@ def _robust_vcov(model: FittedModel, choice: VcovChoice) -> FloatArray:
     return found
 
 
-def _sandwich(model: FittedModel, choice: VcovChoice) -> FloatArray:
+def _sandwich(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
     if model.kind == "lmer":
         return robust_mixed_vcov(model, choice)
     if model.kind == "glmer":
@@ -176,7 +177,7 @@ def robust_source(choice: VcovChoice) -> str:
     return f"{choice.label}, {counts} clusters" + (f" of {' x '.join(named)}" if named else "")
 
 
-def _full_hessian_vcov(model: Any) -> FloatArray:
+def _full_hessian_vcov(model: EstimatedModel) -> FloatArray:
     """Return the covariance from the full Hessian; say so where it is not positive definite."""
     found = model.fit.inference()
     if not found.is_positive and model._cache.setdefault("said_conditional", False) is False:
@@ -185,7 +186,7 @@ def _full_hessian_vcov(model: Any) -> FloatArray:
     return np.asarray(found.vcov)
 
 
-def model_vcov(model: FittedModel) -> FloatArray:
+def model_vcov(model: EstimatedModel) -> FloatArray:
     """Return the model-based covariance; of glmer that from the full Hessian."""
     if model.kind == "glmer":
         return _full_hessian_vcov(model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from mlpool.inference.hat_matrix import Smoother, absorbed_smoother, smoother
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import model_vcov
 
+if TYPE_CHECKING:
+    from mlpool.uncertainty.model_protocol import EstimatedModel
+
 ONE_TERM = "fewer than two terms cannot be collinear."
 """Why a model has no variance inflation factors; goes without saying in lists of checks."""
 
@@ -24,7 +27,7 @@ MAX_COLUMNS = 3_000
 """Coefficients beyond which determinants of their correlations take minutes."""
 
 
-def leverages(m: Any) -> FloatArray:
+def leverages(m: EstimatedModel) -> FloatArray:
     """Return each row's leverage, R's ``hatvalues`` (n,).
 
     The diagonal of the matrix that makes y into the fitted values, for mixed models at the
@@ -40,7 +43,7 @@ def leverages(m: Any) -> FloatArray:
     return smoother_of(m).diagonal()
 
 
-def smoother_of(m: Any) -> Smoother:
+def smoother_of(m: EstimatedModel) -> Smoother:
     """Return the matrix that makes responses into fitted values, in pieces, made once per model."""
     if "smoother" not in m._cache:
         m._cache["smoother"] = _make_smoother(m)
@@ -48,7 +51,7 @@ def smoother_of(m: Any) -> Smoother:
     return result
 
 
-def _make_smoother(m: Any) -> Smoother:
+def _make_smoother(m: EstimatedModel) -> Smoother:
     n = m.design.n
     if isinstance(m.fit, AbsorbedOls):
         plan = plan_absorption(m.design.X)
@@ -58,10 +61,10 @@ def _make_smoother(m: Any) -> Smoother:
         return absorbed_smoother(common, Z, plan.codes, m.fit.solution, m.design.weights)
     check_dense(n, len(m.fit.kept), f"the {len(m.fit.kept)} columns of the fixed effects")
     data = replace(as_lmm_data(m.design), weights=working_weights(m))
-    return smoother(data, m.theta if m.is_mixed else np.empty(0), m.fit.kept)
+    return smoother(data, m.fit.theta if m.is_mixed else np.empty(0), m.fit.kept)
 
 
-def working_weights(m: Any) -> FloatArray:
+def working_weights(m: EstimatedModel) -> FloatArray:
     """Return the weights of the rows (n,): prior weights, times mu'^2 / (phi V) where mu is curved.
 
     References
@@ -78,7 +81,7 @@ def working_weights(m: Any) -> FloatArray:
     return np.asarray(np.nan_to_num(weights, nan=0.0, posinf=0.0))
 
 
-def cooks_distance(m: Any) -> FloatArray:
+def cooks_distance(m: EstimatedModel) -> FloatArray:
     """Return each row's Cook's distance (n,); infinite where a leverage is one.
 
     Raises
@@ -93,7 +96,7 @@ def cooks_distance(m: Any) -> FloatArray:
         return np.asarray(scaled**2 * h / ((1.0 - h) ** 2 * len(m.names)))
 
 
-def variance_inflation(m: Any) -> pd.Series:
+def variance_inflation(m: EstimatedModel) -> pd.Series:
     """Return the (generalised) variance inflation factor of every term, without the intercept.
 
     ``det R_term det R_others / det R`` with R the correlations of the estimates (Fox & Monette

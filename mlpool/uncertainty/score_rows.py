@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from mlpool.inference.sandwich.heteroscedastic import ScoreRows
 
 if TYPE_CHECKING:
-    from mlpool.models.fitted import FittedModel
+    from mlpool.uncertainty.model_protocol import EstimatedModel
 
 
-def score_rows(model: FittedModel) -> ScoreRows:
+def score_rows(model: EstimatedModel) -> ScoreRows:
     """Return what sandwiches of an lm or glm need."""
     fit = model.fit
     columns = model.design.X.dense()

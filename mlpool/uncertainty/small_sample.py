@@ -17,8 +17,7 @@ from mlpool.inference.small_sample.satterthwaite import satterthwaite_df
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
-    from mlpool.models.mixed import LinearMixedModel
-    from mlpool.models.single_level import GeneralizedLinearModel
+    from mlpool.uncertainty.model_protocol import EstimatedModel
 
 _USUAL_LEVEL = 0.95
 
@@ -30,7 +29,7 @@ _METHODS = {
 }
 
 
-def denominator_df(m: LinearMixedModel, method: str) -> tuple[FloatArray, FloatArray, str]:
+def denominator_df(m: EstimatedModel, method: str) -> tuple[FloatArray, FloatArray, str]:
     """Return denominator df (p,), standard errors (p,) and the method's name in the genitive.
 
     Parameters
@@ -59,12 +58,12 @@ def denominator_df(m: LinearMixedModel, method: str) -> tuple[FloatArray, FloatA
 
 
 @fact("lmer")
-def information(m: Any) -> VarianceInformation:
+def information(m: EstimatedModel) -> VarianceInformation:
     """Return the information of the variance parameters, computed once per model."""
     return standard_information(as_lmm_data(m.design), m.fit)
 
 
-def kenward_roger_result(m: LinearMixedModel) -> KenwardRoger:
+def kenward_roger_result(m: EstimatedModel) -> KenwardRoger:
     """Return the Kenward-Roger covariance and df, computed once per model.
 
     Raises
@@ -81,12 +80,12 @@ def kenward_roger_result(m: LinearMixedModel) -> KenwardRoger:
     return result
 
 
-def random_intervals(m: LinearMixedModel, level: float = 0.95) -> RandomWald:
+def random_intervals(m: EstimatedModel, level: float = 0.95) -> RandomWald:
     """Return Wald SEs and intervals of the random effects' SDs and correlations."""
     return random_wald_of(information(m), level)
 
 
-def glm_problem(m: GeneralizedLinearModel) -> GlmProblem:
+def glm_problem(m: EstimatedModel) -> GlmProblem:
     """Return a GLM as numbers."""
     design = m.design
     prior = design.trials
@@ -103,17 +102,17 @@ def glm_problem(m: GeneralizedLinearModel) -> GlmProblem:
     )
 
 
-def profile_intervals(m: GeneralizedLinearModel, level: float = _USUAL_LEVEL) -> FloatArray:
+def profile_intervals(m: EstimatedModel, level: float = _USUAL_LEVEL) -> FloatArray:
     """Return profile-likelihood bounds (p, 2) of a GLM's coefficients (R's ``confint``)."""
     return usual_profile_intervals(m) if level == _USUAL_LEVEL else _profile_intervals(m, level)
 
 
 @fact("glm")
-def usual_profile_intervals(m: Any) -> FloatArray:
+def usual_profile_intervals(m: EstimatedModel) -> FloatArray:
     """Return the bounds at the level that tables have by default."""
     return _profile_intervals(m, _USUAL_LEVEL)
 
 
-def _profile_intervals(m: GeneralizedLinearModel, level: float) -> FloatArray:
+def _profile_intervals(m: EstimatedModel, level: float) -> FloatArray:
     se = np.sqrt(np.diag(m.fit.vcov_unscaled) * m.fit.dispersion)
     return profile_confint_glm(glm_problem(m), m.fit.beta, se, level)

@@ -57,7 +57,7 @@ class TermTest:
 class TermSpace:
     """The reference grid of a model, whole or at given values of some variables."""
 
-    model: Any
+    model: FittedModel
     variables: Mapping[str, Variable]
     fixed: Mapping[str, Any]
     nests: Nests

@@ -93,9 +93,7 @@ def predict(m: FittedModel, newdata: Any = None, **options: Any) -> pd.Series:
     **options
         ``type=``, ``re_form=``, ``allow_new_levels=`` ... of the model's own ``predict``.
     """
-    model: Any = check_model(m, "predict()")
-    result: pd.Series = model.predict(newdata, **options)
-    return result
+    return check_model(m, "predict()").predict(newdata, **options)
 
 
 def fitted(m: FittedModel) -> pd.Series:
@@ -158,7 +156,7 @@ def getME(m: FittedModel, name: str) -> Any:
     OptionError
         For other names.
     """
-    model: Any = check_mixed(m, "getME()")
+    model = check_mixed(m, "getME()")
     if not isinstance(name, str) or name not in _PARTS:
         raise OptionError(
             f"getME() has no part {brief(name)}; it has {', '.join(_PARTS)}."

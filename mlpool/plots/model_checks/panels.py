@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import special
 
 from mlpool.errors import NotSupportedError
+from mlpool.models import MixedModel
 from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
 from mlpool.plots.model_checks.shared import MOST_POINTS, Context
 from mlpool.typing import FloatArray, IntArray
@@ -169,7 +170,7 @@ def _qq_plot(frame: pd.DataFrame, title: str, subtitle: str) -> Any:
 def random_qq(c: Context) -> Any:
     """Draw quantiles of the random effects over normal ones."""
     m = c.model
-    if not m.is_mixed:
+    if not isinstance(m, MixedModel):
         raise NotSupportedError("the model has no random effects.")
     g = grammar()
     effects = m.ranef()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from mlpool.performance.explained_variance import is_bernoulli
 from mlpool.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 MOST_POINTS = 3_000
 """Rows beyond which panels show a random sample of this size; trends use all rows."""
@@ -27,7 +30,7 @@ class Context:
     seed : int, SeedSequence or Generator
     """
 
-    model: Any
+    model: FittedModel
     n_sim: int
     seed: Any
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlpool.errors import OptionError, brief
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import SeedLike
 
 MOST = 10**9
 """More replicates, draws or rows than anybody waits for: a slip of the keyboard."""
@@ -142,7 +145,7 @@ def names(value: object, argument: str) -> list[str]:
     return [str(one) for one in listed]
 
 
-def generator(seed: Any) -> np.random.Generator:
+def generator(seed: SeedLike | None) -> np.random.Generator:
     """Return a random generator.
 
     Raises
@@ -156,7 +159,7 @@ def generator(seed: Any) -> np.random.Generator:
         raise _no_seed(seed) from None
 
 
-def seed_sequence(seed: Any) -> np.random.SeedSequence:
+def seed_sequence(seed: SeedLike | None) -> np.random.SeedSequence:
     """Return a seed's sequence, whose children the replicates draw from.
 
     Raises
@@ -170,7 +173,7 @@ def seed_sequence(seed: Any) -> np.random.SeedSequence:
         own = seed.bit_generator.seed_seq
         return own.spawn(1)[0]  # type: ignore[attr-defined,no-any-return]
     try:
-        return np.random.SeedSequence(seed)
+        return np.random.SeedSequence(seed)  # type: ignore[arg-type] # refused here
     except (TypeError, ValueError):
         raise _no_seed(seed) from None
 

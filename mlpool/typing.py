@@ -12,14 +12,14 @@ from os import PathLike
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    import pandas as pd
     from narwhals.typing import IntoDataFrame
 
     from mlpool.families import Family
     from mlpool.frames import Frame
+    from mlpool.inference.sandwich.vcov_names import VcovSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +74,21 @@ DataLike: TypeAlias = (
 )
 """Data: any frame, a dict of arrays, a list of dicts, a structured array, or a file's path."""
 
-ColumnLike: TypeAlias = "str | ArrayLike"
+
+class HasArray(Protocol):
+    """What NumPy reads as an array: Series of pandas and polars, arrays of NumPy and pyarrow."""
+
+    def __array__(self) -> np.ndarray[Any, Any]:
+        """Return the values."""
+
+
+ColumnLike: TypeAlias = str | Sequence[Any] | HasArray
 """A value per row: the name of a column, or a Series, array or list."""
 
-ClusterLike: TypeAlias = (
-    "ColumnLike | Sequence[ColumnLike] | Mapping[str, ArrayLike] | pd.DataFrame"
-)
+ClusterLike: TypeAlias = "str | HasArray | Sequence[Any] | Mapping[str, Sequence[Any] | HasArray]"
 """Clusters of robust standard errors: one column or several."""
 
-VcovLike: TypeAlias = "str | ArrayLike | pd.DataFrame"
+VcovLike: TypeAlias = "str | HasArray | Sequence[Sequence[float]] | VcovSpec"
 """A type of covariance (``"HC3"``, ``"CR2"``), or the matrix itself."""
 
 VcovArgs: TypeAlias = "Mapping[str, Any]"
@@ -96,7 +102,7 @@ SeedLike: TypeAlias = (
 FamilyLike: TypeAlias = "str | tuple[str, str] | Family"
 """A distribution and link: ``"binomial"``, ``"binomial(probit)"``, ``("poisson", "log")``."""
 
-ContrastsLike: TypeAlias = "Mapping[str, str | ArrayLike | pd.DataFrame]"
+ContrastsLike: TypeAlias = Mapping[str, str | HasArray | Sequence[Any]]
 """Codings of factors: ``{"gender": "sum"}``, or a matrix with a row per level."""
 
 ReForm: TypeAlias = bool | float | str | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,12 +27,13 @@ from mlpool.uncertainty.influence import smoother_of, working_weights
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import SeedLike
 
 _CELLS_AT_ONCE = 4_000_000
 
 
 @usual_floats
-def check_autocorrelation(m: FittedModel, *, nsim: int = 1000, seed: Any = 1) -> Check:
+def check_autocorrelation(m: FittedModel, *, nsim: int = 1000, seed: SeedLike | None = 1) -> Check:
     """Test whether residuals of neighbouring rows are correlated (Durbin & Watson).
 
     The statistic is of R's ``residuals(m)``: plain ones of linear models, deviance residuals of

@@ -20,7 +20,7 @@ from mlpool.performance.explained_variance import is_bernoulli
 from mlpool.tables import Column, RowGroup, TableSpec, render_text
 
 if TYPE_CHECKING:
-    from mlpool.models import FittedModel, GeneralizedModel
+    from mlpool.models import FittedModel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

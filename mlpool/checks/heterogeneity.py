@@ -17,6 +17,7 @@ from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ByLike, NamesLike
 
 TOLERANCE = 1e-5
 """Share of a predictor's deviation, within and between groups, that counts as none."""
@@ -42,7 +43,9 @@ class HeterogeneityBias(Check):
 
 
 @usual_floats
-def check_heterogeneity_bias(x: Any, select: Any = None, by: Any = None) -> HeterogeneityBias:
+def check_heterogeneity_bias(
+    x: Any, select: NamesLike | None = None, by: ByLike | None = None
+) -> HeterogeneityBias:
     """Name predictors whose coefficient mixes an effect within groups with one between them.
 
     Such a predictor varies within the groups, and its group means vary, too: unless both effects
@@ -102,7 +105,7 @@ def check_heterogeneity_bias(x: Any, select: Any = None, by: Any = None) -> Hete
 _Pair = tuple[str, str, list[FloatArray], Groups]
 
 
-def _of_data(data: Any, select: Any, by: Any) -> list[_Pair]:
+def _of_data(data: Any, select: NamesLike | None, by: ByLike | None) -> list[_Pair]:
     if select is None or by is None:
         raise OptionError(
             "check_heterogeneity_bias() of a data frame needs select= (predictors) and by= "
@@ -117,7 +120,7 @@ def _of_data(data: Any, select: Any, by: Any) -> list[_Pair]:
     ]
 
 
-def _of_model(m: FittedModel, select: Any, by: Any) -> list[_Pair]:
+def _of_model(m: FittedModel, select: NamesLike | None, by: ByLike | None) -> list[_Pair]:
     if not m.is_mixed:
         raise NotSupportedError(
             "check_heterogeneity_bias() needs a mixed model, or data with select= and by=."

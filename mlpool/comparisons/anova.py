@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpool.comparisons.deviance_table import check_f, deviance_table
 from mlpool.comparisons.models_table import (
@@ -30,6 +30,9 @@ from mlpool.models.fit import as_bool
 from mlpool.models.fitted import FittedModel
 from mlpool.results import ResultFrame
 
+if TYPE_CHECKING:
+    from mlpool.typing import ClusterLike, VcovArgs, VcovLike
+
 _TYPES = {"1": 1, "i": 1, "2": 2, "ii": 2, "3": 3, "iii": 3}
 _DEFAULT_TYPE = {"lm": 1, "glm": 1, "lmer": 3, "glmer": 2}
 _DDF = {
@@ -48,9 +51,9 @@ def anova(
     type: str | int | None = None,
     ddf: str | None = None,
     test: str | None = None,
-    vcov: Any = None,
-    cluster: Any = None,
-    vcov_args: Any = None,
+    vcov: VcovLike | None = None,
+    cluster: ClusterLike | None = None,
+    vcov_args: VcovArgs | None = None,
     refit: bool = True,
     boundary: bool = False,
     names: Iterable[str] | None = None,

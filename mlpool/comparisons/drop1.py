@@ -31,7 +31,7 @@ from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
-    from mlpool.models import FittedModel, GeneralizedLinearModel
+    from mlpool.models import FittedModel
 
 _TITLE = "Single term deletions"
 _P_CHI = TestColumn(name="p", header="Pr(>Chi)", role="p")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from mlpool.inference.small_sample.satterthwaite import FTest
 from mlpool.models.argument_checks import backend_of, check_model
 from mlpool.models.fitted import FittedModel
 from mlpool.results import ResultFrame
+
+if TYPE_CHECKING:
+    from mlpool.typing import ClusterLike, VcovArgs, VcovLike
 
 _COLUMNS = (
     TestColumn(name="Sum_Squares", header="Sum of Sq"),
@@ -32,9 +35,9 @@ def linear_hypothesis(
     rhs: Any = None,
     *,
     test: str | None = None,
-    vcov: Any = None,
-    cluster: Any = None,
-    vcov_args: Any = None,
+    vcov: VcovLike | None = None,
+    cluster: ClusterLike | None = None,
+    vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
 ) -> ResultFrame:
     """Test linear hypotheses together (car's ``linearHypothesis``).

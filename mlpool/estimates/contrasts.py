@@ -46,6 +46,7 @@ from mlpool.tables import names_note
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ByLike, ClusterLike, VcovArgs, VcovLike
 
 _TITLES = {
     "typical": "Marginal Contrasts Analysis",
@@ -73,8 +74,8 @@ class _Plan:
 
 def estimate_contrasts(
     model: FittedModel,
-    contrast: Any = None,
-    by: Any = None,
+    contrast: ByLike | None = None,
+    by: ByLike | None = None,
     *,
     comparison: Any = "pairwise",
     estimate: str = "typical",
@@ -83,9 +84,9 @@ def estimate_contrasts(
     ci: float | None = 0.95,
     adjust_ci: bool = False,
     within_by: bool = True,
-    vcov: Any = None,
-    cluster: Any = None,
-    vcov_args: Any = None,
+    vcov: VcovLike | None = None,
+    cluster: ClusterLike | None = None,
+    vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
     length: int | None = 10,
     at: dict[str, Any] | None = None,
@@ -219,8 +220,8 @@ def _check_tukey(method: str, comparison: str) -> None:
 
 def _read_plan(
     model: FittedModel,
-    contrast: Any,
-    by: Any,
+    contrast: ByLike | None,
+    by: ByLike | None,
     *,
     estimate: str,
     predict: str | None,

@@ -20,13 +20,14 @@ from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ByLike
 
 _MODES = {"satterthwaite": "satterthwaite", "kenward-roger": "kenward", "asymptotic": "normal"}
 _TYPES = {"link": "link", "linear.predictor": "link", "lp": "link", "response": "response"}
 
 
 def emmeans(
-    model: FittedModel, specs: Any, by: Any = None, *, at: dict[str, Any] | None = None,
+    model: FittedModel, specs: Any, by: ByLike | None = None, *, at: dict[str, Any] | None = None,
     lmer_df: str | None = None, type: str | None = None, level: float | None = None,
     **options: Any,
 ) -> ResultFrame | MeansAndContrasts:  # fmt: skip
@@ -84,7 +85,8 @@ _ADJUST = {
 
 
 def pairs(
-    model: FittedModel | ResultFrame, specs: Any = None, by: Any = None, *, adjust: str = "tukey",
+    model: FittedModel | ResultFrame, specs: Any = None, by: ByLike | None = None, *,
+    adjust: str = "tukey",
     at: dict[str, Any] | None = None, lmer_df: str | None = None, comparison: Any = None,
     reverse: bool = False, type: str | None = None, level: float | None = None, **options: Any,
 ) -> ResultFrame:  # fmt: skip
@@ -138,7 +140,8 @@ def pairs(
 
 
 def emtrends(
-    model: FittedModel, specs: Any, var: str, *, by: Any = None, at: dict[str, Any] | None = None,
+    model: FittedModel, specs: Any, var: str, *, by: ByLike | None = None,
+    at: dict[str, Any] | None = None,
     lmer_df: str | None = None, type: str | None = None, level: float | None = None,
     **options: Any,
 ) -> ResultFrame | MeansAndContrasts:  # fmt: skip

@@ -17,7 +17,7 @@ from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
-    from mlpool.models import FittedModel, MixedModel
+    from mlpool.models import FittedModel
 
 
 def estimate_grouplevel(

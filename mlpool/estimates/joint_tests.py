@@ -31,17 +31,18 @@ from mlpool.tables import names_note
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ByLike, ClusterLike, VcovArgs, VcovLike
 
 
 def joint_tests(
     model: FittedModel,
     *,
     lmer_df: str | None = None,
-    vcov: Any = None,
-    cluster: Any = None,
-    vcov_args: Any = None,
+    vcov: VcovLike | None = None,
+    cluster: ClusterLike | None = None,
+    vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
-    by: Any = None,
+    by: ByLike | None = None,
 ) -> ResultFrame:
     """Test every main effect and interaction as emmeans' ``joint_tests`` does.
 

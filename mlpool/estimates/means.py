@@ -43,6 +43,7 @@ from mlpool.tables import names_note
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ByLike, ClusterLike, VcovArgs, VcovLike
 
 _TITLES = {
     "typical": "Estimated Marginal Means",
@@ -54,14 +55,14 @@ _TITLES = {
 
 def estimate_means(
     model: FittedModel,
-    by: Any = None,
+    by: ByLike | None = None,
     *,
     estimate: str = "typical",
     predict: str | None = None,
     ci: float | None = 0.95,
-    vcov: Any = None,
-    cluster: Any = None,
-    vcov_args: Any = None,
+    vcov: VcovLike | None = None,
+    cluster: ClusterLike | None = None,
+    vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
     length: int | None = 10,
     at: dict[str, Any] | None = None,

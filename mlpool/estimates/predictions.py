@@ -43,6 +43,7 @@ from mlpool.tables import names_note, own_names
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ByLike, DataLike, ReForm
 
 TITLE = "Model-based Predictions"
 
@@ -75,12 +76,12 @@ class Asked:
 def predictions(
     verb: str,
     model: FittedModel,
-    by: Any,
-    data: Any,
+    by: ByLike | None,
+    data: DataLike | None,
     predict: str | None,
     interval: str,
     request: Request,
-    include_random: Any,
+    include_random: ReForm,
     *,
     preserve_range: bool,
     length: int | None,
@@ -120,7 +121,9 @@ def predictions(
     return _on_rows(model, variables, data, asked, request)
 
 
-def _groups(model: FittedModel, include_random: Any, focal: tuple[Focal, ...]) -> tuple[str, ...]:
+def _groups(
+    model: FittedModel, include_random: ReForm, focal: tuple[Focal, ...]
+) -> tuple[str, ...]:
     """Return the grouping factors whose random effects are in the predictions.
 
     Raises
@@ -210,7 +213,11 @@ def _check_groups_named(
 
 
 def _on_rows(
-    model: FittedModel, variables: dict[str, Variable], data: Any, asked: Asked, request: Request
+    model: FittedModel,
+    variables: dict[str, Variable],
+    data: DataLike | None,
+    asked: Asked,
+    request: Request,
 ) -> ResultFrame:
     residuals = None
     named = {c for g in asked.groups for c in group_columns(model)[g]}

@@ -14,17 +14,18 @@ from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ByLike, ClusterLike, DataLike, VcovArgs, VcovLike
 
 
 def estimate_relation(
     model: FittedModel,
-    by: Any = None,
-    data: Any = None,
+    by: ByLike | None = None,
+    data: DataLike | None = None,
     *,
     ci: float | None = 0.95,
-    vcov: Any = None,
-    cluster: Any = None,
-    vcov_args: Any = None,
+    vcov: VcovLike | None = None,
+    cluster: ClusterLike | None = None,
+    vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
     include_random: bool | str | None = None,
     preserve_range: bool = True,
@@ -105,7 +106,7 @@ def estimate_relation(
 
 
 def estimate_expectation(
-    model: FittedModel, by: Any = None, data: Any = None, **options: Any
+    model: FittedModel, by: ByLike | None = None, data: DataLike | None = None, **options: Any
 ) -> ResultFrame:
     """Return expected outcomes of the rows of the data, or of a grid.
 
@@ -135,14 +136,14 @@ def estimate_expectation(
 
 
 def estimate_link(
-    model: FittedModel, by: Any = None, data: Any = None, **options: Any
+    model: FittedModel, by: ByLike | None = None, data: DataLike | None = None, **options: Any
 ) -> ResultFrame:
     """Return :func:`estimate_expectation` on the scale of the link (log odds, log means)."""
     return _by_name("estimate_link", model, by, data, "confidence", {**options, "predict": "link"})
 
 
 def estimate_prediction(
-    model: FittedModel, by: Any = None, data: Any = None, **options: Any
+    model: FittedModel, by: ByLike | None = None, data: DataLike | None = None, **options: Any
 ) -> ResultFrame:
     """Return predictions of single new outcomes, with prediction intervals.
 
@@ -180,7 +181,12 @@ _OPTIONS = {
 
 
 def _by_name(
-    verb: str, model: FittedModel, by: Any, data: Any, interval: str, options: dict[str, Any]
+    verb: str,
+    model: FittedModel,
+    by: ByLike | None,
+    data: DataLike | None,
+    interval: str,
+    options: dict[str, Any],
 ) -> ResultFrame:
     for name in options:
         if name not in _OPTIONS or (interval != "prediction" and name in ("iterations", "seed")):

@@ -30,6 +30,7 @@ from mlpool.uncertainty.covariance import robust_source
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ClusterLike, VcovArgs, VcovLike
 
 ESTIMATES = ("typical", "specific", "average", "population")
 """Ways to deal with the variables that are not focal."""
@@ -127,9 +128,9 @@ def read_averaging(
 def read_request(
     model: FittedModel,
     ci: float | None,
-    vcov: Any,
-    cluster: Any,
-    vcov_args: Any,
+    vcov: VcovLike | None,
+    cluster: ClusterLike | None,
+    vcov_args: VcovArgs | None,
     ci_method: str | None,
 ) -> Request:
     """Return the request, and warn where it rests on few clusters."""

@@ -42,6 +42,7 @@ from mlpool.tables import names_note
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ByLike, ClusterLike, VcovArgs, VcovLike
 
 STEP = 2.0**-10
 """Step of differences, in standard deviations of the variable."""
@@ -50,15 +51,15 @@ STEP = 2.0**-10
 def estimate_slopes(
     model: FittedModel,
     trend: str | None = None,
-    by: Any = None,
+    by: ByLike | None = None,
     *,
     estimate: str = "typical",
     predict: str | None = None,
     ci: float | None = 0.95,
     p_adjust: str | None = None,
-    vcov: Any = None,
-    cluster: Any = None,
-    vcov_args: Any = None,
+    vcov: VcovLike | None = None,
+    cluster: ClusterLike | None = None,
+    vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
     length: int | None = 10,
     at: dict[str, Any] | None = None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,9 @@ from mlpool.formula.used_rows import RowFilter, align_codes, read_subset, read_v
 from mlpool.frames import Frame, HeldFrame, hold, read_frame
 from mlpool.frames.levels import drop_unused
 from mlpool.typing import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import ClusterLike, DataLike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,7 +92,7 @@ class Design:
         """Rows used."""
         return int(self.y.shape[0])
 
-    def codes(self, cluster: Any) -> tuple[IntArray, tuple[str, ...]]:
+    def codes(self, cluster: ClusterLike | None) -> tuple[IntArray, tuple[str, ...]]:
         """Return codes and levels of a column name, Series or array, aligned to the rows used.
 
         Raises
@@ -102,7 +105,7 @@ class Design:
 
     def new(
         self,
-        newdata: Any,
+        newdata: DataLike | None,
         *,
         allow_new_levels: bool = False,
         random: bool | Collection[int] = True,
@@ -139,7 +142,7 @@ def build_design(
     *,
     weights: Any = None,
     offset: Any = None,
-    cluster: Any = None,
+    cluster: ClusterLike | None = None,
     contrasts: Mapping[str, Any] | None = None,
     subset: Any = None,
     na_action: str = "omit",
@@ -308,7 +311,9 @@ def _group_expressions(parsed: ParsedFormula) -> list[Expression]:
     return [e for bar in parsed.bars for e in bar.group]
 
 
-def _read_clusters(cluster: Any, frame: Frame) -> list[tuple[IntArray, tuple[str, ...], str]]:
+def _read_clusters(
+    cluster: ClusterLike | None, frame: Frame
+) -> list[tuple[IntArray, tuple[str, ...], str]]:
     if cluster is None:
         return []
     cluster = as_ways(cluster)

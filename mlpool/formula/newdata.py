@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from mlpool.formula.types import Expression, ParsedFormula, Terms
 from mlpool.frames import read_frame
 from mlpool.frames.names import match_names
 from mlpool.typing import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import DataLike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,7 @@ def encode_new_rows(
     encoding: Encoding,
     trained: DesignMatrix,
     random_designs: tuple[RandomDesign, ...],
-    newdata: Any,
+    newdata: DataLike | None,
     *,
     allow_new_levels: bool = False,
 ) -> NewRows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from mlpool.formula.supplied_vectors import as_column, check_length, coded_vecto
 from mlpool.frames import Frame
 from mlpool.frames.levels import drop_unused
 from mlpool.typing import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import ClusterLike
 
 
 class RowFilter:
@@ -175,7 +178,12 @@ def read_subset(
 
 
 def align_codes(
-    cluster: Any, frame: Frame, kept: BoolArray | None, n: int, *, allow_missing: bool = False
+    cluster: ClusterLike | None,
+    frame: Frame,
+    kept: BoolArray | None,
+    n: int,
+    *,
+    allow_missing: bool = False,
 ) -> tuple[IntArray, tuple[str, ...]]:
     """Return cluster codes and levels on the rows used.
 

@@ -28,6 +28,7 @@ from mlpool.uncertainty.covariance import robust_source
 from mlpool.uncertainty.small_sample import information, kenward_roger_result
 
 if TYPE_CHECKING:
+    from mlpool.typing import ClusterLike, VcovArgs, VcovLike
     from mlpool.uncertainty.model_protocol import EstimatedModel
 
 METHOD_NAMES = {
@@ -119,9 +120,9 @@ def untestable(df_den: float = np.nan) -> FTest:
 def joint_inference(
     model: EstimatedModel,
     *,
-    vcov: Any = None,
-    cluster: Any = None,
-    vcov_args: Any = None,
+    vcov: VcovLike | None = None,
+    cluster: ClusterLike | None = None,
+    vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
 ) -> JointInference:
     """Prepare joint tests of a model's coefficients.

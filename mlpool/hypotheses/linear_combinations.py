@@ -24,6 +24,7 @@ from mlpool.uncertainty.covariance import VcovChoice, choose_vcov
 from mlpool.uncertainty.small_sample import information, kenward_roger_result
 
 if TYPE_CHECKING:
+    from mlpool.typing import ClusterLike, VcovArgs, VcovLike
     from mlpool.uncertainty.model_protocol import EstimatedModel
 
 CI_METHODS: dict[str, tuple[str, ...]] = {
@@ -54,7 +55,7 @@ class Covariance:
     """
 
     type: Any = None
-    cluster: Any = None
+    cluster: ClusterLike | None = None
     label: str | None = None
 
     @property
@@ -99,9 +100,9 @@ def contrast_inference(
     model: EstimatedModel,
     L: Any,
     *,
-    vcov: Any = None,
-    cluster: Any = None,
-    vcov_args: Any = None,
+    vcov: VcovLike | None = None,
+    cluster: ClusterLike | None = None,
+    vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
 ) -> ContrastParts:
     """Return estimate, covariance and df of ``L beta`` for any model.
@@ -167,9 +168,9 @@ def row_inference(
     model: EstimatedModel,
     L: FloatArray,
     *,
-    vcov: Any = None,
-    cluster: Any = None,
-    vcov_args: Any = None,
+    vcov: VcovLike | None = None,
+    cluster: ClusterLike | None = None,
+    vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
 ) -> RowParts:
     """Return :func:`contrast_inference` of many rows, of which no r x r matrix is made."""
@@ -187,7 +188,11 @@ def row_inference(
 
 
 def _asked(
-    model: EstimatedModel, vcov: Any, cluster: Any, vcov_args: Any, ci_method: str | None
+    model: EstimatedModel,
+    vcov: VcovLike | None,
+    cluster: ClusterLike | None,
+    vcov_args: VcovArgs | None,
+    ci_method: str | None,
 ) -> tuple[Covariance, str]:
     asked = read_covariance(model, vcov, cluster, vcov_args)
     method = read_method(model, ci_method, asked)
@@ -252,7 +257,10 @@ def residual_df(model: EstimatedModel) -> float:
 
 
 def read_covariance(
-    model: EstimatedModel, vcov: Any, cluster: Any, vcov_args: Any = None
+    model: EstimatedModel,
+    vcov: VcovLike | None,
+    cluster: ClusterLike | None,
+    vcov_args: VcovArgs | None = None,
 ) -> Covariance:
     """Return what ``vcov=``, ``cluster=`` and ``vcov_args=`` mean together.
 
@@ -312,7 +320,7 @@ def read_method(model: EstimatedModel, ci_method: str | None, covariance: Covari
     return method
 
 
-def _fixed(model: EstimatedModel, vcov: Any, cluster: Any) -> VcovSpec:
+def _fixed(model: EstimatedModel, vcov: VcovLike | None, cluster: ClusterLike | None) -> VcovSpec:
     """Return the covariance asked for, or chosen at fit time, without negative eigenvalues.
 
     Raises
@@ -329,7 +337,9 @@ def _fixed(model: EstimatedModel, vcov: Any, cluster: Any) -> VcovSpec:
     return replace(spec, fix=True)
 
 
-def _merge_arguments(vcov: Any, cluster: Any, vcov_args: Any) -> tuple[Any, Any, bool]:
+def _merge_arguments(
+    vcov: VcovLike | None, cluster: ClusterLike | None, vcov_args: VcovArgs | None
+) -> tuple[Any, Any, bool]:
     if not isinstance(vcov_args, Mapping):
         raise OptionError("vcov_args must be a dict such as {'cluster': 'school'}.")
     known = ("cluster", "type", "fix")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from mlpool.errors import FitError, MlpoolError, OptionError, brief
 from mlpool.given import seed_sequence
 from mlpool.inference.interrupts import NotedInterrupt, deaf_children
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import SeedLike
 
 Task = Callable[[np.random.Generator], tuple[FloatArray, bool]]
 """Makes one replicate: its numbers, and whether its fit is singular. Must pickle."""
@@ -83,7 +86,12 @@ _Outcome = tuple[FloatArray, bool] | str
 
 
 def run_replicates(
-    task: Task, n: int, seed: Any, n_jobs: int | None = None, *, start_method: str | None = None
+    task: Task,
+    n: int,
+    seed: SeedLike | None,
+    n_jobs: int | None = None,
+    *,
+    start_method: str | None = None,
 ) -> Replicates:
     """Run a task n times.
 

@@ -27,6 +27,7 @@ from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ClusterLike, SeedLike
 
 _R_NAMES = {"perc": "percentile", "norm": "normal"}
 
@@ -196,8 +197,8 @@ def bootstrap(
     type: str = "parametric",
     statistic: Callable[[Any], Any] | None = None,
     *,
-    cluster: Any = None,
-    seed: Any = None,
+    cluster: ClusterLike | None = None,
+    seed: SeedLike | None = None,
     n_jobs: int | None = None,
 ) -> Bootstrap:
     """Bootstrap a fitted model's parameters, or any statistic of it (lme4's ``bootMer``).

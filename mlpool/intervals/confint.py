@@ -29,6 +29,7 @@ from mlpool.uncertainty.covariance import coefficient_vcov
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ClusterLike, SeedLike, VcovLike
 
 _METHODS = ("profile", "Wald", "boot")
 _ALIASES = {"wald": "Wald", "bootstrap": "boot"}
@@ -45,10 +46,10 @@ def confint(
     nsim: int = 500,
     boot_type: str = "perc",
     type: str = "parametric",
-    seed: Any = None,
+    seed: SeedLike | None = None,
     n_jobs: int | None = None,
-    vcov: Any = None,
-    cluster: Any = None,
+    vcov: VcovLike | None = None,
+    cluster: ClusterLike | None = None,
 ) -> pd.DataFrame:
     """Return confidence intervals of a model's parameters (R's ``confint``).
 
@@ -121,7 +122,9 @@ def confint(
     return _wald(m, names, level, vcov, cluster).iloc[keep]
 
 
-def _read_method(m: FittedModel, method: Any, vcov: Any, cluster: Any) -> str:
+def _read_method(
+    m: FittedModel, method: Any, vcov: VcovLike | None, cluster: ClusterLike | None
+) -> str:
     """Return the method; a robust covariance means Wald.
 
     Raises
@@ -140,7 +143,13 @@ def _read_method(m: FittedModel, method: Any, vcov: Any, cluster: Any) -> str:
     return "Wald" if how == "profile" and m.kind == "lm" else how
 
 
-def _wald(m: FittedModel, names: list[str], level: float, vcov: Any, cluster: Any) -> pd.DataFrame:
+def _wald(
+    m: FittedModel,
+    names: list[str],
+    level: float,
+    vcov: VcovLike | None,
+    cluster: ClusterLike | None,
+) -> pd.DataFrame:
     V = coefficient_vcov(m, vcov, cluster)
     tail = 0.5 * (1.0 + level)
     quantile = stdtrit(m.df_residual, tail) if m.kind == "lm" else ndtri(tail)

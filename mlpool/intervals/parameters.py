@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -19,6 +19,7 @@ from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ClusterLike, SeedLike
 
 
 def bootstrap_parameters(
@@ -28,8 +29,8 @@ def bootstrap_parameters(
     centrality: str = "median",
     ci: float = 0.95,
     type: str | None = None,
-    cluster: Any = None,
-    seed: Any = None,
+    cluster: ClusterLike | None = None,
+    seed: SeedLike | None = None,
     n_jobs: int | None = None,
 ) -> ResultFrame:
     """Return bootstrapped coefficients with percentile intervals and p-values (easystats).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
     from mlpool.models.mixed_model import MixedModel
     from mlpool.models.single_level import GeneralizedLinearModel
+    from mlpool.typing import DataLike, ReForm
 
 _BLOCK = 1 << 16
 _POLES = ("inverse", "1/mu^2")
@@ -26,7 +27,7 @@ REACH = 9.0
 """SDs within which averages integrate: 1e-19 of a normal distribution lies beyond."""
 
 
-def predict_ols(model: FittedModel, newdata: Any) -> pd.Series:
+def predict_ols(model: FittedModel, newdata: DataLike | None) -> pd.Series:
     """Return X beta (+ offset)."""
     if newdata is None:
         return model.fitted.rename("predicted")
@@ -34,7 +35,7 @@ def predict_ols(model: FittedModel, newdata: Any) -> pd.Series:
     return _series(_linear(model, rows), rows.index)
 
 
-def predict_glm(model: GeneralizedLinearModel, newdata: Any, scale: str) -> pd.Series:
+def predict_glm(model: GeneralizedLinearModel, newdata: DataLike | None, scale: str) -> pd.Series:
     """Return the linear predictor or the mean."""
     check_option(scale, ("link", "response"), argument="type")
     assert model.family is not None
@@ -47,7 +48,9 @@ def predict_glm(model: GeneralizedLinearModel, newdata: Any, scale: str) -> pd.S
     return _series(link.inverse(eta) if scale == "response" else eta, rows.index)
 
 
-def predict_lmm(model: MixedModel, newdata: Any, re_form: Any, allow_new_levels: bool) -> pd.Series:
+def predict_lmm(
+    model: MixedModel, newdata: DataLike | None, re_form: ReForm, allow_new_levels: bool
+) -> pd.Series:
     """Return X beta (+ offset) plus the part of Z b that ``re_form`` asks for.
 
     Raises
@@ -68,7 +71,7 @@ def predict_lmm(model: MixedModel, newdata: Any, re_form: Any, allow_new_levels:
     return _series(eta, rows.index)
 
 
-def random_parts(model: MixedModel, re_form: Any) -> dict[int, tuple[int, ...]]:
+def random_parts(model: MixedModel, re_form: ReForm) -> dict[int, tuple[int, ...]]:
     """Return the columns of each random term (by its place) that `re_form` asks for.
 
     A formula such as ``"~ (1 | school)"`` takes some terms, or some columns of a term, as in lme4.
@@ -114,7 +117,7 @@ def _columns_of_term(
     return found
 
 
-def _is_formula(re_form: Any) -> bool:
+def _is_formula(re_form: ReForm) -> TypeGuard[str]:
     return isinstance(re_form, str) and "|" in re_form
 
 
@@ -129,8 +132,8 @@ def _only(b: FloatArray, columns: tuple[int, ...]) -> FloatArray:
 
 def predict_glmm(
     model: GeneralizedLinearMixedModel,
-    newdata: Any,
-    re_form: Any,
+    newdata: DataLike | None,
+    re_form: ReForm,
     allow_new_levels: bool,
     scale: str,
     averaged: bool,
@@ -196,7 +199,9 @@ def mean_over_effects(
     return np.asarray(total / weights.sum())
 
 
-def random_variance(model: MixedModel, newdata: Any, known: Container[int] = ()) -> FloatArray:
+def random_variance(
+    model: MixedModel, newdata: DataLike | None, known: Container[int] = ()
+) -> FloatArray:
     """Return ``z'G z`` of every row, summed over the terms but those in `known` (by place)."""
     blocks = [block.vcov for block in model.varcorr().blocks]
     if newdata is None:
@@ -210,7 +215,7 @@ def random_variance(model: MixedModel, newdata: Any, known: Container[int] = ())
     return total
 
 
-def wants_random(re_form: Any) -> bool:
+def wants_random(re_form: ReForm) -> bool:
     """Return whether estimated random effects are meant: None yes, False (R's NA) no."""
     if re_form is None:
         return True

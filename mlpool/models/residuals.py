@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,12 +14,13 @@ from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
+    from mlpool.typing import SeedLike
 
 TYPES = ("response", "pearson", "deviance", "working", "quantile")
 
 
 def residuals_of(
-    m: FittedModel, kind: str | None = None, scaled: bool = False, seed: Any = None
+    m: FittedModel, kind: str | None = None, scaled: bool = False, seed: SeedLike | None = None
 ) -> FloatArray:
     """Return residuals of shape (n,).
 
@@ -86,7 +87,9 @@ def residuals_at(m: FittedModel, kind: str, y: FloatArray, mu: FloatArray) -> Fl
     return np.asarray(np.sign(raw) * np.sqrt(units))
 
 
-def _quantile(m: FittedModel, y: FloatArray, mu: FloatArray, scaled: bool, seed: Any) -> FloatArray:
+def _quantile(
+    m: FittedModel, y: FloatArray, mu: FloatArray, scaled: bool, seed: SeedLike | None
+) -> FloatArray:
     if scaled:
         raise OptionError("Quantile residuals have a scale of one already; leave scaled= out.")
     if m.family is not None and m.family.is_quasi:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ClusterLike, SeedLike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +46,11 @@ class BootstrapTable:
 def bootstrap_table(
     model: FittedModel,
     iterations: int,
-    seed: Any,
+    seed: SeedLike | None,
     level: float,
     *,
     type_: str | None = None,
-    cluster: Any = None,
+    cluster: ClusterLike | None = None,
     n_jobs: int | None = None,
 ) -> BootstrapTable:
     """Return summaries of bootstrap draws.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pandas as pd
 
@@ -19,6 +19,9 @@ from mlpool.tables import Column, RowGroup, TableOptions, TableSpec, glue, is_st
 from mlpool.tables.cells import in_parentheses
 from mlpool.tables.glue import STYLES
 from mlpool.typing import Effects
+
+if TYPE_CHECKING:
+    from mlpool.typing import ClusterLike, NamesLike, VcovArgs, VcovLike
 
 _DEFAULT_STYLE = "ci"
 _SHORTHANDS = {"minimal": "ci_p2", "short": "se_p"}
@@ -88,9 +91,9 @@ def compare_parameters(
     names: list[str] | tuple[str, ...] | None = None,
     ci: float | None = 0.95,
     effects: str = "fixed",
-    vcov: Any = None,
-    vcov_args: Any = None,
-    cluster: Any = None,
+    vcov: VcovLike | None = None,
+    vcov_args: VcovArgs | None = None,
+    cluster: ClusterLike | None = None,
     exponentiate: bool | str = False,
     digits: int = 2,
     ci_digits: int | None = None,
@@ -235,7 +238,7 @@ def _no_model(name: str, value: Any) -> OptionError:
     )
 
 
-def _style(select: Any) -> str:
+def _style(select: NamesLike | None) -> str:
     """Return the style that `select` means.
 
     Raises

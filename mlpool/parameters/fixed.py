@@ -18,7 +18,7 @@ from mlpool.uncertainty.covariance_warnings import say_few_clusters
 from mlpool.uncertainty.small_sample import denominator_df, profile_intervals
 
 if TYPE_CHECKING:
-    from mlpool.models import FittedModel, LinearMixedModel
+    from mlpool.models import FittedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

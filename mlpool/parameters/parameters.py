@@ -39,6 +39,7 @@ from mlpool.typing import Effects
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ClusterLike, SeedLike, VcovArgs, VcovLike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ class _Request:
     p_adjust: str
     ci_random: bool
     iterations: int
-    seed: Any
+    seed: SeedLike | None
     include_reference: bool
     wb_component: bool
 
@@ -76,14 +77,14 @@ def model_parameters(
     *,
     ci: float | None = 0.95,
     ci_method: str | None = None,
-    vcov: Any = None,
-    vcov_args: Any = None,
-    cluster: Any = None,
+    vcov: VcovLike | None = None,
+    vcov_args: VcovArgs | None = None,
+    cluster: ClusterLike | None = None,
     effects: str = "all",
     exponentiate: bool | str = False,
     bootstrap: bool = False,
     iterations: int = 1000,
-    seed: Any = None,
+    seed: SeedLike | None = None,
     digits: int = 2,
     ci_digits: int | None = None,
     p_digits: int | str = 3,

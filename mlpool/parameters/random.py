@@ -18,7 +18,7 @@ from mlpool.typing import FloatArray
 from mlpool.uncertainty.small_sample import information
 
 if TYPE_CHECKING:
-    from mlpool.models import FittedModel, GeneralizedLinearMixedModel, MixedModel
+    from mlpool.models import FittedModel, MixedModel
 
 _INTERCEPT = "(Intercept)"
 

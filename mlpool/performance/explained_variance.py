@@ -8,10 +8,11 @@ import numpy as np
 
 from mlpool.designs.row_summaries import fact
 from mlpool.errors import NotSupportedError
+from mlpool.models import MixedModel
 from mlpool.performance.variance_components import smallest_diagonal, variance_parts
 
 if TYPE_CHECKING:
-    from mlpool.models import FittedModel, MixedModel
+    from mlpool.models import FittedModel
 
 TOLERANCE = 1e-5
 """Diagonal of theta, predictors in SDs, below which variances count as zero, as in easystats."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel, MixedModel
+    from mlpool.typing import SeedLike
 
 _ROWS = (("Adjusted ICC", "ICC_adjusted"), ("Unadjusted ICC", "ICC_unadjusted"))
 _SLOPES_NOTE = "The model has random slopes; ICCs by group use the intercepts' variances alone."
@@ -33,7 +34,7 @@ def icc(
     by_group: bool = False,
     ci: float | None = None,
     iterations: int = 100,
-    seed: Any = None,
+    seed: SeedLike | None = None,
     tolerance: float = TOLERANCE,
 ) -> ResultFrame:
     """Return the intraclass correlation of a mixed model (performance's ``icc``).
@@ -115,7 +116,7 @@ def warn_if_degenerate(m: MixedModel, tolerance: float, what: str) -> bool:
 
 
 def _interval(
-    m: FittedModel, row: dict[str, float], level: float, iterations: int, seed: Any
+    m: FittedModel, row: dict[str, float], level: float, iterations: int, seed: SeedLike | None
 ) -> dict[str, float]:
     """Return the level and bounds by column name; missing for a missing ICC."""
     bounds = np.full((2, 2), np.nan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import SeedLike
 
 _HEADINGS = {
     "R2": "R2 for Linear Regression",
@@ -40,7 +41,7 @@ def r2(
     by_group: bool = False,
     ci: float | None = None,
     iterations: int = 100,
-    seed: Any = None,
+    seed: SeedLike | None = None,
     tolerance: float = TOLERANCE,
 ) -> ResultFrame:
     """Return R2 (performance's ``r2``): of linear, logistic, other generalised and mixed models.
@@ -130,7 +131,7 @@ def _how(m: FittedModel, iterations: int) -> str:
 
 
 def _interval(
-    m: FittedModel, row: dict[str, float], level: float, iterations: int, seed: Any
+    m: FittedModel, row: dict[str, float], level: float, iterations: int, seed: SeedLike | None
 ) -> dict[str, float]:
     names = list(row)
     if not m.is_mixed and _is_analytic(m):

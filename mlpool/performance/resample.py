@@ -22,9 +22,10 @@ from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import SeedLike
 
 
-def draw_parts(m: FittedModel, iterations: int, seed: Any) -> list[VarianceParts]:
+def draw_parts(m: FittedModel, iterations: int, seed: SeedLike | None) -> list[VarianceParts]:
     """Return the variance decomposition of refits to simulated responses."""
     moments = design_moments(m)
     sizes = [r.z.shape[1] for r in m.design.random]
@@ -37,7 +38,7 @@ def draw_parts(m: FittedModel, iterations: int, seed: Any) -> list[VarianceParts
     return found
 
 
-def draw_models(m: FittedModel, iterations: int, seed: Any) -> Iterator[Any]:
+def draw_models(m: FittedModel, iterations: int, seed: SeedLike | None) -> Iterator[Any]:
     """Yield models fitted to responses simulated from `m`.
 
     Raises

@@ -16,6 +16,7 @@ from mlpool.plots.pooling import plot_pooling
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import SeedLike
 
 
 def plot_shrinkage(model: FittedModel, n: int = 20, *, parameter: str | None = None) -> Any:
@@ -53,7 +54,7 @@ def plot_icc(
     *,
     n_groups: int = 10,
     group_size: int = 30,
-    seed: Any = 1,
+    seed: SeedLike | None = 1,
 ) -> Any:
     """Draw simulated groups at several intraclass correlations: what an ICC looks like.
 

@@ -36,6 +36,7 @@ from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import DataLike
 
 _SHOWN = 10
 """Groups that the printed comparison shows; ``.groups`` has them all."""
@@ -101,7 +102,7 @@ class PoolingComparison:
 
 def compare_pooling(
     formula: str,
-    data: Any,
+    data: DataLike,
     group: str | None = None,
     *,
     slopes: str | Sequence[str] | None = None,

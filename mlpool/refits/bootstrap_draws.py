@@ -18,6 +18,7 @@ from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ClusterLike, SeedLike
 
 TYPES = ("parametric", "case", "residual")
 _ALIASES = {"cluster": "case", "cases": "case", "residuals": "residual"}
@@ -97,9 +98,9 @@ def draw_bootstrap(
     n: Any,
     type_: Any,
     *,
-    cluster: Any = None,
+    cluster: ClusterLike | None = None,
     statistic: Statistic | None = None,
-    seed: Any = None,
+    seed: SeedLike | None = None,
     n_jobs: Any = None,
     argument: str = "n",
 ) -> Drawn:

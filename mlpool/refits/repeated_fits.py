@@ -25,7 +25,7 @@ from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.small_sample import glm_problem
 
 if TYPE_CHECKING:
-    from mlpool.models import FittedModel, MixedModel
+    from mlpool.models import FittedModel
 
 Statistic = Callable[[Any], Any]
 """Takes a fitted model, returns one number or several."""

@@ -41,6 +41,7 @@ from mlpool.uncertainty.score_rows import score_rows
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ClusterLike
 
 # --- what is drawn ------------------------------------------------------------------------------
 
@@ -169,7 +170,9 @@ def _is_the_factor(m: FittedModel, clusters: Clusters) -> bool:
     return np.array_equal(np.asarray(m.design.random[0].codes), clusters.codes)
 
 
-def make_task(m: FittedModel, type_: str, cluster: Any, statistic: Statistic | None) -> Any:
+def make_task(
+    m: FittedModel, type_: str, cluster: ClusterLike | None, statistic: Statistic | None
+) -> Any:
     """Return what makes one replicate.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from mlpool.typing import IntArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ClusterLike
 
 
 def take_rows(design: Design, rows: IntArray, copies: IntArray, clusters: IntArray) -> Design:
@@ -129,7 +130,7 @@ class Clusters:
         self._ends = np.cumsum(np.bincount(self.codes, minlength=self.n_clusters))
 
     @classmethod
-    def of(cls, m: FittedModel, cluster: Any) -> Clusters:
+    def of(cls, m: FittedModel, cluster: ClusterLike | None) -> Clusters:
         """Return the clusters asked for; by default the outermost grouping factor, or rows.
 
         Raises
@@ -152,7 +153,7 @@ class Clusters:
         return np.concatenate(parts), np.repeat(np.arange(len(picked)), sizes)
 
 
-def _find(m: FittedModel, cluster: Any) -> tuple[IntArray, str]:
+def _find(m: FittedModel, cluster: ClusterLike | None) -> tuple[IntArray, str]:
     """Return codes and the name of the clusters."""
     design = m.design
     if cluster is None and m.vcov_choice is not None and len(m.vcov_choice.clusters) == 1:

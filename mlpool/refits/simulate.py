@@ -18,11 +18,14 @@ from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ReForm, SeedLike
 
 KINDS = ("lm", "glm", "lmer", "glmer")
 
 
-def simulate(m: FittedModel, nsim: int = 1, seed: Any = None, re_form: Any = False) -> pd.DataFrame:
+def simulate(
+    m: FittedModel, nsim: int = 1, seed: SeedLike | None = None, re_form: ReForm = False
+) -> pd.DataFrame:
     """Draw responses from a fitted model (R's ``simulate``).
 
     Parameters

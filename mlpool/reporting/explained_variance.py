@@ -14,7 +14,7 @@ from mlpool.performance.explained_variance import r2_mixed
 from mlpool.reporting.words import p_value, share, statistic
 
 if TYPE_CHECKING:
-    from mlpool.models import FittedModel, MixedModel
+    from mlpool.models import FittedModel
 
 
 def explained_sentences(m: FittedModel, choice: Any, digits: int) -> str:

@@ -22,6 +22,7 @@ from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ClusterLike, VcovArgs, VcovLike
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -97,9 +98,9 @@ def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
     *,
     ci: float = 0.95,
     ci_method: str | None = None,
-    vcov: Any = None,
-    vcov_args: Any = None,
-    cluster: Any = None,
+    vcov: VcovLike | None = None,
+    vcov_args: VcovArgs | None = None,
+    cluster: ClusterLike | None = None,
     standardize: bool | None = None,
     digits: int = 2,
 ) -> Report:
@@ -141,7 +142,7 @@ def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
     if standardize is not None and not isinstance(standardize, bool):
         raise OptionError(f"standardize must be True, False or None; got {brief(standardize)}.")
     covariance = read_covariance(m, vcov, cluster, vcov_args)
-    options = {
+    options: dict[str, Any] = {
         "ci": level, "ci_method": ci_method, "vcov": vcov, "vcov_args": vcov_args,
         "cluster": cluster, "effects": "fixed",
     }  # fmt: skip

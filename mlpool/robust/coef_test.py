@@ -15,7 +15,10 @@ from mlpool.results import ResultFrame
 from mlpool.robust.test_inputs import check_model, find_coefficients, find_pieces, source_note
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mlpool.models import FittedModel
+from mlpool.typing import ClusterLike, NamesLike
 
 TESTS = {
     "satterthwaite": "Satterthwaite degrees of freedom",
@@ -29,10 +32,10 @@ TESTS = {
 def coef_test(
     model: FittedModel,
     vcov: str = "CR2",
-    cluster: Any = None,
+    cluster: ClusterLike | None = None,
     *,
     test: str = "Satterthwaite",
-    coefs: Any = None,
+    coefs: NamesLike | Sequence[int] | None = None,
     ci: float = 0.95,
 ) -> ResultFrame:
     """Test coefficients with a cluster-robust covariance, as clubSandwich's ``coef_test``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlpool.errors import NotSupportedError, OptionError, brief, nearest_names
 from mlpool.given import names as given_names
@@ -12,6 +12,10 @@ from mlpool.inference.sandwich.heteroscedastic import CR_TYPES
 from mlpool.models.fitted import FittedModel
 from mlpool.uncertainty.covariance import VcovChoice, choose_vcov
 from mlpool.uncertainty.covariance_warnings import say_few_clusters
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+from mlpool.typing import ClusterLike, NamesLike, VcovLike
 
 KINDS = ("lm", "glm", "lmer")
 
@@ -34,7 +38,11 @@ def check_model(model: FittedModel, verb: str) -> FittedModel:
 
 
 def find_pieces(
-    model: FittedModel, vcov: Any, cluster: Any, *, warn_few: bool = False
+    model: FittedModel,
+    vcov: VcovLike | None,
+    cluster: ClusterLike | None,
+    *,
+    warn_few: bool = False,
 ) -> tuple[ClusterPieces, VcovChoice]:
     """Return the pieces of a cluster-robust covariance, and the choice they come from.
 
@@ -74,7 +82,7 @@ def source_note(choice: VcovChoice, *, type_: str | None = None) -> str:
     return f"Cluster-robust ({type_ or choice.label}): {count} clusters{of}."
 
 
-def find_coefficients(model: FittedModel, coefs: Any) -> list[int]:
+def find_coefficients(model: FittedModel, coefs: NamesLike | Sequence[int] | None) -> list[int]:
     """Return the positions of named coefficients; all by default.
 
     Raises

@@ -22,6 +22,7 @@ from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ClusterLike, SeedLike
 
 TESTS = {
     "htz": "approximate Hotelling T2 (HTZ)",
@@ -36,12 +37,12 @@ def wald_test(
     model: FittedModel,
     constraints: Any,
     vcov: str = "CR2",
-    cluster: Any = None,
+    cluster: ClusterLike | None = None,
     *,
     test: str = "HTZ",
     weights: str = "rademacher",
     iterations: int = 9999,
-    seed: Any = None,
+    seed: SeedLike | None = None,
 ) -> ResultFrame:
     """Test linear hypotheses jointly, as clubSandwich's ``Wald_test``.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,17 +16,21 @@ from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.results import ResultFrame
 from mlpool.robust.test_inputs import check_model, find_coefficients, find_pieces, source_note
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+from mlpool.typing import ClusterLike, NamesLike, SeedLike
+
 
 def wild_bootstrap(
     model: FittedModel,
-    coefs: Any = None,
-    cluster: Any = None,
+    coefs: NamesLike | Sequence[int] | None = None,
+    cluster: ClusterLike | None = None,
     *,
     weights: str = "rademacher",
     iterations: int = 9999,
     impose_null: bool = True,
     ci: float = 0.95,
-    seed: Any = None,
+    seed: SeedLike | None = None,
 ) -> ResultFrame:
     """Test coefficients by the wild cluster bootstrap of their CR1 t statistics.
 

@@ -13,7 +13,7 @@ from mlpool.refits.reduced_models import by_ml
 from mlpool.summaries.grids import matrix_text
 
 if TYPE_CHECKING:
-    from mlpool.models import FittedModel, MixedModel
+    from mlpool.models import FittedModel
 
 
 class Text(str):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,9 @@ from mlpool.teaching.studies import progress_over
 from mlpool.teaching.studies_table import StudyLayout
 from mlpool.typing import FloatArray, IntArray
 
+if TYPE_CHECKING:
+    from mlpool.typing import SeedLike
+
 _LEVEL = 0.95
 """Of the intervals of power."""
 
@@ -44,7 +47,7 @@ def power_of_model(
     n_sims: int,
     alpha: float,
     ci_method: str | None,
-    seed: Any,
+    seed: SeedLike | None,
     progress: bool | None,
 ) -> ResultFrame:
     """Return the power of the tests of a model's terms; see :func:`mlpool.simulate_power`."""

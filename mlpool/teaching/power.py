@@ -20,6 +20,7 @@ from mlpool.teaching.studies_table import StudyLayout
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import SeedLike
 
 _EFFECTS = {"x": "slope", "w": "effect_w"}
 
@@ -128,7 +129,7 @@ def _power_of_designs(
     random_slope: bool = False,
     n_sims: int,
     alpha: float,
-    seed: Any,
+    seed: SeedLike | None,
     progress: bool | None,
     **design: Any,
 ) -> ResultFrame:

@@ -36,6 +36,7 @@ from mlpool.teaching.studies_table import StudyLayout
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import SeedLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +255,7 @@ def replicate(
     methods: Sequence[str],
     level: float,
     random_slope: bool,
-    seed: Any,
+    seed: SeedLike | None,
     progress: bool | None,
     design: dict[str, Any],
 ) -> tuple[pd.DataFrame, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v1 as nw
 import numpy as np
@@ -15,12 +15,15 @@ from mlpool.results import ResultFrame
 from mlpool.tables import Column, RowGroup, TableOptions, TableSpec
 from mlpool.transform.columns import as_names, label_codes, numbers
 
+if TYPE_CHECKING:
+    from mlpool.typing import DataLike, NamesLike
+
 _SHOWN = ("ID", "Name", "Label", "Type", "Missings", "Values", "N")
 
 
 def data_codebook(
-    data: Any,
-    select: Any = None,
+    data: DataLike,
+    select: NamesLike | None = None,
     *,
     name: str = "data",
     max_values: int = 10,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from mlpool.errors import DataError, OptionError, brief
 from mlpool.frames import Column, Frame
 from mlpool.frames.levels import drop_unused
 from mlpool.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import ByLike, NamesLike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +92,7 @@ def as_names(value: Any, argument: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def numeric_names(frame: Frame, select: Any, skip: Iterable[str] = ()) -> list[str]:
+def numeric_names(frame: Frame, select: NamesLike | None, skip: Iterable[str] = ()) -> list[str]:
     """Return the columns asked for; None means every numeric one but those of `skip`.
 
     Raises
@@ -130,7 +133,7 @@ def label_codes(column: Column) -> tuple[IntArray, tuple[str, ...]]:
     return drop_unused(codes, names.labels)
 
 
-def read_groups(frame: Frame, by: Any, argument: str = "by") -> Groups:
+def read_groups(frame: Frame, by: ByLike | None, argument: str = "by") -> Groups:
     """Return the groups that one or several columns make; only combinations that occur.
 
     Raises

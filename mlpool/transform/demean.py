@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from mlpool.frames import Frame, read_frame, with_columns
 from mlpool.given import flag
 from mlpool.transform.columns import Groups, as_names, label_codes, numbers, read_groups
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import ByLike, DataLike, NamesLike
 
 _INTERACTION = re.compile(r"\s*[*:]\s*")
 _CENTERS: dict[str, Callable[[FloatArray], float]] = {
@@ -25,9 +28,9 @@ _CENTERS: dict[str, Callable[[FloatArray], float]] = {
 
 
 def demean(
-    data: Any,
-    select: Any,
-    by: Any,
+    data: DataLike,
+    select: NamesLike | None,
+    by: ByLike | None,
     *,
     nested: bool = False,
     suffix_demean: str = "_within",
@@ -82,9 +85,9 @@ def demean(
 
 
 def degroup(
-    data: Any,
-    select: Any,
-    by: Any,
+    data: DataLike,
+    select: NamesLike | None,
+    by: ByLike | None,
     *,
     center: str = "mean",
     nested: bool = False,
@@ -131,7 +134,7 @@ def degroup(
     return made
 
 
-def _grouping(by: Any, nested: bool) -> tuple[list[str], bool]:
+def _grouping(by: ByLike | None, nested: bool) -> tuple[list[str], bool]:
     """Return the grouping variables, and whether they are nested (``"L3/L2"`` says so)."""
     if not isinstance(nested, bool):
         raise OptionError(f"nested must be True or False; got {brief(nested)}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -28,13 +28,16 @@ from mlpool.transform.columns import as_names, numbers, numeric_names, read_grou
 from mlpool.transform.scale import mad, sd
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.typing import ByLike, DataLike, NamesLike
+
 _COUNTS = ("n", "n_Missing")
 
 
 def describe_distribution(
-    data: Any,
-    select: Any = None,
-    by: Any = None,
+    data: DataLike,
+    select: NamesLike | None = None,
+    by: ByLike | None = None,
     *,
     centrality: str = "mean",
     quartiles: bool = False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from mlpool.frames import Frame, read_frame, with_columns
 from mlpool.given import number
 from mlpool.transform.columns import Groups, as_names, numbers, numeric_names, read_groups
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import ByLike, DataLike, NamesLike
 
 MAD_TO_SD = 1.4826
 """Makes the median absolute deviation of normal data their SD; R's mad() has these digits."""
@@ -38,9 +41,9 @@ class Scaling:
 
 
 def center(
-    data: Any,
-    select: Any = None,
-    by: Any = None,
+    data: DataLike,
+    select: NamesLike | None = None,
+    by: ByLike | None = None,
     *,
     robust: bool = False,
     reference: float | None = None,
@@ -88,9 +91,9 @@ def center(
 
 
 def standardize(
-    data: Any,
-    select: Any = None,
-    by: Any = None,
+    data: DataLike,
+    select: NamesLike | None = None,
+    by: ByLike | None = None,
     *,
     robust: bool = False,
     two_sd: bool = False,
@@ -199,9 +202,9 @@ def _statistic(
 
 
 def _transform(
-    data: Any,
-    select: Any,
-    by: Any,
+    data: DataLike,
+    select: NamesLike | None,
+    by: ByLike | None,
     make: Callable[[FloatArray, Groups | None], Scaling],
     suffix: bool | str,
 ) -> Any:
@@ -226,7 +229,10 @@ def _transform(
 
 
 def _transform_vector(
-    data: Any, select: Any, by: Any, make: Callable[[FloatArray, Groups | None], Scaling]
+    data: DataLike,
+    select: NamesLike | None,
+    by: ByLike | None,
+    make: Callable[[FloatArray, Groups | None], Scaling],
 ) -> Any:
     if select is not None or by is not None:
         raise OptionError("select= and by= need a data frame; this is a single column.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from mlpool.transform.columns import as_names, label_codes, numbers, read_groups
 from mlpool.transform.scale import sd
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.typing import DataLike
+
 _DIGITS = 3
 """Significant digits of every number, as in R's table1."""
 
@@ -24,7 +27,7 @@ _INDENT = "  "
 
 
 def table_one(
-    data: Any,
+    data: DataLike,
     variables: Any,
     by: str | None = None,
     *,

@@ -23,6 +23,7 @@ from mlpool.uncertainty.covariance_warnings import say_conditional_vcov, say_neg
 from mlpool.uncertainty.score_rows import score_rows
 
 if TYPE_CHECKING:
+    from mlpool.typing import ClusterLike, VcovLike
     from mlpool.uncertainty.model_protocol import EstimatedModel
 
 _NEED_CLUSTERS = ("vcovCL", *CR_TYPES)
@@ -56,7 +57,9 @@ class VcovChoice:
     fix: bool = False
 
 
-def choose_vcov(design: Any, vcov: Any, cluster: Any, names: list[str]) -> VcovChoice | None:
+def choose_vcov(
+    design: Any, vcov: VcovLike | None, cluster: ClusterLike | None, names: list[str]
+) -> VcovChoice | None:
     """Return what a user's ``vcov=`` and ``cluster=`` mean; None for the model-based covariance.
 
     Raises
@@ -128,7 +131,9 @@ def _codes(design: Any, way: Any) -> tuple[IntArray, tuple[str, ...]]:
     return codes, levels
 
 
-def coefficient_vcov(model: EstimatedModel, vcov: Any = None, cluster: Any = None) -> FloatArray:
+def coefficient_vcov(
+    model: EstimatedModel, vcov: VcovLike | None = None, cluster: ClusterLike | None = None
+) -> FloatArray:
     """Return the covariance (p, p) asked for; the one chosen at fit time by default."""
     if isinstance(vcov, str) and cluster is None:
         if vcov in ("model", "const"):

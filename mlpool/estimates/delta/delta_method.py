@@ -17,6 +17,7 @@ from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import ClusterLike, VcovArgs, VcovLike
 
 BLOCK_ROWS = 100_000
 """Answers whose errors are made at a time."""
@@ -38,9 +39,9 @@ class Request:
     """
 
     ci: float | None = 0.95
-    vcov: Any = None
-    cluster: Any = None
-    vcov_args: Any = None
+    vcov: VcovLike | None = None
+    cluster: ClusterLike | None = None
+    vcov_args: VcovArgs | None = None
     ci_method: str | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from mlpool.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import DataLike, SeedLike
 
 Terms = dict[int, tuple[FloatArray, IntArray]]
 
@@ -32,7 +33,7 @@ class Drawn:
     """Draws behind prediction intervals of families other than the normal."""
 
     iterations: int = 2000
-    seed: Any = None
+    seed: SeedLike | None = None
 
     def __post_init__(self) -> None:
         """Check the number.
@@ -89,7 +90,9 @@ def _linear(model: FittedModel, frame: pd.DataFrame) -> Answers:
     return Answers(value=value, jacobian=jacobian)
 
 
-def groups_of_rows(model: FittedModel, data: Any, request: Request) -> tuple[tuple[str, ...], str]:
+def groups_of_rows(
+    model: FittedModel, data: DataLike | None, request: Request
+) -> tuple[tuple[str, ...], str]:
     """Return the grouping factors whose effects rows of data have, else none and the reason.
 
     As R's ``predict``: predictions of rows are of their groups. Rows of groups that are not in the

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.formula.language.lexer import unquote_name
+
+if TYPE_CHECKING:
+    from mlpool.typing import ByLike
 
 _COMPARISONS = {
     "pairwise": "revpairwise",
@@ -51,7 +54,7 @@ class Specs:
         return focal, given or None
 
 
-def read_specs(specs: Any, by: Any = None) -> Specs:
+def read_specs(specs: Any, by: ByLike | None = None) -> Specs:
     """Return what ``~ a * b | c``, a name or a list of names asks for.
 
     Raises
@@ -83,7 +86,7 @@ def read_specs(specs: Any, by: Any = None) -> Specs:
     return Specs(names=_names(parts[0]), groups=(*right, *groups), comparison=comparison)
 
 
-def _read_by(by: Any) -> tuple[str, ...]:
+def _read_by(by: ByLike | None) -> tuple[str, ...]:
     if by is None:
         return ()
     names = [by] if isinstance(by, str) else by

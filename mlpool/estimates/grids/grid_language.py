@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from mlpool.estimates.grids.variables import Variable, find_variable
 from mlpool.formula.language.lexer import quote_name, unquote_name
 from mlpool.frames.levels import level_label
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import ByLike
 
 LENGTH = 10
 """Points of a numeric focal variable."""
@@ -69,7 +72,11 @@ class Focal:
 
 
 def read_focal(
-    by: Any, variables: dict[str, Variable], *, argument: str = "by", length: int | None = LENGTH
+    by: ByLike | None,
+    variables: dict[str, Variable],
+    *,
+    argument: str = "by",
+    length: int | None = LENGTH,
 ) -> tuple[Focal, ...]:
     """Return the focal variables that `by` names.
 
@@ -103,7 +110,9 @@ def read_focal(
     return tuple(focal)
 
 
-def _specs(by: Any, argument: str, variables: Iterable[str]) -> list[tuple[str, Any, str]]:
+def _specs(
+    by: ByLike | None, argument: str, variables: Iterable[str]
+) -> list[tuple[str, Any, str]]:
     """Return (name, values as given or None, text) of every entry."""
     if by is None:
         return []

@@ -7,7 +7,7 @@ as the old ones were.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.interpolate import BSpline
@@ -15,6 +15,9 @@ from scipy.interpolate import BSpline
 from mlpool.errors import DataError, FormulaError, MlpoolWarning, user_level
 from mlpool.formula.functions.values import MatrixValue, NumberValue, is_plain_number
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    pass
 
 State = dict[str, Any]
 
@@ -27,7 +30,7 @@ _FLAT = 8 * np.finfo(np.float64).eps
 """A column whose spread is this share of its largest value or less is constant but for rounding."""
 
 
-def scale(state: State, x: FloatArray, center: Any, by: Any) -> NumberValue:
+def scale(state: State, x: FloatArray, center: Any, by: object) -> NumberValue:
     """Subtract the mean (or `center`) and divide by the SD (or `by`), as R's ``scale``."""
     if "center" not in state:
         known = _known(x, "scale")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from mlpool.formula.functions.values import (
 from mlpool.frames.levels import LOGICAL, code_names, code_values, level_label
 from mlpool.frames.names import Names, match_names
 from mlpool.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    pass
 
 State = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,6 +12,9 @@ from mlpool.models.argument_checks import check_model
 from mlpool.models.extractors.random_effects import GroupFrames, VarCorr
 from mlpool.models.fitted import FittedModel
 from mlpool.models.mixed_model import MixedModel
+
+if TYPE_CHECKING:
+    from mlpool.typing import ClusterLike
 
 
 def fixef(m: FittedModel) -> pd.Series:
@@ -35,7 +38,9 @@ def coef(m: FittedModel) -> pd.Series | GroupFrames:
     return check_model(m, "coef()").coef()
 
 
-def vcov(m: FittedModel, type: str | None = None, cluster: Any = None) -> pd.DataFrame:
+def vcov(
+    m: FittedModel, type: str | None = None, cluster: ClusterLike | None = None
+) -> pd.DataFrame:
     """Return the covariance of the coefficients; see :meth:`FittedModel.vcov`."""
     return check_model(m, "vcov()").vcov(type, cluster)
 

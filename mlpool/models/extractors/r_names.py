@@ -22,6 +22,7 @@ from mlpool.typing import FloatArray
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
     from mlpool.models.mixed_model import MixedModel
+    from mlpool.typing import DataLike
 
 
 def AIC(m: FittedModel, *others: Any, k: float = 2.0) -> Any:
@@ -83,7 +84,7 @@ def nobs(m: FittedModel) -> int:
     return int(check_model(m, "nobs()").nobs)
 
 
-def predict(m: FittedModel, newdata: Any = None, **options: Any) -> pd.Series:
+def predict(m: FittedModel, newdata: DataLike | None = None, **options: Any) -> pd.Series:
     """Return predictions for new rows or the model's own (R's ``predict``).
 
     Parameters

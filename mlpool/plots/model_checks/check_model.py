@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.floating_point import usual_floats
@@ -23,6 +23,9 @@ from mlpool.plots.model_checks.panels import (
 from mlpool.plots.model_checks.predictive import predictive
 from mlpool.plots.model_checks.shared import Context
 from mlpool.uncertainty.influence import ONE_TERM
+
+if TYPE_CHECKING:
+    from mlpool.typing import SeedLike
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -108,7 +111,11 @@ def _beside(plots: list[Any]) -> Any:
 
 @usual_floats
 def check_model(
-    model: FittedModel, panels: str | Iterable[str] | None = None, *, n_sim: int = 50, seed: Any = 1
+    model: FittedModel,
+    panels: str | Iterable[str] | None = None,
+    *,
+    n_sim: int = 50,
+    seed: SeedLike | None = 1,
 ) -> ModelChecks:
     """Draw a model's assumptions, as performance's ``check_model``.
 

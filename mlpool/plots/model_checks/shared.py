@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from mlpool.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.typing import SeedLike
 
 MOST_POINTS = 3_000
 """Rows beyond which panels show a random sample of this size; trends use all rows."""
@@ -32,7 +33,7 @@ class Context:
 
     model: FittedModel
     n_sim: int
-    seed: Any
+    seed: SeedLike | None
 
     @cached_property
     def rows(self) -> IntArray:

@@ -22,15 +22,15 @@ STACK = 200_000
 
 
 def values_of_blocks(
-    blocks: ClusterBlocks | SizeGroups, total: FloatArray, Lam: FloatArray, m: int, reml: bool
+    blocks: ClusterBlocks | SizeGroups, within: FloatArray, Lam: FloatArray, m: int, reml: bool
 ) -> FloatArray:
     """Return the deviances (B,) of one factor at stacked Lambda (B, q, any); +inf where none."""
     with np.errstate(over="ignore", invalid="ignore"):
         if isinstance(blocks, SizeGroups):
-            return profiled_values(*_schur_of_sizes(blocks, total, Lam), m, reml)
-        step = max(1, STACK // (blocks.A.size + blocks.D.size))
+            return profiled_values(*_schur_of_sizes(blocks, within, Lam), m, reml)
+        step = max(1, STACK // (blocks.F.size + blocks.H.size))
         parts = [
-            profiled_values(*_schur(blocks, total, Lam[first : first + step]), m, reml)
+            profiled_values(*_schur(blocks, within, Lam[first : first + step]), m, reml)
             for first in range(0, len(Lam), step)
         ]
     return np.concatenate(parts)
@@ -50,34 +50,40 @@ def value_or_inf(solve: Callable[[FloatArray], _Solved], theta: FloatArray) -> f
 
 
 def _schur(
-    blocks: ClusterBlocks, total: FloatArray, Lam: FloatArray
+    blocks: ClusterBlocks, within: FloatArray, Lam: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return log-determinants (B,) and S (B, k, k): the columns of Lambda one after another."""
-    q, k, J = blocks.D.shape
+    q, k, J = blocks.H.shape
     B = len(Lam)
-    K = np.broadcast_to(blocks.A, (B, q, q, J)).copy()
-    E = np.broadcast_to(blocks.D, (B, q, k, J)).copy()
-    logdet, S = np.zeros(B), np.broadcast_to(total, (B, k, k)).copy()
+    F = np.broadcast_to(blocks.F, (B, q, q, J)).copy()
+    G = np.broadcast_to(blocks.H, (B, q, k, J)).copy()
+    logdet = np.zeros(B)
     for c in range(Lam.shape[2]):
         lam = np.ascontiguousarray(Lam[:, None, :, c])
-        u = (lam @ K.reshape(B, q, q * J)).reshape(B, q, J)
-        s = (lam @ E.reshape(B, q, k * J)).reshape(B, k, J)
-        d = 1.0 + lam @ u
-        logdet += np.log(d).sum(axis=(1, 2))
-        share = s / d
-        S -= share @ s.swapaxes(1, 2)
-        E -= u[:, :, None] * share[:, None]
-        K -= (u / d)[:, :, None] * u[:, None]
-    return logdet, S
+        f = (lam @ F.reshape(B, q, q * J)).reshape(B, q, J)
+        d = 1.0 + np.einsum("zaj,zaj->zj", f, f)
+        logdet += np.log(d).sum(axis=1)
+        root = np.sqrt(d)[:, None]
+        if q == 1:
+            F /= root[:, None]
+            G /= root[:, None]
+            continue
+        share = f / (d[:, None] + root)
+        along = np.einsum("zaj,zakj->zkj", f, G)
+        into = np.einsum("zabj,zbj->zaj", F, f)
+        G -= share[:, :, None] * along[:, None]
+        F -= into[:, :, None] * share[:, None]
+    rows = G.swapaxes(1, 2).reshape(B, k, q * J)
+    return logdet, within + rows @ rows.swapaxes(1, 2)
 
 
 def _schur_of_sizes(
-    blocks: SizeGroups, total: FloatArray, Lam: FloatArray
+    blocks: SizeGroups, within: FloatArray, Lam: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     variance = (Lam**2).sum(axis=(1, 2))[:, None]
     d = 1.0 + variance * blocks.size
-    taken = (variance / d) @ blocks.DD.reshape(len(blocks.size), -1)
-    return np.log(d) @ blocks.count, total - taken.reshape(-1, *total.shape)
+    between = (1.0 / d) @ blocks.HH.reshape(len(blocks.size), -1)
+    return np.log(d) @ blocks.count, within + between.reshape(-1, *within.shape)
 
 
 def profiled_values(logdet: FloatArray, S: FloatArray, m: int, reml: bool) -> FloatArray:

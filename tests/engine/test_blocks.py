@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mlpool.engine.factorization import core_rows as corerows
-from mlpool.engine.factorization.blocks import Columns, check_core_size, find_structure
+from mlpool.engine.factorization.blocks import check_core_size, find_structure
 from mlpool.engine.factorization.core_rows import CoreRows, mirrored
 from mlpool.engine.lmm.several_factors_sums import SeveralParts
 from mlpool.engine.sums import cross_sums as crosssums
@@ -19,6 +19,7 @@ from mlpool.engine.sums.cross_sums import (
     pair_sums,
     parent_levels,
 )
+from mlpool.engine.sums.working_columns import Columns
 from mlpool.engine.types import Control
 from mlpool.errors import FitError
 from tests.engine.several_designs import SPECS, several_data

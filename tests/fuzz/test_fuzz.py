@@ -34,6 +34,7 @@ def test_many_random_models_hold(kind: str) -> None:
     ("kind", "seed"),
     [
         ("lmer", 1002),  # groups 5000 residual SDs apart, a slope that clusters hardly show
+        ("lmer", 1101),  # groups 6000 residual SDs apart: digits of the singular flag
         ("lmer", 1163),  # a factor that is both fixed and random
         ("lmer", 6007),  # one factor's slopes in place of another's intercepts
         ("glm", 5040),  # a square root's other branch beside the profile

@@ -18,6 +18,7 @@ from scipy.sparse import coo_array, csr_array
 from mlpool.engine.factorization.core_rows import CoreRows
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.cross_sums import GroupingFactor, PairSums
+from mlpool.engine.sums.working_columns import Columns
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray, IntArray
 
@@ -92,36 +93,6 @@ def check_core_size(
             f"of working memory), above the limit of {max_bytes / 2**30:,.1f} GiB; raise it with "
             "control={'max_dense_bytes': ...} where the machine has the memory."
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Well-placed columns of one factor: Z_working = U[:, outer] P and Z = Z_working T.
-
-    Attributes
-    ----------
-    P : ndarray (outer, q_working)
-    T : ndarray (q_working, q)
-    """
-
-    P: FloatArray
-    T: FloatArray
-
-    @classmethod
-    def of(cls, sums: CrossProducts) -> Columns:
-        """Stay with centred columns where the factor has an intercept; scale to about one."""
-        z, outer = sums.layout.z, np.array(sums.outer)
-        centre = np.array(sums.layout.centre)
-        working = np.unique(z)
-        P = (outer[:, None] == working[None, :]).astype(np.float64)
-        T = (working[:, None] == z[None, :]).astype(np.float64)
-        if working[0] == 0:
-            T[0] += centre[z]
-        else:
-            P[0] += centre[working]
-        square = np.diag(P.T @ sums.total[np.ix_(outer, outer)] @ P) / sums.n
-        scale = 2.0 ** np.round(np.log2(np.sqrt(np.where(square > 0, square, 1.0))))
-        return cls(P / scale, scale[:, None] * T)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,20 @@
 """Eliminate every cluster's random effects from its sums, one column of Lambda at a time.
 
-For cluster j with A = Z'WZ (q x q), D = Z'W[X y] (q x k) and Sigma = Lambda Lambda', the criterion
-and all its derivatives need, summed over clusters,
+For cluster j with A = Z'WZ = F F' (q x q), H = F^-1 Z'W[X y] (q x k; see
+:mod:`mlpool.engine.factorization.cluster_roots`) and Sigma = Lambda Lambda', the criterion and all
+its derivatives need, summed over clusters,
 
-    K = (I + A Sigma)^-1 A        E = (I + A Sigma)^-1 D        log|I + A Sigma|
+    K = (I + A Sigma)^-1 A = F F'        E = K A^-1 D = F G        S = within + G'G        log|..|
 
-Sigma is a sum of rank-one matrices lambda lambda' over the columns of Lambda, and for each
-(Sherman & Morrison 1950)
+with F and G after elimination. Sigma is a sum of rank-one matrices lambda lambda' over the columns
+of Lambda, and for each (Potter's square-root form of Sherman & Morrison's formula; Kaminski, Bryson
+& Schmidt 1971, IEEE Trans. Autom. Control 16)
 
-    d = 1 + lambda'K lambda    K <- K - (K lambda)(K lambda)'/d    E <- E - (K lambda)(lambda'E)/d
+    f = F'lambda    d = 1 + f'f    c = 1 / (d + sqrt(d))    F <- F - c F f f'    G <- G - c f f'G
 
-which needs no factorisation, no bound and no distinction between singular and regular Lambda. All
-arrays have clusters on the last axis and are worked through in pieces that stay in the cache.
+which needs no factorisation of Sigma, no bound and no distinction between singular and regular
+Lambda, and keeps K and S positive semi-definite. All arrays have clusters on the last axis and are
+worked through in pieces that stay in the cache.
 """
 
 from __future__ import annotations
@@ -20,10 +23,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mlpool.engine.factorization.cluster_roots import squares
+from mlpool.engine.factorization.small_matrices import multiply, transpose
 from mlpool.typing import FloatArray, IntArray
 
 CACHE_NUMBERS = 65_536
-"""Numbers of E per piece of clusters: 512 kB, so that a piece and its temporaries stay in L2."""
+"""Numbers of G per piece of clusters: 512 kB, so that a piece and its temporaries stay in L2."""
 WIDE = 64
 """Entries of E above which second derivatives are worth a second pass: see ``weighted``."""
 FEW_SIZES = 0.25
@@ -41,7 +46,7 @@ class Eliminated:
     logdet : float
         sum log|I + A Sigma|.
     S : ndarray of shape (k, k)
-        [X y]'W[X y] - sum D'Sigma E, the Schur complement.
+        [X y]'V^-1 [X y], the Schur complement.
     K : ndarray of shape (q, q)
         sum K.
     EE : ndarray of shape (q, k, q, k)
@@ -66,38 +71,46 @@ class ClusterBlocks:
 
     Attributes
     ----------
-    A : ndarray of shape (q, q, J)
-    D : ndarray of shape (q, k, J)
+    F : ndarray of shape (q, q, J)
+        Root of A.
+    H : ndarray of shape (q, k, J)
+        F^-1 D.
     """
 
-    A: FloatArray
-    D: FloatArray
+    F: FloatArray
+    H: FloatArray
 
     @property
     def q(self) -> int:
         """Random-effects columns."""
-        return int(self.A.shape[0])
+        return int(self.F.shape[0])
+
+    @property
+    def numbers(self) -> int:
+        """Numbers that one elimination works through."""
+        return self.H.size * self.q
 
     def apply(self, Lam: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return K (q, q, J) and E (q, k, J) of every cluster."""
-        _, _, K, E = _sweep(self.A, self.D, Lam)
-        return K, E
+        _, F, G = _sweep(self.F, self.H, Lam)
+        return multiply(F, transpose(F)), _product(F, G)
 
-    def eliminate(self, Lam: FloatArray, total: FloatArray) -> Eliminated:
+    def eliminate(self, Lam: FloatArray, within: FloatArray) -> Eliminated:
         """Eliminate with Lambda (q, any) and sum over clusters."""
-        q, k, J = self.D.shape
+        q, k, J = self.H.shape
         step = max(256, CACHE_NUMBERS // (q * k))
         rows, cols = np.triu_indices(q)
-        logdet, S = 0.0, total.copy()
+        logdet, S = 0.0, within.copy()
         K_sum, EE = np.zeros((q, q)), np.zeros((q * k, q * k))
         KK = np.zeros((rows.size, rows.size))
         pairs = rows.size if q * k <= WIDE else 0
         EKE = np.zeros((pairs, q * k, q * k))
         for first in range(0, J, step):
             part = slice(first, first + step)
-            part_logdet, part_S, K, E = _sweep(self.A[..., part], self.D[..., part], Lam)
+            part_logdet, F, G = _sweep(self.F[..., part], self.H[..., part], Lam)
             logdet += part_logdet
-            S -= part_S
+            S += squares(G)
+            K, E = multiply(F, transpose(F)), _product(F, G)
             upper = K[rows, cols]
             flat = E.reshape(q * k, -1)
             K_sum += K.sum(axis=2)
@@ -107,10 +120,10 @@ class ClusterBlocks:
                 EKE[pair] += (flat * upper[pair]) @ flat.T
         return _unfold(logdet, S, (K_sum, EE, KK, EKE), (q, k))
 
-    def schur(self, Lam: FloatArray, total: FloatArray) -> tuple[float, FloatArray]:
+    def schur(self, Lam: FloatArray, within: FloatArray) -> tuple[float, FloatArray]:
         """Return log-determinant and S alone."""
-        logdet, taken, _, _ = _sweep(self.A, self.D, Lam)
-        return logdet, total - taken
+        logdet, _, G = _sweep(self.F, self.H, Lam)
+        return logdet, within + squares(G)
 
     def weighted(self, Lam: FloatArray, W: FloatArray) -> FloatArray:
         """Return sum (E W E')[a, b] K[c, d], shape (q, q, q, q), for symmetric W (k, k).
@@ -118,43 +131,53 @@ class ClusterBlocks:
         With many columns a second pass over the clusters is cheaper than carrying every pair of
         columns through the first one.
         """
-        q, k, J = self.D.shape
+        q, k, J = self.H.shape
         step = max(256, CACHE_NUMBERS // (q * k))
         total = np.zeros((q * q, q * q))
         for first in range(0, J, step):
             part = slice(first, first + step)
-            _, _, K, E = _sweep(self.A[..., part], self.D[..., part], Lam)
-            F = np.einsum("aij,bij->abj", E, np.matmul(W, E))
-            total += F.reshape(q * q, -1) @ K.reshape(q * q, -1).T
+            _, F, G = _sweep(self.F[..., part], self.H[..., part], Lam)
+            K, E = multiply(F, transpose(F)), _product(F, G)
+            weighted = np.einsum("aij,bij->abj", E, np.matmul(W, E))
+            total += weighted.reshape(q * q, -1) @ K.reshape(q * q, -1).T
         return total.reshape(q, q, q, q)
 
 
-def _sweep(
-    A: FloatArray, D: FloatArray, Lam: FloatArray
-) -> tuple[float, FloatArray, FloatArray, FloatArray]:
-    """Return log-determinant, sum D'Sigma E, K and E after all columns of Lambda."""
-    q, k, J = D.shape
-    K, E = A.copy(), D.copy()
-    logdet, taken = 0.0, np.zeros((k, k))
+def _sweep(F: FloatArray, H: FloatArray, Lam: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    """Return log-determinant, F and G after all columns of Lambda."""
+    q, _, J = H.shape
+    F, G = F.copy(), H.copy()
+    logdet = 0.0
     for lam in Lam.T:
         if not lam.any():
             continue
-        u = (lam @ K.reshape(q, q * J)).reshape(q, J)
-        s = (lam @ E.reshape(q, k * J)).reshape(k, J)
-        d = lam @ u
+        f = (lam @ F.reshape(q, q * J)).reshape(q, J)
+        d = np.einsum("aj,aj->j", f, f)
         d += 1.0
         logdet += float(np.log(d).sum())
-        s_over_d = s / d
-        taken += s_over_d @ s.T
+        root = np.sqrt(d)
         if q == 1:
-            # The same numbers without the cancellation of 1 - lambda^2 A / d.
-            K /= d
-            E /= d
+            # The same numbers without a difference.
+            F /= root
+            G /= root
             continue
+        share = f / (d + root)
+        along = f[0] * G[0]
+        for a in range(1, q):
+            along += f[a] * G[a]
+        into = _product(F, f[:, None])[:, 0]
         for a in range(q):
-            E[a] -= u[a] * s_over_d
-            K[a] -= (u[a] / d) * u
-    return logdet, taken, K, E
+            G[a] -= share[a] * along
+            F[a] -= into[a] * share
+    return logdet, F, G
+
+
+def _product(F: FloatArray, G: FloatArray) -> FloatArray:
+    """Return F_j G_j; (q, q, J) x (q, k, J) -> (q, k, J)."""
+    out = F[:, 0, None] * G[0]
+    for b in range(1, len(G)):
+        out += F[:, b, None] * G[b]
+    return np.asarray(out)
 
 
 def _unfold(
@@ -190,21 +213,31 @@ class SizeGroups:
     ----------
     size, count : ndarray of shape (G,)
         A of the clusters of each group, and how many there are.
-    DD : ndarray of shape (G, k, k)
-        sum of D'D over the clusters of each group.
+    HH : ndarray of shape (G, k, k)
+        sum of H'H over the clusters of each group.
     blocks : ClusterBlocks
         The clusters one by one, for conditional modes.
     """
 
     size: FloatArray
     count: FloatArray
-    DD: FloatArray
+    HH: FloatArray
     blocks: ClusterBlocks = field(repr=False)
 
     @property
     def q(self) -> int:
         """Always one random-effects column."""
         return 1
+
+    @property
+    def F(self) -> FloatArray:
+        """Roots of A of the clusters one by one, (1, 1, J)."""
+        return self.blocks.F
+
+    @property
+    def numbers(self) -> int:
+        """Numbers that one elimination works through."""
+        return self.HH.size
 
     def apply(self, Lam: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return K (1, 1, J) and E (1, k, J) of every cluster."""
@@ -214,24 +247,23 @@ class SizeGroups:
         """Return sum (E W E') K, shape (1, 1, 1, 1), for symmetric W (k, k)."""
         return self.blocks.weighted(Lam, W)
 
-    def schur(self, Lam: FloatArray, total: FloatArray) -> tuple[float, FloatArray]:
+    def schur(self, Lam: FloatArray, within: FloatArray) -> tuple[float, FloatArray]:
         """Return log-determinant and S alone."""
-        variance, k = float(np.sum(Lam**2)), len(total)
+        variance, k = float(np.sum(Lam**2)), len(within)
         d = 1.0 + variance * self.size
-        S = total - ((variance / d) @ self.DD.reshape(-1, k * k)).reshape(k, k)
+        S = within + ((1.0 / d) @ self.HH.reshape(-1, k * k)).reshape(k, k)
         return float(self.count @ np.log(d)), S
 
-    def eliminate(self, Lam: FloatArray, total: FloatArray) -> Eliminated:
+    def eliminate(self, Lam: FloatArray, within: FloatArray) -> Eliminated:
         """Eliminate with Lambda (1, any) and sum over clusters."""
         variance = float(np.sum(Lam**2))
-        k = total.shape[0]
+        k = within.shape[0]
         d = 1.0 + variance * self.size
         K = self.size / d
-        DD = self.DD.reshape(-1, k * k)
-        EE, EKE = (w @ DD for w in (1 / d**2, K / d**2))
+        S, EE, EKE = np.stack([1.0 / d, K / d, K**2 / d]) @ self.HH.reshape(-1, k * k)
         return Eliminated(
             logdet=float(self.count @ np.log(d)),
-            S=total - ((variance / d) @ DD).reshape(k, k),
+            S=within + S.reshape(k, k),
             K=np.array([[self.count @ K]]),
             EE=EE.reshape(1, k, 1, k),
             KK=np.full((1, 1, 1, 1), self.count @ K**2),
@@ -239,24 +271,24 @@ class SizeGroups:
         )
 
 
-def group_by_size(blocks: ClusterBlocks) -> ClusterBlocks | SizeGroups:
+def group_by_size(A: FloatArray, blocks: ClusterBlocks) -> ClusterBlocks | SizeGroups:
     """Group a scalar factor by its distinct A when these are few; else return `blocks`."""
     if blocks.q != 1:
         return blocks
-    A = blocks.A[0, 0]
+    A = A[0, 0]
     if A.size > PROBE and np.unique(A[:PROBE]).size > PROBE // 2:
         return blocks
     sizes, which = _distinct(A)
     if sizes.size > max(FEW_SIZES * A.size, 1):
         return blocks
-    D = blocks.D[0]
-    k = D.shape[0]
-    DD = np.empty((sizes.size, k, k))
+    H = blocks.H[0]
+    k = H.shape[0]
+    HH = np.empty((sizes.size, k, k))
     for a in range(k):
         for b in range(a + 1):
-            DD[:, a, b] = DD[:, b, a] = np.bincount(which, D[a] * D[b], sizes.size)
+            HH[:, a, b] = HH[:, b, a] = np.bincount(which, H[a] * H[b], sizes.size)
     count = np.bincount(which, minlength=sizes.size).astype(np.float64)
-    return SizeGroups(sizes, count, DD, blocks)
+    return SizeGroups(sizes, count, HH, blocks)
 
 
 def _distinct(A: FloatArray) -> tuple[FloatArray, IntArray]:

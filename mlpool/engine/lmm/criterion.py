@@ -77,6 +77,8 @@ class Criterion(Judged, Protocol):
         Rows; estimated fixed effects.
     reml : bool
     sum_log_weights : float
+    has_residuals : bool
+        Whether residuals come from rows, with all their digits, and not from differences of sums.
     """
 
     totals: CrossProducts
@@ -87,6 +89,12 @@ class Criterion(Judged, Protocol):
     p: int
     reml: bool
     sum_log_weights: float
+    has_residuals: bool
+
+    def left_within(self) -> float | None:
+        """Return what the groups' own regressions leave of y: None if not known or a matter of
+        course.
+        """
 
     def start(self) -> tuple[FloatArray, Log]:
         """Return starting values of theta, and the (theta, criterion) evaluated on the way."""

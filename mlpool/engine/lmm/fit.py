@@ -13,7 +13,12 @@ from dataclasses import replace
 import numpy as np
 
 from mlpool.engine.lmm.criterion import Criterion
-from mlpool.engine.lmm.identifiability import check_estimable, check_identified
+from mlpool.engine.lmm.identifiability import (
+    EXPLAINED,
+    check_estimable,
+    check_identified,
+    square_of_rounding,
+)
 from mlpool.engine.lmm.one_factor import OneFactor
 from mlpool.engine.lmm.several_factors import SeveralFactors
 from mlpool.engine.optimizer.convergence import findings_of, singular_finding
@@ -24,10 +29,6 @@ from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
 from mlpool.errors import FitError, OptionError, brief
 from mlpool.typing import FloatArray
-
-PERFECT = 1e-11
-"""Residual share of the response's length, squared, that is rounding after the groups' effects,
-where theta runs off to infinity."""
 
 
 def fit_lmm(data: LmmData, *, reml: bool = True, control: Control | None = None) -> LmmFit:
@@ -96,11 +97,8 @@ def fit_criterion(objective: Criterion, control: Control) -> LmmFit:
         Ctrl-C; the message says how to go on.
     """
     optimum = _search(objective, control)
-    if objective.solve(optimum.end).pwrss <= PERFECT * objective.total[-1, -1]:
-        raise FitError(
-            "The grouping factors' effects and the fixed effects explain the response exactly: the "
-            "residual variance is zero, so the model has no finite estimate."
-        )
+    if objective.solve(optimum.end).pwrss <= square_of_rounding(objective):
+        raise FitError(EXPLAINED)
     return _estimates(objective, optimum, findings_of(objective, optimum, control))
 
 

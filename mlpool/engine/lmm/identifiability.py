@@ -8,13 +8,18 @@ import numpy as np
 
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.trend import solve_scaled
+from mlpool.engine.sums.within import ROUNDING
 from mlpool.engine.types import LmmData
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray
 
-ROUNDING = 64 * float(np.finfo(float).eps)
-"""Residual share of the response's length that is rounding: of the numbers, their products with
-slopes and the sums of both."""
+PERFECT = 1e-11
+"""Residual share of the response's length, squared, that is rounding of the sums after the groups'
+effects, where theta runs off to infinity."""
+EXPLAINED = (
+    "The grouping factors' effects and the fixed effects explain the response exactly: the "
+    "residual variance is zero, so the model has no finite estimate."
+)
 
 
 class Estimable(Protocol):
@@ -24,6 +29,12 @@ class Estimable(Protocol):
     total: FloatArray
     n: int
     p: int
+    has_residuals: bool
+
+    def left_within(self) -> float | None:
+        """Return what the groups' own regressions leave of y: None if not known or a matter of
+        course.
+        """
 
 
 def check_identified(data: LmmData) -> None:
@@ -68,6 +79,16 @@ def check_estimable(objective: Estimable) -> None:
             "estimate variances from."
         )
     _check_residual(objective)
+    left = objective.left_within()
+    if left is not None and left <= square_of_rounding(objective):
+        raise FitError(EXPLAINED)
+
+
+def square_of_rounding(objective: Estimable) -> float:
+    """Return the residual sum of squares that cannot be told from zero."""
+    if objective.has_residuals:
+        return float((ROUNDING * _response_size(objective.totals)) ** 2)
+    return PERFECT * float(objective.total[-1, -1])
 
 
 def _check_response(sums: CrossProducts) -> None:

@@ -29,6 +29,7 @@ from mlpool.engine.factorization.cluster_elimination import (
     SizeGroups,
     group_by_size,
 )
+from mlpool.engine.factorization.cluster_roots import Regressions
 from mlpool.engine.lmm.criterion import Criterion, Solution, profiled_value
 from mlpool.engine.lmm.one_factor_modes import ConditionalCovariances, spherical_modes
 from mlpool.engine.lmm.one_factor_start import scoring_start
@@ -38,37 +39,11 @@ from mlpool.engine.optimizer.newton import Log
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.columns import Rows
 from mlpool.engine.sums.trend import detrended_sums
+from mlpool.engine.sums.within import left_within, with_residuals
 from mlpool.engine.sums.working_columns import FixedColumns
 from mlpool.engine.theta import FreeTemplate, Template
 from mlpool.engine.types import Control, LmmData
 from mlpool.typing import FloatArray, IntArray
-
-
-def random_columns(sums: CrossProducts, fixed: FixedColumns) -> tuple[ClusterBlocks, FloatArray]:
-    """Return the clusters' A and D in well-placed columns, and T with z = z_working T.
-
-    Working columns are centred (when the factor has an intercept, which makes that exact) and
-    scaled by powers of two to a mean square near 1; T (q_working, q) holds both.
-    """
-    z = sums.layout.z
-    working = np.unique(z)
-    T = (z[None, :] == working[:, None]).astype(np.float64)
-    centre = np.array(sums.layout.centre)
-    if working[0] == 0:
-        T[0] += centre[z]
-    elif np.any(centre[working] != 0.0):
-        working = np.concatenate([[0], working])
-    D = np.einsum("abj,bc->acj", sums.block(working, np.arange(sums.layout.k)), fixed.R)
-    A = sums.block(working, working)
-    if working.size > T.shape[0]:
-        R = np.vstack([centre[working[1:]], np.eye(working.size - 1)])
-        A = np.einsum("ab,acj,cd->bdj", R, A, R, optimize=True)
-        D = np.einsum("ab,acj->bcj", R, D)
-    mean_square = np.einsum("aaj->a", A) / sums.n
-    scale = 2.0 ** np.round(np.log2(np.sqrt(np.where(mean_square > 0, mean_square, 1.0))))
-    A = A / (scale[:, None, None] * scale[None, :, None])
-    D = D / scale[:, None, None]
-    return ClusterBlocks(np.ascontiguousarray(A), np.ascontiguousarray(D)), scale[:, None] * T
 
 
 class OneFactor(Criterion):
@@ -95,12 +70,15 @@ class OneFactor(Criterion):
         self, sums: CrossProducts, template: Template, kept: IntArray, *, reml: bool
     ) -> None:
         self.fixed = FixedColumns.of(sums, kept)
-        blocks, T = random_columns(sums, self.fixed)
-        self.blocks: ClusterBlocks | SizeGroups = group_by_size(blocks)
-        self.T = T
+        own, R = Regressions.of(sums), self.fixed.R
+        blocks = ClusterBlocks(own.F, np.einsum("abj,bc->acj", own.H, R))
+        self.blocks: ClusterBlocks | SizeGroups = group_by_size(own.A, blocks)
+        self.within = R.T @ own.within @ R
+        self.T = T = own.columns.T
         self.template = template
         self.total = self.fixed.R.T @ sums.total @ self.fixed.R
         self.totals = sums.without_clusters()
+        self.has_residuals = sums.within is not None
         self.sum_log_weights = sums.sum_log_weights
         self.n, self.p, self.reml, self.kept = sums.n, len(kept), reml, kept
         self.scale = _typical(T, template)
@@ -121,7 +99,18 @@ class OneFactor(Criterion):
         """
         rows = Rows.of_factor(data, data.terms[0].factor)
         sums, kept = detrended_sums(rows, batch_rows=control.batch_rows)
+        sums = with_residuals(rows, sums, kept, control.batch_rows)
         return cls(sums, Template(tuple(t.z.shape[1] for t in data.terms)), kept, reml=reml)
+
+    def left_within(self) -> float | None:
+        """Return what the clusters' own regressions leave of y though rows remain, else None."""
+        if not self.has_residuals:
+            return None
+        x = self.within[:-1, :-1]
+        size = np.sqrt(np.where(np.diag(x) > 0, np.diag(x), 1.0))
+        used = np.count_nonzero(np.einsum("aaj->aj", self.blocks.F))
+        is_left = self.n > used + np.linalg.matrix_rank(x / np.outer(size, size))
+        return left_within(self.within) if is_left else None
 
     @property
     def k(self) -> int:
@@ -188,7 +177,7 @@ class OneFactor(Criterion):
 
     def value(self, theta: FloatArray) -> float:
         """Return the deviance alone; +inf where it does not exist."""
-        logdet, S = self.blocks.schur(self.Lambda(theta), self.total)
+        logdet, S = self.blocks.schur(self.Lambda(theta), self.within)
         return profiled_value(logdet, S, self.m, self.reml) - self.sum_log_weights
 
     def values(self, thetas: FloatArray) -> FloatArray:
@@ -196,14 +185,13 @@ class OneFactor(Criterion):
         if self.p > MANY_COLUMNS:
             return np.array([self.value(theta) for theta in thetas])
         Lam = self.T @ self.template.block_diagonals(thetas)
-        found = values_of_blocks(self.blocks, self.total, Lam, self.m, self.reml)
+        found = values_of_blocks(self.blocks, self.within, Lam, self.m, self.reml)
         return found - self.sum_log_weights
 
     @property
     def looks(self) -> int:
         """Numbers that one value works through."""
-        blocks = self.blocks
-        return blocks.DD.size if isinstance(blocks, SizeGroups) else blocks.D.size * blocks.q
+        return self.blocks.numbers
 
     def Lambda(self, theta: FloatArray) -> FloatArray:
         """Return T Lambda (q_working, q): the relative factor of the working columns."""
@@ -217,7 +205,7 @@ class OneFactor(Criterion):
         """Return the profiled solution at theta."""
         if self._last is not None and np.array_equal(self._last[0], theta):
             return self._last[1]
-        parts = self.blocks.eliminate(self.Lambda(theta), self.total)
+        parts = self.blocks.eliminate(self.Lambda(theta), self.within)
         found = self.profile(parts.S, parts.logdet, parts)
         self._last = (np.array(theta), found)
         return found

@@ -36,7 +36,7 @@ class ConditionalCovariances:
         terms: tuple[FloatArray, ...],
         sigma: float,
     ) -> None:
-        self._A = blocks.blocks.A if isinstance(blocks, SizeGroups) else blocks.A
+        self._F = blocks.F
         self._Lam, self._terms, self._sigma = Lam, terms, sigma
         self._made: tuple[FloatArray, ...] | None = None
 
@@ -47,11 +47,11 @@ class ConditionalCovariances:
         return self._made
 
     def _make(self) -> tuple[FloatArray, ...]:
-        Lam, J = self._Lam, self._A.shape[2]
+        Lam, J = self._Lam, self._F.shape[2]
         made = tuple(np.empty((J, lam.shape[0], lam.shape[0])) for lam in self._terms)
         for first in range(0, J, PIECE):
-            A = np.moveaxis(self._A[..., first : first + PIECE], 2, 0)
-            M = Lam.T @ A @ Lam + np.eye(Lam.shape[1])
+            half = Lam.T @ np.moveaxis(self._F[..., first : first + PIECE], 2, 0)
+            M = half @ half.swapaxes(1, 2) + np.eye(Lam.shape[1])
             inverse = np.linalg.inv(M)
             start = 0
             for lam, out in zip(self._terms, made, strict=True):

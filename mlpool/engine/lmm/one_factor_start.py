@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpool.engine.optimizer.newton import Log
+from mlpool.engine.sums.within import ROUNDING, left_within
 from mlpool.engine.theta import Template, lower_factor
 from mlpool.typing import FloatArray
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 FIRST_RATIO = 0.1
 """Var(b) / Var(e) of unit-scale columns assumed first: the usual size in grouped data."""
+FAR_APART = 1e-4
+"""Share of the response's squares left within clusters below which the first ratio is taken from
+it: from 0.1 the steps would have far to go."""
 STEPS = 2
 """Scoring steps: the second repairs what a poor first guess of Sigma did to the first."""
 LEAST_RATIO, LEAST_SHARE = 1e-8, 1e-6
@@ -31,16 +35,24 @@ boundary, where the deviance already is the parabola in theta that Newton steps 
 def scoring_start(objective: OneFactor) -> tuple[FloatArray, Log]:
     """Return starting values of theta (k,) and the (theta, criterion) evaluated on the way.
 
-    The steps begin at ``Sigma_0 = 0.1 I`` in scaled columns.
+    The steps begin at ``Sigma_0 = 0.1 I`` in scaled columns, or where clusters lie far apart.
     """
     template = objective.template
-    theta: FloatArray = np.where(template.is_diagonal, np.sqrt(FIRST_RATIO) * objective.scale, 0.0)
+    first = np.sqrt(_first_ratio(objective.within, objective.total))
+    theta: FloatArray = np.where(template.is_diagonal, first * objective.scale, 0.0)
     log = []
     for _ in range(STEPS):
         step = _scoring_step(objective, theta)
         log.append((tuple(float(t) for t in theta), objective.solve(theta).value))
         theta = _moved(template, theta, step, objective.scale)
     return theta, tuple(log)
+
+
+def _first_ratio(within: FloatArray, total: FloatArray) -> float:
+    """Return the ratio of variances assumed first, from sums (p + 1, p + 1) of [X y]."""
+    square, left = float(total[-1, -1]), left_within(within)
+    is_far = ROUNDING**2 * square < left <= FAR_APART * square
+    return square / left if is_far else FIRST_RATIO
 
 
 def _scoring_step(objective: OneFactor, theta: FloatArray) -> FloatArray:

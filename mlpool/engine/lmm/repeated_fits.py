@@ -128,7 +128,7 @@ class OneFactorResponses:
             by_cluster[a, at] = np.bincount(self._codes, self._columns[column] * y, sums.n_levels)
         total[at, :] = total[:, at] = self._columns @ y
         total[at, at] = y @ y
-        return replace(sums, sums=by_cluster, total=total)
+        return replace(sums, sums=by_cluster, total=total, within=None)
 
 
 class SeveralResponses:

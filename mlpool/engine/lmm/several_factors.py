@@ -22,7 +22,6 @@ import numpy as np
 
 from mlpool.engine.factorization import exact_traces
 from mlpool.engine.factorization.block_cholesky import Elimination, Reduced
-from mlpool.engine.factorization.blocks import Columns
 from mlpool.engine.factorization.exact_traces import DenseEffects, effect_shapes, values_of_effects
 from mlpool.engine.lmm.criterion import Criterion, Solution
 from mlpool.engine.lmm.information import Secant, curvature
@@ -30,6 +29,7 @@ from mlpool.engine.lmm.several_factors_start import moment_deviations
 from mlpool.engine.lmm.several_factors_sums import SeveralParts, user_blocks
 from mlpool.engine.many_values import value_or_inf
 from mlpool.engine.optimizer.newton import Log
+from mlpool.engine.sums.working_columns import Columns
 from mlpool.engine.theta import FreeTemplate, Template, lower_factor, lower_form
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, LmmData
@@ -75,6 +75,7 @@ class SeveralFactors(Criterion):
         self.blocks, self.total = parts.blocks, parts.blocks.total
         self.order = (*parts.structure.chain, *parts.structure.core)
         self.totals, self.sum_log_weights = parts.totals, parts.sum_log_weights
+        self.has_residuals = False
         self.n, self.p = parts.totals.n, len(kept)
         self.scale = parts.theta_scale(template)
         self.standards, self.has_means, self.looks = parts.standards, parts.has_means, parts.looks
@@ -107,6 +108,10 @@ class SeveralFactors(Criterion):
             if n_effects <= exact_traces.LIMIT:
                 self._dense = DenseEffects.of(self.blocks)
         return self._dense
+
+    def left_within(self) -> float | None:
+        """Return None: several factors are not taken off one by one."""
+        return None
 
     def share_dense(self, other: SeveralFactors) -> None:
         """Take over Z'Z of the same model with another response."""

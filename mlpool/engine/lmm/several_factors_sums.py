@@ -9,7 +9,6 @@ import numpy as np
 
 from mlpool.engine.factorization.blocks import (
     Blocks,
-    Columns,
     Structure,
     check_core_size,
     find_structure,
@@ -24,7 +23,7 @@ from mlpool.engine.sums.cross_sums import (
     pair_sums,
     parent_levels,
 )
-from mlpool.engine.sums.working_columns import FixedColumns
+from mlpool.engine.sums.working_columns import Columns, FixedColumns
 from mlpool.engine.theta import Template, lower_factor
 from mlpool.engine.types import Control, LmmData
 from mlpool.typing import FloatArray, IntArray

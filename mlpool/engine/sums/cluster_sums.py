@@ -18,7 +18,7 @@ sort), the plain product of the same rows 0.002 s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,6 +47,9 @@ class CrossProducts:
     n : int
     sum_log_weights : float
     has_weights : bool
+    within : ndarray of shape (k, k) or None
+        Sums about the clusters' own regressions on Z, where these explain so much that differences
+        of the others would have lost the digits (:mod:`mlpool.engine.sums.within`).
     """
 
     layout: Layout
@@ -56,6 +59,7 @@ class CrossProducts:
     n: int
     sum_log_weights: float = 0.0
     has_weights: bool = False
+    within: FloatArray | None = None
 
     @classmethod
     def from_rows(
@@ -158,14 +162,40 @@ def _accumulate(rows: Rows, layout: Layout, batch_rows: int, every_column: bool)
     """One pass over the rows; raises :class:`ColumnsDifferError` where `layout` is not true."""
     n, J, k = rows.y.shape[0], rows.n_levels, layout.k
     outer = tuple(range(k)) if every_column else tuple(sorted({0, *map(int, layout.z)}))
+    sums = [np.zeros((J, k)) for _ in outer]
+    total = np.zeros((k, k))
+    for U, codes in distinct_rows(rows, layout, batch_rows):
+        total += U.T @ U
+        _add_by_cluster(sums, U, outer, codes)
+    return CrossProducts(
+        layout=layout,
+        outer=outer,
+        sums=np.stack([np.ascontiguousarray(s.T) for s in sums]),
+        total=total,
+        n=n,
+        sum_log_weights=0.0 if rows.weights is None else float(np.log(rows.weights).sum()),
+        has_weights=rows.weights is not None,
+    )
+
+
+def distinct_rows(
+    rows: Rows, layout: Layout, batch_rows: int
+) -> Iterator[tuple[FloatArray, IntArray]]:
+    """Yield the distinct columns of block after block, times sqrt(weight), and the codes.
+
+    The array of columns is the same one for every block.
+
+    Raises
+    ------
+    ColumnsDifferError
+        Where `layout` is not true.
+    """
+    n, k = rows.y.shape[0], layout.k
     first = layout.sources()
     # What is left of the response: one product with rows that are at hand anyway.
     left = np.eye(k)[layout.y] - (np.array(layout.trend) if layout.trend else 0.0)
-    step = min(n, max(batch_rows, J))
-    sums = [np.zeros((J, k)) for _ in outer]
-    total = np.zeros((k, k))
+    step = min(n, max(batch_rows, rows.n_levels))
     buffer = np.empty((step, k))
-    log_weights = 0.0
     for start in range(0, n, step):
         stop = min(start + step, n)
         columns = rows.columns(start, stop)
@@ -177,20 +207,8 @@ def _accumulate(rows: Rows, layout: Layout, batch_rows: int, every_column: bool)
         if layout.trend:
             U[:, layout.y] = U @ left
         if rows.weights is not None:
-            weights = rows.weights[start:stop]
-            U *= np.sqrt(weights)[:, None]
-            log_weights += float(np.log(weights).sum())
-        total += U.T @ U
-        _add_by_cluster(sums, U, outer, _codes(rows, start, stop))
-    return CrossProducts(
-        layout=layout,
-        outer=outer,
-        sums=np.stack([np.ascontiguousarray(s.T) for s in sums]),
-        total=total,
-        n=n,
-        sum_log_weights=log_weights,
-        has_weights=rows.weights is not None,
-    )
+            U *= np.sqrt(rows.weights[start:stop])[:, None]
+        yield U, _codes(rows, start, stop)
 
 
 def _codes(rows: Rows, start: int, stop: int) -> IntArray:
@@ -250,6 +268,7 @@ def merge(a: CrossProducts, b: CrossProducts) -> CrossProducts:
         a,
         sums=sums,
         total=a.total + b.total,
+        within=None,
         n=a.n + b.n,
         sum_log_weights=a.sum_log_weights + b.sum_log_weights,
     )
@@ -276,6 +295,7 @@ def recentre(sums: CrossProducts, layout: Layout) -> CrossProducts:
         layout=replace(old, centre=layout.centre, trend=layout.trend),
         sums=np.ascontiguousarray(by_cluster),
         total=R.T @ sums.total @ R,
+        within=None if sums.within is None else R.T @ sums.within @ R,
     )
 
 

@@ -1,4 +1,4 @@
-"""Well-placed columns made from the distinct ones: [X y] of the fixed effects."""
+"""Well-placed columns made from the distinct ones: [X y] of the fixed effects, Z of a factor."""
 
 from __future__ import annotations
 
@@ -63,3 +63,33 @@ def _trend_of(layout: Layout, kept: IntArray) -> tuple[FloatArray, FloatArray]:
         trend, rest[x] = rest[x], 0.0
         trend[x == 0] = 0.0
     return trend, rest
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Well-placed columns of one factor: Z_working = U[:, outer] P and Z = Z_working T.
+
+    Attributes
+    ----------
+    P : ndarray (outer, q_working)
+    T : ndarray (q_working, q)
+    """
+
+    P: FloatArray
+    T: FloatArray
+
+    @classmethod
+    def of(cls, sums: CrossProducts) -> Columns:
+        """Stay with centred columns where the factor has an intercept; scale to about one."""
+        z, outer = sums.layout.z, np.array(sums.outer)
+        centre = np.array(sums.layout.centre)
+        working = np.unique(z)
+        P = (outer[:, None] == working[None, :]).astype(np.float64)
+        T = (working[:, None] == z[None, :]).astype(np.float64)
+        if working[0] == 0:
+            T[0] += centre[z]
+        else:
+            P[0] += centre[working]
+        square = np.diag(P.T @ sums.total[np.ix_(outer, outer)] @ P) / sums.n
+        scale = 2.0 ** np.round(np.log2(np.sqrt(np.where(square > 0, square, 1.0))))
+        return cls(P / scale, scale[:, None] * T)

@@ -72,7 +72,8 @@ def test_the_residual_sd_of_random_slopes_is_that_of_separate_regressions(ratio:
     fit = fit_lmm(_data(b[CODES, 0] + b[CODES, 1] * x + e, X, X))
     left = 0.0
     for j in range(J):
-        own, rest = X[j == CODES], e[j == CODES]
+        rows = slice(SIZE * j, SIZE * (j + 1))
+        own, rest = X[rows], e[rows]
         left += float(((rest - own @ np.linalg.lstsq(own, rest)[0]) ** 2).sum())
     # What a finite ratio adds is of the order of its inverse square; y rounds to `ratio` eps.
     share = 10 / ratio**2 + 1000 * ratio * np.finfo(float).eps

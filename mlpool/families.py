@@ -289,13 +289,17 @@ def _unknown_family(name: str) -> str:
     return f"family {brief(name)} is not known; the families are {known}.{hint}"
 
 
+def inverse_logit(eta: FloatArray) -> FloatArray:
+    """Return 1 / (1 + exp(-eta)) with all digits of small probabilities; nothing overflows."""
+    e = np.exp(-np.abs(eta))
+    return np.asarray(np.where(eta < 0, e, 1.0) / (1.0 + e))
+
+
 def _inverse_link(link: str, eta: FloatArray) -> FloatArray:
     with np.errstate(all="ignore"):
         match link:
             case "logit":
-                # exp(-|eta|) never overflows and keeps the digits of small probabilities
-                e = np.exp(-np.abs(eta))
-                return np.asarray(np.where(eta < 0, e, 1.0) / (1.0 + e))
+                return inverse_logit(eta)
             case "probit":
                 from scipy.special import ndtr
 
@@ -321,9 +325,7 @@ def _inverse_link_derivative(link: str, eta: FloatArray) -> FloatArray:
     with np.errstate(all="ignore"):
         match link:
             case "logit":
-                # exp(-|eta|)/(1+exp(-|eta|))^2 is even in eta and never overflows
-                e = np.exp(-np.abs(eta))
-                return np.asarray(e / (1.0 + e) ** 2)
+                return np.asarray(inverse_logit(eta) * inverse_logit(-eta))
             case "probit":
                 return np.asarray(np.exp(-0.5 * eta**2) / np.sqrt(2.0 * np.pi))
             case "cloglog":

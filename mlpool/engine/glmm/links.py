@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr
 
+from mlpool.families import inverse_logit
 from mlpool.typing import FloatArray
 
 Four = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
@@ -27,9 +28,8 @@ def mean_and_derivatives(link: str, eta: FloatArray) -> Four:
 
 
 def _logit(eta: FloatArray) -> Four:
-    mu = 0.5 * (1.0 + np.tanh(0.5 * eta))
-    e = np.exp(-np.abs(eta))
-    m1 = e / (1.0 + e) ** 2
+    mu = inverse_logit(eta)
+    m1 = mu * inverse_logit(-eta)
     return mu, m1, m1 * (1.0 - 2.0 * mu), m1 * (1.0 - 6.0 * m1)
 
 

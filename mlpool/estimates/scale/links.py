@@ -13,6 +13,7 @@ import numpy as np
 
 from mlpool.errors import OptionError, brief, check_option
 from mlpool.estimates.scale.response_transforms import transformed_response
+from mlpool.families import inverse_logit
 from mlpool.models.prediction import mean_over_effects
 from mlpool.typing import FloatArray
 
@@ -134,8 +135,8 @@ def second_derivative(link: str, eta: FloatArray) -> FloatArray:
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         match link:
             case "logit":
-                mu = 0.5 * (1.0 + np.tanh(0.5 * eta))
-                return np.asarray(mu * (1.0 - mu) * (1.0 - 2.0 * mu))
+                mu, rest = inverse_logit(eta), inverse_logit(-eta)
+                return np.asarray(mu * rest * (rest - mu))
             case "probit":
                 return np.asarray(-eta * np.exp(-0.5 * eta**2) / np.sqrt(2.0 * np.pi))
             case "cloglog":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ from mlpool.given import flag
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
+from mlpool.typing import IntArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -70,6 +72,11 @@ class _Plan:
     def focal(self) -> tuple[Focal, ...]:
         """The grid: contrasted variables first, so that a family's rows stay together."""
         return (*self.contrast, *self.by)
+
+    @property
+    def n_compared(self) -> int:
+        """Number of means (or slopes) that are compared at every value of `by`."""
+        return math.prod(len(f.values) for f in self.contrast)
 
 
 def estimate_contrasts(
@@ -167,35 +174,51 @@ def estimate_contrasts(
     )  # fmt: skip
     method = read_p_adjust(p_adjust)
     grid = focal_grid(plan.focal)
-    n_levels = int(np.prod([len(f.values) for f in plan.contrast]))
-    labels = _labels(grid.iloc[:n_levels], plan.contrast)
-    compared = make_comparison(comparison, labels)
+    compared = make_comparison(comparison, _labels(grid.iloc[: plan.n_compared], plan.contrast))
     _check_tukey(method, compared.name)
     request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
-    answers = _answers(model, grid, plan)
-    result = _infer_families(model, answers, compared, request)
-    exist = can_exist(grid, plan.averaging.variables, plan.averaging.nests).reshape(-1, n_levels)
-    families = families_of(exist, compared, flag(within_by, "within_by"))
+    result = _infer_families(model, _answers(model, grid, plan), compared, request)
+    exist = can_exist(grid, plan.averaging.variables, plan.averaging.nests)
+    families = families_of(
+        exist.reshape(-1, plan.n_compared), compared, flag(within_by, "within_by")
+    )
     result = adjusted(result, families, method, flag(adjust_ci, "adjust_ci"), request.ci)
-    result = ratios.of(result) if ratios else result
-    value = "Ratio" if ratios else "Difference"
     kept = np.concatenate([f.rows for f in families]) if families else np.arange(0)
-    compared_columns = _compared(compared, len(grid) // n_levels)
-    numbers = compared_columns | inference_columns(result, value, p=True)
-    by_columns = _by_columns(grid.iloc[::n_levels], plan.by, len(compared.weights))
-    data, own = beside(by_columns, numbers)
+    return _table(
+        model, plan, request, compared, grid=grid, kept=kept, method=method, ratios=ratios,
+        result=ratios.of(result) if ratios else result,
+    )  # fmt: skip
+
+
+def _table(
+    model: FittedModel,
+    plan: _Plan,
+    request: Request,
+    compared: Comparison,
+    *,
+    grid: pd.DataFrame,
+    kept: IntArray,
+    method: str,
+    ratios: Ratios | None,
+    result: Inference,
+) -> ResultFrame:
+    """Return the rows `kept` with their layout."""
+    value = "Ratio" if ratios else "Difference"
+    compared_columns = _compared(compared, len(grid) // plan.n_compared)
+    by_columns = _by_columns(grid.iloc[:: plan.n_compared], plan.by, len(compared.weights))
+    data, own = beside(by_columns, compared_columns | inference_columns(result, value, p=True))
     order = [own[n] for n in compared_columns] + [f.name for f in plan.by]
-    columns = order + [c for c in data.columns if c not in order]
-    data = data[columns].iloc[kept].reset_index(drop=True)
+    data = data[order + [c for c in data.columns if c not in order]]
+    estimate = plan.averaging.estimate
     layout = EstimatesLayout(
-        title=_TITLES[plan.averaging.estimate], labels=tuple(order),
-        value=value, statistic=result.symbol, level=ci, shows_p=True,
+        title=_TITLES[estimate], labels=tuple(order),
+        value=value, statistic=result.symbol, level=request.ci, shows_p=True,
         footers=_footers(model, plan, method, ratios) + robust_lines(model, request)
         + missing_notes(model, result.estimate[kept], "contrasts", estimate) + names_note(own),
         names=own,
     )  # fmt: skip
     return ResultFrame(
-        data=data,
+        data=data.iloc[kept].reset_index(drop=True),
         layout=layout,
         notes=notes_on(model, request, result),
         metadata=metadata_of(model, "estimate_contrasts", request, result)

@@ -39,6 +39,7 @@ from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
+from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -129,30 +130,24 @@ def estimate_slopes(
     check_by([f.name for f in focal], variables, "slopes")
     others = tuple(f for f in focal if f.name != variable.name)
     averaging = read_averaging(model, estimate, variables, focal, two_valued=two_valued, at=at)
-    _check_scale(model, predict)
-    scale = read_scale(
-        model, "response" if is_text(predict, "inverse_link") else predict, "response"
-    )
+    scale = _slope_scale(model, predict)
     adjustment = read_adjustment(p_adjust)
     request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
     grid = averaging.existing(focal_grid(focal))
     make = slopes_of(model, focal, averaging, variable, scale)
     result = infer_blocks(model, grid, make, request, rows_each=4 * averaging.n_averaged, zap=True)
     result = replace(result, p=adjust_p(result.p, adjustment))
-    footers = [f"Marginal effects estimated for {variable.name}", "Type of slope was dY/dX"]
-    footers += [adjustment_note(adjustment)] if adjustment != "none" else []
-    footers += scale_footer(scale, "Slopes")
-    footers += say_extrapolation(others)
-    footers += robust_lines(model, request)
     data, own = beside(grid_columns(grid), inference_columns(result, "Slope", p=True))
-    footers += names_note(own)
     names = [variable.name, *(f.name for f in others)]
-    footers += interaction_notes(model, names, averaging.averaged_names, "slopes")
-    footers += nesting_notes([*names, *averaging.averaged_names], averaging.nests)
-    footers += missing_notes(model, result.estimate, "slopes", averaging.estimate)
+    footers = (
+        f"Marginal effects estimated for {variable.name}", "Type of slope was dY/dX",
+        *([adjustment_note(adjustment)] if adjustment != "none" else []),
+        *scale_footer(scale, "Slopes"), *say_extrapolation(others), *robust_lines(model, request),
+        *names_note(own), *_cautions(model, names, averaging, result.estimate),
+    )  # fmt: skip
     layout = EstimatesLayout(
         title="Estimated Marginal Effects", labels=tuple(grid.columns), value="Slope",
-        statistic=result.symbol, level=ci, shows_p=True, footers=tuple(footers), names=own,
+        statistic=result.symbol, level=ci, shows_p=True, footers=footers, names=own,
     )  # fmt: skip
     return ResultFrame(
         data=data,
@@ -163,8 +158,20 @@ def estimate_slopes(
     )
 
 
-def _check_scale(model: FittedModel, predict: str | None) -> None:
-    """Refuse slopes on the scale of an outcome that the formula transforms.
+def _cautions(
+    model: FittedModel, names: Sequence[str], averaging: Averaging, slopes: FloatArray
+) -> tuple[str, ...]:
+    """Return what limits the slopes: interactions averaged over, nesting, empty cells."""
+    averaged = averaging.averaged_names
+    return (
+        *interaction_notes(model, names, averaged, "slopes"),
+        *nesting_notes([*names, *averaged], averaging.nests),
+        *missing_notes(model, slopes, "slopes", averaging.estimate),
+    )
+
+
+def _slope_scale(model: FittedModel, predict: str | None) -> Scale:
+    """Return the scale of the slopes, refusing that of an outcome that the formula transforms.
 
     Raises
     ------
@@ -177,6 +184,9 @@ def _check_scale(model: FittedModel, predict: str | None) -> None:
                 f"slopes are of {back.link}, which the model is linear in; on the scale of the "
                 "outcome they change along it: use estimate_means(predict='response') at values."
             )
+    return read_scale(
+        model, "response" if is_text(predict, "inverse_link") else predict, "response"
+    )
 
 
 def read_trend(trend: str | None, variables: dict[str, Variable]) -> Variable:

@@ -25,7 +25,7 @@ from mlpool.formula.response import read_response
 from mlpool.formula.supplied_vectors import as_ways
 from mlpool.formula.text_numbers import refuse_numbers_as_text
 from mlpool.formula.types import Expression, ParsedFormula, Terms
-from mlpool.formula.used_rows import RowFilter, align_codes, read_subset, read_vector
+from mlpool.formula.used_rows import RowFilter, align_codes, kept_rows, read_subset, read_vector
 from mlpool.frames import Frame, HeldFrame, hold, read_frame
 from mlpool.frames.levels import drop_unused
 from mlpool.typing import BoolArray, FloatArray, IntArray
@@ -173,38 +173,26 @@ def build_design(
         One sentence for what does not fit.
     """
     frame = read_frame(data)
-    parsed = parse_formula(formula, columns=frame.columns, context=context)
-    if parsed.response is None:
-        raise DataError("The formula has no response; write y ~ x.")
+    parsed, outcome = _with_response(parse_formula(formula, columns=frame.columns, context=context))
     frame = hold(frame, _names_used(parsed, (weights, offset, cluster)))
     states: dict[str, dict[str, Any]] = {}
     evaluator = Evaluator(frame, states, context)
     coding = _read_coding(contrasts, parsed, frame)
-
     rows = RowFilter(frame.n_rows, read_subset(subset, frame, context))
-    answers = _answers(frame, parsed.response)
-    raw = {
-        e.text: rows.note(e.text, answers[e.text] if e.text in answers else evaluator.value(e))
-        for e in _all_expressions(parsed)
-    }
+    raw = _evaluated(parsed, evaluator, rows, _answers(frame, outcome))
     given_weights = read_vector(weights, frame, "weights")
     # Rows of weight zero have no part in the likelihood: R's n leaves them out, too.
     rows.leave_out(None if given_weights is None else given_weights == 0.0)
     given_offset = read_vector(offset, frame, "offset")
     clusters = _read_clusters(cluster, frame)
-    for name, vector in (("weights", given_weights), ("offset", given_offset)):
-        rows.note_array(name, vector)
-    for codes, _, name in clusters:
-        rows.note_codes(name, codes)
-
-    kept = rows.kept(na_action)
+    kept = kept_rows(rows, na_action, given_weights, given_offset, clusters)
     values = {text: without_unused(rows.take(value)) for text, value in raw.items()}
     refuse_numbers_as_text(_predictors(parsed), values)
-    response = read_response(parsed.response, values[parsed.response.text], binomial=binomial)
-    n = int(response.y.shape[0])
+    response = read_response(outcome, values[outcome.text], binomial=binomial)
+    n = len(response.y)
     return Design(
         formula=parsed,
-        response_name=parsed.response.text,
+        response_name=outcome.text,
         y=response.y,
         trials=response.trials,
         response_levels=response.levels,
@@ -221,6 +209,22 @@ def build_design(
         frame=frame,
         encoding=Encoding.from_training(parsed, states, values, coding, context, offset=offset),
     )
+
+
+def _with_response(parsed: ParsedFormula) -> tuple[ParsedFormula, Expression]:
+    if parsed.response is None:
+        raise DataError("The formula has no response; write y ~ x.")
+    return parsed, parsed.response
+
+
+def _evaluated(
+    parsed: ParsedFormula, evaluator: Evaluator, rows: RowFilter, answers: dict[str, Value]
+) -> dict[str, Value]:
+    """Return the value of every expression on all rows, noting where one is missing."""
+    return {
+        e.text: rows.note(e.text, answers[e.text] if e.text in answers else evaluator.value(e))
+        for e in _all_expressions(parsed)
+    }
 
 
 def model_matrix(formula: str, data: Any, **options: Any) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,6 +122,21 @@ class RowFilter:
                         f"{brief(name)} is infinite in {int(rows.sum())} rows; set them missing "
                         "or drop them."
                     )
+
+
+def kept_rows(
+    rows: RowFilter,
+    na_action: str,
+    weights: FloatArray | None,
+    offset: FloatArray | None,
+    clusters: Sequence[tuple[IntArray, tuple[str, ...], str]],
+) -> BoolArray | None:
+    """Return the rows used, None for all, once the vectors beside the formula are noted, too."""
+    rows.note_array("weights", weights)
+    rows.note_array("offset", offset)
+    for codes, _, name in clusters:
+        rows.note_codes(name, codes)
+    return rows.kept(na_action)
 
 
 def read_vector(given: Any, frame: Frame, argument: str) -> FloatArray | None:

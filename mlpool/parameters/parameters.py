@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import NotSupportedError, OptionError, check_option
-from mlpool.hypotheses.linear_combinations import Covariance, read_covariance, read_method
-from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
+from mlpool.errors import NotSupportedError, OptionError
+from mlpool.hypotheses.linear_combinations import read_covariance
+from mlpool.inference.p_adjust import adjust_p, adjustment_note
 from mlpool.inference.profiles.lmm import ProfileIntervals
 from mlpool.models import MixedModel
-from mlpool.models.argument_checks import check_level, check_model
+from mlpool.models.argument_checks import check_model
 from mlpool.parameters.bootstrap import BootstrapTable, bootstrap_table
-from mlpool.parameters.fixed import FixedEffects, fixed_effects, warn_few_clusters
+from mlpool.parameters.fixed import FixedEffects, fixed_effects
 from mlpool.parameters.grouplevel import group_level_frame, group_level_layout
 from mlpool.parameters.headers import coefficient_header, method_notes
 from mlpool.parameters.info import info_lines
@@ -25,38 +25,19 @@ from mlpool.parameters.options import (
     MIXED,
     check_flags,
     refuse_elsewhere,
-    wants_ci_random,
-    wants_ratio,
 )
 from mlpool.parameters.parameters_table import FIXED, RANDOM, ParametersLayout
 from mlpool.parameters.random import bounds_only, random_rows, wald_intervals
 from mlpool.parameters.reference import with_references
+from mlpool.parameters.request import Request, read_request
 from mlpool.parameters.rows import keep_rows, split_within_between
 from mlpool.refits.likelihood_profiles import profile_bounds
 from mlpool.results import ResultFrame
 from mlpool.tables import TableOptions
-from mlpool.typing import Effects
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
     from mlpool.typing import ClusterLike, SeedLike, VcovArgs, VcovLike
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    """What was asked for, checked once."""
-
-    level: float | None
-    ci_method: str
-    covariance: Covariance
-    effects: str
-    exponentiate: bool
-    p_adjust: str
-    ci_random: bool
-    iterations: int
-    seed: SeedLike | None
-    include_reference: bool
-    wb_component: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,33 +170,19 @@ def model_parameters(
     check_flags(bootstrap=bootstrap, group_level=group_level, include_info=include_info,
                  summary=summary, include_reference=include_reference, verbose=verbose,
                  wb_component=wb_component)  # fmt: skip
-    covariance = read_covariance(m, vcov, cluster, vcov_args)
-    if bootstrap and (covariance.is_given or ci_method is not None):
-        raise OptionError("bootstrap=True takes neither vcov=, cluster= nor ci_method=.")
-    request = _Request(
-        level=check_level(ci),
-        ci_method="bootstrap" if bootstrap else read_method(m, ci_method, covariance),
-        covariance=covariance,
-        effects=check_option(effects, get_args(Effects), argument="effects"),
-        exponentiate=wants_ratio(m, exponentiate),
-        p_adjust=read_adjustment(p_adjust),
-        ci_random=wants_ci_random(ci_random),
-        iterations=iterations,
-        seed=seed,
-        include_reference=include_reference,
+    request = read_request(
+        m, read_covariance(m, vcov, cluster, vcov_args), ci_method, bootstrap=bootstrap, ci=ci,
+        effects=effects, exponentiate=exponentiate, p_adjust=p_adjust, ci_random=ci_random,
+        iterations=iterations, seed=seed, include_reference=include_reference,
         wb_component=wb_component,
-    )
-    warn_few_clusters(m, request.covariance, request.ci_method)
+    )  # fmt: skip
     make = _group_level_table if group_level else _table
     table = make(m, request, options, keep, drop)
-    table = _with_footers(table, m, request, include_info or summary, verbose)
-    if options.select is not None:
-        table.table()  # an unknown column is told here, not when it is printed
-    return table
+    return _with_footers(table, m, request, include_info or summary, verbose)
 
 
 def _table(
-    m: FittedModel, request: _Request, options: TableOptions, keep: Any, drop: Any
+    m: FittedModel, request: Request, options: TableOptions, keep: Any, drop: Any
 ) -> ResultFrame:
     """Return the table of fixed and random parts, without footers."""
     if request.effects == "random" and not isinstance(m, MixedModel):
@@ -252,26 +219,26 @@ def _table(
     )
 
 
-def _profile(m: FittedModel, request: _Request) -> ProfileIntervals | None:
+def _profile(m: FittedModel, request: Request) -> ProfileIntervals | None:
     """Return a mixed model's profile intervals, computed once for both parts."""
     if m.kind not in MIXED or request.ci_method != "profile":
         return None
     return profile_bounds(m, request.level or DEFAULT_LEVEL)
 
 
-def _bootstrap(m: FittedModel, request: _Request) -> BootstrapTable | None:
+def _bootstrap(m: FittedModel, request: Request) -> BootstrapTable | None:
     """Return bootstrapped parameters, drawn once for both parts."""
     if request.ci_method != "bootstrap":
         return None
     return bootstrap_table(m, request.iterations, request.seed, request.level or DEFAULT_LEVEL)
 
 
-def _notes(m: FittedModel, request: _Request, found: _Found) -> tuple[str, ...]:
+def _notes(m: FittedModel, request: Request, found: _Found) -> tuple[str, ...]:
     notes = method_notes(m, request.ci_method, request.exponentiate, request.covariance)
     return (*notes, *found.notes) if isinstance(found, BootstrapTable) else notes
 
 
-def _fixed_part(m: FittedModel, request: _Request, found: _Found) -> tuple[_Part, str]:
+def _fixed_part(m: FittedModel, request: Request, found: _Found) -> tuple[_Part, str]:
     """Return the coefficients' rows and the statistic's name."""
     names = [column.name for column in m.columns]
     labels = pretty_names(m.columns)
@@ -294,7 +261,7 @@ def _fixed_part(m: FittedModel, request: _Request, found: _Found) -> tuple[_Part
     return _Part(frame=frame, labels=labels, headings=headings), statistic
 
 
-def _wald_frame(names: list[str], result: FixedEffects, request: _Request) -> pd.DataFrame:
+def _wald_frame(names: list[str], result: FixedEffects, request: Request) -> pd.DataFrame:
     table = result.table
     b, se, low, high = table.estimate, table.se, table.low, table.high
     if request.exponentiate:
@@ -312,7 +279,7 @@ def _wald_frame(names: list[str], result: FixedEffects, request: _Request) -> pd
     return pd.DataFrame(columns)
 
 
-def _bootstrap_frame(draws: BootstrapTable, names: list[str], request: _Request) -> pd.DataFrame:
+def _bootstrap_frame(draws: BootstrapTable, names: list[str], request: Request) -> pd.DataFrame:
     b, low, high = draws.estimate, draws.low, draws.high
     if request.exponentiate:
         b, low, high = np.exp(b), np.exp(low), np.exp(high)
@@ -322,7 +289,7 @@ def _bootstrap_frame(draws: BootstrapTable, names: list[str], request: _Request)
     return pd.DataFrame({**columns, "p": draws.p})
 
 
-def _random_part(m: MixedModel, request: _Request, found: _Found) -> _Part:
+def _random_part(m: MixedModel, request: Request, found: _Found) -> _Part:
     intervals = None
     if isinstance(found, BootstrapTable):
         intervals = found.random
@@ -349,7 +316,7 @@ def _random_part(m: MixedModel, request: _Request, found: _Found) -> _Part:
 
 
 def _group_level_table(
-    m: FittedModel, request: _Request, options: TableOptions, keep: Any, drop: Any
+    m: FittedModel, request: Request, options: TableOptions, keep: Any, drop: Any
 ) -> ResultFrame:
     """Return the random effects of every level, without footers."""
     if request.effects != "random" or not isinstance(m, MixedModel):
@@ -370,7 +337,7 @@ def _backend(m: FittedModel) -> str:
 
 
 def _with_footers(
-    table: ResultFrame, m: FittedModel, request: _Request, include_info: bool, verbose: bool
+    table: ResultFrame, m: FittedModel, request: Request, include_info: bool, verbose: bool
 ) -> ResultFrame:
     """Return the table with the lines asked for below it."""
     footers = [adjustment_note(request.p_adjust)] if request.effects != "random" else []
@@ -378,10 +345,13 @@ def _with_footers(
     footers += table.notes if verbose else ()
     lines = tuple(line for line in footers if line)
     assert isinstance(table.layout, ParametersLayout)
-    return replace(table, layout=replace(table.layout, footers=lines))
+    table = replace(table, layout=replace(table.layout, footers=lines))
+    if table.options.select is not None:
+        table.table()  # an unknown column is told here, not when it is printed
+    return table
 
 
-def _metadata(m: FittedModel, request: _Request) -> dict[str, Any]:
+def _metadata(m: FittedModel, request: Request) -> dict[str, Any]:
     return {
         "kind": m.kind,
         "formula": m.formula.text,

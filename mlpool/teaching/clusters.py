@@ -109,28 +109,43 @@ def simulate_clusters(
         sd_x_within=sd_x_within, sd_x_between=sd_x_between,
     )  # fmt: skip
     cor = number(cor, "cor", least=-1.0, most=1.0)
+    truth = {
+        "intercept": intercept, "slope": slope, "slope_between": between, "effect_w": effect_w,
+        "slope_w": slope_w, "sd_intercept": tau, "sd_slope": sd_slope, "cor": cor,
+        "sigma": sigma if family == "gaussian" else math.nan,
+        "icc": tau**2 / (tau**2 + residual**2) if tau or residual else math.nan, "family": family,
+    }  # fmt: skip
+    data = _draw(truth, sizes, (sd_x_between, sd_x_within), binary_w, rng)
+    data.attrs["truth"] = truth
+    return data
+
+
+def _draw(
+    truth: dict[str, Any],
+    sizes: IntArray,
+    sd_x: tuple[float, float],
+    binary_w: bool,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Draw clusters of these sizes; `sd_x` are the SDs of x between and within them."""
+    n_clusters = len(sizes)
     codes = np.repeat(np.arange(n_clusters), sizes)
     w = (
         rng.permutation(np.arange(n_clusters) % 2).astype(float)
         if binary_w
         else rng.standard_normal(n_clusters)
     )
-    u, v = _random_effects(n_clusters, tau, sd_slope, cor, rng)
-    means = sd_x_between * rng.standard_normal(n_clusters)
-    within = sd_x_within * rng.standard_normal(len(codes))
+    u, v = _random_effects(n_clusters, truth["sd_intercept"], truth["sd_slope"], truth["cor"], rng)
+    means = sd_x[0] * rng.standard_normal(n_clusters)
+    within = sd_x[1] * rng.standard_normal(len(codes))
     x = means[codes] + within
-    eta = (intercept + effect_w * w + u + (between - slope) * means)[codes]
-    eta = eta + (slope + slope_w * w + v)[codes] * x
+    contextual = truth["slope_between"] - truth["slope"]
+    eta = (truth["intercept"] + truth["effect_w"] * w + u + contextual * means)[codes]
+    eta = eta + (truth["slope"] + truth["slope_w"] * w + v)[codes] * x
     data = pd.DataFrame(
         {"cluster": codes + 1, "w": w[codes], "x": x, "x_between": means[codes], "x_within": within}
     )
-    data["y"] = _outcome(eta, sigma, family, rng)
-    data.attrs["truth"] = {
-        "intercept": intercept, "slope": slope, "slope_between": between, "effect_w": effect_w,
-        "slope_w": slope_w, "sd_intercept": tau, "sd_slope": sd_slope, "cor": cor,
-        "sigma": sigma if family == "gaussian" else math.nan,
-        "icc": tau**2 / (tau**2 + residual**2) if tau or residual else math.nan, "family": family,
-    }  # fmt: skip
+    data["y"] = _outcome(eta, truth["sigma"], truth["family"], rng)
     return data
 
 

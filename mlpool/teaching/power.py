@@ -149,19 +149,8 @@ def _power_of_designs(
         parts.append(intervals.assign(Clusters=j, Rows=n))
         for name in methods:
             p = intervals.loc[intervals["Method"] == name, "p"]
-            good = p.dropna()
-            share = float((good < alpha).mean()) if len(good) else math.nan
-            error = math.sqrt(share * (1 - share) / len(good)) if len(good) else math.nan
-            rows.append(
-                {
-                    "Clusters": j,
-                    "Rows": n,
-                    "Method": METHODS[name].label,
-                    "Power": share,
-                    "MC_SE": error,
-                    "Failed": len(p) - len(good),
-                }
-            )
+            cell = {"Clusters": j, "Rows": n, "Method": METHODS[name].label}
+            rows.append(cell | _share_below(p, alpha))
     footer = f"Effect of {parameter}: {truth:g}; {n_sims} replicates each, tests at {alpha:g}."
     return ResultFrame(
         data=pd.DataFrame(rows),
@@ -174,6 +163,14 @@ def _power_of_designs(
             "intervals": pd.concat(parts, ignore_index=True),
         },
     )  # fmt: skip
+
+
+def _share_below(p: pd.Series[float], alpha: float) -> dict[str, float]:
+    """Return the share of p-values below alpha with its Monte Carlo error."""
+    good = p.dropna()
+    share = float((good < alpha).mean()) if len(good) else math.nan
+    error = math.sqrt(share * (1 - share) / len(good)) if len(good) else math.nan
+    return {"Power": share, "MC_SE": error, "Failed": len(p) - len(good)}
 
 
 def _whole(values: Any, argument: str) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mlpool.engine.glm.likelihood import prior_weights
 from mlpool.engine.lmm.fit import fit_at
 from mlpool.engine.rank import independent_columns
 from mlpool.engine.theta import Template, lower_form
@@ -108,8 +109,7 @@ def glm_results(  # noqa: PLR0913 - one argument per symbol of the formula
     import statsmodels.api as sm
 
     Xk = X[:, independent_columns(X)]
-    prior = np.ones(len(y)) if trials is None else trials
-    prior = prior if weights is None else prior * weights
+    prior = prior_weights(len(y), trials, weights)
     endog: Any = y
     options: dict[str, Any] = {"var_weights": prior}
     if family.name == "binomial":

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
-from mlpool.engine.lmm.repeated_fits import ClusterResamples, new_responses
+from mlpool.engine.lmm.repeated_fits import Refitted
 from mlpool.errors import FitError, OptionError
 from mlpool.inference.profiles.glm import GlmProblem, fit_with_offset
 from mlpool.models import GeneralizedLinearModel, LinearMixedModel, MixedModel
@@ -21,7 +21,7 @@ from mlpool.models.extractors.parameter_names import SdScale
 from mlpool.models.extractors.random_effects import relative_factors
 from mlpool.refits.refit import with_record
 from mlpool.refits.refit_response import with_response
-from mlpool.typing import FloatArray, IntArray
+from mlpool.typing import FloatArray
 from mlpool.uncertainty.small_sample import glm_problem
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Statistic = Callable[[Any], Any]
 """Takes a fitted model, returns one number or several."""
 
+Drawn = TypeVar("Drawn")
+
 _LOST = 1e-10
 """A resample whose scaled cross-products have a smaller reciprocal condition lost a column."""
 _LOST_COLUMN = "The resample leaves a coefficient without variation in its column."
@@ -37,7 +39,7 @@ _SURE = 1e-10
 """A fitted probability this close to 0 or 1 in a replicate alone means separated outcomes."""
 
 
-class LinearAgain:
+class LinearRefits:
     """A linear model fitted to other responses: one product each."""
 
     def __init__(self, m: FittedModel) -> None:
@@ -68,7 +70,7 @@ class LinearAgain:
         return np.linalg.solve(self._R, turned), False
 
 
-class GlmAgain:
+class GlmRefits:
     """A generalised linear model fitted to other responses, or to the rows weighted anew."""
 
     def __init__(self, m: GeneralizedLinearModel) -> None:
@@ -118,37 +120,30 @@ class GlmAgain:
         return float(np.minimum(mu, 1.0 - mu).min())
 
 
-class MixedAgain:
-    """A linear mixed model fitted to other responses, from sums that are made once."""
+class LmmRefits(Generic[Drawn]):
+    """A linear mixed model fitted again to what is drawn, from sums that are made once.
 
-    def __init__(self, m: LinearMixedModel) -> None:
+    Parameters
+    ----------
+    m : LinearMixedModel
+    prepare : callable
+        :func:`~mlpool.engine.lmm.repeated_fits.new_responses` for responses (n,),
+        :class:`~mlpool.engine.lmm.repeated_fits.ClusterResamples` for clusters, each as often as
+        it is named.
+    """
+
+    def __init__(self, m: LinearMixedModel, prepare: Callable[..., Refitted[Drawn]]) -> None:
         control = replace(m.control, progress=False)
-        data = as_lmm_data(m.design)
-        self._again = new_responses(data, m.theta, reml=m.reml, control=control)
+        self._fits = prepare(as_lmm_data(m.design), m.theta, reml=m.reml, control=control)
         self._scale = SdScale.of(m)
 
-    def __call__(self, y: FloatArray) -> tuple[FloatArray, bool]:
-        """Return the parameters of a response."""
-        found = self._again.fit(y)
+    def __call__(self, drawn: Drawn) -> tuple[FloatArray, bool]:
+        """Return the parameters of one draw."""
+        found = self._fits.fit(drawn)
         return self._scale.stack(found.beta, found.theta, found.sigma), found.is_singular
 
 
-class ClustersAgain:
-    """A linear mixed model with one grouping factor fitted to resampled clusters, from sums."""
-
-    def __init__(self, m: LinearMixedModel) -> None:
-        control = replace(m.control, progress=False)
-        data = as_lmm_data(m.design)
-        self._again = ClusterResamples(data, m.theta, reml=m.reml, control=control)
-        self._scale = SdScale.of(m)
-
-    def __call__(self, picked: IntArray) -> tuple[FloatArray, bool]:
-        """Return the parameters of clusters, each as often as it is named."""
-        found = self._again.fit(picked)
-        return self._scale.stack(found.beta, found.theta, found.sigma), found.is_singular
-
-
-class ModelAgain:
+class ModelRefits:
     """Any model fitted to another design in full; the user's statistic or the parameters of it."""
 
     def __init__(self, m: FittedModel, statistic: Statistic | None = None) -> None:

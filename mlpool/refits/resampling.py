@@ -20,17 +20,17 @@ import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
 from mlpool.engine.lmm.fit import is_one_factor
+from mlpool.engine.lmm.repeated_fits import ClusterResamples, new_responses
 from mlpool.errors import NotSupportedError
 from mlpool.models import GeneralizedLinearModel, LinearMixedModel
 from mlpool.models.extractors.parameter_names import SdScale
 from mlpool.models.extractors.random_effects import relative_factors
 from mlpool.models.prediction import linear_predictor
 from mlpool.refits.repeated_fits import (
-    ClustersAgain,
-    GlmAgain,
-    LinearAgain,
-    MixedAgain,
-    ModelAgain,
+    GlmRefits,
+    LinearRefits,
+    LmmRefits,
+    ModelRefits,
     Statistic,
 )
 from mlpool.refits.row_resampling import Clusters, take_rows
@@ -117,12 +117,12 @@ def _symmetric_root(S: FloatArray) -> FloatArray:
 class FromResponses:
     """Draws a response and fits the model to it."""
 
-    def __init__(self, draw: Parametric | Residuals, again: Callable[[FloatArray], Any]) -> None:
-        self._draw, self._again = draw, again
+    def __init__(self, draw: Parametric | Residuals, refit: Callable[[FloatArray], Any]) -> None:
+        self._draw, self._refit = draw, refit
 
     def __call__(self, rng: np.random.Generator) -> tuple[FloatArray, bool]:
         """Return one replicate."""
-        values, is_singular = self._again(self._draw(rng))
+        values, is_singular = self._refit(self._draw(rng))
         return values, bool(is_singular)
 
 
@@ -132,13 +132,13 @@ class FromCases:
     def __init__(self, m: FittedModel, clusters: Clusters, statistic: Statistic | None) -> None:
         self.clusters, self._design = clusters, m.design
         self._mode = "rows"
-        self._again: Any
+        self._refit: Any
         if statistic is None and not m.is_mixed:
-            self._mode, self._again = "counts", _single_level(m)
+            self._mode, self._refit = "counts", _single_level(m)
         elif statistic is None and isinstance(m, LinearMixedModel) and _is_the_factor(m, clusters):
-            self._mode, self._again = "sums", ClustersAgain(m)
+            self._mode, self._refit = "sums", LmmRefits(m, ClusterResamples)
         else:
-            self._again = ModelAgain(m, statistic)
+            self._refit = ModelRefits(m, statistic)
 
     def __call__(self, rng: np.random.Generator) -> tuple[FloatArray, bool]:
         """Return one replicate."""
@@ -153,13 +153,13 @@ class FromCases:
     def of(self, picked: IntArray) -> tuple[FloatArray, bool]:
         """Return the fit to some clusters, each as often as it is named."""
         if self._mode == "sums":
-            result = self._again(picked)
+            result = self._refit(picked)
         elif self._mode == "counts":
             times = np.bincount(picked, minlength=self.clusters.n_clusters)
-            result = self._again.weighted(times[self.clusters.codes].astype(np.float64))
+            result = self._refit.weighted(times[self.clusters.codes].astype(np.float64))
         else:
             rows, copies = self.clusters.rows(picked)
-            result = self._again.design(take_rows(self._design, rows, copies, self.clusters.codes))
+            result = self._refit.design(take_rows(self._design, rows, copies, self.clusters.codes))
         return result[0], bool(result[1])
 
 
@@ -199,14 +199,14 @@ def make_task(
         )
     draw = Parametric(m) if type_ == "parametric" else Residuals(m)
     if statistic is not None or m.kind == "glmer" or _is_foreign(m):
-        return FromResponses(draw, ModelAgain(m, statistic))
+        return FromResponses(draw, ModelRefits(m, statistic))
     if isinstance(m, LinearMixedModel):
-        return FromResponses(draw, MixedAgain(m))
+        return FromResponses(draw, LmmRefits(m, new_responses))
     return FromResponses(draw, _single_level(m))
 
 
-def _single_level(m: FittedModel) -> LinearAgain | GlmAgain:
-    return GlmAgain(m) if isinstance(m, GeneralizedLinearModel) else LinearAgain(m)
+def _single_level(m: FittedModel) -> LinearRefits | GlmRefits:
+    return GlmRefits(m) if isinstance(m, GeneralizedLinearModel) else LinearRefits(m)
 
 
 def _is_foreign(m: FittedModel) -> bool:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-from mlpool.engine.glm.likelihood import check_response, log_likelihood
+from mlpool.engine.glm.likelihood import check_response, log_likelihood, prior_weights
 from mlpool.engine.glm.mean_range import is_on_the_edge, range_of, starting_predictor
 from mlpool.engine.rank import independent_columns
 from mlpool.engine.types import OlsFit
@@ -69,8 +69,7 @@ def fit_glm(  # noqa: PLR0913 - one argument per symbol of the formula
     check_response(y, family)
     kept = independent_columns(X)
     columns = X if len(kept) == X.shape[1] else X[:, kept]
-    prior = np.ones(len(y)) if trials is None else np.asarray(trials, dtype=np.float64)
-    prior = prior if weights is None else prior * weights
+    prior = prior_weights(len(y), trials, weights)
     with np.errstate(all="ignore"):
         R = np.linalg.qr(columns, mode="r") / np.sqrt(len(y)) if len(kept) else np.empty((0, 0))
         Q = solve_triangular(R, columns.T, trans="T").T if len(kept) else columns

@@ -62,3 +62,9 @@ def log_likelihood(
             return float(-0.5 * each)
     log_w = float(np.sum(np.log(m)))
     return float(0.5 * (log_w - n * (np.log(2.0 * np.pi * deviance / n) + 1.0)))
+
+
+def prior_weights(n: int, trials: FloatArray | None, weights: FloatArray | None) -> FloatArray:
+    """Return R's prior weights (n,): binomial denominators times the user's weights."""
+    prior = np.ones(n) if trials is None else np.asarray(trials, dtype=np.float64)
+    return prior if weights is None else prior * weights

@@ -12,7 +12,7 @@ it reads no rows at all. The search starts at the estimate of the fit that is re
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -67,11 +67,14 @@ class Estimates:
     is_singular: bool
 
 
-class Responses(Protocol):
-    """A model that is fitted to many responses."""
+Drawn_contra = TypeVar("Drawn_contra", contravariant=True)
 
-    def fit(self, y: FloatArray) -> Estimates:
-        """Return the estimates of one response (n,)."""
+
+class Refitted(Protocol[Drawn_contra]):
+    """A model that is fitted again to many draws: responses (n,), or clusters."""
+
+    def fit(self, drawn: Drawn_contra, /) -> Estimates:
+        """Return the estimates of one draw."""
 
 
 def new_responses(

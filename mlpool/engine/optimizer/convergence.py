@@ -15,8 +15,9 @@ from scipy.linalg import block_diag
 
 from mlpool.engine.optimizer.diagnostics import (
     EIGENVALUE_RATIO,
-    GRADIENT_TOL,
     identification_diagnostic,
+    search_diagnostics,
+    singular_diagnostic,
 )
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.theta import Template, lower_form
@@ -89,25 +90,11 @@ def singular_finding(
     template: Template, standards: Standards, theta: FloatArray, tol: float
 ) -> tuple[Diagnostic, ...]:
     """Judge as lme4's ``isSingular``, in standard columns: a diagonal entry below `tol`."""
-    value = smallest_diagonal(template, standards, theta)
-    if not value < tol:
-        return ()
-    return (Diagnostic(code="singular", severity="info", value=value, threshold=tol),)
+    return singular_diagnostic(smallest_diagonal(template, standards, theta), tol)
 
 
 def findings_of(objective: Judged, optimum: Optimum, control: Control) -> tuple[Diagnostic, ...]:
     """Return what should be said about a fit, most serious first."""
-    found: list[Diagnostic] = []
-    if not optimum.converged:
-        found.append(
-            Diagnostic(
-                code="max_evaluations",
-                severity="warning",
-                value=float(optimum.evaluations),
-                threshold=float(control.max_evaluations),
-                hint=optimum.message,
-            )
-        )
     template, standards = objective.template, objective.standards
     theta = standard_theta(template, standards, optimum.end)
     standard = objective.standardized(theta, optimum.end)
@@ -117,9 +104,8 @@ def findings_of(objective: Judged, optimum: Optimum, control: Control) -> tuple[
     bend = np.diag(H)
     size = np.sqrt(np.where(bend > bend.max(initial=0.0) / EIGENVALUE_RATIO, bend, np.inf))
     steepest = float(np.abs(gradient / size)[inside].max(initial=0.0))
-    if steepest > GRADIENT_TOL:
-        found.append(
-            Diagnostic(code="gradient", severity="warning", value=steepest, threshold=GRADIENT_TOL)
-        )
-    found += singular_finding(template, standards, optimum.end, control.singular_tol)
-    return tuple(found) or identification_diagnostic(H / np.outer(size, size))
+    found = (
+        *search_diagnostics(optimum, steepest, control),
+        *singular_finding(template, standards, optimum.end, control.singular_tol),
+    )
+    return found or identification_diagnostic(H / np.outer(size, size))

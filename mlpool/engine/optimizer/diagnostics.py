@@ -14,6 +14,43 @@ EIGENVALUE_RATIO = 1e6
 """Largest ratio of eigenvalues of the scaled Hessian that passes as identified."""
 
 
+def search_diagnostics(
+    optimum: Optimum, gradient: float, control: Control
+) -> tuple[Diagnostic, ...]:
+    """Return what should be said about a search: that it was stopped, that it is not flat.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    gradient : float
+        The largest entry that counts, in units that are the data's own.
+    control : Control
+    """
+    found = []
+    if not optimum.converged:
+        found.append(
+            Diagnostic(
+                code="max_evaluations",
+                severity="warning",
+                value=float(optimum.evaluations),
+                threshold=float(control.max_evaluations),
+                hint=optimum.message,
+            )
+        )
+    if gradient > GRADIENT_TOL:
+        found.append(
+            Diagnostic(code="gradient", severity="warning", value=gradient, threshold=GRADIENT_TOL)
+        )
+    return tuple(found)
+
+
+def singular_diagnostic(value: float, tol: float, hint: str = "") -> tuple[Diagnostic, ...]:
+    """Judge as lme4's ``isSingular``: the smallest diagonal entry of theta below `tol`."""
+    if not value < tol:
+        return ()
+    return (Diagnostic(code="singular", severity="info", value=value, threshold=tol, hint=hint),)
+
+
 def diagnose(
     optimum: Optimum, template: Template, scale: FloatArray, control: Control
 ) -> tuple[Diagnostic, ...]:
@@ -28,25 +65,13 @@ def diagnose(
         of zero from one that the units of a predictor make small.
     control : Control
     """
-    found = []
-    if not optimum.converged:
-        found.append(
-            Diagnostic(
-                code="max_evaluations",
-                severity="warning",
-                value=float(optimum.evaluations),
-                threshold=float(control.max_evaluations),
-                hint=optimum.message,
-            )
-        )
     inside = ~(template.is_diagonal & (optimum.end <= 0))
     largest = float(np.abs(optimum.gradient * scale)[inside].max(initial=0.0))
     relative = largest / max(1.0, abs(optimum.criterion))
-    if relative > GRADIENT_TOL:
-        found.append(
-            Diagnostic(code="gradient", severity="warning", value=relative, threshold=GRADIENT_TOL)
-        )
-    return (*found, *_singular(optimum.end, template, scale, control.singular_tol))
+    return (
+        *search_diagnostics(optimum, relative, control),
+        *_singular(optimum.end, template, scale, control.singular_tol),
+    )
 
 
 def _singular(
@@ -56,8 +81,8 @@ def _singular(
 
     A predictor in tiny units (grams for tonnes) makes its entry small by itself: the hint says so.
     """
-    diagonal = theta[template.is_diagonal]
-    if not diagonal.size or not diagonal.min() < tol:
+    value = float(theta[template.is_diagonal].min(initial=np.inf))
+    if not value < tol:
         return ()
     in_typical_units = float((theta / scale)[template.is_diagonal].min())
     hint = ""
@@ -66,11 +91,7 @@ def _singular(
             "only by the size of a predictor's values: in units of its standard deviation the "
             f"entry is {in_typical_units:.2g}, so rescaling it will do"
         )
-    return (
-        Diagnostic(
-            code="singular", severity="info", value=float(diagonal.min()), threshold=tol, hint=hint
-        ),
-    )
+    return singular_diagnostic(value, tol, hint)
 
 
 def identification_diagnostic(hessian: FloatArray) -> tuple[Diagnostic, ...]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlpool.engine.lmm.fit import fit_lmm
-from mlpool.engine.lmm.repeated_fits import Responses, new_responses
+from mlpool.engine.lmm.repeated_fits import Refitted, new_responses
 from mlpool.engine.types import ArrayRows, Control, LmmData, LmmFit
 from mlpool.errors import FitError
 from mlpool.inference.profiles.lmm_surface import RandomSide, Surface, root_of
@@ -115,7 +115,7 @@ class _Without:
 
     def __init__(self, data: LmmData, ml: LmmFit, i: int) -> None:
         self._data, self._ml, self._i = data, ml, i
-        self._again: Responses | None = None
+        self._again: Refitted[FloatArray] | None = None
         self._column: FloatArray = np.empty(0)
 
     def deviance(self, value: float) -> float:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,11 @@ from mlpool.tables import (
     render_markdown,
     render_text,
 )
+
+if TYPE_CHECKING:
+    from plotnine import ggplot
+
+    from mlpool.keywords import PlotOptions, PrintOptions
 
 
 class TableLayout(Protocol):
@@ -143,9 +148,10 @@ class ResultFrame:
         """Return a copy of the raw, unrounded frame."""
         return self.data.copy()
 
-    def plot(self, **options: Any) -> Any:
+    def plot(self, **options: Unpack[PlotOptions]) -> ggplot:
         """Return :func:`mlpool.plot` of this table."""
-        return verb("plot")(self, **options)
+        drawn: ggplot = verb("plot")(self, **options)
+        return drawn
 
     def to_native(self) -> Any:
         """Return the raw frame in the kind the model's data came in (pandas, polars, pyarrow)."""
@@ -162,7 +168,7 @@ class ResultFrame:
 
     # --- as text ----------------------------------------------------------------------------
 
-    def table(self, **options: Any) -> TableSpec:
+    def table(self, **options: Unpack[PrintOptions]) -> TableSpec:
         """Return the description that the renderers lay out; options as in :meth:`print`."""
         return self.layout.describe(self.data, self._updated(**options))
 
@@ -247,11 +253,11 @@ class ResultFrame:
         _teach_great_tables()
         return type(self)
 
-    def to_markdown(self, **options: Any) -> str:
+    def to_markdown(self, **options: Unpack[PrintOptions]) -> str:
         """Return Markdown as R's ``print_md()``; options as in :meth:`print`."""
         return render_markdown(self.table(**options))
 
-    def to_html(self, *, engine: str = "inline", **options: Any) -> str:
+    def to_html(self, *, engine: str = "inline", **options: Unpack[PrintOptions]) -> str:
         """Return one self-contained HTML table.
 
         Parameters
@@ -262,7 +268,7 @@ class ResultFrame:
         """
         return render_html(self.table(**options), engine)
 
-    def to_latex(self, **options: Any) -> str:
+    def to_latex(self, **options: Unpack[PrintOptions]) -> str:
         """Return LaTeX with booktabs rules; options as in :meth:`print`."""
         return render_latex(self.table(**options))
 
@@ -277,7 +283,7 @@ class ResultFrame:
         """
         return json_of(self.data)
 
-    def _updated(self, **options: Any) -> TableOptions:
+    def _updated(self, **options: Unpack[PrintOptions]) -> TableOptions:
         given = {name: value for name, value in options.items() if value is not None}
         return self.options.updated(**given)
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    Protocol,
+    TypeAlias,
+    runtime_checkable,
+)
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +58,23 @@ AnyArray: TypeAlias = Annotated[np.ndarray[Any, np.dtype[Any]], Entries("fiub")]
 Engine: TypeAlias = Literal["auto", "mlpool", "statsmodels"]
 NaAction: TypeAlias = Literal["omit", "fail"]
 Effects: TypeAlias = Literal["all", "fixed", "random"]
+
+
+@runtime_checkable
+class RowSource(Protocol):
+    """A matrix of `n` rows and `k` columns that is made a block of rows at a time.
+
+    The engine reads designs only through this protocol, so that ten million rows never exist
+    twice in memory. An ndarray is wrapped by ``mlpool.engine.types.ArrayRows``.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns (n, k)."""
+
+    def rows(self, start: int, stop: int) -> FloatArray:
+        """Return rows ``start:stop`` as a C-contiguous float64 array of shape (stop - start, k)."""
+
 
 # --- what users hand over ---------------------------------------------------------------------
 
@@ -113,19 +138,3 @@ NamesLike: TypeAlias = str | Sequence[str]
 
 ByLike: TypeAlias = "str | Sequence[Any] | Mapping[str, Any]"
 """Variables of a grid with or without their values: ``["x", "g"]``, ``{"x": [0, 1]}``."""
-
-
-@runtime_checkable
-class RowSource(Protocol):
-    """A matrix of `n` rows and `k` columns that is made a block of rows at a time.
-
-    The engine reads designs only through this protocol, so that ten million rows never exist
-    twice in memory. An ndarray is wrapped by ``mlpool.engine.types.ArrayRows``.
-    """
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns (n, k)."""
-
-    def rows(self, start: int, stop: int) -> FloatArray:
-        """Return rows ``start:stop`` as a C-contiguous float64 array of shape (stop - start, k)."""

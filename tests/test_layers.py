@@ -16,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mlpool"
 
 ROWS = (
-    ("errors", "typing", "floating_point", "registry"),
+    ("errors", "typing", "floating_point", "registry", "keywords"),
     ("given", "signposts"),
     ("families", "frames", "tables", "datasets"),
     ("engine", "formula", "results"),

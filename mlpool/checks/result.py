@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,9 @@ from mlpool.registry import verb
 from mlpool.tables.cells import format_p
 
 if TYPE_CHECKING:
+    from plotnine import ggplot
+
+    from mlpool.keywords import PlotOptions
     from mlpool.models import FittedModel
 
 KINDS = ("lm", "glm", "lmer", "glmer")
@@ -70,9 +73,10 @@ class Check:
         """Return the numbers as a frame."""
         return pd.DataFrame([{self.statistic_name: self.statistic, "p": self.p_value}])
 
-    def plot(self, **options: Any) -> Any:
+    def plot(self, **options: Unpack[PlotOptions]) -> ggplot:
         """Return the panel of :func:`mlpool.check_model` that shows what was checked."""
-        return verb("plot")(self, **options)
+        drawn: ggplot = verb("plot")(self, **options)
+        return drawn
 
     def _ggplot(self, **options: Any) -> Any:
         return draw_panel(self.model, self.panel, options)

@@ -47,7 +47,7 @@ _DDF = {
 
 
 def anova(
-    *models: Any,
+    *models: FittedModel | Mapping[str, FittedModel],
     type: str | int | None = None,
     ddf: str | None = None,
     test: str | None = None,
@@ -57,7 +57,7 @@ def anova(
     refit: bool = True,
     boundary: bool = False,
     names: Iterable[str] | None = None,
-    **named_models: Any,
+    **named_models: FittedModel,
 ) -> ResultFrame:
     """Test each term of the fixed part of one model, or several models against each other.
 
@@ -121,7 +121,8 @@ def anova(
     1         temp   1  94.16
     2  recipe:temp   2   0.04
     """
-    for name, m in named_models.items():
+    given: Mapping[str, object] = named_models  # a misspelt option is none
+    for name, m in given.items():
         if not isinstance(m, FittedModel):
             known = ("type", "ddf", "test", "vcov", "cluster", "vcov_args", "refit", "boundary")
             raise OptionError(

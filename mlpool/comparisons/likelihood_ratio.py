@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +33,11 @@ _COLUMNS = (
 
 
 def test_likelihoodratio(
-    *models: Any,
+    *models: FittedModel | Mapping[str, FittedModel],
     estimator: str | None = None,
     boundary: bool = False,
     names: Iterable[str] | None = None,
-    **named_models: Any,
+    **named_models: FittedModel,
 ) -> ResultFrame:
     """Test nested models by likelihood ratios (performance's ``test_likelihoodratio``).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.estimates.contrasts import estimate_contrasts
@@ -15,6 +15,7 @@ from mlpool.estimates.scale.links import is_identity
 from mlpool.estimates.scale.ratios import ratios_of
 from mlpool.estimates.scale.response_transforms import transformed_response
 from mlpool.estimates.slopes import estimate_slopes
+from mlpool.keywords import ContrastsOptions, MeansOptions, SlopesOptions, spell_out
 from mlpool.models.argument_checks import check_model
 from mlpool.results import ResultFrame
 
@@ -26,10 +27,11 @@ _MODES = {"satterthwaite": "satterthwaite", "kenward-roger": "kenward", "asympto
 _TYPES = {"link": "link", "linear.predictor": "link", "lp": "link", "response": "response"}
 
 
+@spell_out(MeansOptions, like=estimate_means)
 def emmeans(
     model: FittedModel, specs: Any, by: ByLike | None = None, *, at: dict[str, Any] | None = None,
     lmer_df: str | None = None, type: str | None = None, level: float | None = None,
-    **options: Any,
+    **options: Unpack[MeansOptions],
 ) -> ResultFrame | MeansAndContrasts:  # fmt: skip
     """Return estimated marginal means as emmeans does; a spelling of :func:`estimate_means`.
 
@@ -68,12 +70,13 @@ def emmeans(
     """
     check_model(model, "emmeans()")
     asked = read_specs(specs, by)
-    adjust = options.pop("adjust", None) if asked.comparison else None
-    means = _means(model, asked, at, lmer_df, type, level, options)
+    given: dict[str, Any] = {**options}
+    adjust = given.pop("adjust", None) if asked.comparison else None
+    means = _means(model, asked, at, lmer_df, type, level, given)
     if not asked.comparison:
         return means
     adjust = adjust or _ADJUST.get(asked.comparison, "sidak")
-    contrasts = _pairs(model, asked, at, lmer_df, type, level, adjust, asked.comparison, options)
+    contrasts = _pairs(model, asked, at, lmer_df, type, level, adjust, asked.comparison, given)
     return MeansAndContrasts(emmeans=means, contrasts=contrasts)
 
 
@@ -84,11 +87,13 @@ _ADJUST = {
 """emmeans' defaults; where it takes a multivariate t (trt.vs.ctrl, consec), Sidak's stands in."""
 
 
+@spell_out(ContrastsOptions, like=estimate_contrasts)
 def pairs(
     model: FittedModel | ResultFrame, specs: Any = None, by: ByLike | None = None, *,
     adjust: str = "tukey",
     at: dict[str, Any] | None = None, lmer_df: str | None = None, comparison: Any = None,
-    reverse: bool = False, type: str | None = None, level: float | None = None, **options: Any,
+    reverse: bool = False, type: str | None = None, level: float | None = None,
+    **options: Unpack[ContrastsOptions],
 ) -> ResultFrame:  # fmt: skip
     """Return pairwise comparisons of marginal means as ``pairs(emmeans(...))`` does.
 
@@ -136,14 +141,15 @@ def pairs(
     chosen = comparison or asked.comparison or "revpairwise"
     if reverse:
         chosen = "pairwise"
-    return _pairs(model, asked, at, lmer_df, type, level, adjust, chosen, options)
+    return _pairs(model, asked, at, lmer_df, type, level, adjust, chosen, {**options})
 
 
+@spell_out(SlopesOptions, like=estimate_slopes)
 def emtrends(
     model: FittedModel, specs: Any, var: str, *, by: ByLike | None = None,
     at: dict[str, Any] | None = None,
     lmer_df: str | None = None, type: str | None = None, level: float | None = None,
-    **options: Any,
+    **options: Unpack[SlopesOptions],
 ) -> ResultFrame | MeansAndContrasts:  # fmt: skip
     """Return trends as emmeans does; a spelling of :func:`estimate_slopes`.
 
@@ -169,22 +175,21 @@ def emtrends(
     check_model(model, "emtrends()")
     asked = read_specs(specs, by)
     focal, held = asked.with_values([*asked.names, *asked.groups], at)
+    own: dict[str, Any] = {**options}
     if not is_identity(model.family):
-        options = _on_scale(options, type, "response")
+        own = _on_scale(own, type, "response")
     else:
         _read_type(type)
-    adjust = options.pop("adjust", None) if asked.comparison else None
-    given = _common(model, lmer_df, level, options) | {"at": held}
-    slopes = _call(estimate_slopes, model, {"trend": var, "by": focal or None} | given, options)
+    adjust = own.pop("adjust", None) if asked.comparison else None
+    given = _common(model, lmer_df, level, own) | {"at": held}
+    slopes = _call(estimate_slopes, model, {"trend": var, "by": focal or None} | given, own)
     if not asked.comparison:
         return slopes
     if asked.groups or not asked.names:
         raise OptionError("contrasts of trends are between the levels of 'pairwise ~ g'.")
     given |= {"adjust_ci": True, "p_adjust": adjust or _ADJUST.get(asked.comparison, "sidak")}
     given |= {"contrast": var, "by": focal, "comparison": asked.comparison}
-    return MeansAndContrasts(
-        emmeans=slopes, contrasts=_call(estimate_contrasts, model, given, options)
-    )
+    return MeansAndContrasts(emmeans=slopes, contrasts=_call(estimate_contrasts, model, given, own))
 
 
 def _means(

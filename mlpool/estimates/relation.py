@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.estimates.delta.delta_method import Request
 from mlpool.estimates.delta.row_predictions import Drawn
 from mlpool.estimates.predictions import predictions
 from mlpool.estimates.request import ESTIMATES, read_request
+from mlpool.keywords import ExpectationOptions, PredictionOptions, spell_out
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 
@@ -105,8 +107,12 @@ def estimate_relation(
     )  # fmt: skip
 
 
+@spell_out(ExpectationOptions, like=estimate_relation)
 def estimate_expectation(
-    model: FittedModel, by: ByLike | None = None, data: DataLike | None = None, **options: Any
+    model: FittedModel,
+    by: ByLike | None = None,
+    data: DataLike | None = None,
+    **options: Unpack[ExpectationOptions],
 ) -> ResultFrame:
     """Return expected outcomes of the rows of the data, or of a grid.
 
@@ -135,15 +141,23 @@ def estimate_expectation(
     return _by_name("estimate_expectation", model, by, data, "confidence", options)
 
 
+@spell_out(ExpectationOptions, like=estimate_relation)
 def estimate_link(
-    model: FittedModel, by: ByLike | None = None, data: DataLike | None = None, **options: Any
+    model: FittedModel,
+    by: ByLike | None = None,
+    data: DataLike | None = None,
+    **options: Unpack[ExpectationOptions],
 ) -> ResultFrame:
     """Return :func:`estimate_expectation` on the scale of the link (log odds, log means)."""
     return _by_name("estimate_link", model, by, data, "confidence", {**options, "predict": "link"})
 
 
+@spell_out(PredictionOptions, like=estimate_relation)
 def estimate_prediction(
-    model: FittedModel, by: ByLike | None = None, data: DataLike | None = None, **options: Any
+    model: FittedModel,
+    by: ByLike | None = None,
+    data: DataLike | None = None,
+    **options: Unpack[PredictionOptions],
 ) -> ResultFrame:
     """Return predictions of single new outcomes, with prediction intervals.
 
@@ -186,7 +200,7 @@ def _by_name(
     by: ByLike | None,
     data: DataLike | None,
     interval: str,
-    options: dict[str, Any],
+    options: Mapping[str, Any],
 ) -> ResultFrame:
     for name in options:
         if name not in _OPTIONS or (interval != "prediction" and name in ("iterations", "seed")):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from mlpool.formula.types import Expression, ParsedFormula, Terms
 from mlpool.formula.used_rows import RowFilter, align_codes, kept_rows, read_subset, read_vector
 from mlpool.frames import Frame, HeldFrame, hold, read_frame
 from mlpool.frames.levels import drop_unused
+from mlpool.keywords import MatrixOptions, spell_out
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -227,7 +228,8 @@ def _evaluated(
     }
 
 
-def model_matrix(formula: str, data: Any, **options: Any) -> pd.DataFrame:
+@spell_out(MatrixOptions)
+def model_matrix(formula: str, data: DataLike, **options: Unpack[MatrixOptions]) -> pd.DataFrame:
     """Return R's ``model.matrix``: the fixed-effects columns with R's names.
 
     Parameters

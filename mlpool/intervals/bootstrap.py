@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,9 @@ from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
+    from plotnine import ggplot
+
+    from mlpool.keywords import PlotOptions
     from mlpool.models import FittedModel
     from mlpool.typing import ClusterLike, SeedLike
 
@@ -134,9 +137,10 @@ class Bootstrap:
             },
         )  # fmt: skip
 
-    def plot(self, **options: Any) -> Any:
+    def plot(self, **options: Unpack[PlotOptions]) -> ggplot:
         """Return the draws' distributions with the intervals; see :func:`mlpool.plot`."""
-        return verb("plot")(self, **options)
+        drawn: ggplot = verb("plot")(self, **options)
+        return drawn
 
     def _ggplot(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from mlpool.refits.simulate import KINDS
 from mlpool.registry import verb
 
 if TYPE_CHECKING:
+    from plotnine import ggplot
+
+    from mlpool.keywords import PlotOptions
     from mlpool.models import FittedModel
 
 OUTERMOST = 0.99
@@ -143,9 +146,10 @@ class Profile:
                     )
         return out
 
-    def plot(self, **options: Any) -> Any:
+    def plot(self, **options: Unpack[PlotOptions]) -> ggplot:
         """Return the profiles as a plot; see :func:`mlpool.plot`."""
-        return verb("plot")(self, **options)
+        drawn: ggplot = verb("plot")(self, **options)
+        return drawn
 
     def _chosen(self, parm: Any) -> list[str]:
         return [self.names[i] for i in read_parm(self.model, list(self.names), parm)]

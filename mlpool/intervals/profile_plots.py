@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from mlpool.registry import verb
 
+if TYPE_CHECKING:
+    from plotnine import ggplot
 
-def draw_profile(points: pd.DataFrame, bounds: pd.DataFrame, kind: str, level: float) -> Any:
+
+def draw_profile(points: pd.DataFrame, bounds: pd.DataFrame, kind: str, level: float) -> ggplot:
     """Return zeta curves, or the densities that belong to them, one panel per parameter.
 
     Parameters
@@ -29,7 +32,8 @@ def draw_profile(points: pd.DataFrame, bounds: pd.DataFrame, kind: str, level: f
         [_marks(name, points, tuple(bounds.loc[name]), kind) for name in names], ignore_index=True
     )
     label = "zeta" if kind == "zeta" else "profile density"
-    return verb("plot_curves")(lines, marks, names, label=label, level=level, kind=kind)
+    drawn: ggplot = verb("plot_curves")(lines, marks, names, label=label, level=level, kind=kind)
+    return drawn
 
 
 def _interpolated(name: str, points: pd.DataFrame) -> Any:
@@ -72,7 +76,8 @@ def _marks(name: str, points: pd.DataFrame, bounds: tuple[float, ...], kind: str
 
 def draw_bootstrap(
     draws: pd.DataFrame, estimate: pd.Series, bounds: pd.DataFrame, kind: str, level: float
-) -> Any:
+) -> ggplot:
     """Return the distributions of draws with their intervals, one panel per parameter."""
     long = draws.melt(var_name="Parameter", value_name="x").dropna()
-    return verb("plot_draws")(long, estimate, bounds, kind=kind, level=level)
+    drawn: ggplot = verb("plot_draws")(long, estimate, bounds, kind=kind, level=level)
+    return drawn

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, Unpack
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,16 @@ from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import VcovChoice, coefficient_vcov
 
 if TYPE_CHECKING:
+    from plotnine import ggplot
+
     from mlpool.formula import Expression
+    from mlpool.keywords import (
+        IntervalOptions,
+        ParametersOptions,
+        PlotOptions,
+        SummaryOptions,
+        UpdateOptions,
+    )
     from mlpool.models.extractors.random_effects import GroupFrames
     from mlpool.results import ResultFrame
     from mlpool.summaries import Summary
@@ -315,7 +324,10 @@ class FittedModel(StatsmodelsNames):
         return again
 
     def update(
-        self, formula: str | None = None, data: DataLike | None = None, **changes: Any
+        self,
+        formula: str | None = None,
+        data: DataLike | None = None,
+        **changes: Unpack[UpdateOptions],
     ) -> FittedModel:
         """Return :func:`mlpool.update` of this model."""
         again: FittedModel = verb("update")(self, formula, data, **changes)
@@ -348,7 +360,7 @@ class FittedModel(StatsmodelsNames):
         parm: NamesLike | Sequence[int] | None = None,
         level: float = 0.95,
         method: str | None = None,
-        **options: Any,
+        **options: Unpack[IntervalOptions],
     ) -> pd.DataFrame:
         """Return :func:`mlpool.confint` of this model."""
         found: pd.DataFrame = verb("confint")(self, parm, level, method, **options)
@@ -371,16 +383,17 @@ class FittedModel(StatsmodelsNames):
 
     # --- text -------------------------------------------------------------------------------
 
-    def parameters(self, **options: Any) -> ResultFrame:
+    def parameters(self, **options: Unpack[ParametersOptions]) -> ResultFrame:
         """Return :func:`mlpool.model_parameters` of this model."""
         found: ResultFrame = verb("model_parameters")(self, **options)
         return found
 
-    def plot(self, **options: Any) -> Any:
+    def plot(self, **options: Unpack[PlotOptions]) -> ggplot:
         """Return the panels of :func:`mlpool.check_model` as one plot."""
-        return verb("plot")(self, **options)
+        drawn: ggplot = verb("plot")(self, **options)
+        return drawn
 
-    def summary(self, **options: Any) -> Summary:
+    def summary(self, **options: Unpack[SummaryOptions]) -> Summary:
         """Return R's ``summary()``; printing it gives R's text."""
         found: Summary = verb("summary")(self, **options)
         return found

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.formula import parse_formula
 from mlpool.frames import read_frame
+from mlpool.keywords import FitOptions, MixedOptions, spell_out
 from mlpool.models.fit import as_bool, fit
 from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 
+if TYPE_CHECKING:
+    from mlpool.typing import DataLike, FamilyLike
 
-def lm(formula: str, data: Any, **options: Any) -> LinearModel:
+
+@spell_out(FitOptions, like=fit)
+def lm(formula: str, data: DataLike, **options: Unpack[FitOptions]) -> LinearModel:
     """Fit a linear model (R's ``lm``): complete pooling, or no pooling with a factor.
 
     Takes the arguments of :func:`fit` but ``family`` and ``reml``.
@@ -37,8 +42,12 @@ def lm(formula: str, data: Any, **options: Any) -> LinearModel:
     return result
 
 
+@spell_out(FitOptions, like=fit)
 def glm(
-    formula: str, data: Any, family: Any = "gaussian", **options: Any
+    formula: str,
+    data: DataLike,
+    family: FamilyLike = "gaussian",
+    **options: Unpack[FitOptions],
 ) -> GeneralizedLinearModel:
     """Fit a generalised linear model (R's ``glm``).
 
@@ -59,11 +68,12 @@ def glm(
     return result
 
 
+@spell_out(MixedOptions, like=fit)
 def lmer(
     formula: str,
-    data: Any,
+    data: DataLike,
     REML: bool | None = None,
-    **options: Any,
+    **options: Unpack[MixedOptions],
 ) -> LinearMixedModel:
     """Fit a linear mixed model (lme4's ``lmer``): partial pooling.
 
@@ -89,8 +99,13 @@ def lmer(
     return result
 
 
+@spell_out(FitOptions, like=fit)
 def glmer(
-    formula: str, data: Any, family: Any, nAGQ: int = 1, **options: Any
+    formula: str,
+    data: DataLike,
+    family: FamilyLike,
+    nAGQ: int = 1,
+    **options: Unpack[FitOptions],
 ) -> GeneralizedLinearMixedModel:
     """Fit a generalised linear mixed model by maximum likelihood (lme4's ``glmer``).
 

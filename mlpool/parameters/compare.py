@@ -21,6 +21,7 @@ from mlpool.tables.glue import STYLES
 from mlpool.typing import Effects
 
 if TYPE_CHECKING:
+    from mlpool.models import FittedModel
     from mlpool.typing import ClusterLike, NamesLike, VcovArgs, VcovLike
 
 _DEFAULT_STYLE = "ci"
@@ -87,7 +88,7 @@ class CompareLayout:
 
 
 def compare_parameters(
-    *models: Any,
+    *models: FittedModel | Mapping[str, FittedModel],
     names: list[str] | tuple[str, ...] | None = None,
     ci: float | None = 0.95,
     effects: str = "fixed",
@@ -103,7 +104,7 @@ def compare_parameters(
     keep: str | list[str] | None = None,
     drop: str | list[str] | None = None,
     table_width: int | None = None,
-    **named_models: Any,
+    **named_models: FittedModel,
 ) -> ResultFrame:
     """Return the coefficients of several models side by side, as R's easystats prints them.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from mlpool.performance.performance_table import DIGITS, Grid, GridColumn
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
+
 _CRITERIA = ("AIC", "AICc", "BIC")
 _SMALLER_IS_BETTER = ("AIC", "AICc", "BIC", "RMSE", "Sigma", "Log_loss")
 _R_NAMES = {"lm": "lm", "glm": "glm", "lmer": "lmerMod", "glmer": "glmerMod"}
@@ -27,11 +30,11 @@ _SCORE = GridColumn(name="Performance_Score", header="Performance-Score", style=
 
 @usual_floats
 def compare_performance(
-    *models: Any,
+    *models: FittedModel | Mapping[str, FittedModel],
     names: Iterable[str] | None = None,
     metrics: str | Iterable[str] = "all",
     rank: bool = False,
-    **named_models: Any,
+    **named_models: FittedModel,
 ) -> ResultFrame:
     """Return indices of several models, with weights of the information criteria.
 

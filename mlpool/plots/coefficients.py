@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from mlpool.errors import OptionError
+from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.plots.grammar import (
     LINE_COLOUR,
     MAX_LABELS,
@@ -18,14 +19,20 @@ from mlpool.plots.grammar import (
     theme_mlpool,
 )
 
+if TYPE_CHECKING:
+    from plotnine import ggplot
+
+    from mlpool.keywords import Aesthetics
+    from mlpool.results import ResultFrame
+
 
 def plot_parameters(
-    result: Any,
+    result: ResultFrame,
     *,
     show_intercept: bool = False,
     effects: str = "fixed",
-    point: dict[str, Any] | None = None,
-) -> Any:
+    point: Aesthetics | None = None,
+) -> ggplot:
     """Draw a forest plot of ``model_parameters``: a dot and an interval per coefficient.
 
     Parameters
@@ -67,10 +74,11 @@ def plot_parameters(
         plot = plot + g.scale_y_log10()
     if effects == "all":
         plot = plot + g.facet_wrap("Effects", scales="free", ncol=1)
-    return plot
+    drawn: ggplot = plot
+    return drawn
 
 
-def plot_comparison(result: Any, *, show_intercept: bool = False) -> Any:
+def plot_comparison(result: ResultFrame, *, show_intercept: bool = False) -> ggplot:
     """Draw the coefficients of several models beside each other, one colour per model.
 
     Parameters
@@ -102,16 +110,17 @@ def plot_comparison(result: Any, *, show_intercept: bool = False) -> Any:
     )
     if len(models) <= 8:
         plot = plot + g.scale_color_manual(values=colours(len(models)))
-    return plot
+    drawn: ggplot = plot
+    return drawn
 
 
 def plot_grouplevel(
-    result: Any,
+    result: ResultFrame,
     *,
     sort: bool = True,
-    line: dict[str, Any] | None = None,
-    point: dict[str, Any] | None = None,
-) -> Any:
+    line: Aesthetics | None = None,
+    point: Aesthetics | None = None,
+) -> ggplot:
     """Draw group-level estimates as a caterpillar: levels on one axis, intervals along the other.
 
     Parameters
@@ -159,10 +168,11 @@ def plot_grouplevel(
         plot = plot + g.scale_color_manual(values=colours(min(len(parameters), 8)))
     if thin:
         plot = plot + g.theme(axis_text_y=g.element_blank(), panel_grid_major_y=g.element_blank())
-    return plot
+    drawn: ggplot = plot
+    return drawn
 
 
-def long_comparison(result: Any) -> Any:
+def long_comparison(result: ResultFrame) -> Any:
     """Return ``compare_parameters`` with one row per model and coefficient."""
     frame = result.to_pandas()
     parts = []
@@ -179,8 +189,11 @@ def long_comparison(result: Any) -> Any:
     return long[np.isfinite(long["Coefficient"])]
 
 
-def _rows(result: Any, show_intercept: bool, effects: str) -> tuple[pd.DataFrame, list[str]]:
+def _rows(
+    result: ResultFrame, show_intercept: bool, effects: str
+) -> tuple[pd.DataFrame, list[str]]:
     frame = result.to_pandas().rename(columns={"Std_Coefficient": "Coefficient"})
+    assert isinstance(result.layout, ParametersLayout)
     labels = pd.Series(result.layout.labels, index=frame.index)
     keep = pd.Series(True, index=frame.index)
     if "Effects" in frame and effects != "all":
@@ -199,7 +212,7 @@ def _has_intervals(frame: pd.DataFrame) -> bool:
     return "CI_low" in frame and bool(np.isfinite(frame["CI_low"]).any())
 
 
-def _estimate_name(result: Any) -> str:
+def _estimate_name(result: ResultFrame) -> str:
     return str(getattr(result.layout, "coefficient", "Coefficient"))
 
 

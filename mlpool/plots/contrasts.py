@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlpool.plots.grammar import (
     LINE_COLOUR,
@@ -14,8 +14,14 @@ from mlpool.plots.grammar import (
 )
 from mlpool.tables import own_names
 
+if TYPE_CHECKING:
+    from plotnine import ggplot
 
-def plot_contrasts(result: Any, *, point: dict[str, Any] | None = None) -> Any:
+    from mlpool.keywords import Aesthetics
+    from mlpool.results import ResultFrame
+
+
+def plot_contrasts(result: ResultFrame, *, point: Aesthetics | None = None) -> ggplot:
     """Draw an ``estimate_contrasts`` table.
 
     Parameters
@@ -66,10 +72,11 @@ def plot_contrasts(result: Any, *, point: dict[str, Any] | None = None) -> Any:
     plot = plot + theme_mlpool()
     if frame[row].nunique() > MAX_LABELS:
         plot = plot + g.theme(axis_text_y=g.element_blank(), panel_grid_major_y=g.element_blank())
-    return plot
+    drawn: ggplot = plot
+    return drawn
 
 
-def _label(result: Any, kind: str) -> str:
+def _label(result: ResultFrame, kind: str) -> str:
     response = str(result.metadata.get("response", ""))
     trend = result.metadata.get("trend")
     what = f"{kind} of slopes of {trend}" if trend else kind

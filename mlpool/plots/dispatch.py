@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mlpool.errors import NotSupportedError, OptionError, brief
+from mlpool.keywords import PlotOptions, spell_out
 from mlpool.models.fitted import FittedModel
 from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.plots.coefficients import plot_comparison, plot_grouplevel, plot_parameters
@@ -25,8 +26,12 @@ from mlpool.plots.studies import (
 from mlpool.pooling.compare import PoolingComparison
 from mlpool.results import ResultFrame
 
+if TYPE_CHECKING:
+    from plotnine import ggplot
 
-def plot(x: Any, **options: Any) -> Any:
+
+@spell_out(PlotOptions)
+def plot(x: object, **options: Unpack[PlotOptions]) -> ggplot:
     """Draw a result; add to it as to any plotnine plot.
 
     Parameters
@@ -60,17 +65,19 @@ def plot(x: Any, **options: Any) -> Any:
     'ggplot'
     """
     draw = _find(x)
+    drawn: ggplot
     try:
-        return as_written(draw(x, **options))
+        drawn = as_written(draw(x, **options))
     except TypeError as error:
         name = str(error).partition("unexpected keyword argument ")[2]
         own = (f"{draw.__name__}()", "._ggplot()", "check_model()", "plot()")
         if not name or not any(place in str(error) for place in own):
             raise
         raise OptionError(f"this plot has no option {name}; see help(mlpool.plot).") from None
+    return drawn
 
 
-_BY_KIND: dict[str, Callable[..., Any]] = {
+_BY_KIND: dict[str, Callable[..., ggplot]] = {
     "compare_performance": plot_performance,
     "reliability": plot_reliability,
     "sampling_study": plot_sampling,
@@ -81,7 +88,7 @@ _BY_KIND: dict[str, Callable[..., Any]] = {
 }
 
 
-def _find(x: Any) -> Callable[..., Any]:
+def _find(x: object) -> Callable[..., ggplot]:
     if isinstance(x, PoolingComparison):
         return plot_pooling
     if isinstance(x, ModelChecks):
@@ -101,7 +108,7 @@ def _find(x: Any) -> Callable[..., Any]:
     )
 
 
-def _find_table(x: ResultFrame) -> Callable[..., Any] | None:
+def _find_table(x: ResultFrame) -> Callable[..., ggplot] | None:
     kind = x.metadata.get("kind")
     if kind in _BY_KIND:
         return _BY_KIND[kind]
@@ -118,15 +125,17 @@ def _find_table(x: ResultFrame) -> Callable[..., Any] | None:
     return None
 
 
-def _plot_checks(checks: ModelChecks, **options: Any) -> Any:
-    return checks.plot(**options)
+def _plot_checks(checks: ModelChecks, **options: Any) -> ggplot:
+    drawn: ggplot = checks.plot(**options)
+    return drawn
 
 
-def _plot_model(model: FittedModel, **options: Any) -> Any:
-    return check_model(model, **options).plot()
+def _plot_model(model: FittedModel, **options: Any) -> ggplot:
+    drawn: ggplot = check_model(model, **options).plot()
+    return drawn
 
 
-def _what(x: Any) -> str:
+def _what(x: object) -> str:
     if isinstance(x, ResultFrame):
         return f"a table with the columns {', '.join(map(str, x.columns))}"
     return brief(x)

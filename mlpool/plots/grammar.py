@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpool.errors import NotSupportedError, OptionError, brief, nearest_names
 from mlpool.given import number
+
+if TYPE_CHECKING:
+    from plotnine import theme
 
 PALETTE = (
     "#D55E00", "#009E73", "#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#8C6D31", "#000000",
@@ -39,18 +42,21 @@ def grammar() -> Any:
     return plotnine
 
 
-def theme_mlpool(base_size: float = 11) -> Any:
+def theme_mlpool(base_size: float = 11) -> theme:
     """Return the theme of all plots: light, with thin grid lines."""
     g = grammar()
     size = number(base_size, "base_size", least=1.0, most=1000.0)
-    return g.theme_minimal(base_size=size) + g.theme(
+    look: theme = g.theme_minimal(base_size=size) + g.theme(
         panel_grid_minor=g.element_blank(),
         plot_title=g.element_text(weight="bold"),
         strip_text=g.element_text(weight="bold"),
     )
+    return look
 
 
-def geom_options(name: str, given: Mapping[str, Any] | None, **defaults: Any) -> dict[str, Any]:
+def geom_options(
+    name: str, given: Mapping[str, Any] | str | None, **defaults: Any
+) -> dict[str, Any]:
     """Return a layer's settings: the defaults, changed by what the user gave.
 
     ``linewidth`` and ``colour`` are R's words for plotnine's ``size`` and ``color``.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
+
+if TYPE_CHECKING:
+    from plotnine import ggplot
 
 _HEIGHT, _WIDTH = 2.4, 3.0
 """Inches of one panel."""
@@ -23,7 +26,7 @@ def plot_curves(
     label: str,
     level: float,
     kind: str,
-) -> Any:
+) -> ggplot:
     """Draw a curve per parameter with its estimate and interval.
 
     Parameters
@@ -51,7 +54,8 @@ def plot_curves(
         + g.geom_point(marks, color=LINE_COLOUR, size=1.8)
         + g.labs(x="", y=label, caption=f"Dashed: estimate and {100 * level:g} % interval")
     )
-    return picture + _panels(g, len(names))
+    drawn: ggplot = picture + _panels(g, len(names))
+    return drawn
 
 
 def plot_draws(
@@ -61,7 +65,7 @@ def plot_draws(
     *,
     kind: str,
     level: float,
-) -> Any:
+) -> ggplot:
     """Draw the distribution of every parameter's draws, its interval shaded below.
 
     Parameters
@@ -101,7 +105,8 @@ def plot_draws(
             caption=f"Black: estimate of the model; dashed: {100 * level:g} % interval",
         )
     )  # fmt: skip
-    return picture + _panels(g, len(names))
+    drawn: ggplot = picture + _panels(g, len(names))
+    return drawn
 
 
 def _panels(g: Any, n: int) -> list[Any]:

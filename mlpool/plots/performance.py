@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,13 +10,18 @@ import pandas as pd
 from mlpool.errors import NotSupportedError
 from mlpool.plots.grammar import LINE_COLOUR, MAX_COLOURS, colours, grammar, ordered, theme_mlpool
 
+if TYPE_CHECKING:
+    from plotnine import ggplot
+
+    from mlpool.results import ResultFrame
+
 SMALLER_IS_BETTER = ("AIC", "AICc", "BIC", "RMSE", "Sigma", "Log_loss", "deviance")
 """Indices that are turned round, so that the outside of the picture is the better side."""
 
 _NOT_INDICES = ("Name", "Model", "Performance_Score", "AIC_wt", "AICc_wt", "BIC_wt")
 
 
-def plot_performance(result: Any) -> Any:
+def plot_performance(result: ResultFrame) -> ggplot:
     """Draw `compare_performance`: every index from the worst (0) to the best (1) model.
 
     Parameters
@@ -45,7 +50,8 @@ def plot_performance(result: Any) -> Any:
         + g.labs(x="", y="", color="Model")
         + theme_mlpool()
     )
-    return plot + g.scale_color_manual(values=colours(n)) if n <= MAX_COLOURS else plot
+    drawn: ggplot = plot + g.scale_color_manual(values=colours(n)) if n <= MAX_COLOURS else plot
+    return drawn
 
 
 def _scaled(frame: pd.DataFrame) -> pd.DataFrame:
@@ -68,7 +74,7 @@ def _scaled(frame: pd.DataFrame) -> pd.DataFrame:
     return data.assign(Index=ordered(data["Index"]), Name=ordered(data["Name"]))
 
 
-def plot_reliability(result: Any) -> Any:
+def plot_reliability(result: ResultFrame) -> ggplot:
     """Draw the reliability lambda_j of every group against its size.
 
     Parameters
@@ -90,4 +96,5 @@ def plot_reliability(result: Any) -> Any:
         + g.labs(x=f"Rows per {frame['Group'].iloc[0]}", y="Reliability")
         + theme_mlpool()
     )
-    return plot + g.facet_wrap("Parameter") if many else plot
+    drawn: ggplot = plot + g.facet_wrap("Parameter") if many else plot
+    return drawn

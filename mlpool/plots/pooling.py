@@ -5,7 +5,7 @@ After Gelman & Hill (2007), figures 12.1 (estimates by size), 12.2 and 12.4 (pan
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,13 @@ import pandas as pd
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.plots.grammar import MAX_LABELS, grammar, ordered, theme_mlpool
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plotnine import ggplot
+
+    from mlpool.pooling.compare import PoolingComparison
 
 KINDS = ("shrinkage", "lines", "panels", "size")
 """Pictures of a comparison of poolings."""
@@ -24,14 +31,14 @@ _FRAMES = {"No pooling": "No", "Partial pooling": "Partial", "Complete pooling":
 
 
 def plot_pooling(
-    result: Any,
+    result: PoolingComparison,
     *,
     kind: str = "shrinkage",
     n: int | None = None,
     parameter: str | None = None,
-    groups: Any = None,
+    groups: Sequence[object] | None = None,
     arrows: bool = True,
-) -> Any:
+) -> ggplot:
     """Draw a comparison of poolings.
 
     Parameters
@@ -77,7 +84,13 @@ def plot_pooling(
 # --- shrinkage ----------------------------------------------------------------------------------
 
 
-def _shrinkage(result: Any, n: int | None, parameter: str | None, groups: Any, arrows: bool) -> Any:
+def _shrinkage(
+    result: PoolingComparison,
+    n: int | None,
+    parameter: str | None,
+    groups: Sequence[object] | None,
+    arrows: bool,
+) -> ggplot:
     g = grammar()
     frame = _rows(result, parameter).dropna(subset=["No"])
     if groups is None:
@@ -105,10 +118,11 @@ def _shrinkage(result: Any, n: int | None, parameter: str | None, groups: Any, a
     )
     if len(frame) > MAX_LABELS:
         plot = plot + g.theme(axis_text_y=g.element_blank(), panel_grid_major_y=g.element_blank())
-    return plot
+    drawn: ggplot = plot
+    return drawn
 
 
-def _by_size(result: Any, parameter: str | None) -> Any:
+def _by_size(result: PoolingComparison, parameter: str | None) -> ggplot:
     """Estimates with their SEs against the groups' sizes (Gelman & Hill 2007, figure 12.1)."""
     g = grammar()
     frame = _rows(result, parameter)
@@ -122,7 +136,7 @@ def _by_size(result: Any, parameter: str | None) -> Any:
     data = pd.concat(parts).dropna(subset=["Estimate"])
     data["Pooling"] = ordered(data["Pooling"], list(COLOURS)[:2])
     thin = len(frame) > MAX_LABELS
-    return (
+    drawn: ggplot = (
         g.ggplot(data, g.aes("n", "Estimate", color="Pooling"))
         + _reference(result, parameter, flat=True)
         + g.geom_linerange(g.aes(ymin="low", ymax="high"), alpha=0.25 if thin else 0.6)
@@ -133,9 +147,12 @@ def _by_size(result: Any, parameter: str | None) -> Any:
         + theme_mlpool()
         + g.theme(legend_position="none")
     )
+    return drawn
 
 
-def _reference(result: Any, parameter: str | None, *, flat: bool = False) -> Any:
+def _reference(
+    result: PoolingComparison, parameter: str | None, *, flat: bool = False
+) -> list[Any]:
     """Draw a dashed line at the overall estimate of partial pooling, where there is one."""
     g = grammar()
     frame = _rows(result, parameter)
@@ -152,7 +169,7 @@ def _reference(result: Any, parameter: str | None, *, flat: bool = False) -> Any
 # --- lines --------------------------------------------------------------------------------------
 
 
-def _lines(result: Any) -> Any:
+def _lines(result: PoolingComparison) -> ggplot:
     """Every group's line under each pooling, over the range of its own data."""
     g = grammar()
     x = _numeric_predictor(result)
@@ -169,10 +186,11 @@ def _lines(result: Any) -> Any:
         + theme_mlpool()
         + g.theme(legend_position="none")
     )
-    return plot
+    drawn: ggplot = plot
+    return drawn
 
 
-def _panels(result: Any, n: int | None, groups: Any) -> Any:
+def _panels(result: PoolingComparison, n: int | None, groups: Sequence[object] | None) -> ggplot:
     """Draw the data of some groups with the three lines through them."""
     g = grammar()
     x = _numeric_predictor(result)
@@ -185,7 +203,7 @@ def _panels(result: Any, n: int | None, groups: Any) -> Any:
     titles = {level: f"{level} (n = {counts.get(level, 0)})" for level in levels}
     for frame in (lines, data):
         frame["Panel"] = ordered(frame["Level"].map(titles), [titles[v] for v in levels])
-    return (
+    drawn: ggplot = (
         g.ggplot(data, g.aes(x, "y"))
         + g.geom_point(alpha=0.4, size=1)
         + g.geom_line(g.aes(x, "Fitted", color="Pooling", linetype="Pooling"), data=lines, size=0.9)
@@ -196,13 +214,14 @@ def _panels(result: Any, n: int | None, groups: Any) -> Any:
         + theme_mlpool()
         + g.theme(legend_position="top")
     )
+    return drawn
 
 
 def _order(lines: pd.DataFrame) -> list[str]:
     return list(lines["Pooling"].cat.categories)
 
 
-def _line_frame(result: Any, x: str) -> pd.DataFrame:
+def _line_frame(result: PoolingComparison, x: str) -> pd.DataFrame:
     """Return both ends of every line: Level, Pooling, x and Fitted."""
     data = _data(result, x)
     spans = data.groupby("Level", sort=False)[x].agg(["min", "max"])
@@ -223,7 +242,7 @@ def _line_frame(result: Any, x: str) -> pd.DataFrame:
     return frame.assign(Pooling=ordered(frame["Pooling"], names))
 
 
-def _coefficients(result: Any, x: str, column: str) -> tuple[pd.Series, pd.Series]:
+def _coefficients(result: PoolingComparison, x: str, column: str) -> tuple[pd.Series, pd.Series]:
     """Return each level's intercept, other predictors at their means, and slope of x."""
     groups = result.groups.to_pandas()
     own = groups.pivot(index="Level", columns="Parameter", values=column)
@@ -240,12 +259,12 @@ def _coefficients(result: Any, x: str, column: str) -> tuple[pd.Series, pd.Serie
     return intercepts, slopes
 
 
-def _column_means(result: Any) -> dict[str, float]:
+def _column_means(result: PoolingComparison) -> dict[str, float]:
     X: FloatArray = result.partial.design.X.dense()
     return dict(zip(result.partial.design.X.names, X.mean(axis=0), strict=True))
 
 
-def _data(result: Any, x: str) -> pd.DataFrame:
+def _data(result: PoolingComparison, x: str) -> pd.DataFrame:
     design = result.partial.design
     values = design.X.dense()[:, design.X.names.index(x)]
     random = design.random[0]
@@ -253,7 +272,7 @@ def _data(result: Any, x: str) -> pd.DataFrame:
     return pd.DataFrame({"Level": levels, x: values, "y": design.y})
 
 
-def _numeric_predictor(result: Any) -> str:
+def _numeric_predictor(result: PoolingComparison) -> str:
     """Return the numeric column to draw over: a varying slope, else a shared coefficient.
 
     Raises
@@ -275,19 +294,19 @@ def _numeric_predictor(result: Any) -> str:
 # --- groups -------------------------------------------------------------------------------------
 
 
-def _which(result: Any, parameter: str | None) -> str:
+def _which(result: PoolingComparison, parameter: str | None) -> str:
     if parameter is None:
         return str(result.varying[0])
     check_option(parameter, tuple(result.varying), argument="parameter")
     return parameter
 
 
-def _rows(result: Any, parameter: str | None) -> pd.DataFrame:
+def _rows(result: PoolingComparison, parameter: str | None) -> pd.DataFrame:
     frame: pd.DataFrame = result.groups.to_pandas()
     return frame[frame["Parameter"] == _which(result, parameter)]
 
 
-def _known(result: Any, groups: Any) -> list[str]:
+def _known(result: PoolingComparison, groups: Sequence[object]) -> list[str]:
     wanted = [str(v) for v in ([groups] if isinstance(groups, str) else groups)]
     levels = set(result.no.levels)
     for level in wanted:
@@ -296,14 +315,14 @@ def _known(result: Any, groups: Any) -> list[str]:
     return wanted
 
 
-def _spread(result: Any, n: int) -> list[str]:
+def _spread(result: PoolingComparison, n: int) -> list[str]:
     """Return n groups from the smallest to the largest, evenly spaced by rank."""
     frame = _rows(result, None).sort_values("n", kind="stable")
     n = min(n, len(frame))
     return list(frame["Level"].iloc[np.linspace(0, len(frame) - 1, n).round().astype(int)])
 
 
-def _name(result: Any, parameter: str | None) -> str:
+def _name(result: PoolingComparison, parameter: str | None) -> str:
     name = _which(result, parameter)
     if name == "(Intercept)":
         alone = len(result.coefficients) == 3
@@ -311,5 +330,5 @@ def _name(result: Any, parameter: str | None) -> str:
     return f"Slope of {name}"
 
 
-def _response(result: Any) -> str:
+def _response(result: PoolingComparison) -> str:
     return str(result.partial.design.response_name)

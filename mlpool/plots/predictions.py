@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,12 @@ from mlpool.plots.grammar import (
 from mlpool.plots.rawdata import data_layer
 from mlpool.plots.slopes import caterpillar, significance_layers
 from mlpool.tables import own_names
+
+if TYPE_CHECKING:
+    from plotnine import ggplot
+
+    from mlpool.keywords import Aesthetics
+    from mlpool.results import ResultFrame
 
 FEW = 8
 """Numeric variables with fewer distinct values are drawn as labels."""
@@ -88,7 +94,7 @@ class GridPlot:
         return bool(pd.api.types.is_numeric_dtype(self.data[self.x]))
 
 
-def read_grid(result: Any, numeric_as_discrete: Discrete = None) -> GridPlot:
+def read_grid(result: ResultFrame, numeric_as_discrete: Discrete = None) -> GridPlot:
     """Return the rows of an ``estimate_*`` table as a plot sees them.
 
     Raises
@@ -147,16 +153,16 @@ def _read_discrete(given: Discrete, x: pd.Series, is_line: bool) -> tuple[bool, 
 
 
 def plot_grid(
-    result: Any,
+    result: ResultFrame,
     *,
-    line: dict[str, Any] | None = None,
-    ribbon: dict[str, Any] | str | None = None,
-    point: dict[str, Any] | None = None,
-    pointrange: dict[str, Any] | None = None,
+    line: Aesthetics | None = None,
+    ribbon: Aesthetics | str | None = None,
+    point: Aesthetics | None = None,
+    pointrange: Aesthetics | None = None,
     show_data: bool = False,
     join_dots: bool = True,
     numeric_as_discrete: Discrete = None,
-) -> Any:
+) -> ggplot:
     """Draw an ``estimate_relation``, ``estimate_means`` or ``estimate_slopes`` table.
 
     Parameters
@@ -213,11 +219,17 @@ def plot_grid(
         plot = plot + layer
     for part in _scales_and_panels(grid, mapped):
         plot = plot + part
-    return plot + _labels(result, grid) + theme_mlpool()
+    drawn: ggplot = plot + _labels(result, grid) + theme_mlpool()
+    return drawn
 
 
 def _line_layers(
-    grid: GridPlot, mapped: str | None, line: Any, ribbon: Any, pointrange: Any, join_dots: bool
+    grid: GridPlot,
+    mapped: str | None,
+    line: Aesthetics | None,
+    ribbon: Aesthetics | str | None,
+    pointrange: Aesthetics | None,
+    join_dots: bool,
 ) -> list[Any]:
     g = grammar()
     layers = []
@@ -236,7 +248,12 @@ def _line_layers(
 
 
 def _dot_layers(
-    grid: GridPlot, mapped: str | None, line: Any, ribbon: Any, pointrange: Any, join_dots: bool
+    grid: GridPlot,
+    mapped: str | None,
+    line: Aesthetics | None,
+    ribbon: Aesthetics | str | None,
+    pointrange: Aesthetics | None,
+    join_dots: bool,
 ) -> list[Any]:
     g = grammar()
     dodge = g.position_dodge(width=0.2 * gap(grid) if mapped else 0.0)
@@ -296,7 +313,7 @@ def percent_labels(values: Sequence[float]) -> list[str]:
     return [f"{100 * v:.{digits}f}%" for v in values]
 
 
-def _labels(result: Any, grid: GridPlot) -> Any:
+def _labels(result: ResultFrame, grid: GridPlot) -> Any:
     g = grammar()
     response = str(result.metadata.get("response", ""))
     trend = str(result.metadata.get("trend") or "")

@@ -12,10 +12,15 @@ from mlpool.plots.grammar import geom_options, grammar
 from mlpool.tables import own_names
 
 if TYPE_CHECKING:
+    from mlpool.keywords import Aesthetics
     from mlpool.models import FittedModel
+    from mlpool.plots.predictions import GridPlot
+    from mlpool.results import ResultFrame
 
 
-def data_layer(result: Any, grid: Any, mapped: str | None, point: Any) -> Any:
+def data_layer(
+    result: ResultFrame, grid: GridPlot, mapped: str | None, point: Aesthetics | None
+) -> Any:
     """Return the raw data as points; jittered over the levels of a factor."""
     g = grammar()
     data, response = raw_data(result, grid)
@@ -27,7 +32,7 @@ def data_layer(result: Any, grid: Any, mapped: str | None, point: Any) -> Any:
     return g.geom_point(g.aes(**aes), data=data, inherit_aes=False, position=place, **settings)
 
 
-def raw_data(result: Any, grid: Any) -> tuple[pd.DataFrame, str]:
+def raw_data(result: ResultFrame, grid: GridPlot) -> tuple[pd.DataFrame, str]:
     """Return the rows of the model's data, the focal variables and the response, and its column.
 
     Raises
@@ -52,7 +57,7 @@ def raw_data(result: Any, grid: Any) -> tuple[pd.DataFrame, str]:
     return pd.DataFrame(data).dropna(), response
 
 
-def _values(model: FittedModel, grid: Any, variable: str) -> Any:
+def _values(model: FittedModel, grid: GridPlot, variable: str) -> Any:
     """Return a variable's values as the plot has them: numbers in colours or panels, the nearest.
 
     A line for the mean and one SD below and above has few data on it; those around it show how it

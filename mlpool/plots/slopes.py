@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,12 +10,24 @@ import pandas as pd
 from mlpool.plots.grammar import LINE_COLOUR, geom_options, grammar, ordered, theme_mlpool
 from mlpool.tables import own_names
 
+if TYPE_CHECKING:
+    from plotnine import ggplot
+
+    from mlpool.keywords import Aesthetics
+    from mlpool.plots.predictions import GridPlot
+    from mlpool.results import ResultFrame
+
 SIGNIFICANT, NOT = "interval excludes zero", "interval includes zero"
 _COLUMNS = ("Slope", "CI_low", "CI_high")
 
 
 def significance_layers(
-    grid: Any, mapped: Any, line: Any, ribbon: Any, pointrange: Any, join_dots: bool
+    grid: GridPlot,
+    mapped: Any,
+    line: Aesthetics | None,
+    ribbon: Aesthetics | str | None,
+    pointrange: Aesthetics | None,
+    join_dots: bool,
 ) -> list[Any]:
     """Return line and ribbon of a slope, shaded by whether its interval excludes zero.
 
@@ -92,7 +104,13 @@ def _crossings(before: Any, here: Any) -> list[float]:
     return sorted(shares)
 
 
-def caterpillar(result: Any, grid: Any, *, line: Any = None, point: Any = None) -> Any:
+def caterpillar(
+    result: ResultFrame,
+    grid: GridPlot,
+    *,
+    line: Aesthetics | None = None,
+    point: Aesthetics | None = None,
+) -> ggplot:
     """Draw one estimate per level in the order of the estimates, for more levels than labels."""
     g = grammar()
     frame = grid.data.sort_values(grid.value).reset_index(drop=True)
@@ -108,4 +126,5 @@ def caterpillar(result: Any, grid: Any, *, line: Any = None, point: Any = None) 
     trend = result.metadata.get("trend") if grid.kind == "Slope" else None
     label = f"{grid.kind} of {trend}" if trend else grid.kind
     labels = {"x": f"{grid.x} in order of its estimate", "y": label}
-    return plot + g.labs(**labels) + theme_mlpool()
+    drawn: ggplot = plot + g.labs(**labels) + theme_mlpool()
+    return drawn

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,15 @@ from mlpool.plots.grammar import MAX_COLOURS, colours, grammar, ordered, theme_m
 from mlpool.plots.predictions import percent_labels
 from mlpool.teaching.studies import METHODS
 
+if TYPE_CHECKING:
+    from plotnine import ggplot
+
+    from mlpool.results import ResultFrame
+
 HIT, MISS = "#999999", "#D55E00"
 
 
-def plot_sampling(result: Any, *, bins: int = 60) -> Any:
+def plot_sampling(result: ResultFrame, *, bins: int = 60) -> ggplot:
     """Draw a ``sampling_study``: how the means of both kinds of samples scatter about the truth.
 
     Parameters
@@ -31,7 +36,7 @@ def plot_sampling(result: Any, *, bins: int = 60) -> Any:
     means = result.metadata["means"]
     data = pd.DataFrame(means).melt(var_name="Design", value_name="Mean")
     data["Design"] = ordered(data["Design"], list(means))
-    return (
+    drawn: ggplot = (
         g.ggplot(data, g.aes("Mean", fill="Design"))
         + g.geom_histogram(bins=bins, alpha=0.6, position="identity")
         + g.geom_vline(xintercept=result.metadata["mean"], linetype="dashed")
@@ -39,9 +44,10 @@ def plot_sampling(result: Any, *, bins: int = 60) -> Any:
         + g.labs(x="Mean of a sample", y="Samples")
         + theme_mlpool()
     )
+    return drawn
 
 
-def plot_coverage(result: Any, *, n: int = 60) -> Any:
+def plot_coverage(result: ResultFrame, *, n: int = 60) -> ggplot:
     """Draw a ``coverage_study``: intervals that hold the truth, and those that miss it.
 
     Parameters
@@ -68,7 +74,7 @@ def plot_coverage(result: Any, *, n: int = 60) -> Any:
     data = data[data["Replicate"] < n]
     hit = (data["CI_low"] <= truth) & (truth <= data["CI_high"])
     data["Interval"] = ordered(np.where(hit, "holds it", "misses it"), ["holds it", "misses it"])
-    return (
+    drawn: ggplot = (
         g.ggplot(data, g.aes("Replicate", color="Interval"))
         + g.geom_hline(yintercept=truth, linetype="dashed", color="#555555")
         + g.geom_linerange(g.aes(ymin="CI_low", ymax="CI_high"))
@@ -77,9 +83,10 @@ def plot_coverage(result: Any, *, n: int = 60) -> Any:
         + g.labs(x="Sample", y=f"Interval of {result.metadata['parameter']}", color="Truth")
         + theme_mlpool()
     )
+    return drawn
 
 
-def plot_type_one(result: Any, *, bins: int = 20) -> Any:
+def plot_type_one(result: ResultFrame, *, bins: int = 20) -> ggplot:
     """Draw a ``type_one_error_study``: p-values, which should be spread evenly from 0 to 1.
 
     Parameters
@@ -96,7 +103,7 @@ def plot_type_one(result: Any, *, bins: int = 20) -> Any:
     g = grammar()
     data = _by_method(result.metadata["intervals"]).dropna(subset=["p"])
     expected = data["Replicate"].nunique() / bins
-    return (
+    drawn: ggplot = (
         g.ggplot(data, g.aes("p"))
         + g.geom_histogram(breaks=list(np.linspace(0, 1, bins + 1)), fill=HIT, color="white")
         + g.geom_hline(yintercept=expected, linetype="dashed", color=MISS)
@@ -104,9 +111,10 @@ def plot_type_one(result: Any, *, bins: int = 20) -> Any:
         + g.labs(x="p-value of an effect that is not there", y="Samples")
         + theme_mlpool()
     )
+    return drawn
 
 
-def plot_design_effect(result: Any) -> Any:
+def plot_design_effect(result: ResultFrame) -> ggplot:
     """Draw a ``design_effect_study``: 1 + ICC (n - 1) as lines, what was observed as points.
 
     Parameters
@@ -128,10 +136,13 @@ def plot_design_effect(result: Any) -> Any:
         + g.labs(x="Units per cluster", y="Design effect")
         + theme_mlpool()
     )
-    return plot + g.scale_color_manual(values=colours(shades)) if shades <= MAX_COLOURS else plot
+    drawn: ggplot = (
+        plot + g.scale_color_manual(values=colours(shades)) if shades <= MAX_COLOURS else plot
+    )
+    return drawn
 
 
-def plot_power(result: Any) -> Any:
+def plot_power(result: ResultFrame) -> ggplot:
     """Draw a ``simulate_power`` table: power against the number of clusters.
 
     Parameters
@@ -159,7 +170,8 @@ def plot_power(result: Any) -> Any:
     )
     if data["Rows"].nunique() > 1:
         plot = plot + g.facet_wrap("Rows", labeller="label_both")
-    return plot
+    drawn: ggplot = plot
+    return drawn
 
 
 def _by_method(intervals: pd.DataFrame) -> pd.DataFrame:

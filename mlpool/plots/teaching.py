@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,13 @@ from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
 from mlpool.plots.pooling import plot_pooling
 
 if TYPE_CHECKING:
+    from plotnine import ggplot
+
     from mlpool.models import FittedModel
     from mlpool.typing import SeedLike
 
 
-def plot_shrinkage(model: FittedModel, n: int = 20, *, parameter: str | None = None) -> Any:
+def plot_shrinkage(model: FittedModel, n: int = 20, *, parameter: str | None = None) -> ggplot:
     """Draw how far partial pooling moves the smallest groups' own estimates.
 
     Parameters
@@ -55,7 +57,7 @@ def plot_icc(
     n_groups: int = 10,
     group_size: int = 30,
     seed: SeedLike | None = 1,
-) -> Any:
+) -> ggplot:
     """Draw simulated groups at several intraclass correlations: what an ICC looks like.
 
     Parameters
@@ -97,7 +99,7 @@ def plot_icc(
     data["ICC"] = ordered(data["ICC"], names)
     means = data.groupby(["ICC", "Group"], observed=True, as_index=False)["y"].mean()
     data["Group"], means["Group"] = ordered(data["Group"]), ordered(means["Group"])
-    return (
+    drawn: ggplot = (
         g.ggplot(data, g.aes("Group", "y"))
         + g.geom_hline(yintercept=0.0, linetype="dashed", color="grey")
         + g.geom_point(
@@ -108,3 +110,4 @@ def plot_icc(
         + g.labs(x="Group", y="y")
         + theme_mlpool()
     )
+    return drawn

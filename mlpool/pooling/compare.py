@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from mlpool.formula.language.lexer import quote_name, unquote_name
 from mlpool.formula.types import ParsedFormula
 from mlpool.frames import read_frame
 from mlpool.inference.sandwich.vcov_names import FEW_CLUSTERS
+from mlpool.keywords import PoolingOptions, spell_out
 from mlpool.models.fit import fit
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import LinearModel
@@ -35,6 +36,9 @@ from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
+    from plotnine import ggplot
+
+    from mlpool.keywords import PlotOptions
     from mlpool.models import FittedModel
     from mlpool.typing import DataLike
 
@@ -74,9 +78,10 @@ class PoolingComparison:
         """Coefficients of which every group has its own."""
         return self.no.varying
 
-    def plot(self, **options: Any) -> Any:
+    def plot(self, **options: Unpack[PlotOptions]) -> ggplot:
         """Return :func:`mlpool.plot` of this comparison."""
-        return verb("plot")(self, **options)
+        drawn: ggplot = verb("plot")(self, **options)
+        return drawn
 
     def __str__(self) -> str:
         """Return both tables; of the groups the first ten."""
@@ -100,13 +105,14 @@ class PoolingComparison:
         return f"... and {left} more groups in .groups" if left > 0 else ""
 
 
+@spell_out(PoolingOptions, like=fit)
 def compare_pooling(
     formula: str,
     data: DataLike,
     group: str | None = None,
     *,
     slopes: str | Sequence[str] | None = None,
-    **options: Any,
+    **options: Unpack[PoolingOptions],
 ) -> PoolingComparison:
     """Fit one question with complete, no and partial pooling, on the same rows.
 
@@ -149,8 +155,7 @@ def compare_pooling(
     frame = read_frame(data)
     parsed = parse_formula(formula, columns=frame.columns, context=options.get("context"))
     mixed = _mixed_text(parsed, group, slopes)
-    reml = options.pop("reml", True)
-    partial = fit(mixed, frame, reml=reml, **options)
+    partial = fit(mixed, frame, **options)
     assert isinstance(partial, LinearMixedModel)  # options have no family
     return comparison_of(partial)
 
@@ -180,7 +185,7 @@ def comparison_of(partial: LinearMixedModel) -> PoolingComparison:
 # --- the three fits -----------------------------------------------------------------------------
 
 
-def _check_options(options: dict[str, Any]) -> None:
+def _check_options(options: Mapping[str, Any]) -> None:
     for name in ("family", "cluster", "vcov"):
         if options.get(name) is not None:
             raise NotSupportedError(

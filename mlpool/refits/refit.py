@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from mlpool.formula.parse import parse_formula
 from mlpool.formula.supplied_vectors import coded_vector, in_row_order
 from mlpool.formula.update import update_formula
 from mlpool.frames.names import match_names
+from mlpool.keywords import UpdateOptions, spell_out
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.fit import AnyModel, fit
 from mlpool.models.fit_messages import fit_messages, say_not_converged, say_what_was_found
@@ -83,8 +84,12 @@ def with_record(m: M, design: Design, record: Any) -> M:
     return replace(m, design=design, fit=record, messages=texts, **fresh)
 
 
+@spell_out(UpdateOptions)
 def update(
-    m: FittedModel, formula: str | None = None, data: DataLike | None = None, **changes: Any
+    m: FittedModel,
+    formula: str | None = None,
+    data: DataLike | None = None,
+    **changes: Unpack[UpdateOptions],
 ) -> AnyModel:
     """Fit a model again with some things changed (R's ``update``).
 

@@ -5,9 +5,10 @@ May import everything up to models. Start reading in ``mixed.py`` and ``single.p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from mlpool.errors import OptionError, brief, nearest_names
+from mlpool.keywords import SummaryOptions, spell_out
 from mlpool.models import GeneralizedLinearMixedModel, GeneralizedLinearModel, LinearMixedModel
 from mlpool.models.argument_checks import check_model
 from mlpool.summaries.display import display
@@ -38,7 +39,7 @@ def print_text(m: FittedModel) -> str:
     return print_mixed(m) if isinstance(m, LinearMixedModel) else print_single(m)
 
 
-def summarise(m: FittedModel, **options: Any) -> Summary:
+def summarise(m: FittedModel, **options: Unpack[SummaryOptions]) -> Summary:
     """Return R's summary of a model.
 
     Raises
@@ -55,10 +56,11 @@ def summarise(m: FittedModel, **options: Any) -> Summary:
     if isinstance(m, LinearMixedModel):
         return summarise_mixed(m, **options)
     if isinstance(m, GeneralizedLinearMixedModel):
-        return summarise_generalized(m, **options)
+        return summarise_generalized(m, options.get("correlation"))
     return summarise_glm(m) if isinstance(m, GeneralizedLinearModel) else summarise_lm(m)
 
 
-def summary(m: FittedModel, **options: Any) -> Summary:
+@spell_out(SummaryOptions)
+def summary(m: FittedModel, **options: Unpack[SummaryOptions]) -> Summary:
     """Return R's ``summary(m)``; printing it gives R's text."""
     return summarise(check_model(m, "summary()"), **options)

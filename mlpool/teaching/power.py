@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from mlpool.errors import OptionError, brief, check_option
 from mlpool.given import flag, number, seed_sequence, whole_number
 from mlpool.given import level as read_level
+from mlpool.keywords import PowerOptions, spell_out
 from mlpool.models.argument_checks import check_model
 from mlpool.results import ResultFrame
 from mlpool.teaching.model_power import power_of_model
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _EFFECTS = {"x": "slope", "w": "effect_w"}
 
 
+@spell_out(PowerOptions)
 def simulate_power(
     model: FittedModel | str | None = None,
     parameter: Any = None,
@@ -34,7 +36,7 @@ def simulate_power(
     ci_method: str | None = None,
     seed: int | np.random.SeedSequence | None = None,
     progress: bool | None = None,
-    **design: Any,
+    **design: Unpack[PowerOptions],
 ) -> ResultFrame:
     """Count how often an effect is found: of a fitted model's tests, or of designs to choose from.
 

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ from mlpool.given import flag, generator, number, numbers, seed_sequence, whole_
 from mlpool.given import level as read_level
 from mlpool.given import names as given_names
 from mlpool.hypotheses.linear_combinations import contrast_inference
+from mlpool.keywords import SampleOptions, spell_out
 from mlpool.models.fit import fit
 from mlpool.results import ResultFrame
 from mlpool.teaching.clusters import simulate_clusters
@@ -73,6 +74,7 @@ METHODS = {
 """Methods that a study can compare, by the name it is asked for."""
 
 
+@spell_out(SampleOptions, like=simulate_clusters)
 def coverage_study(
     parameter: str = "x",
     *,
@@ -82,7 +84,7 @@ def coverage_study(
     random_slope: bool = False,
     seed: int | np.random.SeedSequence | None = None,
     progress: bool | None = None,
-    **design: Any,
+    **design: Unpack[SampleOptions],
 ) -> ResultFrame:
     """Count how often confidence intervals contain the truth.
 
@@ -147,6 +149,7 @@ def coverage_study(
                   parameter, n_sims, truth, intervals)  # fmt: skip
 
 
+@spell_out(SampleOptions, like=simulate_clusters)
 def type_one_error_study(
     parameter: str = "w",
     *,
@@ -156,7 +159,7 @@ def type_one_error_study(
     random_slope: bool = False,
     seed: int | np.random.SeedSequence | None = None,
     progress: bool | None = None,
-    **design: Any,
+    **design: Unpack[SampleOptions],
 ) -> ResultFrame:
     """Count how often a true null hypothesis is rejected.
 
@@ -174,10 +177,11 @@ def type_one_error_study(
         For unknown methods or parameters, or a design that gives `parameter` an effect.
     """
     check_option(parameter, tuple(_ARGUMENTS), argument="parameter")
+    given: Mapping[str, Any] = design
     argument, alpha = _ARGUMENTS[parameter], read_level(alpha, "alpha")
-    if number(design.get(argument, 0.0), argument) != 0.0:
+    if number(given.get(argument, 0.0), argument) != 0.0:
         raise OptionError(
-            f"A study of type I errors needs {argument}=0; got {brief(design[argument])}."
+            f"A study of type I errors needs {argument}=0; got {brief(given[argument])}."
         )
     intervals, _ = replicate(
         parameter, n_sims, methods, 1.0 - alpha, random_slope, seed, progress, design
@@ -257,7 +261,7 @@ def replicate(
     random_slope: bool,
     seed: SeedLike | None,
     progress: bool | None,
-    design: dict[str, Any],
+    design: Mapping[str, Any],
 ) -> tuple[pd.DataFrame, float]:
     """Return every interval (Replicate, Method, Coefficient, SE, CI_low, CI_high, p), the truth."""
     check_option(parameter, tuple(_ARGUMENTS), argument="parameter")

@@ -6,7 +6,7 @@ Each gives what a method or attribute of the model gives.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,10 @@ import scipy.sparse as sp
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.families import Family
 from mlpool.given import number
+from mlpool.keywords import PredictOptions, ResidualOptions, spell_out
 from mlpool.models.argument_checks import check_mixed, check_model
 from mlpool.models.extractors.random_effects import relative_factors
+from mlpool.models.residuals import residuals_of
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -84,7 +86,10 @@ def nobs(m: FittedModel) -> int:
     return int(check_model(m, "nobs()").nobs)
 
 
-def predict(m: FittedModel, newdata: DataLike | None = None, **options: Any) -> pd.Series:
+@spell_out(PredictOptions)
+def predict(
+    m: FittedModel, newdata: DataLike | None = None, **options: Unpack[PredictOptions]
+) -> pd.Series:
     """Return predictions for new rows or the model's own (R's ``predict``).
 
     Parameters
@@ -94,7 +99,8 @@ def predict(m: FittedModel, newdata: DataLike | None = None, **options: Any) -> 
     **options
         ``type=``, ``re_form=``, ``allow_new_levels=`` ... of the model's own ``predict``.
     """
-    return check_model(m, "predict()").predict(newdata, **options)
+    answer: Callable[..., pd.Series] = check_model(m, "predict()").predict
+    return answer(newdata, **options)
 
 
 def fitted(m: FittedModel) -> pd.Series:
@@ -103,7 +109,8 @@ def fitted(m: FittedModel) -> pd.Series:
     return result
 
 
-def resid(m: FittedModel, type: str | None = None, **options: Any) -> pd.Series:
+@spell_out(ResidualOptions, like=residuals_of)
+def resid(m: FittedModel, type: str | None = None, **options: Unpack[ResidualOptions]) -> pd.Series:
     """Return residuals (R's ``resid``): the model's ``residuals`` with the same options."""
     result: pd.Series = check_model(m, "resid()").residuals(type, **options)
     return result

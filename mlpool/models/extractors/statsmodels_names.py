@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from mlpool.given import level
 from mlpool.registry import verb
 
 if TYPE_CHECKING:
+    from mlpool.keywords import ParametersOptions
     from mlpool.models.fitted import FittedModel
 
 
@@ -81,7 +82,7 @@ class StatsmodelsNames:
         optimum = self.optimum
         return bool(self.fit.converged if optimum is None else optimum.converged)
 
-    def tidy(self: FittedModel, **options: Any) -> pd.DataFrame:  # type: ignore[misc]
+    def tidy(self: FittedModel, **options: Unpack[ParametersOptions]) -> pd.DataFrame:  # type: ignore[misc]
         """Return the data frame of :func:`mlpool.model_parameters`, with its options."""
         frame: pd.DataFrame = self.parameters(**options).to_pandas()
         return frame

@@ -25,6 +25,8 @@ from mlpool.plots.model_checks.shared import Context
 from mlpool.uncertainty.influence import ONE_TERM
 
 if TYPE_CHECKING:
+    from plotnine import ggplot
+
     from mlpool.typing import SeedLike
 
 
@@ -44,10 +46,10 @@ class ModelChecks:
         Why the others are missing.
     """
 
-    panels: dict[str, Any]
+    panels: dict[str, ggplot]
     skipped: dict[str, str]
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> ggplot:
         """Return one panel.
 
         Raises
@@ -151,7 +153,7 @@ def check_model(
     wanted = (
         (_ZERO_OR_ONE if context.is_zero_or_one else _USUAL) if panels is None else _wanted(panels)
     )
-    drawn: dict[str, Any] = {}
+    drawn: dict[str, ggplot] = {}
     skipped: dict[str, str] = {}
     for name in wanted:
         try:
@@ -176,7 +178,7 @@ def _long(name: str) -> str:
     return _SHORT.get(name, name) if isinstance(name, str) else name
 
 
-_PANELS: dict[str, Callable[[Context], Any]] = {
+_PANELS: dict[str, Callable[[Context], ggplot]] = {
     "pp_check": predictive,
     "linearity": linearity,
     "homogeneity": homogeneity,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,8 @@ from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.influence import leverages
 
 if TYPE_CHECKING:
+    from plotnine import ggplot
+
     from mlpool.models import FittedModel
 
 _LINE = "#D55E00"
@@ -40,7 +42,7 @@ def _linear_scale(m: FittedModel) -> tuple[FloatArray, str]:
     return eta, "Linear predictor"
 
 
-def linearity(c: Context) -> Any:
+def linearity(c: Context) -> ggplot:
     """Draw residuals over fitted values."""
     x, name = _linear_scale(c.model)
     frame = pd.DataFrame({"x": x, "y": c.residuals})
@@ -49,7 +51,7 @@ def linearity(c: Context) -> Any:
     )
 
 
-def homogeneity(c: Context) -> Any:
+def homogeneity(c: Context) -> ggplot:
     """Draw roots of absolute residuals over fitted values."""
     x, name = _linear_scale(c.model)
     frame = pd.DataFrame({"x": x, "y": np.sqrt(np.abs(c.residuals))})
@@ -57,15 +59,16 @@ def homogeneity(c: Context) -> Any:
     return _cloud(c, frame, "Homogeneity of variance", text, name, "sqrt(|residuals|)")
 
 
-def _cloud(c: Context, frame: pd.DataFrame, title: str, subtitle: str, x: str, y: str) -> Any:
+def _cloud(c: Context, frame: pd.DataFrame, title: str, subtitle: str, x: str, y: str) -> ggplot:
     g = grammar()
-    return (
+    drawn: ggplot = (
         g.ggplot(c.shown(frame), g.aes("x", "y"))
         + g.geom_point(alpha=0.25, size=0.8)
         + g.geom_line(data=_trend(frame), color=_LINE, size=1)
         + g.labs(title=title, subtitle=subtitle, x=x, y=y)
         + theme_mlpool()
     )
+    return drawn
 
 
 def _trend(frame: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +83,7 @@ def _trend(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(line, columns=["x", "y"]).drop_duplicates("x")
 
 
-def binned(c: Context) -> Any:
+def binned(c: Context) -> ggplot:
     """Draw mean residuals of 0/1 outcomes by fitted probability, with two standard errors.
 
     Gelman & Hill (2007), Data Analysis Using Regression, section 5.6; the errors are those of the
@@ -92,7 +95,7 @@ def binned(c: Context) -> Any:
     frame = binned_residuals(
         np.asarray(c.model.design.y, dtype=np.float64), np.asarray(c.model.fitted, dtype=np.float64)
     )
-    return (
+    drawn: ggplot = (
         g.ggplot(frame, g.aes("x", "y"))
         + g.geom_ribbon(g.aes(ymin="-half", ymax="half"), fill=LINE_COLOUR, alpha=0.2)
         + g.geom_hline(yintercept=0.0, color=_LINE)
@@ -104,6 +107,7 @@ def binned(c: Context) -> Any:
         )
         + theme_mlpool()
     )  # fmt: skip
+    return drawn
 
 
 def binned_residuals(y: FloatArray, mu: FloatArray) -> pd.DataFrame:
@@ -126,7 +130,7 @@ def binned_residuals(y: FloatArray, mu: FloatArray) -> pd.DataFrame:
     return pd.DataFrame({"x": x, "y": residual, "half": 2.0 * np.sqrt(variance / rows), "n": rows})
 
 
-def qq(c: Context) -> Any:
+def qq(c: Context) -> ggplot:
     """Draw quantiles of the residuals over normal ones."""
     title = "Normality of residuals" if c.model.family is None else "Quantile residuals"
     return _qq_plot(_quantiles(c.residuals), title, "Dots should fall along the line")
@@ -153,9 +157,9 @@ def _ranks(n: int) -> IntArray:
     return np.unique(np.concatenate([ends, even, n + 1 - ends]))
 
 
-def _qq_plot(frame: pd.DataFrame, title: str, subtitle: str) -> Any:
+def _qq_plot(frame: pd.DataFrame, title: str, subtitle: str) -> ggplot:
     g = grammar()
-    return (
+    drawn: ggplot = (
         g.ggplot(frame, g.aes("x", "y"))
         + g.geom_ribbon(g.aes(ymin="low", ymax="high"), fill=LINE_COLOUR, alpha=0.2)
         + g.geom_abline(slope=1.0, intercept=0.0, color=_LINE)
@@ -165,9 +169,10 @@ def _qq_plot(frame: pd.DataFrame, title: str, subtitle: str) -> Any:
         )
         + theme_mlpool()
     )
+    return drawn
 
 
-def random_qq(c: Context) -> Any:
+def random_qq(c: Context) -> ggplot:
     """Draw quantiles of the random effects over normal ones."""
     m = c.model
     if not isinstance(m, MixedModel):
@@ -193,7 +198,7 @@ def random_qq(c: Context) -> Any:
 # --- rows that matter ---------------------------------------------------------------------------
 
 
-def influence(c: Context) -> Any:
+def influence(c: Context) -> ggplot:
     """Draw standardised residuals over leverages, with lines of Cook's distance 0.5."""
     g = grammar()
     m = c.model
@@ -208,7 +213,7 @@ def influence(c: Context) -> Any:
     limit = 1.1 * float(np.abs(frame["y"]).max())
     worst = frame.nlargest(3, "d")
     keep = c.shown(frame).dropna()
-    return (
+    drawn: ggplot = (
         g.ggplot(pd.concat([keep, worst]), g.aes("x", "y"))
         + g.geom_point(alpha=0.25, size=0.8)
         + g.geom_point(data=worst, color=_LINE, size=1.4)
@@ -220,6 +225,7 @@ def influence(c: Context) -> Any:
         )
         + theme_mlpool()
     )  # fmt: skip
+    return drawn
 
 
 def _influential_rows(m: FittedModel) -> pd.DataFrame:
@@ -238,14 +244,14 @@ def _influential_rows(m: FittedModel) -> pd.DataFrame:
     )
 
 
-def collinearity(c: Context) -> Any:
+def collinearity(c: Context) -> ggplot:
     """Draw variance inflation factors."""
     from mlpool.uncertainty.influence import variance_inflation
 
     g = grammar()
     factors = variance_inflation(c.model)
     frame = pd.DataFrame({"Term": ordered(factors.index), "VIF": factors.to_numpy()})
-    return (
+    drawn: ggplot = (
         g.ggplot(frame, g.aes("Term", "VIF"))
         + g.geom_hline(yintercept=[5.0, 10.0], linetype="dashed", color="grey")
         + g.geom_segment(g.aes(xend="Term", y=1.0, yend="VIF"), color=LINE_COLOUR)
@@ -256,3 +262,4 @@ def collinearity(c: Context) -> Any:
         )
         + theme_mlpool()
     )
+    return drawn

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,16 @@ from mlpool.plots.model_checks.shared import Context
 from mlpool.refits.simulate import response_model
 from mlpool.typing import FloatArray, IntArray
 
+if TYPE_CHECKING:
+    from plotnine import ggplot
+
 MOST_ROWS = 30_000
 """Rows beyond which data and simulations are those of a random sample of this size."""
 
 _LINE = "#D55E00"
 
 
-def predictive(c: Context) -> Any:
+def predictive(c: Context) -> ggplot:
     """Draw responses beside simulated ones; of several trials, both as successes."""
     g = grammar()
     m = c.model
@@ -40,9 +43,12 @@ def predictive(c: Context) -> Any:
     if discrete:
         spread = g.position_jitter(width=0.1, height=0, random_state=1)
         plot = plot + g.geom_point(alpha=0.2, size=0.8, color=LINE_COLOUR, position=spread)
-        return plot + g.geom_point(data=observed, color=_LINE, size=2.4) + labels + theme_mlpool()
-    plot = plot + g.geom_line(g.aes(group="Set"), alpha=0.15, size=0.4, color=LINE_COLOUR)
-    return plot + g.geom_line(data=observed, color=_LINE, size=1.0) + labels + theme_mlpool()
+        plot = plot + g.geom_point(data=observed, color=_LINE, size=2.4)
+    else:
+        plot = plot + g.geom_line(g.aes(group="Set"), alpha=0.15, size=0.4, color=LINE_COLOUR)
+        plot = plot + g.geom_line(data=observed, color=_LINE, size=1.0)
+    drawn: ggplot = plot + labels + theme_mlpool()
+    return drawn
 
 
 def _draws(c: Context, rows: IntArray) -> FloatArray:

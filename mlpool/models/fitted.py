@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, Unpack, cast
 
 import numpy as np
 import pandas as pd
@@ -315,13 +315,11 @@ class FittedModel(StatsmodelsNames):
         self, nsim: int = 1, seed: SeedLike | None = None, re_form: ReForm = False
     ) -> pd.DataFrame:
         """Return :func:`mlpool.simulate` of this model."""
-        found: pd.DataFrame = verb("simulate")(self, nsim, seed, re_form)
-        return found
+        return cast("pd.DataFrame", verb("simulate")(self, nsim, seed, re_form))
 
     def refit(self, y: ColumnLike | pd.DataFrame) -> Self:
         """Return :func:`mlpool.refit` of this model."""
-        again: Self = verb("refit")(self, y)
-        return again
+        return cast("Self", verb("refit")(self, y))
 
     def update(
         self,
@@ -330,13 +328,11 @@ class FittedModel(StatsmodelsNames):
         **changes: Unpack[UpdateOptions],
     ) -> FittedModel:
         """Return :func:`mlpool.update` of this model."""
-        again: FittedModel = verb("update")(self, formula, data, **changes)
-        return again
+        return cast("FittedModel", verb("update")(self, formula, data, **changes))
 
     def standardized(self, *, robust: bool = False, two_sd: bool = False) -> Self:
         """Return the model fitted again to z-scores; see :func:`mlpool.standardize`."""
-        again: Self = verb("standardize_model")(self, robust=robust, two_sd=two_sd)
-        return again
+        return cast("Self", verb("standardize_model")(self, robust=robust, two_sd=two_sd))
 
     def save(self, path: str | PathLike[str], data: bool = False) -> Path:
         """Write the model to a file that :func:`mlpool.load_model` reads.
@@ -352,8 +348,7 @@ class FittedModel(StatsmodelsNames):
         -------
         Path
         """
-        written: Path = verb("save_model")(self, path, data=data)
-        return written
+        return cast("Path", verb("save_model")(self, path, data=data))
 
     def confint(
         self,
@@ -363,8 +358,7 @@ class FittedModel(StatsmodelsNames):
         **options: Unpack[IntervalOptions],
     ) -> pd.DataFrame:
         """Return :func:`mlpool.confint` of this model."""
-        found: pd.DataFrame = verb("confint")(self, parm, level, method, **options)
-        return found
+        return cast("pd.DataFrame", verb("confint")(self, parm, level, method, **options))
 
     def __post_init__(self) -> None:
         """Make what the model holds read-only: results are the user's, the model is not."""
@@ -385,23 +379,19 @@ class FittedModel(StatsmodelsNames):
 
     def parameters(self, **options: Unpack[ParametersOptions]) -> ResultFrame:
         """Return :func:`mlpool.model_parameters` of this model."""
-        found: ResultFrame = verb("model_parameters")(self, **options)
-        return found
+        return cast("ResultFrame", verb("model_parameters")(self, **options))
 
     def plot(self, **options: Unpack[PlotOptions]) -> ggplot:
         """Return the panels of :func:`mlpool.check_model` as one plot."""
-        drawn: ggplot = verb("plot")(self, **options)
-        return drawn
+        return cast("ggplot", verb("plot")(self, **options))
 
     def summary(self, **options: Unpack[SummaryOptions]) -> Summary:
         """Return R's ``summary()``; printing it gives R's text."""
-        found: Summary = verb("summary")(self, **options)
-        return found
+        return cast("Summary", verb("summary")(self, **options))
 
     def __repr__(self) -> str:
         """Return R's ``print()`` text."""
-        text: str = verb("print_text")(self)
-        return text
+        return cast("str", verb("print_text")(self))
 
     def _repr_html_(self) -> str:
         return str(self.parameters().to_html())

@@ -45,7 +45,9 @@ def check_autocorrelation(m: FittedModel, *, nsim: int = 1000, seed: SeedLike | 
 
     Groups that stand together, and shrunken estimates of their effects, make residuals of
     neighbouring rows alike or unlike without any dependence over time; drawn residuals have as
-    much of both, so that independent rows are called dependent as often as the level says.
+    much of both, so that independent rows are called dependent as often as the level says. One step
+    is too coarse, and called dependent too often, where effects are large beside what a group tells
+    of them: of 0/1 outcomes in groups of three with effects of an SD of 2, 12 % instead of 5 %.
 
     Parameters
     ----------

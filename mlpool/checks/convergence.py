@@ -13,7 +13,7 @@ from mlpool.checks.result import Check, check_is_model
 from mlpool.floating_point import usual_floats
 from mlpool.given import number
 from mlpool.models import MixedModel
-from mlpool.models.fit_messages import separated_coefficients
+from mlpool.models.fit_messages import separated_coefficients, separation
 from mlpool.performance.variance_components import standard_factors
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def _problems(m: FittedModel) -> list[str]:
         found.append("the iterations of the GLM went on to their limit")
     separated = separated_coefficients(m) if m.family is not None else ()
     if separated:
-        found.append(f"complete separation: {', '.join(separated)} run to infinity")
+        found.append(f"{separation(m)} separation: {', '.join(separated)} run to infinity")
     if m.optimum is not None and not m.optimum.converged and not found:
         found.append(m.optimum.message or "the optimiser gave up")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NoReturn
 
 import mlpool
 from mlpool.errors import brief
@@ -19,6 +20,9 @@ FORMAT_OF_SUFFIX = {
     ".json": "json",
 }
 
+_LONGEST = 80
+"""Characters of a word that a message shows: a line of a terminal."""
+
 _EPILOG = """\
 examples:
   mlpool fit "math ~ ses + gender + (1 | school)" hsb82
@@ -30,9 +34,18 @@ exit codes: 0 done, 1 the model or the data have a problem, 2 the command is mis
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose messages show the beginning of long words, not all of them."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is mistyped and exit with code 2."""
+        short = " ".join(w if len(w) <= _LONGEST else f"{w[:_LONGEST]}..." for w in message.split())
+        super().error(short)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mlpool",
         description="Multilevel models from the shell: a formula goes in, a table comes out.",
         epilog=_EPILOG,
@@ -54,7 +67,7 @@ def output_format(arguments: argparse.Namespace, default: str = "text") -> str:
     return FORMAT_OF_SUFFIX.get(suffix, default)
 
 
-def _add_fit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
     fit = commands.add_parser(
         "fit",
         help="fit a model and print its table",
@@ -101,7 +114,7 @@ def _add_table_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_data(commands: argparse._SubParsersAction[_Parser]) -> None:
     data = commands.add_parser(
         "data",
         help="list the bundled data sets, or write one out",

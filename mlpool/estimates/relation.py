@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mlpool.errors import OptionError, brief, check_option, nearest_names
+from mlpool.errors import (
+    MlpoolWarning,
+    OptionError,
+    brief,
+    check_option,
+    nearest_names,
+    user_level,
+)
 from mlpool.estimates.delta.delta_method import Request
 from mlpool.estimates.delta.row_predictions import Drawn
 from mlpool.estimates.predictions import predictions
@@ -59,9 +67,9 @@ def estimate_relation(
     length : int or None
         Points of a numeric predictor.
     predict : {"response", "link"}, optional
-    estimate : str, optional
-        Accepted, as in R, where it has no effect: other predictors are held at their mean or
-        first level.
+    estimate : {"typical", ...}, optional
+        Other predictors are held at their mean or first level ("typical"). R takes the other words
+        without effect; here each warns that :func:`mlpool.estimate_means` makes such averages.
 
     Returns
     -------
@@ -98,13 +106,25 @@ def estimate_relation(
     Predictors modulated: ses = [minmax]
     Predictors controlled: gender (M)
     """
-    if estimate is not None:
-        check_option(estimate, ESTIMATES, argument="estimate")
+    _say_estimate(estimate)
     return predictions(
         "estimate_relation", model, by, data, predict, "confidence",
         _request(model, ci, vcov, cluster, vcov_args, ci_method), include_random,
         preserve_range=preserve_range, length=length, on_data=False,
     )  # fmt: skip
+
+
+def _say_estimate(estimate: str | None) -> None:
+    """Warn of a word that R takes here without effect, so that its scripts run."""
+    if estimate is None or check_option(estimate, ESTIMATES, argument="estimate") == "typical":
+        return
+    warnings.warn(
+        f"estimate={brief(estimate)} has no effect in estimate_relation(), in R neither: other "
+        "predictors are held at their mean or first level; estimate_means(m, by=..., "
+        f"estimate={brief(estimate)}) averages over them.",
+        MlpoolWarning,
+        stacklevel=user_level(),
+    )
 
 
 @spell_out(ExpectationOptions, like=estimate_relation)

@@ -199,10 +199,12 @@ def _new_codes(design: RandomDesign, evaluator: Evaluator, allow_new: bool) -> I
         first = ":".join("NA" if c[row] < 0 else names.labels[c[row]] for c, names in each)
         is_missing = any(c[row] < 0 for c, _ in each)
         what = (
-            "is missing in a row" if is_missing else f"= {brief(first)}, which was not in the data"
+            f"a row in which {design.group} is missing"
+            if is_missing
+            else f"{design.group} = {brief(first)}, which was not in the data"
         )
         raise DataError(
-            f"The new data have {design.group} {what}; "
+            f"The new data have {what}; "
             "allow_new_levels=True predicts it with a random effect of zero, re_form=False without "
             "random effects."
         )

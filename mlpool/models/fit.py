@@ -127,7 +127,7 @@ def fit(
     weights, offset : str, Series or array, optional
         Prior weights (inverse variances), and a part of the predictor with coefficient one. A
         pandas Series follows its row labels, here and as `cluster` and `subset`; other vectors go
-        by position.
+        by position. Rows of weight zero are left out.
     contrasts : mapping, optional
         ``{"gender": "sum"}``, or a matrix with a row per level (a data frame names its columns).
     subset : str, Series or array of bool, optional

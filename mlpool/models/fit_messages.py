@@ -133,7 +133,8 @@ def say_separated(design: Design, record: Any, family: Family | None) -> bool:
     """Warn of the coefficients of a GLM that run to infinity; return whether there are any."""
     names = separated_columns(design, _with_vcov(record), family)
     if names:
-        warnings.warn(_separation_text(design, names), ConvergenceWarning, stacklevel=user_level())
+        text = _separation_text(design, _with_vcov(record), names)
+        warnings.warn(text, ConvergenceWarning, stacklevel=user_level())
     return bool(names)
 
 
@@ -172,7 +173,7 @@ def fit_messages(
         )
     separated = separated_columns(design, record, family)
     if separated:
-        found.append((_separation_text(design, separated), ConvergenceWarning))
+        found.append((_separation_text(design, record, separated), ConvergenceWarning))
         return found
     diagnostics = getattr(record, "diagnostics", ())
     for d in diagnostics[:1]:
@@ -242,18 +243,40 @@ def separated_coefficients(m: FittedModel) -> tuple[str, ...]:
     return tuple(separated_columns(m.design, record, m.family))
 
 
+@fact("glm", "glmer")
+def separation(m: FittedModel) -> str:
+    """Return how far outcomes are separated: "", "quasi-complete" or "complete"."""
+    if not separated_coefficients(m):
+        return ""
+    return _how_far(m.design, _with_vcov(m.fit) if m.kind == "glm" else m.fit)
+
+
+def _how_far(design: Design, record: Any) -> str:
+    """Return "complete" if every row's predictor runs to infinity (Albert & Anderson 1984).
+
+    Rows on the border between outcomes keep a finite predictor, known to a few units: there are
+    some outcomes that the columns do not tell apart.
+    """
+    n = min(design.n, _SEPARATION_ROWS)
+    columns = design.X.rows(0, n)[:, record.kept]
+    variances = np.einsum("ij,jk,ik->i", columns, record.vcov_conditional, columns)
+    return "quasi-complete" if np.any(variances < SEPARATION_SE**2) else "complete"
+
+
 def _with_vcov(record: Any) -> Any:
     """Return a GLM's record as that of a mixed model: with its covariance and its columns."""
     vcov = record.vcov_unscaled * record.dispersion
     return SimpleNamespace(vcov_conditional=vcov, kept=record.kept)
 
 
-def _separation_text(design: Design, names: list[str]) -> str:
+def _separation_text(design: Design, record: Any, names: list[str]) -> str:
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     verb = "runs" if len(names) == 1 else "run"
     noun = "coefficient" if len(names) == 1 else "coefficients"
+    how = _how_far(design, record)
+    which = "outcomes" if how == "complete" else "some outcomes"
     return (
-        f"The {noun} {shown} {verb} to infinity: complete separation, because outcomes of "
+        f"The {noun} {shown} {verb} to infinity: {how} separation, because {which} of "
         f"{brief(design.response_name)} can be told apart by these columns without error. "
         "Drop or merge "
         "them (a level with one outcome only, say); numbers shown are where the search stopped."

@@ -18,6 +18,9 @@ from mlpool.typing import FloatArray
 if TYPE_CHECKING:
     from mlpool.models import FittedModel, MixedModel
 
+_SINGULAR = 1e-8
+"""Least eigenvalue of a level's correlations between columns: a level whose values spread over less
+than 1e-4 of what they do in all rows tells no slope."""
 _BLOCK = 1 << 16
 
 
@@ -70,7 +73,7 @@ def reliability(m: FittedModel, *, group: str | None = None) -> ResultFrame:
     terms = [r for r in m.design.random if r.group == name]
     blocks = [b for b in m.varcorr().blocks if b.group == name]
     variances = np.concatenate([np.diag(block.vcov) for block in blocks])
-    sampling = sigma2 * _inverse_diagonals(_cross_products(m, terms))
+    sampling = sigma2 * _sampling_shares(m, terms)
     data = _rows(terms, variances / (variances + sampling))
     metadata = {"kind": "reliability", "group": name, **_summary(m, name, data, sigma2)}
     return ResultFrame(
@@ -91,15 +94,38 @@ def _which_group(m: FittedModel, group: str | None) -> str:
     return group
 
 
-def _cross_products(m: FittedModel, terms: list[Any]) -> FloatArray:
-    """Return Z_j' W Z_j of every level (J, k, k) for all columns of a group, by blocks of rows."""
+def _sampling_shares(m: FittedModel, terms: list[Any]) -> FloatArray:
+    """Return the diagonals of ``(Z_j' W Z_j)^-1`` of every level (J, k).
+
+    Products are made of ``Z R^-1``, whose columns are orthogonal over all rows, so that no unit and
+    no origin (calendar years) decides which levels have an inverse and how many digits it has.
+    """
+    triangle = _triangle(terms, m.design.n)
+    size = np.sqrt(np.einsum("ij,ij->j", triangle, triangle))
+    size = np.where(size > 0, size, 1.0)
+    back = np.linalg.pinv(triangle / size) / size[:, None]
+    inverses = _inverses(_cross_products(m, terms, back))
+    return np.asarray(np.einsum("ka,jab,kb->jk", back, inverses, back))
+
+
+def _triangle(terms: list[Any], n: int) -> FloatArray:
+    """Return R of Z = QR for all columns of a group, by blocks of rows."""
+    triangle = np.empty((0, sum(t.z.shape[1] for t in terms)))
+    for start in range(0, n, _BLOCK):
+        z = np.hstack([t.z.rows(start, min(start + _BLOCK, n)) for t in terms])
+        triangle = np.asarray(np.linalg.qr(np.vstack([triangle, z]), mode="r"))
+    return triangle
+
+
+def _cross_products(m: FittedModel, terms: list[Any], back: FloatArray) -> FloatArray:
+    """Return Z_j' W Z_j of every level (J, k, k) for columns ``Z @ back``, by blocks of rows."""
     n, codes, levels = m.design.n, terms[0].codes, len(terms[0].levels)
-    k = sum(t.z.shape[1] for t in terms)
+    k = back.shape[1]
     total = np.zeros((levels, k, k))
     weights = m.design.weights
     for start in range(0, n, _BLOCK):
         stop = min(start + _BLOCK, n)
-        z = np.hstack([t.z.rows(start, stop) for t in terms])
+        z = np.hstack([t.z.rows(start, stop) for t in terms]) @ back
         w = np.ones(stop - start) if weights is None else weights[start:stop]
         for a in range(k):
             for b in range(a + 1):
@@ -110,16 +136,16 @@ def _cross_products(m: FittedModel, terms: list[Any]) -> FloatArray:
     return total
 
 
-def _inverse_diagonals(products: FloatArray) -> FloatArray:
-    """Return the diagonals of the inverses (J, k); missing where a level's matrix is singular."""
+def _inverses(products: FloatArray) -> FloatArray:
+    """Return the inverses (J, k, k); missing where a level's matrix is singular."""
     scale = np.sqrt(np.einsum("jkk->jk", products))
     scale = np.where(scale > 0, scale, 1.0)
-    unit = products / (scale[:, :, None] * scale[:, None, :])
-    regular = np.linalg.matrix_rank(unit, tol=1e-8, hermitian=True) == unit.shape[1]
-    diagonals = np.full(scale.shape, np.nan)
-    inverses = np.linalg.inv(unit[regular])
-    diagonals[regular] = np.einsum("jkk->jk", inverses) / scale[regular] ** 2
-    return diagonals
+    scales = scale[:, :, None] * scale[:, None, :]
+    unit = products / scales
+    regular = np.linalg.matrix_rank(unit, tol=_SINGULAR, hermitian=True) == unit.shape[1]
+    inverses = np.full(products.shape, np.nan)
+    inverses[regular] = np.linalg.inv(unit[regular]) / scales[regular]
+    return inverses
 
 
 def _rows(terms: list[Any], values: FloatArray) -> pd.DataFrame:

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from mlpool.models import FittedModel
     from mlpool.typing import ClusterLike
 
+_NO_DIRECTION = 1e-10
+"""Share of the largest variance, effects in their own SDs, below which a direction has none."""
+
 # --- what is drawn ------------------------------------------------------------------------------
 
 
@@ -97,13 +100,18 @@ class Residuals:
 
 
 def _inflated(b: FloatArray, root: FloatArray) -> FloatArray:
-    """Return effects (J, k) centred and transformed to the covariance ``root root'``."""
-    b = b - b.mean(axis=0)
+    """Return effects (J, k) centred and transformed to the covariance ``root root'``.
+
+    In units of the effects' own SDs, so that a slope counts whatever its predictor's unit is.
+    """
+    sd = np.sqrt(np.einsum("ij,ij->i", root, root))
+    scale = np.where(sd > 0.0, sd, 1.0)
+    b, root = (b - b.mean(axis=0)) / scale, root / scale[:, None]
     values, Q = np.linalg.eigh(b.T @ b / len(b))
-    kept = values > 1e-10 * max(float(values.max()), 1e-300)
+    kept = values > _NO_DIRECTION * float(values.max())
     white = (b @ Q[:, kept]) / np.sqrt(values[kept])
     # The symmetric pairing: white noise in the directions that the effects have.
-    return np.asarray(white @ Q[:, kept].T @ _symmetric_root(root @ root.T))
+    return np.asarray(white @ Q[:, kept].T @ _symmetric_root(root @ root.T) * scale)
 
 
 def _symmetric_root(S: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import minimize
 from scipy.stats import chi2
@@ -125,6 +126,42 @@ def test_standard_errors_of_glmer_are_those_of_the_dense_hessian(cbpp: Any) -> N
     assert np.max(np.abs(theirs / dense - 1)) > 1e-2
     assert f"{theirs[1]:.5f}" in PAGE
     assert f"gives {dense[1]:.5f}, and so does mlpool ({ours[1]:.5f})" in PAGE.replace("\n", " ")
+
+
+ZEROS = pd.DataFrame(
+    {
+        "x": range(1, 13),
+        "y": [2, 4, 3, 6, 8, 7, 9, 12, 10, 13, 11, 15],
+        "c": [1, 3, 2, 4, 6, 5, 3, 8, 9, 7, 9, 12],
+        "w": [0, 1, 1, 2, 1, 0, 1, 3, 1, 1, 0, 2],
+        "g": ["a", "b", "c", "d"] * 3,
+    }
+)
+WITHOUT_ZEROS = {
+    "lm": (9, -13.291311985, 33.174297703, 1.379307406),
+    "glm": (9, -25.6373901823, 2 * 25.6373901823 + 2 * np.log(9), 1.0),
+    "lmer": (9, -13.291311985, 35.371522280, 1.216434792),
+    "glmer": (9, -25.63739018, 57.86645410, 1.0),
+}
+"""R's nobs, logLik, BIC and sigma without the rows of weight zero. With them: the same of lm and
+glm, except that glm's BIC takes log(12) for log(9); lmer -Inf and 0.9713; glmer 12 rows."""
+
+
+@pytest.mark.filterwarnings("ignore::mlpool.MlpoolWarning")
+@pytest.mark.parametrize("kind", list(WITHOUT_ZEROS))
+def test_rows_of_weight_zero_count_nowhere(kind: str) -> None:
+    options = {"reml": False} if kind == "lmer" else {}
+    if kind.startswith("gl"):
+        options = {"family": "poisson"}
+    text = ("c ~ x" if kind.startswith("gl") else "y ~ x") + " + (1 | g)" * kind.endswith("er")
+    fit = getattr(mlpool, kind)
+    for data in (ZEROS, ZEROS[ZEROS["w"] > 0]):
+        m = fit(text, data, weights="w", **options)
+        found = (m.nobs, mlpool.logLik(m), mlpool.BIC(m), m.sigma)
+        # R's fits stop at 1e-8 of the deviance.
+        assert found == pytest.approx(WITHOUT_ZEROS[kind], rel=1e-7)
+        assert list(mlpool.fitted(m).index) == [i for i in range(12) if ZEROS["w"][i]]
+    assert "lme4's sigma is then 0.971 where 1.216" in PAGE.replace("\n", " ")
 
 
 def _hessian(f: Any, at: Any, step: Any) -> Any:

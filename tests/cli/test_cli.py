@@ -297,6 +297,16 @@ def test_a_mistyped_command_exits_with_2(
 # --- manners --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("words", [["fit", "y ~ x", "hsb82"], []])
+def test_a_long_mistake_is_shown_by_its_beginning(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for mistake in ("--" + "a" * 5000, "b" * 5000):
+        with pytest.raises(SystemExit, match="2"):
+            main([*words, mistake])
+        assert len(capsys.readouterr().err) < 1500  # the usage and one line
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["--version"])

@@ -123,6 +123,15 @@ def test_relation(m, mixed, hsb):
         estimate_relation(m, data=new.drop(columns="gender"))
 
 
+def test_relation_says_which_words_have_no_effect(m):
+    plain = estimate_relation(m, "ses", estimate="typical").to_pandas()
+    with pytest.warns(mlpool.MlpoolWarning, match="estimate='average' has no effect in estimate_"):
+        other = estimate_relation(m, "ses", estimate="average").to_pandas()
+    pd.testing.assert_frame_equal(other, plain)
+    with pytest.raises(mlpool.OptionError, match="estimate must be one of"):
+        estimate_relation(m, "ses", estimate="mean")
+
+
 def test_grouplevel(m, mixed):
     with pytest.raises(mlpool.OptionError, match=r"random effects such as"):
         mlpool.estimate_grouplevel(m)

@@ -136,6 +136,17 @@ def test_residuals_have_the_estimated_variances(name: str) -> None:
         assert np.mean(draw._e**2) == pytest.approx(m.sigma**2)
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_resampled_slopes_do_not_depend_on_a_unit(unit: float) -> None:
+    """Responses drawn with the same seed are the same (slopes of large predictors were zero)."""
+    data = mlpool.load_data("sleepstudy")
+    drawn = [
+        Residuals(mlpool.lmer("Reaction ~ Days + (Days | Subject)", d))(np.random.default_rng(2))
+        for d in (data, data.assign(Days=data["Days"] * unit))
+    ]
+    np.testing.assert_allclose(drawn[1], drawn[0], rtol=1e-6)
+
+
 def test_residuals_of_a_singular_fit_have_no_effects_there() -> None:
     m = mlpool.lmer("Yield ~ 1 + (1 | Batch)", mlpool.load_data("Dyestuff2"))
     assert m.is_singular

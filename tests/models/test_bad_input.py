@@ -174,6 +174,8 @@ def test_unknown_level_in_new_data(df):
     new = pd.DataFrame({"x": [0.0], "f": ["a"], "g": [77]})
     with pytest.raises(mlpool.DataError, match="g = '77', which was not in the data"):
         m.predict(new)
+    with pytest.raises(mlpool.DataError, match="The new data have a row in which g is missing;"):
+        m.predict(new.assign(g=[None]))
     assert m.predict(new, allow_new_levels=True)[0] == pytest.approx(m.fixef()["(Intercept)"])
     assert m.predict(new, re_form=False)[0] == pytest.approx(m.fixef()["(Intercept)"])
     with pytest.raises(mlpool.DataError, match="f = 'q', a level that the model does not"):

@@ -90,7 +90,7 @@ def test_one_sentence(formula, family, options, error, message):
     [
         ("sep ~ x + (1 | g)", "binomial", "x run to infinity"),
         ("sep ~ f + (1 | g)", "binomial", "fb run to infinity"),
-        ("quasi ~ k3 + (1 | g)", "binomial", "k31, k32 run to infinity: complete separation"),
+        ("quasi ~ k3 + (1 | g)", "binomial", "k31, k32 run to infinity: quasi-complete sep"),
         ("no_counts ~ k3 + (1 | g)", "poisson", "k31, k32 run to infinity"),
     ],
 )

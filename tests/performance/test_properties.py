@@ -224,3 +224,15 @@ def test_where_r2_has_no_interval() -> None:
         np.isnan(r2_interval(*args, 0.95)).all()
         for args in ((1.0, 1, 9), (0.5, 3, 4), (-0.1, 1, 9))
     )
+
+
+@pytest.mark.parametrize(("unit", "origin"), [(1e-9, 0.0), (1e9, 0.0), (1.0, 1e5), (1e3, 1.7e9)])
+def test_reliability_of_slopes_knows_no_unit_and_no_origin(unit: float, origin: float) -> None:
+    data = mlpool.load_data("sleepstudy")
+    plain = mlpool.reliability(mlpool.lmer("Reaction ~ Days + (Days | Subject)", data))
+    other = data.assign(Days=data["Days"] * unit + origin)
+    moved = mlpool.reliability(mlpool.lmer("Reaction ~ Days + (Days | Subject)", other))
+    is_slope = plain["Parameter"] == "Days"
+    np.testing.assert_allclose(
+        moved["Reliability"][is_slope], plain["Reliability"][is_slope], rtol=1e-5
+    )

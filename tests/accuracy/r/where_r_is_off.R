@@ -15,3 +15,15 @@ print(sqrt(diag(vcov(g))))
 late <- update(g, control = glmerControl(tolPwrss = 1e-12))
 print(logLik(late))
 print(sqrt(diag(vcov(late))))
+
+# Rows of weight zero: what counts them.
+d <- data.frame(x = 1:12, y = c(2, 4, 3, 6, 8, 7, 9, 12, 10, 13, 11, 15),
+                w = c(0, 1, 1, 2, 1, 0, 1, 3, 1, 1, 0, 2), g = rep(c("a", "b", "c", "d"), 3),
+                c = c(1, 3, 2, 4, 6, 5, 3, 8, 9, 7, 9, 12))
+show <- function(m) print(c(nobs(m), logLik(m), BIC(m), sigma(m)))
+show(lm(y ~ x, d, weights = w))
+show(glm(c ~ x, poisson, d, weights = w))
+show(lmer(y ~ x + (1 | g), d, weights = w, REML = FALSE))
+show(lmer(y ~ x + (1 | g), d, weights = w, REML = FALSE, subset = w > 0))
+show(glmer(c ~ x + (1 | g), d, poisson, weights = w))
+show(glmer(c ~ x + (1 | g), d, poisson, weights = w, subset = w > 0))

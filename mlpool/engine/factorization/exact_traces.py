@@ -126,7 +126,7 @@ def values_of_effects(
         _bordered(dense, total, [lam[first : first + step] for lam in factors], m, reml)
         for first in range(0, len(factors[0]), step)
     ]
-    return np.concatenate(parts)
+    return np.concatenate([np.empty(0), *parts])
 
 
 def _bordered(

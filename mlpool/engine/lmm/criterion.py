@@ -143,10 +143,12 @@ class Criterion(Judged, Protocol):
         numpy.linalg.LinAlgError
             If the criterion does not exist (no residual left, X'V^-1 X not positive definite).
         """
+        return self.profile_root(np.asarray(np.linalg.cholesky(S)), logdet, parts)
+
+    def profile_root(self, root: FloatArray, logdet: float, parts: Parts) -> Solution[Parts]:
+        """Profile beta and sigma out of the lower triangular root of S."""
         p, m = self.p, self.m
-        RX = np.linalg.cholesky(S[:p, :p])
-        rest = solve_triangular(RX, S[:p, p], lower=True) if p else np.empty(0)
-        pwrss = float(S[p, p] - rest @ rest)
+        RX, rest, pwrss = root[:p, :p], root[p, :p], float(root[p, p] ** 2)
         if not pwrss > 0.0 or m <= 0:
             raise np.linalg.LinAlgError("no residual variation")
         RX_inverse = solve_triangular(RX, np.eye(p), lower=True) if p else np.empty((0, 0))

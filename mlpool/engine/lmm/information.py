@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpool.engine.factorization.block_cholesky import Reduced, z_products
+from mlpool.engine.factorization.block_cholesky import Reduced
 from mlpool.engine.factorization.exact_traces import stacked
+from mlpool.engine.factorization.orthogonal import OrthogonalElimination
 from mlpool.engine.lmm.criterion import Solution
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
-    from mlpool.engine.lmm.several_factors import ForwardPass, SeveralFactors
+    from mlpool.engine.lmm.forward_pass import Eliminated
+    from mlpool.engine.lmm.several_factors import SeveralFactors
 
 SAFE = 1e-8
 """Smallest cosine between a step and what it shows for an update (Nocedal & Wright, eq. 6.26)."""
@@ -60,7 +62,7 @@ class Secant:
 
 
 def curvature(
-    objective: SeveralFactors, theta: FloatArray, found: Solution[ForwardPass]
+    objective: SeveralFactors, theta: FloatArray, found: Solution[Eliminated]
 ) -> FloatArray:
     """Return H (k, k) at the solution `found` of `theta`.
 
@@ -69,11 +71,7 @@ def curvature(
     """
     slopes, E = objective.slopes(found)
     steps = _steps(objective, theta, found, E)
-    products, W = z_products(objective.blocks, steps)
-    reduced = found.parts.factor.reduce(products.levels, products.core)
-    inner = found.parts.factor.inner
-    S = _inner(steps, products) - inner(reduced, reduced)
-    Sw = W - inner(reduced, found.parts.reduced)
+    S, Sw = found.parts.along(steps)
     p, along = objective.p, Sw @ found.v
     a = S - Sw[:, :p] @ found.Sxx_inverse @ Sw[:, :p].T
     a *= objective.m / found.pwrss
@@ -88,7 +86,7 @@ def curvature(
 
 
 def _steps(
-    objective: SeveralFactors, theta: FloatArray, found: Solution[ForwardPass], E: Reduced
+    objective: SeveralFactors, theta: FloatArray, found: Solution[Eliminated], E: Reduced
 ) -> Reduced:
     """t_i = dSigma_i Z'P y for every theta, one column each."""
     core = objective.blocks.core
@@ -112,13 +110,16 @@ def _steps(
 
 
 def _traces(
-    objective: SeveralFactors, theta: FloatArray, found: Solution[ForwardPass], E: Reduced
+    objective: SeveralFactors, theta: FloatArray, found: Solution[Eliminated], E: Reduced
 ) -> FloatArray:
     """Return tr(P V_i P V_j) of all pairs of theta (k, k)."""
     dense = objective.dense
     assert dense is not None
-    E_x = stacked(E)[:, : objective.p] if objective.reml else None
-    B = dense.projected(objective.factors(theta), E_x, found.Sxx_inverse)
+    if isinstance(found.parts, OrthogonalElimination):
+        B = found.parts.projected(objective.p if objective.reml else 0)
+    else:
+        E_x = stacked(E)[:, : objective.p] if objective.reml else None
+        B = dense.projected(objective.factors(theta), E_x, found.Sxx_inverse)
     entries, slopes = [], []
     for f in objective.order:
         where, row, col = objective.parts.entries(objective.template, f)
@@ -133,12 +134,3 @@ def _traces(
             Q = dense.products(B, f, g)
             out[np.ix_(rows, cols)] = np.einsum("iab,abcd,jcd->ij", S, Q, U, optimize=True)
     return out
-
-
-def _inner(t: Reduced, x: Reduced) -> FloatArray:
-    out = sum(
-        np.tensordot(a, b, axes=((0, 1), (0, 1))) for a, b in zip(t.levels, x.levels, strict=True)
-    )
-    if t.core is not None and x.core is not None:
-        out = out + t.core.T @ x.core
-    return np.asarray(out)

@@ -193,8 +193,8 @@ class SeveralResponses:
         total[:-1, -1] = total[-1, :-1] = self._X.T @ y
         total[-1, -1] = y @ y
         base = self._base
-        parts = replace(base.parts, blocks=replace(blocks, levels=tuple(levels), core=core,
-                                                   total=total))  # fmt: skip
+        blocks = replace(blocks, levels=tuple(levels), core=core, total=total)
+        parts = replace(base.parts, triangle=None, blocks=blocks)
         other = SeveralFactors(parts, base.template, base.kept, reml=base.reml)
         other.share_dense(base)
         return other

@@ -16,14 +16,16 @@ so that d deviance / d Lambda = 2 G Lambda: nothing is divided by Lambda, which 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from mlpool.engine.factorization import exact_traces
-from mlpool.engine.factorization.block_cholesky import Elimination, Reduced
+from mlpool.engine.factorization.block_cholesky import Reduced
 from mlpool.engine.factorization.exact_traces import DenseEffects, effect_shapes, values_of_effects
+from mlpool.engine.factorization.orthogonal import OrthogonalElimination
 from mlpool.engine.lmm.criterion import Criterion, Solution
+from mlpool.engine.lmm.forward_pass import Eliminated
 from mlpool.engine.lmm.information import Secant, curvature
 from mlpool.engine.lmm.several_factors_start import moment_deviations
 from mlpool.engine.lmm.several_factors_sums import SeveralParts, user_blocks
@@ -34,14 +36,6 @@ from mlpool.engine.theta import FreeTemplate, Template, lower_factor, lower_form
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, LmmData
 from mlpool.typing import FloatArray, IntArray
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardPass:
-    """The factorisation of V at one theta, and [X y] after its forward pass."""
-
-    factor: Elimination
-    reduced: Reduced
 
 
 class SeveralFactors(Criterion):
@@ -75,13 +69,13 @@ class SeveralFactors(Criterion):
         self.blocks, self.total = parts.blocks, parts.blocks.total
         self.order = (*parts.structure.chain, *parts.structure.core)
         self.totals, self.sum_log_weights = parts.totals, parts.sum_log_weights
-        self.has_residuals = False
+        self.has_residuals = parts.triangle is not None and parts.triangle.is_far
         self.n, self.p = parts.totals.n, len(kept)
         self.scale = parts.theta_scale(template)
         self.standards, self.has_means, self.looks = parts.standards, parts.has_means, parts.looks
         self._dense: DenseEffects | None = None
-        self._last: tuple[FloatArray, Solution[ForwardPass]] | None = None
-        self._last_slopes: tuple[Solution[ForwardPass], list[FloatArray], Reduced] | None = None
+        self._last: tuple[FloatArray, Solution[Eliminated]] | None = None
+        self._last_slopes: tuple[Solution[Eliminated], list[FloatArray], Reduced] | None = None
 
     @classmethod
     def from_data(
@@ -110,8 +104,11 @@ class SeveralFactors(Criterion):
         return self._dense
 
     def left_within(self) -> float | None:
-        """Return None: several factors are not taken off one by one."""
-        return None
+        """Return what all effects leave of y though rows remain, else None."""
+        if self.parts.triangle is None or not self.has_residuals:
+            return None
+        left, df = self.parts.triangle.left
+        return left if df > 0 else None
 
     def share_dense(self, other: SeveralFactors) -> None:
         """Take over Z'Z of the same model with another response."""
@@ -124,7 +121,14 @@ class SeveralFactors(Criterion):
         if self.dense is None:
             return np.array([value_or_inf(self.solve, theta) for theta in thetas])
         factors = [self.parts.squares(self.template, thetas, f) for f in self.order]
-        found = values_of_effects(self.dense, self.total, factors, self.m, self.reml)
+        triangle, found = self.parts.triangle, np.empty(len(thetas))
+        far = np.zeros(len(thetas), dtype=np.bool_)
+        if triangle is not None:
+            far = triangle.is_better(factors)
+            own = [lam[far] for lam in factors]
+            found[far] = triangle.values(own, self.m, self.reml)
+        rest = [lam[~far] for lam in factors]
+        found[~far] = values_of_effects(self.dense, self.total, rest, self.m, self.reml)
         return found - self.sum_log_weights
 
     def evaluate(self, theta: FloatArray) -> tuple[float, FloatArray]:
@@ -144,7 +148,7 @@ class SeveralFactors(Criterion):
             gradient[where] = 2.0 * (T.T @ G @ T @ Lam)[row, col]
         return found.value, gradient
 
-    def solve(self, theta: FloatArray) -> Solution[ForwardPass]:
+    def solve(self, theta: FloatArray) -> Solution[Eliminated]:
         """Return the profiled solution at theta."""
         if self._last is not None and np.array_equal(self._last[0], theta):
             return self._last[1]
@@ -153,21 +157,15 @@ class SeveralFactors(Criterion):
         self._last = (np.array(theta), found)
         return found
 
-    def slopes(self, found: Solution[ForwardPass]) -> tuple[list[FloatArray], Reduced]:
+    def slopes(self, found: Solution[Eliminated]) -> tuple[list[FloatArray], Reduced]:
         """Return G of every factor (in ``order``) and E = Z'V^-1 [X y]."""
         if self._last_slopes is not None and self._last_slopes[0] is found:
             return self._last_slopes[1:]
-        elimination = found.parts.factor
-        selected = elimination.select()
-        _, E = elimination.residuals(found.parts.reduced)
-        slopes = []
-        for done, q_form, e in zip(elimination.levels, selected.quadratic, E.levels, strict=True):
-            R = done.R
-            K = done.K.sum(axis=2) - np.einsum("acj,cdj,bdj->ab", R, q_form, R, optimize=True)
-            slopes.append(K - self._explained(found, e))
-        if elimination.core is not None:
-            for i, e in enumerate(self.by_factor(E)[len(slopes) :]):
-                slopes.append(elimination.core.information(i) - self._explained(found, e))
+        E = found.parts.rest()
+        slopes = [
+            information - self._explained(found, e)
+            for information, e in zip(found.parts.informations(), self.by_factor(E), strict=True)
+        ]
         self._last_slopes = (found, slopes, E)
         return slopes, E
 
@@ -180,20 +178,15 @@ class SeveralFactors(Criterion):
     def modes(self, theta: FloatArray) -> tuple[FloatArray, ...]:
         """Return b = Sigma Z'V^-1 (y - X beta) of every term, (n_levels, k_t)."""
         found = self.solve(theta)
-        _, E = found.parts.factor.residuals(found.parts.reduced)
         effects = []
-        for f, h in zip(self.order, self.by_factor(E), strict=True):
+        for f, h in zip(self.order, self.by_factor(found.parts.rest()), strict=True):
             T, Lam = self.parts.columns[f].T, self._lambda(theta, f)
             effects.append((Lam @ (Lam.T @ (T.T @ (h @ found.v)))).T)
         return self._by_term(effects)
 
     def conditional_covariances(self, theta: FloatArray) -> tuple[FloatArray, ...]:
         """Return Var(b | y) / sigma^2 of every term, (n_levels, k_t, k_t)."""
-        elimination = Elimination(self.blocks, self.factors(theta))
-        blocks = list(elimination.select().N)
-        if elimination.core is not None:
-            core = elimination.core
-            blocks += [core.diagonal_blocks(i) for i in range(len(core.places))]
+        blocks = self.parts.eliminate(self.factors(theta)).covariance_blocks()
         effects = []
         for f, N in zip(self.order, blocks, strict=True):
             stack = np.moveaxis(N, 2, 0)
@@ -236,7 +229,9 @@ class SeveralFactors(Criterion):
 
     def start(self) -> tuple[FloatArray, Log]:
         """Return starting values by moments: see :mod:`mlpool.engine.lmm.several_factors_start`."""
-        found = moment_deviations(self.blocks, self.n)
+        triangle = self.parts.triangle
+        left = triangle.left if triangle is not None and triangle.is_far else None
+        found = moment_deviations(self.blocks, self.n, residual=left)
         matrices: dict[int, FloatArray] = {}
         for f, deviations in zip(self.order, found, strict=True):
             T, factor = self.parts.columns[f].T, self.parts.factors[f]
@@ -319,15 +314,14 @@ class SeveralFactors(Criterion):
             out.append(Lam)
         return tuple(out)
 
-    def _eliminated(self, theta: FloatArray) -> Solution[ForwardPass]:
-        factor, core = Elimination(self.blocks, self.factors(theta)), self.blocks.core
-        reduced = factor.reduce(
-            [level.W for level in self.blocks.levels], None if core is None else core.W
-        )
-        S = self.total - factor.inner(reduced, reduced)
-        return self.profile(S, factor.logdet, ForwardPass(factor, reduced))
+    def _eliminated(self, theta: FloatArray) -> Solution[Eliminated]:
+        parts = self.parts.eliminate(self.factors(theta))
+        if isinstance(parts, OrthogonalElimination):
+            return self.profile_root(parts.root, parts.logdet, parts)
+        S = self.total - parts.factor.inner(parts.reduced, parts.reduced)
+        return self.profile(S, parts.factor.logdet, parts)
 
-    def _explained(self, found: Solution[ForwardPass], E: FloatArray) -> FloatArray:
+    def _explained(self, found: Solution[Eliminated], E: FloatArray) -> FloatArray:
         """Return what E (q, J, p + 1) takes off G: sum_j E W E', W = (m / r^2) v v' [+ S_xx^-1]."""
         along = E @ found.v
         out: FloatArray = (self.m / found.pwrss) * (along @ along.T)

@@ -32,8 +32,19 @@ SMALLEST_REST = 1e-3
 """Smallest share of the pooled variance that is taken for the residual one."""
 
 
-def moment_deviations(blocks: Blocks, n: int) -> list[FloatArray]:
-    """Return relative standard deviations of the working columns of every factor, chain first."""
+def moment_deviations(
+    blocks: Blocks, n: int, residual: tuple[float, int] | None = None
+) -> list[FloatArray]:
+    """Return relative standard deviations of the working columns of every factor, chain first.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    n : int
+        Rows.
+    residual : (float, int), optional
+        What all effects leave of y, and its degrees of freedom, where that is next to nothing.
+    """
     p = blocks.total.shape[0] - 1
     Q = scaled_inverse(blocks.total[:p, :p])
     v = np.append(-Q @ blocks.total[:p, p], 1.0)
@@ -55,7 +66,10 @@ def moment_deviations(blocks: Blocks, n: int) -> list[FloatArray]:
     )[0]
     found /= unit
     rest = max(float(found[-1]), SMALLEST_REST * float(right[-1]) / max(n - p, 1))
-    relative = np.sqrt(np.clip(found[:-1] / rest, LEAST**2, MOST**2))
+    most = MOST
+    if residual is not None and residual[0] > 0.0 and residual[1] > 0:
+        rest, most = residual[0] / residual[1], np.inf
+    relative = np.sqrt(np.clip(found[:-1] / rest, LEAST**2, most**2))
     ends = [i for i, c in enumerate(columns) if c.is_first]
     return np.split(relative, ends[1:])
 

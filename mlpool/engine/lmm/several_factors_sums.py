@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from mlpool.engine.factorization import orthogonal
 from mlpool.engine.factorization.blocks import (
     Blocks,
     Structure,
@@ -14,8 +15,12 @@ from mlpool.engine.factorization.blocks import (
     find_structure,
     lay_out,
 )
+from mlpool.engine.factorization.exact_traces import DenseEffects, effect_shapes
+from mlpool.engine.factorization.orthogonal import OrthogonalElimination, Triangle
+from mlpool.engine.lmm.forward_pass import Eliminated, ForwardPass
 from mlpool.engine.optimizer.convergence import Standards, standard_columns, standard_inverse
-from mlpool.engine.sums.cluster_sums import CrossProducts
+from mlpool.engine.sums.cluster_sums import CrossProducts, distinct_rows
+from mlpool.engine.sums.columns import Rows
 from mlpool.engine.sums.cross_sums import (
     GroupingFactor,
     factor_sums,
@@ -41,6 +46,7 @@ class SeveralParts:
     fixed: FixedColumns
     standards: Standards
     has_means: bool
+    triangle: Triangle | None = None
 
     @classmethod
     def from_data(
@@ -78,7 +84,13 @@ class SeveralParts:
             standards=_standards(factors, sums),
             has_means=all(np.isin(s.layout.z, s.layout.x[kept]).all() for s in sums),
         )
-        return parts, kept
+        return replace(parts, triangle=_triangle(data, parts, sums)), kept
+
+    def eliminate(self, lambdas: tuple[FloatArray, ...]) -> Eliminated:
+        """Eliminate at Lambda of every factor, in the order of elimination."""
+        if self.triangle is not None and self.triangle.is_better(lambdas):
+            return OrthogonalElimination(self.triangle, lambdas)
+        return ForwardPass.of(self.blocks, lambdas)
 
     @property
     def sum_log_weights(self) -> float:
@@ -152,6 +164,27 @@ def _standards(factors: tuple[GroupingFactor, ...], sums: tuple[CrossProducts, .
     for factor, own in zip(factors, sums, strict=True):
         found.update(zip(factor.terms, standard_columns(own, factor.sizes), strict=True))
     return tuple(found[t] for t in sorted(found))
+
+
+def _triangle(
+    data: LmmData, parts: SeveralParts, sums: tuple[CrossProducts, ...]
+) -> Triangle | None:
+    """Reduce the rows of [Z X y] in working columns where they may be needed."""
+    blocks, shapes = parts.blocks, effect_shapes(parts.blocks)
+    n_effects = sum(q * J for q, J in shapes)
+    numbers = data.n * (n_effects + len(blocks.total))
+    if n_effects > orthogonal.FEW or numbers > orthogonal.MANY:
+        return None
+    is_far = orthogonal.lie_far_apart(DenseEffects.of(blocks), blocks.total)
+    if not is_far and numbers > orthogonal.HARDLY_ANY:
+        return None
+    found, Xy = [], np.empty(0)
+    for f in (*parts.structure.chain, *parts.structure.core):
+        rows = Rows.of_factor(data, data.terms[parts.factors[f].terms[0]].factor)
+        ((U, codes),) = distinct_rows(rows, sums[f].layout, data.n)
+        found.append((U[:, list(sums[f].outer)] @ parts.columns[f].P, codes))
+        Xy = U @ parts.fixed.R
+    return Triangle.of(shapes, len(parts.structure.chain), found, Xy, is_far)
 
 
 def user_blocks(N: FloatArray, T: FloatArray, Lam: FloatArray) -> FloatArray:

@@ -30,6 +30,7 @@ from mlpool.engine.sums.columns import Rows
 from mlpool.engine.types import LmmData, LmmFit
 from mlpool.inference.small_sample.coordinates import Coordinates, covariance_root, made_coordinates
 from mlpool.inference.small_sample.rows import residuals
+from mlpool.inference.small_sample.sums_graded import graded_sums, need_grading
 from mlpool.inference.small_sample.sums_several import several_factors
 from mlpool.inference.small_sample.types import VarianceSums
 from mlpool.typing import FloatArray
@@ -73,6 +74,8 @@ def variance_sums(data: LmmData, fit: LmmFit, roots: tuple[FloatArray, ...]) -> 
     """
     if has_one_factor(data):
         return read_one_factor(data, fit).variance_sums(roots, fit.sigma)
+    if need_grading(data, roots):
+        return graded_sums(data, fit, roots)
     return several_factors(data, fit, roots)
 
 

@@ -34,6 +34,10 @@ def test_many_random_models_hold(kind: str) -> None:
     ("kind", "seed"),
     [
         ("lmer", 1002),  # groups 5000 residual SDs apart, a slope that clusters hardly show
+        ("lmer", 20038),  # several factors 5e5 residual SDs apart
+        ("lmer", 1120),  # two of them, one with slopes without variance
+        ("lmer", 1243),  # three terms, all far above the residuals
+        ("lmer", 5007),  # the same by ML
         ("lmer", 1101),  # groups 6000 residual SDs apart: digits of the singular flag
         ("lmer", 1163),  # a factor that is both fixed and random
         ("lmer", 6007),  # one factor's slopes in place of another's intercepts

@@ -30,8 +30,8 @@ FEW = 200
 """Most random effects that are treated so: one evaluation then takes below 50 ms."""
 MANY, HARDLY_ANY = 2**24, 2**16
 """Most numbers in the rows of [Z X y] (128 MB), and up to which they are kept in any case."""
-LARGE = 1e3
-"""Relative SD from which they are used: up to there cross-products keep ten digits."""
+LARGE = 30.0
+"""Relative SD from which they are used: up to there cross-products lose three digits."""
 LITTLE = 1e-5
 """Share of the response's squares left by all effects from which rows are read again."""
 RIDGE = 1e-12

@@ -127,7 +127,10 @@ def _deeper(objective: Landscape, found: Optimum, control: Control) -> Optimum |
         try:
             other = minimise(objective, start * objective.scale, control)
         except FitError:
-            continue  # so far out that the derivatives have no digits: no search can begin there
+            # Of several factors without kept rows a look is one Cholesky factor of all effects,
+            # where a search takes differences block after block: at relative SDs of thousands
+            # these may leave nothing of the residual, and no search can begin there.
+            continue
         log += other.log
         if other.converged and other.criterion < found.criterion - _visible(objective, other):
             return replace(other, start=found.start, evaluations=len(log), log=tuple(log))

@@ -454,3 +454,21 @@ def test_notebooks_show_the_panels(schools):
     png = mlpool.check_model(mlpool.lm("math ~ ses", schools), ["qq", "linearity"])._repr_png_()
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     assert len(png) > 10_000
+
+
+def test_the_predictive_check_of_few_values():
+    """Whole numbers are ticks; a linear model of whole responses has continuous simulations."""
+    rng = np.random.default_rng(3)
+    d = pd.DataFrame({"x": rng.normal(size=200)})
+    d["b"], d["c"] = rng.integers(0, 2, 200), rng.poisson(np.exp(0.5 + 0.3 * d["x"]))
+    for formula, family in (("b ~ x", "binomial"), ("c ~ x", "poisson")):
+        m = mlpool.glm(formula, d, family=family)
+        panel = mlpool.check_model(m, "pp_check", n_sim=20)["pp_check"]
+        ticks = panel.scales.get_scales("x").breaks
+        assert ticks == list(range(len(ticks)))
+        assert len(ticks) > 1
+    simulated, observed = _build(mlpool.check_model(mlpool.lm("c ~ x", d), "pp_check")["pp_check"])
+    # Densities, whose area is one; shares of single draws were all but zero.
+    own = observed.sort_values("x")
+    assert (own["y"] * own["x"].diff().mean()).sum() == pytest.approx(1.0, abs=0.02)
+    assert simulated["y"].max() > 0.1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlpool.families import COUNTS
 from mlpool.given import generator
 from mlpool.inference.simulation import rows_of
 from mlpool.plots.grammar import LINE_COLOUR, grammar, theme_mlpool
@@ -17,10 +18,13 @@ from mlpool.typing import FloatArray, IntArray
 if TYPE_CHECKING:
     from plotnine import ggplot
 
+    from mlpool.models import FittedModel
+
 MOST_ROWS = 30_000
 """Rows beyond which data and simulations are those of a random sample of this size."""
 
 _LINE = "#D55E00"
+_MOST_TICKS = 10
 
 
 def predictive(c: Context) -> ggplot:
@@ -32,7 +36,8 @@ def predictive(c: Context) -> ggplot:
     if m.design.trials is not None:
         trials = m.design.trials[rows]
         y, draws = np.rint(y * trials), np.rint(draws * trials[:, None])
-    discrete = np.unique(y).size <= 20
+    # A linear model's simulations are continuous also where few values were observed.
+    discrete = _is_discrete(m) and np.unique(y).size <= 20
     frame = _shares(y, draws) if discrete else _densities(y, draws)
     simulated, observed = frame[frame["Set"] != "data"], frame[frame["Set"] == "data"]
     labels = g.labs(
@@ -44,11 +49,24 @@ def predictive(c: Context) -> ggplot:
         spread = g.position_jitter(width=0.1, height=0, random_state=1)
         plot = plot + g.geom_point(alpha=0.2, size=0.8, color=LINE_COLOUR, position=spread)
         plot = plot + g.geom_point(data=observed, color=_LINE, size=2.4)
+        plot = plot + g.scale_x_continuous(breaks=_ticks(frame["x"].to_numpy()))
     else:
         plot = plot + g.geom_line(g.aes(group="Set"), alpha=0.15, size=0.4, color=LINE_COLOUR)
         plot = plot + g.geom_line(data=observed, color=_LINE, size=1.0)
     drawn: ggplot = plot + labels + theme_mlpool()
     return drawn
+
+
+def _is_discrete(m: FittedModel) -> bool:
+    return m.family is not None and m.family.kin in ("binomial", *COUNTS)
+
+
+def _ticks(values: FloatArray) -> list[float]:
+    """Return at most about ten of the values that can occur: whole ones, or both of 0 and 1."""
+    low, high = np.floor(values.min()), np.ceil(values.max())
+    step = max(1.0, np.ceil((high - low) / _MOST_TICKS))
+    ticks: list[float] = np.arange(low, high + 1.0, step).tolist()
+    return ticks
 
 
 def _draws(c: Context, rows: IntArray) -> FloatArray:

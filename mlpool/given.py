@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def is_text(value: object, text: str) -> bool:
     return isinstance(value, str) and value == text
 
 
-def numbers(value: Any, argument: str) -> FloatArray:
+def numbers(value: object, argument: str) -> FloatArray:
     """Return numbers, one or many, as an array of float64.
 
     Raises

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from plotnine import ggplot
 
     from mlpool.keywords import PlotOptions, PrintOptions
+    from mlpool.typing import ValueArray
 
 
 class TableLayout(Protocol):
@@ -113,7 +114,7 @@ class ResultFrame:
         """Rows and columns of the raw frame by position."""
         return self.data.iloc
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         """Return a column, several columns, or the rows of a mask.
 
         Raises
@@ -225,7 +226,7 @@ class ResultFrame:
 
     # --- as the data of other libraries -----------------------------------------------------
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ValueArray:
         """Return the values as numpy sees a data frame."""
         return np.array(self.data, dtype=dtype, copy=True if copy is None else copy)
 
@@ -329,7 +330,7 @@ def json_of(frame: pd.DataFrame) -> str:
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _json_value(value: Any) -> Any:
+def _json_value(value: object) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, (bool, int, str, list)):

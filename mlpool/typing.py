@@ -54,6 +54,8 @@ FloatArray: TypeAlias = Annotated[NDArray[np.float64], Entries("fiu")]
 IntArray: TypeAlias = Annotated[NDArray[np.integer], Entries("iu")]
 BoolArray: TypeAlias = Annotated[NDArray[np.bool_], Entries("b")]
 AnyArray: TypeAlias = Annotated[np.ndarray[Any, np.dtype[Any]], Entries("fiub")]
+ValueArray: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+"""Values as a column has them: numbers, text, dates or objects."""
 
 Engine: TypeAlias = Literal["auto", "mlpool", "statsmodels"]
 NaAction: TypeAlias = Literal["omit", "fail"]

@@ -218,7 +218,7 @@ def _warn(m: FittedModel, vif: pd.Series) -> None:
         warnings.warn(text, MlpoolWarning, stacklevel=user_level())
 
 
-def _level(ci: Any) -> float | None:
+def _level(ci: object) -> float | None:
     if ci is None:
         return None
     found = plain_number(ci)

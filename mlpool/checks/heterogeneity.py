@@ -105,7 +105,7 @@ def check_heterogeneity_bias(
 _Pair = tuple[str, str, list[FloatArray], Groups]
 
 
-def _of_data(data: Any, select: NamesLike | None, by: ByLike | None) -> list[_Pair]:
+def _of_data(data: object, select: NamesLike | None, by: ByLike | None) -> list[_Pair]:
     if select is None or by is None:
         raise OptionError(
             "check_heterogeneity_bias() of a data frame needs select= (predictors) and by= "

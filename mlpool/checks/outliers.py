@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -116,7 +116,7 @@ def check_outliers(
     )  # fmt: skip
 
 
-def _limit(threshold: Any, p: int, left: int) -> float:
+def _limit(threshold: object, p: int, left: int) -> float:
     if threshold is None:
         return float(stats.f.ppf(0.5, p, left)) if left > 0 else math.nan
     found = plain_number(threshold)

@@ -121,7 +121,7 @@ def test_likelihoodratio(
 test_likelihoodratio.__test__ = False  # type: ignore[attr-defined]  # pytest would collect it
 
 
-def _is_reml(ordered: list[tuple[str, Any]], estimator: str | None) -> bool:
+def _is_reml(ordered: list[tuple[str, FittedModel]], estimator: str | None) -> bool:
     if estimator is not None:
         name = check_option(str(estimator).upper(), ("ML", "REML"), argument="estimator")
         if name == "REML":

@@ -31,8 +31,8 @@ _COLUMNS = (
 
 def linear_hypothesis(
     model: FittedModel,
-    hypotheses: Any,
-    rhs: Any = None,
+    hypotheses: object,
+    rhs: object = None,
     *,
     test: str | None = None,
     vcov: VcovLike | None = None,

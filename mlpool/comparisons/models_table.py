@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,9 @@ from mlpool.hypotheses.nested_models import (
 from mlpool.inference.boundary import mixture_p, mixture_text
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
 from mlpool.refits.reduced_models import by_ml, comparable_logliks
+
+if TYPE_CHECKING:
+    from mlpool.models import FittedModel
 
 P_BOUNDARY = TestColumn(name="p_boundary", header="Pr(boundary)", role="p")
 _SLACK = 1e-6
@@ -52,7 +55,7 @@ class Step:
     remark: str = ""
 
 
-def ratio_step(small: tuple[str, Any, float], big: tuple[str, Any, float]) -> Step:
+def ratio_step(small: tuple[str, FittedModel, float], big: tuple[str, FittedModel, float]) -> Step:
     """Compare two models by name, model and log-likelihood; the first has fewer parameters."""
     (name_a, a, loglik_a), (name_b, b, loglik_b) = small, big
     df = float(b.loglik_df - a.loglik_df)
@@ -94,7 +97,7 @@ def boundary_notes(steps: Mapping[str, Step]) -> list[str]:
     return notes
 
 
-def likelihood_table(models: Mapping[str, Any], *, refit: bool, boundary: bool) -> Table:
+def likelihood_table(models: Mapping[str, FittedModel], *, refit: bool, boundary: bool) -> Table:
     """Return lme4's table: models by number of parameters, likelihood ratios between neighbours.
 
     Raises
@@ -141,7 +144,7 @@ def likelihood_table(models: Mapping[str, Any], *, refit: bool, boundary: bool) 
     return Table(data=pd.DataFrame(rows), layout=layout, method=method)
 
 
-def check_reml(chosen: list[tuple[str, Any]]) -> None:
+def check_reml(chosen: list[tuple[str, FittedModel]]) -> None:
     """Refuse REML likelihoods that cannot be compared.
 
     Raises
@@ -162,7 +165,7 @@ def check_reml(chosen: list[tuple[str, Any]]) -> None:
             )
 
 
-def least_squares_table(models: Mapping[str, Any]) -> Table:
+def least_squares_table(models: Mapping[str, FittedModel]) -> Table:
     """Return R's ``anova(lm1, lm2, ...)``: F tests against the residuals of the largest model."""
     chosen = list(models.items())
     df = np.array([float(m.df_residual) for _, m in chosen])
@@ -199,7 +202,7 @@ def least_squares_table(models: Mapping[str, Any]) -> Table:
     return Table(data=data, layout=layout, method="residual")
 
 
-def deviances_table(models: Mapping[str, Any], test: str) -> Table:
+def deviances_table(models: Mapping[str, FittedModel], test: str) -> Table:
     """Return R's ``anova(glm1, glm2, ...)``: drops in deviance, by the largest's dispersion."""
     chosen = list(models.items())
     df = np.array([float(m.df_residual) for _, m in chosen])
@@ -243,7 +246,7 @@ def deviances_table(models: Mapping[str, Any], test: str) -> Table:
     return Table(data=data, layout=layout, method=f"LR {test}")
 
 
-def _nested_neighbours(chosen: list[tuple[str, Any]]) -> tuple[Any, tuple[str, ...]]:
+def _nested_neighbours(chosen: list[tuple[str, FittedModel]]) -> tuple[Any, tuple[str, ...]]:
     """Return which neighbours are nested (either way), and a sentence for those that are not."""
     found, notes = [], []
     for a, b in pairwise(chosen):
@@ -258,7 +261,7 @@ def _nested_neighbours(chosen: list[tuple[str, Any]]) -> tuple[Any, tuple[str, .
     return np.array(found, dtype=bool), tuple(notes)
 
 
-def _listed(title: str, chosen: list[tuple[str, Any]]) -> str:
+def _listed(title: str, chosen: list[tuple[str, FittedModel]]) -> str:
     lines = [title, ""]
     for i, (name, m) in enumerate(chosen):
         label = f"Model {i + 1}"

@@ -13,7 +13,7 @@ from mlpool.inference.p_adjust import adjust_p, read_adjustment
 from mlpool.typing import FloatArray
 
 
-def p_adjust(p: Any, method: str | None = "holm", n: int | None = None) -> Any:
+def p_adjust(p: object, method: str | None = "holm", n: int | None = None) -> Any:
     """Return p-values adjusted for the number of tests (R's ``p.adjust``).
 
     Parameters
@@ -57,7 +57,7 @@ def p_adjust(p: Any, method: str | None = "holm", n: int | None = None) -> Any:
     return adjusted
 
 
-def _read(p: Any) -> FloatArray:
+def _read(p: object) -> FloatArray:
     try:
         given = np.asarray(p)
         is_numeric = given.dtype.kind in "iufO"

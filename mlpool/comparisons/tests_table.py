@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ import pandas as pd
 from mlpool.summaries.grids import LEGEND
 from mlpool.summaries.rnumbers import format_numbers, format_pvalues, stars, zapsmall
 from mlpool.tables import Column, Note, RowGroup, TableOptions, TableSpec, select_columns
+
+if TYPE_CHECKING:
+    from mlpool.typing import ValueArray
 
 DIGITS = TableOptions(digits=5)
 """R prints tests with two digits less than its default of 7."""
@@ -46,7 +49,7 @@ class TestColumn:
         texts = iter(self._texts(shown, digits))
         return [next(texts) if ok else "" for ok in known]
 
-    def _texts(self, shown: np.ndarray[Any, Any], digits: int) -> list[str]:
+    def _texts(self, shown: ValueArray, digits: int) -> list[str]:
         tests = max(1, min(5, digits - 1))
         if self.role == "p":
             return format_pvalues([float(v) for v in shown], tests)
@@ -61,7 +64,7 @@ class TestColumn:
         return texts
 
 
-def _zapped(values: np.ndarray[Any, Any], digits: int) -> np.ndarray[Any, Any]:
+def _zapped(values: ValueArray, digits: int) -> ValueArray:
     finite = np.isfinite(values)
     result = values.copy()
     result[finite] = zapsmall(values[finite], digits)

@@ -59,7 +59,7 @@ def check_quadrature(value: Any, design: Design) -> int:
     return int(value)
 
 
-def check_not_glmm(value: Any) -> None:
+def check_not_glmm(value: object) -> None:
     """Refuse nAGQ for other models.
 
     Raises

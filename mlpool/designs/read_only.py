@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
-from typing import Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import numpy as np
 import pandas as pd
 
 from mlpool.errors import OptionError
 from mlpool.formula.newdata import Encoding
+
+if TYPE_CHECKING:
+    from mlpool.typing import ValueArray
 
 T = TypeVar("T")
 
@@ -52,7 +55,7 @@ def _held(kind: type) -> tuple[str, ...]:
     return tuple(f.name for f in fields(kind) if f.init and f.name != "raw")
 
 
-def _guarded(value: Any, seen: dict[int, Any]) -> Any:
+def _guarded(value: object, seen: dict[int, Any]) -> Any:
     if type(value) in _PLAIN:
         return value
     if isinstance(value, np.ndarray):
@@ -77,7 +80,7 @@ def kept_arguments(arguments: Mapping[str, Any]) -> ReadOnlyDict:
     return ReadOnlyDict({name: _kept(value) for name, value in arguments.items()})
 
 
-def _kept(value: Any) -> Any:
+def _kept(value: object) -> Any:
     if isinstance(value, np.ndarray):
         return _view(value.copy()) if value.flags.writeable else value
     if isinstance(value, pd.Series):
@@ -87,7 +90,7 @@ def _kept(value: Any) -> Any:
     return ReadOnlyDict(value) if type(value) is dict else value
 
 
-def _view(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _view(array: ValueArray) -> ValueArray:
     if not array.flags.writeable:
         return array
     view = array.view()

@@ -17,7 +17,7 @@ def same_rows(a: Any, b: Any) -> bool:
     return np.array_equal(first, second)
 
 
-def same_values(a: Any, b: Any) -> bool:
+def same_values(a: object, b: object) -> bool:
     """Tell whether two vectors hold the same, or both are none."""
     if a is None or b is None:
         return a is b

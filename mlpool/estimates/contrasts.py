@@ -84,7 +84,7 @@ def estimate_contrasts(
     contrast: ByLike | None = None,
     by: ByLike | None = None,
     *,
-    comparison: Any = "pairwise",
+    comparison: object = "pairwise",
     estimate: str = "typical",
     predict: str | None = None,
     p_adjust: str | None = None,
@@ -249,7 +249,7 @@ def _read_plan(
     estimate: str,
     predict: str | None,
     length: int | None,
-    at: Any,
+    at: object,
     two_valued: bool,
 ) -> _Plan:
     variables = model_variables(model)

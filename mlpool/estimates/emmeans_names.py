@@ -29,7 +29,8 @@ _TYPES = {"link": "link", "linear.predictor": "link", "lp": "link", "response": 
 
 @spell_out(MeansOptions, like=estimate_means)
 def emmeans(
-    model: FittedModel, specs: Any, by: ByLike | None = None, *, at: dict[str, Any] | None = None,
+    model: FittedModel, specs: object, by: ByLike | None = None, *,
+    at: dict[str, Any] | None = None,
     lmer_df: str | None = None, type: str | None = None, level: float | None = None,
     **options: Unpack[MeansOptions],
 ) -> ResultFrame | MeansAndContrasts:  # fmt: skip
@@ -89,9 +90,9 @@ _ADJUST = {
 
 @spell_out(ContrastsOptions, like=estimate_contrasts)
 def pairs(
-    model: FittedModel | ResultFrame, specs: Any = None, by: ByLike | None = None, *,
+    model: FittedModel | ResultFrame, specs: object = None, by: ByLike | None = None, *,
     adjust: str = "tukey",
-    at: dict[str, Any] | None = None, lmer_df: str | None = None, comparison: Any = None,
+    at: dict[str, Any] | None = None, lmer_df: str | None = None, comparison: object = None,
     reverse: bool = False, type: str | None = None, level: float | None = None,
     **options: Unpack[ContrastsOptions],
 ) -> ResultFrame:  # fmt: skip
@@ -146,7 +147,7 @@ def pairs(
 
 @spell_out(SlopesOptions, like=estimate_slopes)
 def emtrends(
-    model: FittedModel, specs: Any, var: str, *, by: ByLike | None = None,
+    model: FittedModel, specs: object, var: str, *, by: ByLike | None = None,
     at: dict[str, Any] | None = None,
     lmer_df: str | None = None, type: str | None = None, level: float | None = None,
     **options: Unpack[SlopesOptions],
@@ -236,13 +237,13 @@ def _common(
     return given if level is None else given | {"ci": level}
 
 
-def _read_type(type: Any) -> str:
+def _read_type(type: object) -> str:
     if type is None:
         return "link"
     return _TYPES[check_option(type, _TYPES, argument="type")]
 
 
-def _on_scale(options: dict[str, Any], type: Any, response: str) -> dict[str, Any]:
+def _on_scale(options: dict[str, Any], type: object, response: str) -> dict[str, Any]:
     """Return the options with `predict` as `type` means it: the link's scale without either.
 
     Raises

@@ -236,6 +236,6 @@ def _by_name(
     )  # fmt: skip
 
 
-def _request(model: FittedModel, ci: Any, *rest: Any) -> Request:
+def _request(model: FittedModel, ci: object, *rest: Any) -> Request:
     check_model(model, "estimate_relation()")
     return read_request(model, check_level(ci), *rest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,9 @@ from mlpool.formula.types import ParsedFormula
 from mlpool.frames import Frame, with_answer
 from mlpool.frames.levels import Column
 
+if TYPE_CHECKING:
+    from mlpool.typing import ValueArray
+
 _SCORES = AbsentRows | tuple[LevelScores, ...] | str
 """Left out with the rows, kept, or a sentence on why the model has none."""
 _GIVEN = ("arguments", "context")
@@ -30,7 +33,7 @@ _FLOATS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 class Kept:
     """A value that was made before the model was saved, behind the call that made it."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self._value = value
 
     def __call__(self) -> Any:
@@ -61,7 +64,7 @@ class Decoder:
 
     def __init__(
         self,
-        arrays: Sequence[np.ndarray[Any, Any]],
+        arrays: Sequence[ValueArray],
         formula: ParsedFormula,
         context: Mapping[str, Any],
     ) -> None:
@@ -91,7 +94,7 @@ class Decoder:
             raise damaged(f"it has a value tagged {', '.join(map(repr, list(node)[:3]))}")
         return self._tags[tag](node[tag])
 
-    def _record(self, name: Any, tree: Any) -> Any:
+    def _record(self, name: object, tree: object) -> Any:
         kind = RECORDS.get(name) if isinstance(name, str) else None
         if kind is None:
             raise damaged(f"it names the type {name!r}, which model files do not have")
@@ -116,41 +119,41 @@ class Decoder:
             raise damaged(f"it has {sorted(unknown)[0]!r} where models have none")
         return kind(**values)
 
-    def _kept(self, value: Any, name: str) -> Kept:
+    def _kept(self, value: object, name: str) -> Kept:
         expected = Inference if name == "inference" else _SCORES
         if not fits(value, expected):
             raise damaged(f"its part '{name}' is not what it should be")
         return Kept(value)
 
-    def _float(self, node: Any) -> float:
+    def _float(self, node: object) -> float:
         if not isinstance(node, str) or node not in _FLOATS:
             raise damaged(f"{node!r} is no number")
         return _FLOATS[node]
 
-    def _tuple(self, node: Any) -> tuple[Any, ...]:
+    def _tuple(self, node: object) -> tuple[Any, ...]:
         return tuple(self.value(one) for one in _list(node))
 
-    def _dict(self, node: Any) -> dict[str, Any]:
+    def _dict(self, node: object) -> dict[str, Any]:
         if not isinstance(node, dict):
             raise damaged("a mapping is none")
         return {key: self.value(one) for key, one in node.items()}
 
-    def _array(self, node: Any) -> np.ndarray[Any, Any]:
+    def _array(self, node: object) -> ValueArray:
         return self.arrays[_position(node, len(self.arrays), "array")]
 
-    def _rows(self, node: Any) -> AbsentRows:
+    def _rows(self, node: object) -> AbsentRows:
         if not self._in_rows:
             raise damaged("numbers that do not belong to rows are left out")
         return AbsentRows(tuple(_count(one) for one in _list(node)) or (0,))
 
-    def _formula(self, node: Any) -> ParsedFormula:
+    def _formula(self, node: object) -> ParsedFormula:
         return self.formula
 
-    def _bar(self, node: Any) -> Any:
+    def _bar(self, node: object) -> Any:
         bars = self.formula.bars
         return bars[_position(node, len(bars), "random-effects term")]
 
-    def _function(self, node: Any) -> Any:
+    def _function(self, node: object) -> Any:
         if not isinstance(node, str):
             raise damaged("the name of a function is none")
         if node not in self.context:
@@ -160,7 +163,7 @@ class Decoder:
             )
         return self.context[node]
 
-    def _index(self, node: Any) -> Any:
+    def _index(self, node: object) -> Any:
         tree = _mapping(node)
         name, limits = tree.get("name"), tree.get("range")
         values = self.value(tree.get("values"))
@@ -174,7 +177,7 @@ class Decoder:
                 return pd.Index(values, name=name)
         raise damaged("its row labels are none")
 
-    def _frame(self, node: Any) -> Frame:
+    def _frame(self, node: object) -> Frame:
         tree = _mapping(node)
         names, n_rows = _list(tree.get("names")), _count(tree.get("n_rows"))
         if not all(isinstance(name, str) for name in names):
@@ -195,7 +198,7 @@ class Decoder:
         return frame
 
 
-def _checked_answer(value: Any, n_rows: int) -> Any:
+def _checked_answer(value: object, n_rows: int) -> Any:
     """Return a response that a model was fitted to again, if it has one value per row."""
     arrays: tuple[Any, ...] = ()
     if isinstance(value, NumberValue):
@@ -214,7 +217,7 @@ def _checked_answer(value: Any, n_rows: int) -> Any:
     return value
 
 
-def _is_range(limits: Any) -> TypeGuard[list[int]]:
+def _is_range(limits: object) -> TypeGuard[list[int]]:
     return (
         isinstance(limits, list)
         and len(limits) == 3
@@ -236,25 +239,25 @@ def _check_column(column: Column, n_rows: int) -> None:
         raise damaged(f"its column {column.name!r} does not fit its rows")
 
 
-def _position(node: Any, count: int, what: str) -> int:
+def _position(node: object, count: int, what: str) -> int:
     if not isinstance(node, int) or isinstance(node, bool) or not 0 <= node < count:
         raise damaged(f"it has no {what} {node!r}")
     return node
 
 
-def _count(node: Any) -> int:
+def _count(node: object) -> int:
     if not isinstance(node, int) or isinstance(node, bool) or not 0 <= node < _MOST:
         raise damaged(f"{node!r} is no number of rows")
     return node
 
 
-def _list(node: Any) -> list[Any]:
+def _list(node: object) -> list[Any]:
     if not isinstance(node, list):
         raise damaged("a list is none")
     return node
 
 
-def _mapping(node: Any) -> dict[str, Any]:
+def _mapping(node: object) -> dict[str, Any]:
     if not isinstance(node, dict):
         raise damaged("a mapping is none")
     return node

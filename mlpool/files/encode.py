@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,9 @@ from mlpool.formula.newdata import Encoding
 from mlpool.formula.types import BarTerm, ParsedFormula
 from mlpool.frames import Frame, HeldFrame
 from mlpool.models.fitted import FittedModel
+
+if TYPE_CHECKING:
+    from mlpool.typing import ValueArray
 
 _Memory = tuple[int, tuple[int, ...], tuple[int, ...], str]
 """Address, shape, strides and type of an array."""
@@ -60,7 +63,7 @@ class Encoder:
         self._alive: list[Any] = []
         self._in_rows = False
 
-    def node(self, value: Any) -> Any:
+    def node(self, value: object) -> Any:
         """Return the tree of a value."""
         if value is None or isinstance(value, (bool, str)):
             return value
@@ -81,7 +84,7 @@ class Encoder:
             return {"dict": {str(k): self.node(v) for k, v in value.items()}}
         return self._object(value)
 
-    def _object(self, value: Any) -> Any:
+    def _object(self, value: object) -> Any:
         if isinstance(value, ParsedFormula):
             return {"formula": True}
         if isinstance(value, BarTerm):
@@ -96,7 +99,7 @@ class Encoder:
             f"The model holds a {type(value).__name__}, which a model file cannot keep."
         )
 
-    def _record(self, value: Any) -> dict[str, Any]:
+    def _record(self, value: object) -> dict[str, Any]:
         kind = type(value)
         tree = {}
         for one in saved_fields(kind):
@@ -106,7 +109,7 @@ class Encoder:
             self._in_rows = before
         return {"record": kind.__name__, "fields": tree}
 
-    def _field(self, record: Any, name: str) -> Any:
+    def _field(self, record: object, name: str) -> Any:
         """Return the tree of a field; what a record makes when asked is made now."""
         value = getattr(record, name)
         if isinstance(record, LmmFit) and name == "cond_cov" and callable(value):
@@ -132,7 +135,7 @@ class Encoder:
                 return str(sentence)
         return {"rows": [0]}
 
-    def given(self, value: Any) -> Any:
+    def given(self, value: object) -> Any:
         """Return the tree of something that a user handed over: an array of any kind, a name ..."""
         if callable(value):
             return {"function": str(getattr(value, "__name__", "function"))}
@@ -150,7 +153,7 @@ class Encoder:
             return self._given_array(value)
         return self.node(value)
 
-    def _given_array(self, value: Any) -> Any:
+    def _given_array(self, value: object) -> Any:
         array = np.asarray(value)
         if self._is_rows(value) and not self.data:
             return {"rows": list(array.shape)}
@@ -162,7 +165,7 @@ class Encoder:
         design = self.model.design
         return len(value) in (design.n, design.n_read) and len(value) > len(self.model.names)
 
-    def _array(self, array: np.ndarray[Any, Any]) -> dict[str, Any]:
+    def _array(self, array: ValueArray) -> dict[str, Any]:
         if self._in_rows and not self.data:
             return {"rows": list(array.shape)}
         memory = _memory(array)
@@ -199,14 +202,14 @@ def _number(value: float) -> Any:
     return value
 
 
-def _memory(array: np.ndarray[Any, Any]) -> _Memory:
+def _memory(array: ValueArray) -> _Memory:
     """Return what two views of the same numbers have in common."""
     # records hold read-only views, each an object of its own; nothing is at an empty one's address
     at = array.ctypes.data if array.size else 0
     return at, array.shape, array.strides, array.dtype.str
 
 
-def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _plain(array: ValueArray) -> ValueArray:
     """Return an array as it is stored: C order, little-endian, at most 8 bytes a number."""
     if array.dtype.kind not in "fiub":
         raise ModelFileError(f"A model file holds numbers only; an array has type {array.dtype}.")

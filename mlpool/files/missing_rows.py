@@ -60,7 +60,7 @@ class AbsentRows:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _refusing(self: Any, *args: Any) -> NoReturn:
+def _refusing(self: object, *args: Any) -> NoReturn:
     refuse_rows()
 
 

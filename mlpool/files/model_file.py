@@ -190,7 +190,7 @@ def _read_model(record: dict[str, Any], arrays: list[Any], context: dict[str, An
     return model
 
 
-def _read_formula(tree: Any) -> ParsedFormula:
+def _read_formula(tree: object) -> ParsedFormula:
     if not isinstance(tree, dict) or not all(
         isinstance(tree.get(key), str) for key in ("text", "canonical")
     ):

@@ -78,14 +78,14 @@ def is_required(one: Field[Any]) -> bool:
 
 
 @cache
-def hints_of(kind: Any) -> dict[str, Any]:
+def hints_of(kind: object) -> dict[str, Any]:
     """Return the resolved annotations of a record type or function."""
     # facts name their models for type checkers only: they stand below them
     models = {one.__name__: one for one in (*MODELS, FittedModel, MixedModel, EstimatedModel)}
     return get_type_hints(kind, localns=models, include_extras=True)
 
 
-def fits(value: Any, hint: Any) -> bool:
+def fits(value: object, hint: object) -> bool:
     """Return whether a value is what an annotation says.
 
     Examples
@@ -131,6 +131,6 @@ def _fits_each(values: tuple[Any, ...], hints: tuple[Any, ...]) -> bool:
     return len(values) == len(hints) and all(fits(v, h) for v, h in zip(values, hints, strict=True))
 
 
-def _is_array(value: Any, declared: tuple[Any, ...]) -> bool:
+def _is_array(value: object, declared: tuple[Any, ...]) -> bool:
     entries = [one for one in declared if isinstance(one, Entries)]
     return isinstance(value, np.ndarray) and all(one.fit(value) for one in entries)

@@ -123,7 +123,7 @@ class GivenContrasts:
         return matrix, (*self.labels, *more)
 
 
-def read_contrasts(given: Any) -> str | GivenContrasts:
+def read_contrasts(given: object) -> str | GivenContrasts:
     """Return contrasts as a user gives them: a name, or a matrix with a row per level.
 
     Raises

@@ -139,13 +139,13 @@ class Design:
 
 def build_design(
     formula: str | ParsedFormula,
-    data: Any,
+    data: object,
     *,
-    weights: Any = None,
-    offset: Any = None,
+    weights: object = None,
+    offset: object = None,
     cluster: ClusterLike | None = None,
     contrasts: Mapping[str, Any] | None = None,
-    subset: Any = None,
+    subset: object = None,
     na_action: str = "omit",
     context: Mapping[str, Any] | None = None,
     binomial: bool = False,

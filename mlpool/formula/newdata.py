@@ -63,7 +63,7 @@ class Encoding:
         contrasts: dict[str, str | GivenContrasts],
         context: Mapping[str, Any] | None,
         *,
-        offset: Any,
+        offset: object,
     ) -> Encoding:
         """Remember levels and states, not the rows."""
         empty = np.empty(0, dtype=np.int32)

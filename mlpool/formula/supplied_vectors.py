@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     pass
 
 
-def in_row_order(given: Any, indexes: Sequence[pd.Index], argument: str) -> Any:
+def in_row_order(given: object, indexes: Sequence[pd.Index], argument: str) -> Any:
     """Return a Series in the order of the rows; what has no row labels is returned as it is.
 
     Parameters
@@ -59,7 +59,7 @@ def in_row_order(given: Any, indexes: Sequence[pd.Index], argument: str) -> Any:
     )
 
 
-def as_ways(cluster: Any) -> Any:
+def as_ways(cluster: object) -> Any:
     """Return a frame, dict or matrix of clusters as a list of columns, and labels as one vector.
 
     Lists are of columns, except those of tuples (each is a row's label) and those that repeat a
@@ -106,7 +106,7 @@ def as_column(given: Any, argument: str, expected: str) -> Column:
     return read_frame({argument: given}).column(argument)
 
 
-def coded_vector(given: Any, argument: str, expected: str) -> tuple[IntArray, Names]:
+def coded_vector(given: object, argument: str, expected: str) -> tuple[IntArray, Names]:
     """Return codes and names of a vector of labels, whatever type it is stored in."""
     kind = getattr(getattr(given, "dtype", None), "kind", "")
     if kind in "mM" and kind:  # dates: labels here, though no model can use them as numbers

@@ -139,7 +139,7 @@ def kept_rows(
     return rows.kept(na_action)
 
 
-def read_vector(given: Any, frame: Frame, argument: str) -> FloatArray | None:
+def read_vector(given: object, frame: Frame, argument: str) -> FloatArray | None:
     """Return weights or an offset as numbers, one per row of the data.
 
     Raises
@@ -163,7 +163,7 @@ def read_vector(given: Any, frame: Frame, argument: str) -> FloatArray | None:
 
 
 def read_subset(
-    subset: Any, frame: Frame, context: Mapping[str, Any] | None = None
+    subset: object, frame: Frame, context: Mapping[str, Any] | None = None
 ) -> BoolArray | None:
     """Return the rows asked for; a string is an expression over the columns.
 

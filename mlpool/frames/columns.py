@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import narwhals.stable.v1 as nw
 import numpy as np
@@ -15,6 +15,9 @@ from mlpool.errors import DataError, brief
 from mlpool.frames.levels import LARGEST_EXACT, Column, Kind, code_names
 from mlpool.frames.names import Names, level_label, name_values
 from mlpool.typing import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import ValueArray
 
 LabelOrder = Literal["sorted", "given", "ordered"]
 """Of an Arrow dictionary: no order, that of levels, that of an ordered factor."""
@@ -95,9 +98,9 @@ def _numeric(name: str, series: nw.Series[Any]) -> Column:
 
 def _numbers(
     name: str,
-    values: np.ndarray[Any, Any],
+    values: ValueArray,
     *,
-    present: np.ndarray[Any, Any] | None = None,
+    present: ValueArray | None = None,
     missing: BoolArray | None = None,
 ) -> Column:
     if values.dtype.kind not in "fiu":
@@ -165,14 +168,14 @@ def _positions(labels: list[Any], known: list[Any]) -> IntArray:
     return np.array([-1 if v is None else position[v] for v in labels], dtype=np.int32)
 
 
-def _objects_of(index: pd.Index) -> np.ndarray[Any, Any]:
+def _objects_of(index: pd.Index) -> ValueArray:
     """Return categories as they are; of numbers and text as an array of these."""
     if isinstance(index.dtype, np.dtype) and index.dtype.kind in "iuf":
         return np.asarray(index)
     return _object_array(list(index))
 
 
-def _object_array(values: list[Any]) -> np.ndarray[Any, Any]:
+def _object_array(values: list[Any]) -> ValueArray:
     out = np.empty(len(values), dtype=object)
     out[:] = values
     return out
@@ -197,7 +200,7 @@ def _text(name: str, series: nw.Series[Any]) -> Column:
     return _objects(name, np.asarray(values, dtype=object))
 
 
-def _objects(name: str, values: np.ndarray[Any, Any]) -> Column:
+def _objects(name: str, values: ValueArray) -> Column:
     """Return a column of Python objects: numbers, logicals, or labels."""
     inferred = pd.api.types.infer_dtype(values, skipna=True)
     mask = np.asarray(pd.isna(values), dtype=bool)
@@ -249,7 +252,7 @@ def _naive(moment: Any) -> Any:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def _in_days(name: str, values: np.ndarray[Any, Any], *, is_date: bool) -> Column:
+def _in_days(name: str, values: ValueArray, *, is_date: bool) -> Column:
     mask = np.isnat(values)
     start = np.datetime64(0, "us") if is_date else np.timedelta64(0, "us")
     numbers = (values - start) / np.timedelta64(1, "D")
@@ -267,7 +270,7 @@ def _is_complex(name: str) -> DataError:
     )
 
 
-def _as_floats(values: np.ndarray[Any, Any], mask: BoolArray) -> FloatArray:
+def _as_floats(values: ValueArray, mask: BoolArray) -> FloatArray:
     numbers = np.full(len(values), np.nan)
     numbers[~mask] = [float(v) for v in values[~mask]]
     return numbers
@@ -281,7 +284,7 @@ def _factor(name: str, codes: Any, names: Names, kind: Kind = "factor") -> Colum
     )  # fmt: skip
 
 
-def order_of_labels(native: Any, name: str) -> LabelOrder:
+def order_of_labels(native: object, name: str) -> LabelOrder:
     """Return what the order of an Arrow column's dictionary says.
 
     Arrow's own dictionaries are a way of storing text, in order of appearance; those of pandas,

@@ -140,7 +140,7 @@ def with_answer(
     return held
 
 
-def _held(native: Any, origin: Frame | None = None, own: tuple[str, ...] = ()) -> HeldFrame:
+def _held(native: object, origin: Frame | None = None, own: tuple[str, ...] = ()) -> HeldFrame:
     held = HeldFrame(native, read_frame(native).data)
     held.origin, held.own = origin, own
     return held
@@ -152,7 +152,7 @@ def _copies_on_write() -> bool:
     return pd.get_option("mode.copy_on_write") is True
 
 
-def _copy(values: Any) -> Any:
+def _copy(values: object) -> Any:
     return values.copy() if hasattr(values, "copy") else np.array(values)
 
 

@@ -122,7 +122,7 @@ class Frame:
         return f"There is no column {brief(name)}{role} in the data.{hint}"
 
 
-def read_frame(data: Any) -> Frame:
+def read_frame(data: object) -> Frame:
     """Return a :class:`Frame` of a data frame, a dict of arrays, or a path to a table.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ from mlpool.errors import DataError, OptionError, brief
 from mlpool.frames.names import Names, kind_of, name_values, same_number
 from mlpool.frames.names import level_label as level_label
 from mlpool.typing import AnyArray, BoolArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import ValueArray
 
 Kind = Literal["numeric", "boolean", "factor", "ordered"]
 
@@ -84,7 +87,7 @@ class Column:
         return code_names(self.values)
 
 
-def code_values(values: Any) -> tuple[IntArray, tuple[str, ...]]:
+def code_values(values: object) -> tuple[IntArray, tuple[str, ...]]:
     """Return codes and labels of sorted levels, whatever type the values are stored in.
 
     Numbers sort as numbers, text by code point (R's C locale). NaN and None get code -1. Distinct
@@ -114,12 +117,12 @@ def code_names(values: Any) -> tuple[IntArray, Names]:
     return rank[codes], name_values(known[order])
 
 
-def is_object(dtype: Any) -> bool:
+def is_object(dtype: object) -> bool:
     """Return whether a column's type is that of any Python objects."""
     return isinstance(dtype, np.dtype) and dtype.kind == "O"
 
 
-def _comparable(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _comparable(values: ValueArray) -> ValueArray:
     """Return objects such that those of two kinds differ: True is not 1, though Python says so."""
     found = pd.api.types.infer_dtype(values, skipna=True)
     if found in ("string", "empty", "bytes"):
@@ -149,7 +152,7 @@ def _keyed(value: object) -> _Keyed:
     return _Keyed(kind, key, value)
 
 
-def _as_plain(uniques: Any) -> np.ndarray[Any, Any]:
+def _as_plain(uniques: Any) -> ValueArray:
     if not is_object(getattr(uniques, "dtype", None)):
         return np.asarray(uniques)
     out = np.empty(len(uniques), dtype=object)
@@ -158,7 +161,7 @@ def _as_plain(uniques: Any) -> np.ndarray[Any, Any]:
     return out
 
 
-def _sorted_order(known: np.ndarray[Any, Any]) -> IntArray:
+def _sorted_order(known: ValueArray) -> IntArray:
     """Return the order of distinct values: sorted where they can be, else by kind and label."""
     kinds = {kind_of(v) for v in known} if known.dtype == object else {""}
     if len(kinds) == 1:
@@ -178,7 +181,7 @@ def _sorted_order(known: np.ndarray[Any, Any]) -> IntArray:
     return np.array(order, dtype=np.int64)
 
 
-def _code_small_range(values: np.ndarray[Any, Any]) -> tuple[IntArray, Names] | None:
+def _code_small_range(values: ValueArray) -> tuple[IntArray, Names] | None:
     """Code integers by a lookup table: one pass, no hashing."""
     low, high = int(values.min()), int(values.max())
     span = high - low + 1
@@ -219,7 +222,7 @@ def drop_unused(codes: IntArray, levels: Sequence[str]) -> tuple[IntArray, tuple
 
 
 def factor(
-    x: Any,
+    x: object,
     levels: Sequence[Any] | None = None,
     labels: Sequence[str] | None = None,
     *,

@@ -12,11 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Number
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlpool.typing import IntArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import ValueArray
 
 _LONGEST_WHOLE = 1e20
 """Whole numbers up to here are written in full: every 64-bit integer is."""
@@ -89,7 +92,7 @@ def same_number(value: object) -> object:
     return value
 
 
-def name_values(values: Sequence[Any] | np.ndarray[Any, Any]) -> Names:
+def name_values(values: Sequence[Any] | ValueArray) -> Names:
     """Return labels of distinct values, no two alike."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
         return Names(labels=tuple(map(str, values.tolist())), kinds=("number",))
@@ -107,7 +110,7 @@ def name_values(values: Sequence[Any] | np.ndarray[Any, Any]) -> Names:
     )
 
 
-def _are_whole(values: np.ndarray[Any, Any]) -> bool:
+def _are_whole(values: ValueArray) -> bool:
     return bool(np.all((np.abs(values) < 2.0**62) & (values == np.floor(values))))
 
 

@@ -98,7 +98,7 @@ def _from_stream(data: Any) -> Any:
     return pyarrow.RecordBatchReader.from_stream(data).read_all()
 
 
-def _ordered_columns(data: Any) -> list[str]:
+def _ordered_columns(data: object) -> list[str]:
     """Return the columns that are enumerations in a database: their order is meant."""
     names = getattr(data, "columns", None)
     types = getattr(data, "types", None)
@@ -157,12 +157,12 @@ def _in_order_of(index: pd.Index | None, series: pd.Series, name: str) -> pd.Ser
     )
 
 
-def _plain(values: Any, index: pd.Index | None) -> pd.Series:
+def _plain(values: object, index: pd.Index | None) -> pd.Series:
     series = as_series(values)
     return series if index is None else series.set_axis(index)
 
 
-def _length(values: Any) -> int | None:
+def _length(values: object) -> int | None:
     """Return the length of what can be a column, None of anything else."""
     if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
         return None
@@ -185,7 +185,7 @@ def as_series(values: Any) -> pd.Series:
     return pd.Series(values, copy=False)
 
 
-def _has_gaps(values: Any) -> bool:
+def _has_gaps(values: object) -> bool:
     return bool(getattr(values, "null_count", 0))
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -81,7 +81,7 @@ class _Linear:
         return _Linear(factor * self.weights, factor * self.constant)
 
 
-def read_hypotheses(hypotheses: Any, names: Sequence[str], rhs: Any = None) -> Hypotheses:
+def read_hypotheses(hypotheses: object, names: Sequence[str], rhs: object = None) -> Hypotheses:
     """Return ``L beta = rhs`` from text, a list of texts, or a matrix.
 
     Parameters
@@ -322,7 +322,7 @@ def _unknown(text: str, name: str, start: int, end: int, names: Sequence[str]) -
 # --- what a user may hand over ------------------------------------------------------------------
 
 
-def _as_texts(hypotheses: Any) -> list[str] | None:
+def _as_texts(hypotheses: object) -> list[str] | None:
     """Return texts, or None for a matrix."""
     if isinstance(hypotheses, str):
         return [hypotheses]
@@ -331,7 +331,7 @@ def _as_texts(hypotheses: Any) -> list[str] | None:
     return None
 
 
-def _read_matrix(hypotheses: Any, p: int, rhs: Any) -> tuple[FloatArray, FloatArray]:
+def _read_matrix(hypotheses: object, p: int, rhs: object) -> tuple[FloatArray, FloatArray]:
     try:
         L = np.atleast_2d(np.asarray(hypotheses, dtype=np.float64))
     except (TypeError, ValueError):

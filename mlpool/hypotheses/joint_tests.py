@@ -165,7 +165,7 @@ def joint_inference(
 
 
 def _made(
-    beta: FloatArray, V: FloatArray, method: str, df: float, label: str | None, source: Any
+    beta: FloatArray, V: FloatArray, method: str, df: float, label: str | None, source: object
 ) -> JointInference:
     return JointInference(beta=beta, vcov=V, method=method, df=df, covariance=label, source=source)
 

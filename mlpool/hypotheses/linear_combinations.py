@@ -98,7 +98,7 @@ class ContrastParts:
 
 def contrast_inference(
     model: EstimatedModel,
-    L: Any,
+    L: object,
     *,
     vcov: VcovLike | None = None,
     cluster: ClusterLike | None = None,

@@ -32,12 +32,14 @@ _LEVELS, _ROWS_PER_LEVEL = 10, 10
 """Levels of each factor, and rows of each level, in which variance structures are compared."""
 
 
-def is_nested(small: Any, big: Any) -> bool:
+def is_nested(small: EstimatedModel, big: EstimatedModel) -> bool:
     """Tell whether `small` is `big` with restrictions: in its fixed and in its random part."""
     return why_not_nested(("", small), ("", big)) is None
 
 
-def why_not_nested(small: tuple[str, Any], big: tuple[str, Any]) -> str | None:
+def why_not_nested(
+    small: tuple[str, EstimatedModel], big: tuple[str, EstimatedModel]
+) -> str | None:
     """Say why one named model is no special case of another; None if it is one."""
     (name, a), (other, b) = small, big
     if _link(a) != _link(b):
@@ -61,12 +63,12 @@ def _link(model: EstimatedModel) -> str:
     return "identity" if model.family is None else str(model.family.link)
 
 
-def fixed_is_within(small: Any, big: Any) -> bool:
+def fixed_is_within(small: EstimatedModel, big: EstimatedModel) -> bool:
     """Tell whether linear predictors of `small`, offset included, are ones of `big`."""
     return columns_are_within(small, big, _offset_step(small, big))
 
 
-def _offset_step(small: Any, big: Any) -> FloatArray | None:
+def _offset_step(small: EstimatedModel, big: EstimatedModel) -> FloatArray | None:
     """Return by how much the offsets differ (n,), None if they do not."""
     zero = np.zeros(big.design.n)
     step = np.asarray(
@@ -76,7 +78,9 @@ def _offset_step(small: Any, big: Any) -> FloatArray | None:
     return step if np.any(step) else None
 
 
-def columns_are_within(small: Any, big: Any, extra: FloatArray | None = None) -> bool:
+def columns_are_within(
+    small: EstimatedModel, big: EstimatedModel, extra: FloatArray | None = None
+) -> bool:
     """Tell whether the columns of `small`, and `extra` (n,), are combinations of those of `big`."""
     if len(small.names) > len(big.names):
         return False
@@ -101,7 +105,7 @@ def columns_are_within(small: Any, big: Any, extra: FloatArray | None = None) ->
     return bool(np.all(outside <= np.maximum(_SPAN_TOL * beside, _ROUNDING * whole)))
 
 
-def variance_is_within(small: Any, big: Any) -> bool:
+def variance_is_within(small: EstimatedModel, big: EstimatedModel) -> bool:
     """Tell whether every covariance matrix that `small` can have, `big` can have too."""
     rows = _telling_rows([*small.design.random, *big.design.random], big.design.n)
     targets = _variance_basis(small.design.random, rows)
@@ -152,7 +156,7 @@ def _orthonormal(z: FloatArray) -> FloatArray:
 # --- the null distribution ----------------------------------------------------------------------
 
 
-def null_mixture(small: Any, big: Any) -> dict[int, float] | None:
+def null_mixture(small: EstimatedModel, big: EstimatedModel) -> dict[int, float] | None:
     """Return the chi-square mixture of the likelihood ratio of nested models.
 
     Fixed effects add their df; random effects as :mod:`mlpool.inference.boundary` says, several
@@ -176,7 +180,7 @@ def null_mixture(small: Any, big: Any) -> dict[int, float] | None:
     return None if before else mixture
 
 
-def has_new_variance(small: Any, big: Any) -> bool:
+def has_new_variance(small: EstimatedModel, big: EstimatedModel) -> bool:
     """Tell whether the models differ in their random part."""
     a = sum(r.z.shape[1] for r in small.design.random)
     b = sum(r.z.shape[1] for r in big.design.random)

@@ -209,7 +209,7 @@ _WORK: list[Any] = []
 """Task, root and stop signal of a worker process; empty in all others."""
 
 
-def _begin(task: Task, root: np.random.SeedSequence, stop: Any) -> None:
+def _begin(task: Task, root: np.random.SeedSequence, stop: object) -> None:
     """Set up a worker. Ctrl-C reaches every process of a terminal: only the parent answers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _WORK[:] = [task, root, stop]

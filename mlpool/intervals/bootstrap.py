@@ -69,7 +69,7 @@ class Bootstrap:
     drawn: Drawn
 
     def confint(
-        self, parm: Any = None, level: float = 0.95, method: str = "percentile"
+        self, parm: object = None, level: float = 0.95, method: str = "percentile"
     ) -> pd.DataFrame:
         """Return confidence intervals.
 
@@ -147,7 +147,7 @@ class Bootstrap:
         kind: str = "histogram",
         level: float = 0.95,
         method: str = "percentile",
-        parameters: Any = None,
+        parameters: object = None,
     ) -> Any:
         check_option(kind, ("histogram", "density"), argument="kind")
         bounds = self.confint(parameters, level, method)
@@ -173,7 +173,7 @@ class Bootstrap:
         return [RANDOM] * random + [FIXED] * (len(names) - random)
 
     @staticmethod
-    def _method(method: Any) -> str:
+    def _method(method: object) -> str:
         name = _R_NAMES.get(method, method) if isinstance(method, str) else method
         return check_option(name, METHODS, argument="method")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,7 @@ _ALIASES = {"wald": "Wald", "bootstrap": "boot"}
 @usual_floats
 def confint(
     m: FittedModel,
-    parm: Any = None,
+    parm: object = None,
     level: float = 0.95,
     method: str | None = None,
     *,
@@ -123,7 +123,7 @@ def confint(
 
 
 def _read_method(
-    m: FittedModel, method: Any, vcov: VcovLike | None, cluster: ClusterLike | None
+    m: FittedModel, method: object, vcov: VcovLike | None, cluster: ClusterLike | None
 ) -> str:
     """Return the method; a robust covariance means Wald.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlpool.models import FittedModel
 
 
-def read_level(level: Any) -> float:
+def read_level(level: object) -> float:
     """Return a confidence level.
 
     Raises

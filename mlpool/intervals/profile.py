@@ -84,7 +84,7 @@ class Profile:
             parts.append(pd.DataFrame({"Parameter": name, "Value": values, "zeta": zeta}))
         return pd.concat(parts, ignore_index=True).dropna(ignore_index=True)
 
-    def confint(self, parm: Any = None, level: float = 0.95) -> pd.DataFrame:
+    def confint(self, parm: object = None, level: float = 0.95) -> pd.DataFrame:
         """Return where the likelihood has fallen as far as a normal one would.
 
         Parameters
@@ -151,10 +151,10 @@ class Profile:
         drawn: ggplot = verb("plot")(self, **options)
         return drawn
 
-    def _chosen(self, parm: Any) -> list[str]:
+    def _chosen(self, parm: object) -> list[str]:
         return [self.names[i] for i in read_parm(self.model, list(self.names), parm)]
 
-    def _ggplot(self, kind: str = "zeta", level: float = 0.95, parameters: Any = None) -> Any:
+    def _ggplot(self, kind: str = "zeta", level: float = 0.95, parameters: object = None) -> Any:
         check_option(kind, ("zeta", "density"), argument="kind")
         shown = self
         if parameters is not None:
@@ -178,7 +178,7 @@ class Profile:
 
 
 @usual_floats
-def profile(m: FittedModel, parm: Any = None, *, oldNames: bool = True) -> Profile:
+def profile(m: FittedModel, parm: object = None, *, oldNames: bool = True) -> Profile:
     """Profile the likelihood of a fitted model's parameters (R's ``profile``).
 
     For each value of a parameter the deviance is minimised over all others; zeta is the signed
@@ -229,6 +229,6 @@ def profile(m: FittedModel, parm: Any = None, *, oldNames: bool = True) -> Profi
     return Profile(model=m, names=tuple(names[i] for i in keep), positions=tuple(keep))
 
 
-def _flag(value: Any) -> bool:
+def _flag(value: object) -> bool:
     check_option(str(value), ("True", "False"), argument="oldNames")
     return bool(value)

@@ -129,7 +129,7 @@ def say_not_converged(record: Any, family: Family | None) -> None:
         )
 
 
-def say_separated(design: Design, record: Any, family: Family | None) -> bool:
+def say_separated(design: Design, record: object, family: Family | None) -> bool:
     """Warn of the coefficients of a GLM that run to infinity; return whether there are any."""
     names = separated_columns(design, _with_vcov(record), family)
     if names:

@@ -190,7 +190,7 @@ def compare_parameters(
 
 
 def _read_models(
-    models: tuple[Any, ...], names: Any, named_models: Mapping[str, Any]
+    models: tuple[Any, ...], names: object, named_models: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return name -> model.
 
@@ -229,7 +229,7 @@ def _names(names: Any, pairs: list[tuple[str, Any]]) -> list[Any]:
     return list(names)
 
 
-def _no_model(name: str, value: Any) -> OptionError:
+def _no_model(name: str, value: object) -> OptionError:
     options = list(compare_parameters.__kwdefaults__ or {})
     hint = nearest_names(name, options)
     if hint:

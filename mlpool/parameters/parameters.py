@@ -182,7 +182,7 @@ def model_parameters(
 
 
 def _table(
-    m: FittedModel, request: Request, options: TableOptions, keep: Any, drop: Any
+    m: FittedModel, request: Request, options: TableOptions, keep: object, drop: object
 ) -> ResultFrame:
     """Return the table of fixed and random parts, without footers."""
     if request.effects == "random" and not isinstance(m, MixedModel):
@@ -316,7 +316,7 @@ def _random_part(m: MixedModel, request: Request, found: _Found) -> _Part:
 
 
 def _group_level_table(
-    m: FittedModel, request: Request, options: TableOptions, keep: Any, drop: Any
+    m: FittedModel, request: Request, options: TableOptions, keep: object, drop: object
 ) -> ResultFrame:
     """Return the random effects of every level, without footers."""
     if request.effects != "random" or not isinstance(m, MixedModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pandas as pd
 
@@ -14,7 +13,7 @@ WITHIN = "Within-Effects"
 BETWEEN = "Between-Effects"
 
 
-def keep_rows(frame: pd.DataFrame, keep: Any, drop: Any) -> tuple[pd.DataFrame, list[int]]:
+def keep_rows(frame: pd.DataFrame, keep: object, drop: object) -> tuple[pd.DataFrame, list[int]]:
     """Return the rows whose raw name matches `keep` and not `drop`, and their positions.
 
     Raises
@@ -63,7 +62,7 @@ def _component(name: str) -> str:
     return BETWEEN if any(v.endswith("_between") for v in variables) else ""
 
 
-def _patterns(argument: str, patterns: Any) -> list[re.Pattern[str]]:
+def _patterns(argument: str, patterns: object) -> list[re.Pattern[str]]:
     given = [] if patterns is None else given_names(patterns, argument)
     try:
         return [re.compile(p) for p in given]

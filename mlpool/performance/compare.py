@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -115,7 +115,7 @@ def compare_performance(
     )
 
 
-def _warn_different_data(models: Mapping[str, Any]) -> None:
+def _warn_different_data(models: Mapping[str, FittedModel]) -> None:
     rows = {m.nobs for m in models.values()}
     responses = {m.design.response_name for m in models.values()}
     first, *others = models.values()
@@ -136,13 +136,13 @@ def _warn_different_data(models: Mapping[str, Any]) -> None:
         )
 
 
-def _is_of_same_data(a: Any, b: Any) -> bool:
+def _is_of_same_data(a: FittedModel, b: FittedModel) -> bool:
     return same_rows(a.design, b.design) and same_values(a.design.y, b.design.y)
 
 
-def _warn_different_nodes(models: Mapping[str, Any]) -> None:
+def _warn_different_nodes(models: Mapping[str, FittedModel]) -> None:
     """Say that quadrature leaves out a constant that Laplace's approximation has."""
-    is_quadrature = {m.kind == "glmer" and m.nAGQ > 1 for m in models.values()}
+    is_quadrature = {m.kind == "glmer" and m.fit.n_quadrature > 1 for m in models.values()}
     if len(is_quadrature) > 1:
         warnings.warn(
             "Log-likelihoods with nAGQ > 1 lack the saturated model's, as in lme4, and cannot be "

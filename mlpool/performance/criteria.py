@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -113,7 +113,7 @@ def model_performance(
     )
 
 
-def singular_notes(models: Iterable[Any], shown: Iterable[str]) -> tuple[str, ...]:
+def singular_notes(models: Iterable[FittedModel], shown: Iterable[str]) -> tuple[str, ...]:
     """Return what a reader must know of R2 and ICC of singular fits, if they are shown."""
     if not {"R2_marginal", "R2_conditional", "ICC"} & set(shown):
         return ()

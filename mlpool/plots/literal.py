@@ -30,7 +30,7 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _is_ggplot(plot: Any) -> bool:
+def _is_ggplot(plot: object) -> bool:
     return all(hasattr(plot, name) for name in ("data", "layers", "labels", "facet"))
 
 

@@ -336,7 +336,7 @@ def _is_mapped(grid: GridPlot, fixed_colour: bool) -> bool:
     return int(grid.data[grid.colour].nunique()) <= MAX_COLOURS
 
 
-def _own_colour(given: Any) -> bool:
+def _own_colour(given: object) -> bool:
     return isinstance(given, dict) and bool({"color", "colour"} & set(given))
 
 

@@ -23,7 +23,7 @@ _COLUMNS = ("Slope", "CI_low", "CI_high")
 
 def significance_layers(
     grid: GridPlot,
-    mapped: Any,
+    mapped: object,
     line: Aesthetics | None,
     ribbon: Aesthetics | str | None,
     pointrange: Aesthetics | None,

@@ -95,13 +95,13 @@ class Drawn:
 
 def draw_bootstrap(
     m: FittedModel,
-    n: Any,
-    type_: Any,
+    n: object,
+    type_: object,
     *,
     cluster: ClusterLike | None = None,
     statistic: Statistic | None = None,
     seed: SeedLike | None = None,
-    n_jobs: Any = None,
+    n_jobs: object = None,
     argument: str = "n",
 ) -> Drawn:
     """Draw replicates of a model's parameters or of a statistic.
@@ -147,7 +147,7 @@ def draw_bootstrap(
     )
 
 
-def read_count(n: Any, argument: str = "n") -> int:
+def read_count(n: object, argument: str = "n") -> int:
     """Return the number of replicates.
 
     Raises
@@ -157,7 +157,7 @@ def read_count(n: Any, argument: str = "n") -> int:
     return whole_number(n, argument, least=2)
 
 
-def _named(value: Any) -> tuple[tuple[str, ...], FloatArray]:
+def _named(value: object) -> tuple[tuple[str, ...], FloatArray]:
     """Return the names and numbers of a statistic."""
     numbers = as_vector(value)
     if isinstance(value, pd.Series):

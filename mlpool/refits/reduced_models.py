@@ -81,7 +81,7 @@ def refit_formula(m: FittedModel, text: str) -> Any:
         return fit(text, m.design.frame, **arguments)
 
 
-def comparable_logliks(models: Sequence[Any], *, reml: bool) -> list[float]:
+def comparable_logliks(models: Sequence[FittedModel], *, reml: bool) -> list[float]:
     """Return log-likelihoods on one scale.
 
     Restricted ones if `reml`. With quadrature lme4's likelihood of glmer lacks that of the
@@ -92,7 +92,7 @@ def comparable_logliks(models: Sequence[Any], *, reml: bool) -> list[float]:
     OptionError
         If glmer fits differ in nAGQ, so that their likelihoods do.
     """
-    nodes = {m.nAGQ for m in models if m.kind == "glmer"}
+    nodes = {m.fit.n_quadrature for m in models if m.kind == "glmer"}
     if len(nodes) > 1:
         raise OptionError(
             f"The models were fitted with different nAGQ ({', '.join(map(str, sorted(nodes)))}); "

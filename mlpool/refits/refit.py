@@ -135,7 +135,7 @@ def update(
     return fit(text, m.design.frame if data is None else data, **arguments)
 
 
-def read_new_response(design: Design, y: Any) -> FloatArray:
+def read_new_response(design: Design, y: object) -> FloatArray:
     """Return `y` on the rows used, as the engine has it (binomial: proportions).
 
     Raises
@@ -165,7 +165,7 @@ def read_new_response(design: Design, y: Any) -> FloatArray:
     return np.asarray(values / trials)
 
 
-def _on_every_row(design: Design, y: Any) -> FloatArray | None:
+def _on_every_row(design: Design, y: object) -> FloatArray | None:
     """Return a response of one number per row of the data; None if it is of the rows used."""
     values = np.asarray(_one_column(y))
     if values.shape != (design.n_read,) or values.dtype.kind not in "fiub":
@@ -183,7 +183,7 @@ def _one_column(y: Any) -> Any:
     return y
 
 
-def _numbers(design: Design, y: Any) -> FloatArray:
+def _numbers(design: Design, y: object) -> FloatArray:
     """Return numbers; the labels of a response of labels become 0 (first label) and 1."""
     values = np.asarray(y)
     if values.dtype.kind in "fiub":

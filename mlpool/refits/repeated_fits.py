@@ -25,6 +25,7 @@ from mlpool.typing import FloatArray
 from mlpool.uncertainty.small_sample import glm_problem
 
 if TYPE_CHECKING:
+    from mlpool.formula.design import Design
     from mlpool.models import FittedModel
 
 Statistic = Callable[[Any], Any]
@@ -103,7 +104,7 @@ class GlmRefits:
         _check_rank(problem.X, counts[used])
         return self._fit(problem, used), False
 
-    def _fit(self, problem: GlmProblem, used: Any) -> FloatArray:
+    def _fit(self, problem: GlmProblem, used: object) -> FloatArray:
         offset = np.zeros(len(problem.y)) if problem.offset is None else problem.offset
         beta, deviance = fit_with_offset(problem, problem.X, offset, self._beta)
         if not np.isfinite(deviance):
@@ -162,7 +163,7 @@ class ModelRefits:
         # what the user asks of the model may fit again, from its data
         return self.design(with_response(self._m, y))
 
-    def design(self, design: Any) -> tuple[FloatArray, bool]:
+    def design(self, design: Design) -> tuple[FloatArray, bool]:
         """Return what is asked for of another design.
 
         Raises
@@ -201,7 +202,7 @@ def _sigma(m: FittedModel, record: Any) -> float:
     return float(record.sigma if m.kind == "lmer" else np.sqrt(record.dispersion))
 
 
-def as_vector(value: Any) -> FloatArray:
+def as_vector(value: object) -> FloatArray:
     """Return the numbers of a statistic: a number, an array, a Series or a mapping.
 
     Raises

@@ -19,7 +19,7 @@ FEW_GROUPS = 20
 _EXACT = ("satterthwaite", "kenward")
 
 
-def cautions(m: FittedModel, method: str, choice: Any) -> tuple[str, ...]:
+def cautions(m: FittedModel, method: str, choice: object) -> tuple[str, ...]:
     """Return the cautions, each a sentence."""
     found = [*_fit(m), *_few(m, method, choice), *_left_out(m)]
     return tuple(found)

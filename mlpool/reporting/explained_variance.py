@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlpool.models import FittedModel
 
 
-def explained_sentences(m: FittedModel, choice: Any, digits: int) -> str:
+def explained_sentences(m: FittedModel, choice: object, digits: int) -> str:
     """Say R2, the F-test of an lm with its model-based covariance, and the ICC."""
     try:
         values = r2(m).to_pandas().iloc[0]

@@ -77,7 +77,7 @@ def _extras(m: FittedModel) -> str:
     return out
 
 
-def method_sentences(m: FittedModel, method: str, choice: Any) -> str:
+def method_sentences(m: FittedModel, method: str, choice: object) -> str:
     """Say how standard errors, intervals and p-values were made."""
     letter = "z" if residual_df(m) == float("inf") else "t"
     if letter == "t" and m.df_residual < 1:

@@ -47,7 +47,7 @@ def standardized_parameters(m: FittedModel, options: dict[str, Any]) -> ResultFr
     return replace(table, data=data[np.isfinite(factors)].reset_index(drop=True))
 
 
-def _own_deviations(again: Any) -> FloatArray:
+def _own_deviations(again: FittedModel) -> FloatArray:
     """Return the SD of each column of X that no z-scores could be made of, else 1 (p,)."""
     out = np.ones(len(again.columns))
     expressions = {e.text: e for term in again.formula.fixed.terms for e in term}

@@ -17,6 +17,7 @@ from mlpool.robust.test_inputs import check_model, find_coefficients, find_piece
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mlpool.inference.sandwich.cluster_tests import ClusterPieces
     from mlpool.models import FittedModel
 from mlpool.typing import ClusterLike, NamesLike
 
@@ -108,7 +109,7 @@ def coef_test(
     )  # fmt: skip
 
 
-def _df(pieces: Any, which: list[int], test: str) -> Any:
+def _df(pieces: ClusterPieces, which: list[int], test: str) -> Any:
     count = len(which)
     if test == "satterthwaite":
         return pieces.df(np.eye(len(pieces.beta))[which])

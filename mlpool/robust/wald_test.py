@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ TESTS = {
 
 def wald_test(
     model: FittedModel,
-    constraints: Any,
+    constraints: object,
     vcov: str = "CR2",
     cluster: ClusterLike | None = None,
     *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -108,7 +108,7 @@ def wild_bootstrap(
     )  # fmt: skip
 
 
-def as_iterations(iterations: Any) -> int:
+def as_iterations(iterations: object) -> int:
     """Return a number of replicates.
 
     Raises
@@ -119,7 +119,7 @@ def as_iterations(iterations: Any) -> int:
     return whole_number(iterations, "iterations", least=1)
 
 
-def _check(model: FittedModel, ci: Any, impose_null: Any) -> FittedModel:
+def _check(model: FittedModel, ci: object, impose_null: object) -> FittedModel:
     m = check_model(model, "wild_bootstrap")
     if m.kind == "glm":
         raise NotSupportedError(

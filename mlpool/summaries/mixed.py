@@ -20,6 +20,7 @@ from mlpool.uncertainty.small_sample import denominator_df
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel, LinearMixedModel, MixedModel
+    from mlpool.models.extractors.random_effects import VarCorr
 
 _DIGITS = 4
 _MOST_CORRELATIONS = 20
@@ -79,7 +80,7 @@ def summarise_mixed(
     )
 
 
-def varcorr_text(varcorr: Any, digits: int = 5, *, variances: bool = False) -> str:
+def varcorr_text(varcorr: VarCorr, digits: int = 5, *, variances: bool = False) -> str:
     """Return the random-effects block: Groups, Name, [Variance,] Std.Dev., Corr."""
     blocks = varcorr.blocks
     sds = np.concatenate([b.sd for b in blocks])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ _LEVEL = 0.95
 
 def power_of_model(
     m: FittedModel,
-    parameter: Any,
+    parameter: object,
     *,
     n_sims: int,
     alpha: float,
@@ -95,7 +95,7 @@ def exact_interval(found: int, count: int, level: float = _LEVEL) -> tuple[float
     return low, high
 
 
-def _tested(m: FittedModel, parameter: Any) -> dict[str, IntArray]:
+def _tested(m: FittedModel, parameter: object) -> dict[str, IntArray]:
     """Return the places of the coefficients of every hypothesis, by its name.
 
     Raises

@@ -29,7 +29,7 @@ _EFFECTS = {"x": "slope", "w": "effect_w"}
 @spell_out(PowerOptions)
 def simulate_power(
     model: FittedModel | str | None = None,
-    parameter: Any = None,
+    parameter: object = None,
     *,
     n_sims: int = 200,
     alpha: float = 0.05,

@@ -303,7 +303,7 @@ def _check_design(design: Mapping[str, Any]) -> None:
             )
 
 
-def _each(values: Any) -> Iterable[Any]:
+def _each(values: object) -> Iterable[Any]:
     return values if isinstance(values, Iterable) and not isinstance(values, str) else [values]
 
 

@@ -15,7 +15,7 @@ _Z95 = 1.959963984540054
 """Normal quantile at 0.975."""
 
 
-def shrinkage(n: Any, tau2: float, sigma2: float) -> Any:
+def shrinkage(n: object, tau2: float, sigma2: float) -> Any:
     """Return the shrinkage factor ``lambda = tau^2 / (tau^2 + sigma^2 / n)``.
 
     1 keeps a group's own mean (no pooling), 0 replaces it (complete pooling).
@@ -56,13 +56,13 @@ def shrinkage(n: Any, tau2: float, sigma2: float) -> Any:
 
 
 def pooling_estimate(
-    means: Any,
-    n: Any,
+    means: object,
+    n: object,
     tau2: float,
     sigma2: float,
     grand: float | None = None,
     beta: float = 0.0,
-    xbar: Any = 0.0,
+    xbar: object = 0.0,
 ) -> pd.DataFrame:
     """Return the partially pooled (empirical Bayes) mean of every group.
 
@@ -125,7 +125,7 @@ def pooling_estimate(
     )  # fmt: skip
 
 
-def precision_weighted_mean(means: Any, Delta: Any) -> tuple[float, float]:  # noqa: N803
+def precision_weighted_mean(means: object, Delta: object) -> tuple[float, float]:  # noqa: N803
     """Return ``sum(mean / Delta) / sum(1 / Delta)`` and its standard error.
 
     Parameters
@@ -152,7 +152,7 @@ def precision_weighted_mean(means: Any, Delta: Any) -> tuple[float, float]:  # n
     return float(np.sum(y / delta) / precision), precision**-0.5
 
 
-def design_effect(icc: float, n: Any) -> Any:
+def design_effect(icc: float, n: object) -> Any:
     """Return Kish's design effect ``1 + (n - 1) icc`` for clusters of n rows.
 
     Examples
@@ -165,7 +165,7 @@ def design_effect(icc: float, n: Any) -> Any:
     return float(result) if np.ndim(result) == 0 else result
 
 
-def deft(icc: float, n: Any) -> Any:
+def deft(icc: float, n: object) -> Any:
     """Return the square root of the design effect: the factor by which naive SEs are too small.
 
     Examples
@@ -180,7 +180,7 @@ def deft(icc: float, n: Any) -> Any:
     return float(result) if np.ndim(result) == 0 else result
 
 
-def effective_n(N: float, icc: float, n: Any) -> Any:  # noqa: N803
+def effective_n(N: float, icc: float, n: object) -> Any:  # noqa: N803
     """Return the size of a simple random sample that would be as informative, ``N / DEFF``.
 
     Parameters
@@ -273,14 +273,14 @@ def _share(icc: float) -> float:
     return found
 
 
-def _sizes(n: Any) -> FloatArray:
+def _sizes(n: object) -> FloatArray:
     sizes = numbers(n, "n")
     if np.any(sizes <= 0):
         raise OptionError("n, the rows per cluster, must be positive.")
     return sizes
 
 
-def _columns(means: Any, n: Any, xbar: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _columns(means: object, n: object, xbar: object) -> tuple[FloatArray, FloatArray, FloatArray]:
     y, sizes = numbers(means, "means"), numbers(n, "n")
     if y.ndim != 1 or y.shape != sizes.shape:
         raise DataError(f"means and n need one length; got {y.shape} and {sizes.shape}.")

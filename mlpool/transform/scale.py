@@ -269,7 +269,7 @@ def _new_name(frame: Frame, name: str, suffix: bool | str) -> str:
     return f"{name}{suffix}"
 
 
-def _number(value: Any, argument: str) -> float:
+def _number(value: object, argument: str) -> float:
     return number(value, argument)
 
 

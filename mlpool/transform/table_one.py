@@ -28,7 +28,7 @@ _INDENT = "  "
 
 def table_one(
     data: DataLike,
-    variables: Any,
+    variables: object,
     by: str | None = None,
     *,
     overall: bool = True,
@@ -204,7 +204,7 @@ def _constant_codes(codes: Any, units: Any, name: str) -> Any:
 
 
 def _variable_rows(
-    frame: Frame, name: str, units: Any, masks: Mapping[str, Any]
+    frame: Frame, name: str, units: object, masks: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     column = frame.column(name, used_as="variables")
     rows: list[dict[str, Any]] = []

@@ -23,6 +23,7 @@ from mlpool.uncertainty.covariance_warnings import say_conditional_vcov, say_neg
 from mlpool.uncertainty.score_rows import score_rows
 
 if TYPE_CHECKING:
+    from mlpool.formula.design import Design
     from mlpool.typing import ClusterLike, VcovLike
     from mlpool.uncertainty.model_protocol import EstimatedModel
 
@@ -58,7 +59,7 @@ class VcovChoice:
 
 
 def choose_vcov(
-    design: Any, vcov: VcovLike | None, cluster: ClusterLike | None, names: list[str]
+    design: Design, vcov: VcovLike | None, cluster: ClusterLike | None, names: list[str]
 ) -> VcovChoice | None:
     """Return what a user's ``vcov=`` and ``cluster=`` mean; None for the model-based covariance.
 
@@ -95,7 +96,7 @@ def choose_vcov(
     return choice
 
 
-def in_name_order(vcov: Any, names: list[str]) -> Any:
+def in_name_order(vcov: object, names: list[str]) -> Any:
     """Return a labelled covariance in the order of the coefficients; others as they are.
 
     Raises
@@ -122,7 +123,7 @@ def in_name_order(vcov: Any, names: list[str]) -> Any:
     return matrix[np.ix_(at if is_numbered else [rows.index(name) for name in names], at)]
 
 
-def _codes(design: Any, way: Any) -> tuple[IntArray, tuple[str, ...]]:
+def _codes(design: Design, way: Any) -> tuple[IntArray, tuple[str, ...]]:
     """Return codes and levels of a column, of an array, or of a grouping factor such as ``b:a``."""
     for random in design.random:
         if isinstance(way, str) and way == random.group:

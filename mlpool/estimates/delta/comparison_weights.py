@@ -41,7 +41,7 @@ class Comparison:
     weights: FloatArray
 
 
-def make_comparison(comparison: Any, labels: Sequence[str]) -> Comparison:
+def make_comparison(comparison: object, labels: Sequence[str]) -> Comparison:
     """Return the contrasts that a word, a dict or a matrix means.
 
     Parameters
@@ -174,7 +174,7 @@ _MAKERS = {
 }
 
 
-def _custom(comparison: Any, labels: Sequence[str]) -> Comparison:
+def _custom(comparison: object, labels: Sequence[str]) -> Comparison:
     k = len(labels)
     if isinstance(comparison, Mapping):
         names = tuple(str(name) for name in comparison)

@@ -54,7 +54,7 @@ class Specs:
         return focal, given or None
 
 
-def read_specs(specs: Any, by: ByLike | None = None) -> Specs:
+def read_specs(specs: object, by: ByLike | None = None) -> Specs:
     """Return what ``~ a * b | c``, a name or a list of names asks for.
 
     Raises

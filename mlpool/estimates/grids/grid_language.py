@@ -164,7 +164,7 @@ def _known_name(entry: str, variables: Iterable[str]) -> tuple[str, str | None] 
 
 def _read_one(
     name: str,
-    values: Any,
+    values: object,
     text: str,
     variables: dict[str, Variable],
     argument: str,
@@ -198,7 +198,7 @@ def _default_numbers(variable: Variable, length: int | None) -> tuple[float, ...
     return _rounded(np.linspace(low, high, length))
 
 
-def _rounded(values: Any) -> tuple[float, ...]:
+def _rounded(values: object) -> tuple[float, ...]:
     """Round to three decimals; small variables keep three digits of their spread."""
     numbers = np.asarray(values, dtype=np.float64)
     return tuple(dict.fromkeys(float(v) + 0.0 for v in np.round(numbers, _decimals(numbers))))
@@ -248,7 +248,7 @@ _TOKENS: dict[str, Callable[[Variable], Any]] = {
 }
 
 
-def _token(values: Any) -> str | None:
+def _token(values: object) -> str | None:
     """Return the word in ``[word]``; None if the values are a list."""
     if not isinstance(values, str):
         return None
@@ -261,7 +261,7 @@ def _token_values(token: str, variable: Variable) -> tuple[float, ...]:
     return _rounded(_TOKENS[token.lower()](variable))
 
 
-def _entries(values: Any, text: str, argument: str) -> list[Any]:
+def _entries(values: object, text: str, argument: str) -> list[Any]:
     if not isinstance(values, str):
         entries = list(values) if isinstance(values, Iterable) else [values]
     else:
@@ -293,7 +293,7 @@ def _number(value: Any, text: str, argument: str) -> float:
     return number
 
 
-def _level(value: Any, variable: Variable, argument: str) -> Any:
+def _level(value: object, variable: Variable, argument: str) -> Any:
     text = level_label(value).strip().strip("'\"")
     for level in variable.levels:
         if level_label(level) == text:
@@ -306,7 +306,7 @@ def _level(value: Any, variable: Variable, argument: str) -> Any:
     )
 
 
-def _shown(values: Any) -> str:
+def _shown(values: object) -> str:
     if isinstance(values, str):
         return values
     entries = list(values) if isinstance(values, Iterable) else [values]

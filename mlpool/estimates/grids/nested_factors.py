@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -62,7 +62,7 @@ def _places(inner: Variable, outer: Variable) -> tuple[int, ...] | None:
     return tuple((pairs % k).tolist())
 
 
-def codes_of(values: Any, variable: Variable) -> IntArray:
+def codes_of(values: object, variable: Variable) -> IntArray:
     """Return the places of labels among a factor's levels."""
     position = {level_label(level): i for i, level in enumerate(variable.levels)}
     codes, labels = pd.factorize(pd.Series(values).astype(object))

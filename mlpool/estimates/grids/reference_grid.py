@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from mlpool.estimates.grids.grid_language import Focal
 from mlpool.estimates.grids.variables import Variable, taken
 from mlpool.frames.levels import level_label
 from mlpool.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import ValueArray
 
 MAX_ROWS = 5_000_000
 """Largest number of rows that one call predicts."""
@@ -108,7 +111,7 @@ def focal_grid(focal: Sequence[Focal]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(total))
 
 
-def inside_observed(grid: pd.DataFrame, focal: Sequence[Focal]) -> np.ndarray[Any, Any]:
+def inside_observed(grid: pd.DataFrame, focal: Sequence[Focal]) -> ValueArray:
     """Return which rows lie in the data: per combination of levels, inside each number's range.
 
     Values that the user gave are kept; combinations of levels that do not occur are not.

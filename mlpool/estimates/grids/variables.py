@@ -20,7 +20,9 @@ from mlpool.frames.names import level_label
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
+    from mlpool.formula.design import Design
     from mlpool.models import FittedModel
+    from mlpool.typing import ValueArray
 
 VariableKind = Literal["numeric", "boolean", "factor"]
 
@@ -82,7 +84,7 @@ class Variable:
     """
 
     summary: VariableSummary
-    design: Any
+    design: Design
 
     @property
     def name(self) -> str:
@@ -110,7 +112,7 @@ class Variable:
         return self._coded[1] if self.is_group else self.summary.levels
 
     @property
-    def values(self) -> np.ndarray[Any, Any]:
+    def values(self) -> ValueArray:
         """Numbers, or codes of `levels`, on the rows used (n,)."""
         return self._coded[0]
 
@@ -141,7 +143,7 @@ class Variable:
         return self.summary.quantiles[QUANTILES.index(share)]
 
     @cached_property
-    def _coded(self) -> tuple[np.ndarray[Any, Any], tuple[Any, ...]]:
+    def _coded(self) -> tuple[ValueArray, tuple[Any, ...]]:
         return _read_rows(self.design, self.name, self.kind)
 
     def column(self, values: Iterable[Any]) -> pd.Series:
@@ -218,7 +220,7 @@ def _columns_of(expressions: Iterable[Expression]) -> list[str]:
     return list(dict.fromkeys(c for e in expressions for c in e.columns))
 
 
-def _kind_of(design: Any, name: str, expressions: Iterable[Expression]) -> VariableKind:
+def _kind_of(design: Design, name: str, expressions: Iterable[Expression]) -> VariableKind:
     values, levels = design.column_values(name)
     if levels:
         return "factor"
@@ -227,9 +229,7 @@ def _kind_of(design: Any, name: str, expressions: Iterable[Expression]) -> Varia
     return "factor" if _is_made_factor(name, expressions) else "numeric"
 
 
-def _read_rows(
-    design: Any, name: str, kind: VariableKind
-) -> tuple[np.ndarray[Any, Any], tuple[Any, ...]]:
+def _read_rows(design: Design, name: str, kind: VariableKind) -> tuple[ValueArray, tuple[Any, ...]]:
     """Return numbers, or codes and the levels that occur, on the rows used."""
     values, levels = design.column_values(name)
     if levels:
@@ -250,7 +250,7 @@ def _read_rows(
     return codes, tuple(int(v) if whole else float(v) for v in distinct)
 
 
-def _summarise(design: Any, name: str, kind: VariableKind) -> VariableSummary:
+def _summarise(design: Design, name: str, kind: VariableKind) -> VariableSummary:
     values, levels = _read_rows(design, name, kind)
     if kind != "numeric":
         return VariableSummary(name=name, kind=kind, levels=levels)
@@ -269,7 +269,7 @@ def _summarise(design: Any, name: str, kind: VariableKind) -> VariableSummary:
     )
 
 
-def _is_boolean(design: Any, name: str) -> bool:
+def _is_boolean(design: Design, name: str) -> bool:
     """Whether the column, which has no levels of its own, is coded as TRUE and FALSE."""
     trained = design.encoding.factors.get(name)
     return trained is not None and set(trained.levels) <= {"FALSE", "TRUE"}

@@ -119,7 +119,7 @@ def is_identity(family: Any) -> bool:
 
 
 def _average(
-    family: Any,
+    family: object,
     function: Callable[[FloatArray], FloatArray],
     eta: FloatArray,
     variance: FloatArray | None,

@@ -30,7 +30,7 @@ _FLAT = 8 * np.finfo(np.float64).eps
 """A column whose spread is this share of its largest value or less is constant but for rounding."""
 
 
-def scale(state: State, x: FloatArray, center: Any, by: object) -> NumberValue:
+def scale(state: State, x: FloatArray, center: object, by: object) -> NumberValue:
     """Subtract the mean (or `center`) and divide by the SD (or `by`), as R's ``scale``."""
     if "center" not in state:
         known = _known(x, "scale")
@@ -61,7 +61,7 @@ def center(state: State, x: FloatArray) -> NumberValue:
     return scale(state, x, True, False)
 
 
-def poly(state: State, x: FloatArray, degree: int, raw: Any) -> MatrixValue:
+def poly(state: State, x: FloatArray, degree: int, raw: object) -> MatrixValue:
     """Return orthogonal polynomials as R's ``poly``, or powers."""
     if not 1 <= degree <= MAX_DEGREE:
         raise FormulaError(f"poly() needs a degree between 1 and {MAX_DEGREE}; got {degree}.")

@@ -56,7 +56,7 @@ def _itself(state: State, x: Any) -> Value:
     raise FormulaError(f"I() and offset() keep columns and numbers; got {bases_shown(x)}.")
 
 
-def bases_shown(x: Any) -> str:
+def bases_shown(x: object) -> str:
     """Return what a sentence calls a value that is no column."""
     return f"the text {brief(x)}" if isinstance(x, str) else "a list of constants"
 
@@ -98,7 +98,7 @@ def _where(state: State, test: Any, yes: Any, no: Any) -> FactorValue | NumberVa
     return factors.choose(test, yes, no, "np.where")
 
 
-def _is_missing(state: State, x: Any) -> NumberValue:
+def _is_missing(state: State, x: object) -> NumberValue:
     array = x.codes < 0 if isinstance(x, FactorValue) else np.isnan(numbers_of(x, "is.na"))
     return NumberValue(array=np.asarray(array, dtype=np.float64), is_logical=True)
 

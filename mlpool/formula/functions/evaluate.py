@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from mlpool.formula.language.safety import CONSTANTS, is_allowed_function
 from mlpool.formula.types import Chain, Expression
 from mlpool.frames import Frame
 from mlpool.frames.levels import code_values
+
+if TYPE_CHECKING:
+    from mlpool.typing import ValueArray
 
 
 class Evaluator:
@@ -77,7 +80,7 @@ class Evaluator:
         what = shown(result) if isinstance(result, (str, list)) else "contrasts"
         raise FormulaError(f"{self._text} is {what}, not a column of numbers or a factor.")
 
-    def _wide(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def _wide(self, array: ValueArray) -> ValueArray:
         n = self.frame.n_rows
         if array.ndim == 0:
             return np.full(n, array)
@@ -113,7 +116,7 @@ class Evaluator:
         self.frame.column(name)
         raise ColumnNotFoundError(f"There is no column {brief(name)} in the data.")
 
-    def _given(self, value: Any, name: str) -> Any:
+    def _given(self, value: object, name: str) -> Any:
         """Return a value of `context` or of a function in it; arrays are copied."""
         if isinstance(value, str) or is_plain_number(value):
             return value
@@ -153,7 +156,7 @@ def _is_label(value: object) -> bool:
     return isinstance(value, str) or value is None or value != value
 
 
-def _as_array(value: Any) -> Any:
+def _as_array(value: object) -> Any:
     """Return what a user's own function gets: copies in float64, texts as objects."""
     if isinstance(value, NumberValue):
         return np.array(value.array, dtype=np.float64)

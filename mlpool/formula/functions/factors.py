@@ -64,7 +64,7 @@ def as_codes(value: Any, function: str) -> FactorValue:
     return FactorValue(codes=codes, levels=names.labels, exact=names.exact, kinds=names.kinds)
 
 
-def coded(value: Any, function: str) -> tuple[IntArray, Names]:
+def coded(value: object, function: str) -> tuple[IntArray, Names]:
     """Return codes (-1 = missing) of a column and what its levels are called."""
     factor = as_codes(value, function)
     return factor.codes, names_of(factor)
@@ -98,7 +98,7 @@ def date_label(days: float) -> str:
     return moment.replace("T", " ").removesuffix(".000000")
 
 
-def factor(state: State, x: Any, levels: Any, labels: Any, ordered: Any) -> FactorValue:
+def factor(state: State, x: object, levels: object, labels: object, ordered: object) -> FactorValue:
     """Make a factor as R's ``factor``; values that are not among `levels` become missing."""
     given = as_codes(x, "factor")
     codes = given.codes
@@ -141,12 +141,12 @@ def _check_new_levels(given: FactorValue, trained: tuple[str, ...]) -> None:
         )
 
 
-def ordered(state: State, x: Any, levels: Any, labels: Any) -> FactorValue:
+def ordered(state: State, x: object, levels: object, labels: object) -> FactorValue:
     """Make an ordered factor."""
     return factor(state, x, levels, labels, True)
 
 
-def relevel(state: State, x: Any, ref: Any) -> FactorValue:
+def relevel(state: State, x: object, ref: object) -> FactorValue:
     """Put one level first, which makes it the reference."""
     value = as_codes(x, "relevel")
     if value.is_ordered:
@@ -189,7 +189,7 @@ def with_contrasts(state: State, x: Any, contrast: Any, base: int | None) -> Fac
     )  # fmt: skip
 
 
-def as_character(state: State, x: Any) -> FactorValue:
+def as_character(state: State, x: object) -> FactorValue:
     """Return a column as text."""
     value = as_codes(x, "as.character")
     order = np.argsort(np.array(value.levels, dtype=object), kind="stable")
@@ -200,7 +200,7 @@ def as_character(state: State, x: Any) -> FactorValue:
     return FactorValue(codes=rank[value.codes], levels=levels, is_text=True)
 
 
-def as_numeric(state: State, x: Any) -> NumberValue:
+def as_numeric(state: State, x: object) -> NumberValue:
     """Return the numbers of a column: text is read, a factor gives its codes, as in R."""
     if isinstance(x, FactorValue) and x.is_text:
         table = np.array([*_read_numbers(x.levels), np.nan])
@@ -212,7 +212,7 @@ def as_numeric(state: State, x: Any) -> NumberValue:
     return NumberValue(array=numbers_of(x, "as.numeric"))
 
 
-def as_integer(state: State, x: Any) -> NumberValue:
+def as_integer(state: State, x: object) -> NumberValue:
     """Return whole parts."""
     return NumberValue(array=np.trunc(as_numeric(state, x).array))
 
@@ -255,7 +255,7 @@ def is_mark(text: str) -> bool:
     return text.strip().lower() in _MARKS
 
 
-def choose(test: FloatArray, yes: Any, no: Any, function: str) -> FactorValue | NumberValue:
+def choose(test: FloatArray, yes: object, no: object, function: str) -> FactorValue | NumberValue:
     """Return `yes` where `test` is true and `no` where it is false; missing where it is missing."""
     if any(isinstance(v, (str, FactorValue)) for v in (yes, no)):
         return _choose_text(test, yes, no, function)
@@ -264,7 +264,7 @@ def choose(test: FloatArray, yes: Any, no: Any, function: str) -> FactorValue | 
     return NumberValue(array=np.where(np.isnan(test), np.nan, array), is_logical=both)
 
 
-def _choose_text(test: FloatArray, yes: Any, no: Any, function: str) -> FactorValue:
+def _choose_text(test: FloatArray, yes: object, no: object, function: str) -> FactorValue:
     first, second = _as_text(yes, function), _as_text(no, function)
     levels = tuple(sorted({*first.levels, *second.levels}))
     place = {v: i for i, v in enumerate(levels)}
@@ -276,7 +276,7 @@ def _choose_text(test: FloatArray, yes: Any, no: Any, function: str) -> FactorVa
     return FactorValue(codes=chosen, levels=levels, is_text=True)
 
 
-def _as_text(value: Any, function: str) -> FactorValue:
+def _as_text(value: object, function: str) -> FactorValue:
     if isinstance(value, FactorValue):
         return value
     if isinstance(value, str) or is_plain_number(value):

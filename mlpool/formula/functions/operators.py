@@ -41,7 +41,7 @@ _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
 }  # fmt: skip
 
 
-def apply_operator(kind: type[ast.AST], left: Any, right: Any, text: str) -> Any:
+def apply_operator(kind: type[ast.AST], left: object, right: object, text: str) -> Any:
     """Return ``left <operator> right``; `text` is the expression, for messages.
 
     Raises
@@ -66,7 +66,7 @@ def apply_operator(kind: type[ast.AST], left: Any, right: Any, text: str) -> Any
     return float(result) if result.ndim == 0 else NumberValue(array=result)
 
 
-def negate(kind: type[ast.AST], operand: Any, text: str) -> Any:
+def negate(kind: type[ast.AST], operand: object, text: str) -> Any:
     """Return ``-operand``, ``+operand`` or ``!operand``."""
     number = number_operand(operand, text)
     if kind is ast.Not:
@@ -113,7 +113,7 @@ def _missing_as(otherwise: FloatArray, a: FloatArray, b: FloatArray) -> FloatArr
 # --- comparisons --------------------------------------------------------------------------------
 
 
-def _comparison(kind: type[ast.AST], left: Any, right: Any, text: str) -> NumberValue:
+def _comparison(kind: type[ast.AST], left: object, right: object, text: str) -> NumberValue:
     if isinstance(right, FactorValue) and not isinstance(left, FactorValue):
         return _comparison(_SWAPPED.get(kind, kind), right, left, text)
     if isinstance(left, FactorValue):
@@ -123,7 +123,7 @@ def _comparison(kind: type[ast.AST], left: Any, right: Any, text: str) -> Number
     return logical(_missing_as(_COMPARE[kind](a, b), a, b))
 
 
-def _as_number(value: Any, other: Any, text: str) -> Any:
+def _as_number(value: object, other: object, text: str) -> Any:
     """Return a text constant as the number, logical or date that it is compared with."""
     if not isinstance(value, str):
         return value
@@ -180,7 +180,7 @@ def _compare_factor(kind: type[ast.AST], left: FactorValue, right: Any, text: st
     return logical(table[left.codes])
 
 
-def _refuse_order(kind: type[ast.AST], left: FactorValue, right: Any, text: str) -> None:
+def _refuse_order(kind: type[ast.AST], left: FactorValue, right: object, text: str) -> None:
     if kind in (ast.Eq, ast.NotEq):
         return
     if not left.is_text:
@@ -212,7 +212,7 @@ def _compare_factors(
 # --- %in% and ranges ----------------------------------------------------------------------------
 
 
-def _within(left: Any, right: Any, text: str) -> NumberValue:
+def _within(left: object, right: object, text: str) -> NumberValue:
     """Return whether each value is in a list; a missing one is not, as in R."""
     wanted = right if isinstance(right, list) else [right]
     if not all(isinstance(v, str) or is_plain_number(v) for v in wanted):

@@ -123,7 +123,7 @@ def _value_of(function: str, parameter: Parameter, values: Mapping[str, Any]) ->
     return parameter.default
 
 
-def _checked(function: str, name: str, kind: Kind, value: Any) -> Any:
+def _checked(function: str, name: str, kind: Kind, value: object) -> Any:
     if kind == "any":
         return value
     if kind == "numbers":
@@ -140,7 +140,7 @@ def _checked(function: str, name: str, kind: Kind, value: Any) -> Any:
     return int(plain) if kind == "whole" else plain
 
 
-def _constant(value: Any) -> Any:
+def _constant(value: object) -> Any:
     """Return a number that was computed from constants (``-1``, ``sqrt(4)``) as a plain one."""
     if isinstance(value, NumberValue) and np.ndim(value.array) == 0:
         return float(value.array)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ import pandas as pd
 from mlpool.errors import DataError, brief, nearest_names
 from mlpool.registry import verb
 from mlpool.typing import FloatArray
+
+if TYPE_CHECKING:
+    from mlpool.typing import ValueArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -61,11 +64,11 @@ class VarCorrBlock:
     def _labelled(self, matrix: FloatArray) -> pd.DataFrame:
         return pd.DataFrame(matrix.copy(), index=list(self.names), columns=list(self.names))
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ValueArray:
         """Return the covariance matrix."""
         return np.array(self.vcov, dtype=dtype)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         """Return a part of the covariance matrix, by places or by names.
 
         Raises
@@ -79,7 +82,7 @@ class VarCorrBlock:
         except IndexError:
             raise DataError(f"{self.group} has the columns {', '.join(self.names)}.") from None
 
-    def _place(self, key: Any) -> Any:
+    def _place(self, key: object) -> Any:
         if not isinstance(key, str):
             return key
         if key not in self.names:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def bootstrap_parameters(
-    m: FittedModel,
+    m: FittedModel | Bootstrap,
     iterations: int = 1000,
     *,
     centrality: str = "median",

@@ -96,8 +96,8 @@ class Computed(Protocol):
 
 
 DataLike: TypeAlias = (
-    "IntoDataFrame | Frame | ArrowStream | Computed | Mapping[str, Any]"
-    " | Sequence[Mapping[str, Any]] | np.ndarray[Any, Any] | str | PathLike[str]"
+    "IntoDataFrame | Frame | ArrowStream | Computed | Mapping[Any, Any]"
+    " | Sequence[Mapping[Any, Any]] | np.ndarray[Any, Any] | str | PathLike[str]"
 )
 """Data: any frame, a dict of arrays, a list of dicts, a structured array, or a file's path."""
 

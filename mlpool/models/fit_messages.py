@@ -28,6 +28,7 @@ from mlpool.uncertainty.covariance import VcovChoice
 from mlpool.uncertainty.covariance_warnings import say_few_clusters
 
 if TYPE_CHECKING:
+    from mlpool.engine.types import Diagnostic, OlsFit
     from mlpool.models.fitted import FittedModel
 
 ORDERED = "ordered"
@@ -110,7 +111,7 @@ def say_what_was_found(
         say_few_clusters(choice)
 
 
-def say_not_converged(record: Any, family: Family | None) -> None:
+def say_not_converged(record: OlsFit, family: Family | None) -> None:
     """Warn when a GLM's iterations did not converge, or ended on the edge of the family's range."""
     if not record.converged:
         warnings.warn(
@@ -283,7 +284,7 @@ def _separation_text(design: Design, record: Any, names: list[str]) -> str:
     )
 
 
-def _singular_text(d: Any) -> str:
+def _singular_text(d: Diagnostic) -> str:
     smallest = f"smallest diagonal of theta {d.value:.2g}"
     if d.hint:
         return f"boundary (singular) fit by lme4's rule ({smallest}), but {d.hint}."

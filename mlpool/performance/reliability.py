@@ -16,6 +16,7 @@ from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
+    from mlpool.formula.random_terms import RandomDesign
     from mlpool.models import FittedModel, MixedModel
 
 _SINGULAR = 1e-8
@@ -94,7 +95,7 @@ def _which_group(m: FittedModel, group: str | None) -> str:
     return group
 
 
-def _sampling_shares(m: FittedModel, terms: list[Any]) -> FloatArray:
+def _sampling_shares(m: FittedModel, terms: list[RandomDesign]) -> FloatArray:
     """Return the diagonals of ``(Z_j' W Z_j)^-1`` of every level (J, k).
 
     Products are made of ``Z R^-1``, whose columns are orthogonal over all rows, so that no unit and
@@ -108,7 +109,7 @@ def _sampling_shares(m: FittedModel, terms: list[Any]) -> FloatArray:
     return np.asarray(np.einsum("ka,jab,kb->jk", back, inverses, back))
 
 
-def _triangle(terms: list[Any], n: int) -> FloatArray:
+def _triangle(terms: list[RandomDesign], n: int) -> FloatArray:
     """Return R of Z = QR for all columns of a group, by blocks of rows."""
     triangle = np.empty((0, sum(t.z.shape[1] for t in terms)))
     for start in range(0, n, _BLOCK):
@@ -117,7 +118,7 @@ def _triangle(terms: list[Any], n: int) -> FloatArray:
     return triangle
 
 
-def _cross_products(m: FittedModel, terms: list[Any], back: FloatArray) -> FloatArray:
+def _cross_products(m: FittedModel, terms: list[RandomDesign], back: FloatArray) -> FloatArray:
     """Return Z_j' W Z_j of every level (J, k, k) for columns ``Z @ back``, by blocks of rows."""
     n, codes, levels = m.design.n, terms[0].codes, len(terms[0].levels)
     k = back.shape[1]
@@ -148,7 +149,7 @@ def _inverses(products: FloatArray) -> FloatArray:
     return inverses
 
 
-def _rows(terms: list[Any], values: FloatArray) -> pd.DataFrame:
+def _rows(terms: list[RandomDesign], values: FloatArray) -> pd.DataFrame:
     first, k = terms[0], values.shape[1]
     counts = np.bincount(first.codes, minlength=len(first.levels))
     return pd.DataFrame(

@@ -6,7 +6,7 @@ used, so that ``import mlpool`` stays cheap. Start reading in ``mlpool/models/fi
 
 from mlpool import registry
 from mlpool.datasets import datasets as datasets  # the folder of this name would hide it
-from mlpool.signposts import missing_name
+from mlpool.r_spellings import missing_name
 
 __version__ = "0.1.0"
 

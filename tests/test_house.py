@@ -73,6 +73,13 @@ def test_folders_fit_a_page() -> None:
     assert {str(folder): n for folder, n in counts.items() if n > 15} == {}
 
 
+def test_tests_lie_in_the_folder_of_their_room() -> None:
+    apart = {"accuracy", "fuzz", "invariance", "lectures", "reference", "snapshots", "twins"}
+    tracked = {p.parent.name for p in Path(__file__).parent.glob("*/*.py")}
+    rooms = {p.stem for p in PACKAGE.iterdir()}
+    assert tracked - apart - rooms == set()
+
+
 def test_the_diagram_shows_the_code() -> None:
     assert house.page() == PAGE.read_text(encoding="utf-8"), "run python docs/make_architecture.py"
 

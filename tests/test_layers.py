@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "mlpool"
 
 ROWS = (
     ("errors", "typing", "floating_point", "registry", "keywords"),
-    ("given", "signposts"),
+    ("argument_values", "r_spellings"),
     ("families", "frames", "tables", "datasets"),
     ("engine", "formula", "results"),
     ("designs", "inference", "transform"),

@@ -12,10 +12,10 @@ from mlpool.checks.counts import (
     check_overdispersion,
     check_zeroinflation,
 )
-from mlpool.checks.heterogeneity import HeterogeneityBias, check_heterogeneity_bias
+from mlpool.checks.heterogeneity_bias import HeterogeneityBias, check_heterogeneity_bias
+from mlpool.checks.heteroscedasticity import check_heteroscedasticity
 from mlpool.checks.normality import Normality, check_normality
 from mlpool.checks.outliers import Outliers, check_outliers
-from mlpool.checks.residuals import check_heteroscedasticity
 from mlpool.checks.result import Check
 
 __all__ = [

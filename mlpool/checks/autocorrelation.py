@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlpool.argument_values import generator, whole_number
 from mlpool.checks.result import (
     ALPHA,
     NO_RESIDUALS,
@@ -17,7 +18,6 @@ from mlpool.checks.result import (
     p_text,
 )
 from mlpool.floating_point import usual_floats
-from mlpool.given import generator, whole_number
 from mlpool.inference.simulation import ResponseModel, draw_effects
 from mlpool.models import family as family_of
 from mlpool.models.residuals import residuals_at

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from mlpool.argument_values import plain_number
 from mlpool.checks.result import check_is_model, draw_panel
 from mlpool.errors import MlpoolWarning, NotSupportedError, OptionError, brief, user_level
 from mlpool.floating_point import usual_floats
-from mlpool.given import plain_number
 from mlpool.results import ResultFrame
 from mlpool.tables import Column, Note, RowGroup, TableOptions, TableSpec, select_columns
 from mlpool.tables.cells import format_intervals, format_numbers, interval_header

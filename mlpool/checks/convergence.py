@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import number
 from mlpool.checks.result import Check, check_is_model
 from mlpool.floating_point import usual_floats
-from mlpool.given import number
 from mlpool.models import MixedModel
 from mlpool.models.fit_messages import separated_coefficients, separation
 from mlpool.performance.variance_components import standard_factors

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
+from mlpool.argument_values import number
 from mlpool.checks.result import ALPHA, Check, cannot_tell, check_is_model
 from mlpool.errors import NotSupportedError
 from mlpool.families import COUNTS
 from mlpool.floating_point import usual_floats
-from mlpool.given import number
 from mlpool.models import GeneralizedLinearMixedModel, GeneralizedModel
 from mlpool.models import family as family_of
 from mlpool.performance.explained_variance import is_bernoulli

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from mlpool.argument_values import plain_number
 from mlpool.checks.result import (
     NO_RESIDUALS,
     Check,
@@ -19,7 +20,6 @@ from mlpool.checks.result import (
 )
 from mlpool.errors import OptionError, brief, check_option
 from mlpool.floating_point import usual_floats
-from mlpool.given import plain_number
 from mlpool.uncertainty.influence import cooks_distance, leverages
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from mlpool.comparisons.argument_checks import check_same_data
 from mlpool.comparisons.deviance_table import check_f, deviance_table
 from mlpool.comparisons.models_table import (
     deviances_table,
     least_squares_table,
     likelihood_table,
 )
-from mlpool.comparisons.same_data import check_same_data
 from mlpool.comparisons.terms_table import (
     ROMAN,
     Table,

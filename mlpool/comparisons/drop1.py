@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import names as given_names
+from mlpool.argument_values import number
 from mlpool.comparisons.deviance_table import ColumnFits, check_f
 from mlpool.comparisons.terms_table import DF, F_VALUE, P_F, Table, lmer_f_table
 from mlpool.comparisons.tests_table import DIGITS, AnovaLayout, TestColumn
 from mlpool.errors import OptionError, brief, check_option, nearest_names
-from mlpool.given import names as given_names
-from mlpool.given import number
 from mlpool.hypotheses.aliased_terms import beyond_rest
 from mlpool.hypotheses.joint_tests import METHOD_NAMES, joint_inference
 from mlpool.hypotheses.term_tests import TermColumns, terms_of

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlpool.comparisons.argument_checks import check_same_data
 from mlpool.comparisons.models_table import Step, boundary_notes, check_reml, ratio_step
-from mlpool.comparisons.same_data import check_same_data
 from mlpool.errors import OptionError, check_option
 from mlpool.hypotheses.nested_models import same_fixed
 from mlpool.models.argument_checks import backend_of, name_models

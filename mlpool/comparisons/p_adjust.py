@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import whole_number
 from mlpool.errors import DataError, brief
-from mlpool.given import whole_number
 from mlpool.inference.p_adjust import adjust_p, read_adjustment
 from mlpool.typing import FloatArray
 

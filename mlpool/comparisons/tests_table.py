@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from mlpool.summaries.grids import LEGEND
-from mlpool.summaries.rnumbers import format_numbers, format_pvalues, stars, zapsmall
+from mlpool.summaries.r_matrices import LEGEND
+from mlpool.summaries.r_numbers import format_numbers, format_pvalues, stars, zapsmall
 from mlpool.tables import Column, Note, RowGroup, TableOptions, TableSpec, select_columns
 
 if TYPE_CHECKING:

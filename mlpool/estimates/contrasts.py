@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import flag
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.estimates.delta.averages import BLOCK_NUMBERS, Answers
 from mlpool.estimates.delta.comparison_weights import Comparison, make_comparison
@@ -40,7 +41,6 @@ from mlpool.estimates.scale.links import Scale, read_scale
 from mlpool.estimates.scale.ratios import Ratios, read_ratios
 from mlpool.estimates.slopes import slopes_of
 from mlpool.frames.levels import level_label
-from mlpool.given import flag
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import flag
 from mlpool.errors import OptionError, check_option
 from mlpool.estimates.estimates_table import EstimatesLayout
 from mlpool.estimates.group_coefficients import total_standard_errors
-from mlpool.given import flag
 from mlpool.models import MixedModel
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame

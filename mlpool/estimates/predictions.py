@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import is_text
 from mlpool.errors import OptionError, brief
 from mlpool.estimates.delta.delta_method import Inference, Request
 from mlpool.estimates.delta.row_predictions import (
@@ -36,8 +37,7 @@ from mlpool.estimates.request import metadata_of, notes_on, robust_lines
 from mlpool.estimates.scale.links import Scale, read_scale
 from mlpool.estimates.scale.response_transforms import TransformedResponse
 from mlpool.frames import read_frame
-from mlpool.frames.names import match_names
-from mlpool.given import is_text
+from mlpool.frames.level_labels import match_names
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note, own_names
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mlpool.argument_values import flag
 from mlpool.errors import OptionError, brief, check_option
 from mlpool.estimates.delta.delta_method import Inference, Request
 from mlpool.estimates.grids.grid_language import Focal, read_focal
@@ -22,7 +23,6 @@ from mlpool.estimates.grids.reference_grid import (
     observed_frame,
 )
 from mlpool.estimates.grids.variables import Variable
-from mlpool.given import flag
 from mlpool.hypotheses.linear_combinations import chosen_covariance, read_covariance, read_method
 from mlpool.parameters.fixed import warn_few_clusters
 from mlpool.parameters.headers import method_notes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mlpool.argument_values import is_text
 from mlpool.errors import OptionError, brief
 from mlpool.estimates.delta.averages import Answers, average_slopes
 from mlpool.estimates.delta.delta_method import infer_blocks
@@ -34,7 +35,6 @@ from mlpool.estimates.request import (
 )
 from mlpool.estimates.scale.links import Scale, is_identity, read_scale
 from mlpool.estimates.scale.response_transforms import transformed_response
-from mlpool.given import is_text
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.results import ResultFrame

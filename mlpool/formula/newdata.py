@@ -19,7 +19,7 @@ from mlpool.formula.functions.values import FactorValue, MatrixValue, Value, mis
 from mlpool.formula.random_terms import RandomDesign, group_codes
 from mlpool.formula.types import Expression, ParsedFormula, Terms
 from mlpool.frames import read_frame
-from mlpool.frames.names import match_names
+from mlpool.frames.level_labels import match_names
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from mlpool.formula.design_matrix import DesignMatrix, make_matrix
 from mlpool.formula.functions.factors import coded
 from mlpool.formula.functions.values import MatrixValue, Value
 from mlpool.formula.types import BarTerm, Expression
-from mlpool.frames.names import Names, joint_labels, match_names
+from mlpool.frames.level_labels import Names, joint_labels, match_names
 from mlpool.typing import IntArray
 
 Parts = tuple[tuple[str, ...], ...]

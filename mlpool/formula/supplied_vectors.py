@@ -13,8 +13,8 @@ import pandas as pd
 
 from mlpool.errors import DataError, brief
 from mlpool.frames import Column, Frame, read_frame
+from mlpool.frames.level_labels import Names
 from mlpool.frames.levels import code_names
-from mlpool.frames.names import Names
 from mlpool.typing import IntArray
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ The only place that knows which data-frame libraries exist. May import errors an
 Start reading in ``intake.py``.
 """
 
-from mlpool.frames.emit import with_columns
 from mlpool.frames.frame_snapshot import HeldFrame, hold, with_answer
 from mlpool.frames.intake import Frame, read_frame
 from mlpool.frames.levels import Column, factor
+from mlpool.frames.to_native import with_columns
 
 __all__ = [
     "Column",

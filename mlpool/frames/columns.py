@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import DataError, brief
+from mlpool.frames.level_labels import Names, level_label, name_values
 from mlpool.frames.levels import LARGEST_EXACT, Column, Kind, code_names
-from mlpool.frames.names import Names, level_label, name_values
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:

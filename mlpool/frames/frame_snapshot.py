@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import DataError, brief
-from mlpool.frames.emit import with_columns
 from mlpool.frames.intake import Frame, read_frame
 from mlpool.frames.levels import Column
+from mlpool.frames.to_native import with_columns
 from mlpool.typing import FloatArray
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import DataError, OptionError, brief
-from mlpool.frames.names import Names, kind_of, name_values, same_number
-from mlpool.frames.names import level_label as level_label
+from mlpool.frames.level_labels import Names, kind_of, name_values, same_number
+from mlpool.frames.level_labels import level_label as level_label
 from mlpool.typing import AnyArray, BoolArray, IntArray
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpool.argument_values import seed_sequence
 from mlpool.engine.threads import blas_threads
 from mlpool.errors import FitError, MlpoolError, OptionError, brief
-from mlpool.given import seed_sequence
 from mlpool.inference.interrupts import NotedInterrupt, deaf_children
 from mlpool.typing import FloatArray
 

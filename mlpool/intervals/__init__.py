@@ -4,8 +4,8 @@ May import parameters' layout, models, inference. Start reading in ``bootstrap.p
 """
 
 from mlpool.intervals.bootstrap import Bootstrap, bootstrap
+from mlpool.intervals.bootstrap_parameters import bootstrap_parameters
 from mlpool.intervals.confint import confint
-from mlpool.intervals.parameters import bootstrap_parameters
 from mlpool.intervals.profile import Profile, profile
 
 __all__ = ["Bootstrap", "Profile", "bootstrap", "bootstrap_parameters", "confint", "profile"]

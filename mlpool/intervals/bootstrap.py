@@ -13,7 +13,7 @@ from mlpool.errors import OptionError, check_option
 from mlpool.floating_point import usual_floats
 from mlpool.inference.bootstrap_intervals import METHODS, interval
 from mlpool.intervals.intervals_table import IntervalLayout
-from mlpool.intervals.names import interval_frame, read_level, read_parm
+from mlpool.intervals.parameter_selection import interval_frame, read_level, read_parm
 from mlpool.intervals.profile_plots import draw_bootstrap as draw_bootstrap_picture
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.extractors.parameter_names import random_names

@@ -20,7 +20,7 @@ from mlpool.errors import (
 from mlpool.floating_point import usual_floats
 from mlpool.inference.bootstrap_intervals import METHODS
 from mlpool.intervals.bootstrap import bootstrap
-from mlpool.intervals.names import interval_frame, read_level, read_parm
+from mlpool.intervals.parameter_selection import interval_frame, read_level, read_parm
 from mlpool.intervals.profile import Profile, profile
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.extractors.parameter_names import parameter_names, random_names

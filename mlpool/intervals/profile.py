@@ -11,7 +11,7 @@ import pandas as pd
 from mlpool.errors import check_option
 from mlpool.floating_point import usual_floats
 from mlpool.inference.profiles.profile_side import Curve, target_of
-from mlpool.intervals.names import interval_frame, read_level, read_parm
+from mlpool.intervals.parameter_selection import interval_frame, read_level, read_parm
 from mlpool.intervals.profile_plots import draw_profile
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.extractors.parameter_names import parameter_names, random_names

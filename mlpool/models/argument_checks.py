@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mlpool.argument_values import names as given_names
+from mlpool.argument_values import plain_number
 from mlpool.errors import NotSupportedError, OptionError, brief
-from mlpool.given import names as given_names
-from mlpool.given import plain_number
 from mlpool.models.fitted import FittedModel
 from mlpool.models.mixed_model import MixedModel
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlpool.argument_values import generator
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.families import COUNTS
-from mlpool.given import generator
 from mlpool.inference.quantile_residuals import quantile_residuals
 from mlpool.typing import FloatArray
 

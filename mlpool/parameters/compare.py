@@ -13,7 +13,7 @@ from mlpool.models.argument_checks import check_level
 from mlpool.parameters.options import KINDS, MIXED
 from mlpool.parameters.parameters import model_parameters
 from mlpool.parameters.parameters_table import FIXED, RANDOM, ParametersLayout, elements
-from mlpool.parameters.rows import keep_rows
+from mlpool.parameters.row_selection import keep_rows
 from mlpool.results import ResultFrame
 from mlpool.tables import Column, RowGroup, TableOptions, TableSpec, glue, is_style
 from mlpool.tables.cells import in_parentheses

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlpool.argument_values import is_text
 from mlpool.errors import OptionError, brief
-from mlpool.given import is_text
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel

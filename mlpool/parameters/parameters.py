@@ -18,8 +18,7 @@ from mlpool.parameters.bootstrap import BootstrapTable, bootstrap_table
 from mlpool.parameters.fixed import FixedEffects, fixed_effects
 from mlpool.parameters.grouplevel import group_level_frame, group_level_layout
 from mlpool.parameters.headers import coefficient_header, method_notes
-from mlpool.parameters.info import info_lines
-from mlpool.parameters.names import pretty_names
+from mlpool.parameters.model_footer import info_lines
 from mlpool.parameters.options import (
     DEFAULT_LEVEL,
     MIXED,
@@ -27,10 +26,11 @@ from mlpool.parameters.options import (
     refuse_elsewhere,
 )
 from mlpool.parameters.parameters_table import FIXED, RANDOM, ParametersLayout
+from mlpool.parameters.pretty_names import pretty_names
 from mlpool.parameters.random import bounds_only, random_rows, wald_intervals
-from mlpool.parameters.reference import with_references
+from mlpool.parameters.reference_levels import with_references
 from mlpool.parameters.request import Request, read_request
-from mlpool.parameters.rows import keep_rows, split_within_between
+from mlpool.parameters.row_selection import keep_rows, split_within_between
 from mlpool.refits.likelihood_profiles import profile_bounds
 from mlpool.results import ResultFrame
 from mlpool.tables import TableOptions

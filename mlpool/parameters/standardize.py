@@ -12,10 +12,10 @@ from mlpool.errors import NotSupportedError, check_option
 from mlpool.floating_point import usual_floats
 from mlpool.formula.types import ColumnInfo
 from mlpool.models.argument_checks import check_model
-from mlpool.parameters.names import pretty_names
 from mlpool.parameters.options import check_flags, wants_ratio
 from mlpool.parameters.parameters import model_parameters
 from mlpool.parameters.parameters_table import ParametersLayout
+from mlpool.parameters.pretty_names import pretty_names
 from mlpool.performance.variance_components import null_design
 from mlpool.results import ResultFrame
 from mlpool.transform.scale import mad, sd

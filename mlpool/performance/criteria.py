@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import names as given_names
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option, nearest_names
 from mlpool.floating_point import usual_floats
-from mlpool.given import names as given_names
 from mlpool.models import MixedModel
 from mlpool.models.argument_checks import backend_of, check_model
 from mlpool.models.extractors.log_likelihood import deviance_of, log_jacobian

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import flag, number
 from mlpool.errors import SingularFitWarning, user_level
 from mlpool.floating_point import usual_floats
-from mlpool.given import flag, number
 from mlpool.models.argument_checks import backend_of, check_level, check_mixed
+from mlpool.performance.bootstrap import draw_parts, percentiles
 from mlpool.performance.explained_variance import TOLERANCE, is_degenerate
 from mlpool.performance.performance_table import DIGITS, Grid, GridColumn, IndexList, label_columns
-from mlpool.performance.resample import draw_parts, percentiles
 from mlpool.performance.variance import has_slopes, intercept_variances
 from mlpool.performance.variance_components import VarianceParts, variance_parts
 from mlpool.results import ResultFrame

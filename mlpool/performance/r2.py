@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import flag, number
 from mlpool.floating_point import usual_floats
-from mlpool.given import flag, number
 from mlpool.models import MixedModel
 from mlpool.models.argument_checks import backend_of, check_level, check_mixed, check_model
+from mlpool.performance.bootstrap import draw_models, draw_parts, percentiles
 from mlpool.performance.explained_variance import R2_LABELS, TOLERANCE, r2_values
 from mlpool.performance.icc import warn_if_degenerate
 from mlpool.performance.performance_table import DIGITS, Grid, GridColumn, IndexList, label_columns
 from mlpool.performance.r2_interval import r2_interval
-from mlpool.performance.resample import draw_models, draw_parts, percentiles
 from mlpool.performance.variance import has_slopes, intercept_variances
 from mlpool.performance.variance_components import null_design, variance_parts
 from mlpool.refits.refit import with_record

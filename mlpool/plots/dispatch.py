@@ -11,9 +11,9 @@ from mlpool.models.fitted import FittedModel
 from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.plots.coefficients import plot_comparison, plot_grouplevel, plot_parameters
 from mlpool.plots.contrasts import plot_contrasts
-from mlpool.plots.literal import as_written
 from mlpool.plots.model_checks.check_model import ModelChecks, check_model
 from mlpool.plots.performance import plot_performance, plot_reliability
+from mlpool.plots.plain_labels import as_written
 from mlpool.plots.pooling import plot_pooling
 from mlpool.plots.predictions import VALUES, plot_grid
 from mlpool.plots.studies import (

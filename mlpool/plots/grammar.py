@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mlpool.argument_values import number
 from mlpool.errors import NotSupportedError, OptionError, brief, nearest_names
-from mlpool.given import number
 
 if TYPE_CHECKING:
     from plotnine import theme

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import generator, numbers, whole_number
 from mlpool.errors import NotSupportedError, OptionError, brief
-from mlpool.given import generator, numbers, whole_number
 from mlpool.models import LinearMixedModel
 from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
 from mlpool.plots.pooling import plot_pooling

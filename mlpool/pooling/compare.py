@@ -27,7 +27,7 @@ from mlpool.keywords import PoolingOptions, spell_out
 from mlpool.models.fit import fit
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import LinearModel
-from mlpool.parameters.names import pretty_names
+from mlpool.parameters.pretty_names import pretty_names
 from mlpool.performance.reliability import reliability
 from mlpool.pooling.no_pooling import NoPooling, fit_no_pooling
 from mlpool.pooling.pooling_table import COEFFICIENTS, GROUPS

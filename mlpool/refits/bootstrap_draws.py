@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import whole_number
 from mlpool.errors import OptionError, brief, check_option
-from mlpool.given import whole_number
 from mlpool.inference.replicates import Replicates, read_jobs, run_replicates
 from mlpool.models.extractors.parameter_names import parameter_names, parameter_values
 from mlpool.refits.repeated_fits import Statistic, as_vector

@@ -13,7 +13,7 @@ from mlpool.formula.design import Design
 from mlpool.formula.parse import parse_formula
 from mlpool.formula.supplied_vectors import coded_vector, in_row_order
 from mlpool.formula.update import update_formula
-from mlpool.frames.names import match_names
+from mlpool.frames.level_labels import match_names
 from mlpool.keywords import UpdateOptions, spell_out
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.fit import AnyModel, fit

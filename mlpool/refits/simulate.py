@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import generator, whole_number
 from mlpool.designs.engine_data import as_lmm_data
 from mlpool.engine.theta import Template
 from mlpool.errors import NotSupportedError
-from mlpool.given import generator, whole_number
 from mlpool.inference.simulation import ResponseModel
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.prediction import linear_predictor, wants_random

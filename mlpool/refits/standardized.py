@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpool.argument_values import flag
 from mlpool.errors import MissingDataWarning, MlpoolWarning, NotSupportedError, brief, user_level
 from mlpool.formula.types import Expression
-from mlpool.given import flag
 from mlpool.refits.refit_response import holds_answer, scaled_data
 from mlpool.transform.scale import mad, mean, median, sd
 from mlpool.typing import FloatArray

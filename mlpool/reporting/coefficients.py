@@ -8,7 +8,7 @@ import numpy as np
 
 from mlpool.formula.types import ColumnPart
 from mlpool.parameters.parameters_table import ParametersLayout
-from mlpool.parameters.reference import reference_level
+from mlpool.parameters.reference_levels import reference_level
 from mlpool.reporting.words import interval, p_value, statistic
 from mlpool.results import ResultFrame
 from mlpool.tables.cells import format_number, interval_header

@@ -9,10 +9,10 @@ import pandas as pd
 
 from mlpool.errors import OptionError, brief, check_option
 from mlpool.inference.wald import wald
-from mlpool.parameters.names import pretty_names
 from mlpool.parameters.parameters_table import ParametersLayout
+from mlpool.parameters.pretty_names import pretty_names
 from mlpool.results import ResultFrame
-from mlpool.robust.test_inputs import check_model, find_coefficients, find_pieces, source_note
+from mlpool.robust.argument_checks import check_model, find_coefficients, find_pieces, source_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

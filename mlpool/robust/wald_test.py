@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import generator
 from mlpool.errors import check_option
-from mlpool.given import generator
 from mlpool.hypotheses.hypothesis_text import read_hypotheses
 from mlpool.inference.sandwich.cluster_tests import ClusterPieces
 from mlpool.inference.sandwich.wild_bootstrap import wild_draws, wild_wald
 from mlpool.inference.small_sample.independent_hypotheses import independent_rows
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
 from mlpool.results import ResultFrame
-from mlpool.robust.coefficients_table import TestLayout
-from mlpool.robust.test_inputs import check_model, find_pieces, source_note
+from mlpool.robust.argument_checks import check_model, find_pieces, source_note
+from mlpool.robust.wald_test_table import TestLayout
 from mlpool.robust.wild_bootstrap import as_iterations
 from mlpool.typing import FloatArray
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import generator, plain_number, whole_number
 from mlpool.errors import NotSupportedError, OptionError, brief
-from mlpool.given import generator, plain_number, whole_number
 from mlpool.inference.sandwich.wild_bootstrap import wild_coefficient, wild_draws
 from mlpool.models.fitted import FittedModel
-from mlpool.parameters.names import pretty_names
 from mlpool.parameters.parameters_table import ParametersLayout
+from mlpool.parameters.pretty_names import pretty_names
 from mlpool.results import ResultFrame
-from mlpool.robust.test_inputs import check_model, find_coefficients, find_pieces, source_note
+from mlpool.robust.argument_checks import check_model, find_coefficients, find_pieces, source_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

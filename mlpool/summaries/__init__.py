@@ -15,8 +15,8 @@ from mlpool.summaries.display import display
 from mlpool.summaries.flextable import summary_table
 from mlpool.summaries.generalized import print_generalized, summarise_generalized
 from mlpool.summaries.mixed import print_mixed, summarise_mixed, varcorr_text
-from mlpool.summaries.record import Summary
-from mlpool.summaries.single import print_single, summarise_glm, summarise_lm
+from mlpool.summaries.single_level import print_single, summarise_glm, summarise_lm
+from mlpool.summaries.summary_text import Summary
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlpool.argument_values import whole_number
 from mlpool.designs.row_summaries import fact
 from mlpool.floating_point import usual_floats
-from mlpool.given import whole_number
 from mlpool.models import MixedModel
 from mlpool.models.argument_checks import check_model
 from mlpool.refits.reduced_models import by_ml
-from mlpool.summaries.grids import matrix_text
+from mlpool.summaries.r_matrices import matrix_text
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel

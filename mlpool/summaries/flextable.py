@@ -14,9 +14,9 @@ from mlpool.inference.wald import f_upper_p
 from mlpool.models import LinearMixedModel, LinearModel
 from mlpool.results import ResultFrame
 from mlpool.summaries.mixed import summarise_mixed
-from mlpool.summaries.record import Summary
-from mlpool.summaries.rnumbers import format_g
-from mlpool.summaries.single import summarise_lm
+from mlpool.summaries.r_numbers import format_g
+from mlpool.summaries.single_level import summarise_lm
+from mlpool.summaries.summary_text import Summary
 from mlpool.tables import Column, Note, RowGroup, TableOptions, TableSpec
 from mlpool.tables.cells import stars
 

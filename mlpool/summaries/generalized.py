@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mlpool.given import flag
+from mlpool.argument_values import flag
 from mlpool.inference.wald import wald
-from mlpool.summaries.grids import coefficient_text, vector_text
 from mlpool.summaries.mixed import (
     correlation_text,
     criterion_line,
@@ -18,9 +17,10 @@ from mlpool.summaries.mixed import (
     varcorr_text,
     warning_lines,
 )
-from mlpool.summaries.record import Summary
+from mlpool.summaries.r_matrices import coefficient_text, vector_text
+from mlpool.summaries.r_numbers import format_numbers, signif
 from mlpool.summaries.residuals import quantile_text
-from mlpool.summaries.rnumbers import format_numbers, signif
+from mlpool.summaries.summary_text import Summary
 
 if TYPE_CHECKING:
     from mlpool.models import GeneralizedLinearMixedModel

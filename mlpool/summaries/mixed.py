@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mlpool.given import flag
+from mlpool.argument_values import flag
 from mlpool.hypotheses.linear_combinations import contrast_inference
 from mlpool.inference.wald import wald
-from mlpool.summaries.grids import coefficient_text, matrix_text, vector_text
-from mlpool.summaries.record import Summary
+from mlpool.summaries.r_matrices import coefficient_text, matrix_text, vector_text
+from mlpool.summaries.r_numbers import abbreviate, format_numbers, format_one
 from mlpool.summaries.residuals import quantile_text
-from mlpool.summaries.rnumbers import abbreviate, format_numbers, format_one
+from mlpool.summaries.summary_text import Summary
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import robust_source
 from mlpool.uncertainty.small_sample import denominator_df

@@ -8,8 +8,8 @@ import numpy as np
 
 from mlpool.designs.row_summaries import fact
 from mlpool.models import GeneralizedLinearModel
-from mlpool.summaries.grids import vector_text
-from mlpool.summaries.rnumbers import five_numbers, format_numbers, zapsmall
+from mlpool.summaries.r_matrices import vector_text
+from mlpool.summaries.r_numbers import five_numbers, format_numbers, zapsmall
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:

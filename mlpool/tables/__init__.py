@@ -4,11 +4,11 @@ May import errors and typing only. Start reading in ``spec.py``; ``cells.py`` ma
 ``text.py``, ``markdown.py``, ``html.py`` and ``latex.py`` lay them out.
 """
 
+from mlpool.tables.column_names import names_note, own_names
 from mlpool.tables.glue import Elements, glue, is_style
 from mlpool.tables.html import render_html
 from mlpool.tables.latex import render_latex
 from mlpool.tables.markdown import render_markdown
-from mlpool.tables.names import names_note, own_names
 from mlpool.tables.select import select_columns
 from mlpool.tables.spec import Column, Note, RowGroup, TableOptions, TableSpec
 from mlpool.tables.text import render_text

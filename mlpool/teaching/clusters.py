@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import flag, generator, number, numbers, plain_number, whole_number
 from mlpool.errors import OptionError, brief, check_option
-from mlpool.given import flag, generator, number, numbers, plain_number, whole_number
 from mlpool.typing import FloatArray, IntArray
 
 Sizes = int | tuple[int, int] | Sequence[int]

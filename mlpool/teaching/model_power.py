@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from mlpool.argument_values import names as given_names
+from mlpool.argument_values import seed_sequence
 from mlpool.errors import (
     DataError,
     FitError,
@@ -23,8 +25,6 @@ from mlpool.errors import (
     brief,
     nearest_names,
 )
-from mlpool.given import names as given_names
-from mlpool.given import seed_sequence
 from mlpool.hypotheses.joint_tests import METHOD_NAMES, joint_inference
 from mlpool.hypotheses.term_tests import terms_of
 from mlpool.models.fitted import FittedModel

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import flag, number, seed_sequence, whole_number
+from mlpool.argument_values import level as read_level
 from mlpool.errors import OptionError, brief, check_option
-from mlpool.given import flag, number, seed_sequence, whole_number
-from mlpool.given import level as read_level
 from mlpool.keywords import PowerOptions, spell_out
 from mlpool.models.argument_checks import check_model
 from mlpool.results import ResultFrame

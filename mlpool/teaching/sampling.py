@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import generator, whole_number
 from mlpool.errors import ColumnNotFoundError, DataError, OptionError, brief, nearest_names
-from mlpool.given import generator, whole_number
 from mlpool.results import ResultFrame
 from mlpool.teaching.studies_table import StudyLayout
 from mlpool.typing import FloatArray, IntArray

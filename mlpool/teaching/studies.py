@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import flag, generator, number, numbers, seed_sequence, whole_number
+from mlpool.argument_values import level as read_level
+from mlpool.argument_values import names as given_names
 from mlpool.errors import (
     DataError,
     FitError,
@@ -25,9 +28,6 @@ from mlpool.errors import (
     check_option,
     nearest_names,
 )
-from mlpool.given import flag, generator, number, numbers, seed_sequence, whole_number
-from mlpool.given import level as read_level
-from mlpool.given import names as given_names
 from mlpool.hypotheses.linear_combinations import contrast_inference
 from mlpool.keywords import SampleOptions, spell_out
 from mlpool.models.fit import fit

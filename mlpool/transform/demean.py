@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import flag
 from mlpool.errors import DataError, OptionError, brief, check_option
 from mlpool.frames import Frame, read_frame, with_columns
-from mlpool.given import flag
 from mlpool.transform.columns import Groups, as_names, label_codes, numbers, read_groups
 from mlpool.typing import FloatArray
 

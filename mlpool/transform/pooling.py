@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import number, numbers, plain_number
 from mlpool.errors import DataError, OptionError, brief
-from mlpool.given import number, numbers, plain_number
 from mlpool.typing import FloatArray
 
 _Z95 = 1.959963984540054

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import number
 from mlpool.errors import DataError, MlpoolWarning, OptionError, brief
 from mlpool.frames import Frame, read_frame, with_columns
-from mlpool.given import number
 from mlpool.transform.columns import Groups, as_names, numbers, numeric_names, read_groups
 from mlpool.typing import FloatArray
 

@@ -13,8 +13,8 @@ import pytest
 
 import mlpool
 from mlpool.frames import read_frame
+from mlpool.frames.level_labels import distinct, joint_labels, match_names
 from mlpool.frames.levels import code_names, code_values
-from mlpool.frames.names import distinct, joint_labels, match_names
 
 LONG = [2**60 + k for k in (0, 3, 1, 3, 0, 2)]
 

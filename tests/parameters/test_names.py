@@ -8,7 +8,7 @@ import pytest
 import mlpool
 from mlpool import model_parameters
 from mlpool.formula.types import ColumnInfo, ColumnPart
-from mlpool.parameters.names import pretty_name, reference_name
+from mlpool.parameters.pretty_names import pretty_name, reference_name
 
 
 def part(text: str, label: str = "", kind: str = "numeric", variable: str = "") -> ColumnPart:

@@ -18,7 +18,7 @@ from scipy.linalg import cholesky, solve_triangular
 
 from mlpool.engine.factorization.block_cholesky import Reduced, z_products
 from mlpool.engine.factorization.blocks import Blocks
-from mlpool.engine.many_values import STACK
+from mlpool.engine.profiled_deviances import STACK
 from mlpool.typing import FloatArray
 
 LIMIT = 400

@@ -22,7 +22,7 @@ from scipy.linalg import block_diag, lstsq, solve_triangular
 
 from mlpool.engine.factorization.block_cholesky import Reduced
 from mlpool.engine.factorization.exact_traces import DenseEffects, stacked
-from mlpool.engine.many_values import STACK
+from mlpool.engine.profiled_deviances import STACK
 from mlpool.engine.sums.within import left_within
 from mlpool.typing import BoolArray, FloatArray, IntArray
 

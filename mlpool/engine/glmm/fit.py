@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from mlpool.engine.glmm.corners import beyond_corners
 from mlpool.engine.glmm.curvature import difference_hessian, inverse_of_positive, scoring
 from mlpool.engine.glmm.laplace import Laplace, Slopes, State, conditional_vcov
 from mlpool.engine.glmm.problem import Problem, check_finite
@@ -20,6 +19,7 @@ from mlpool.engine.glmm.quadrature import Quadrature
 from mlpool.engine.glmm.search import Found, minimise
 from mlpool.engine.glmm.starts import first_point
 from mlpool.engine.glmm.types import GlmmData, GlmmFit, Inference, LevelScores
+from mlpool.engine.glmm.zero_variances import beyond_corners
 from mlpool.engine.optimizer.diagnostics import diagnose
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, Optimum

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from mlpool.engine.factorization.block_cholesky import Reduced
-from mlpool.engine.glmm.compress import compress
-from mlpool.engine.glmm.effects import Effects
 from mlpool.engine.glmm.factors import chain_order
+from mlpool.engine.glmm.identical_rows import compress
 from mlpool.engine.glmm.likelihood import RowModel, constant_of, saturated
+from mlpool.engine.glmm.random_effects import Effects
 from mlpool.engine.glmm.types import GlmmData
 from mlpool.engine.rank import independent_columns
 from mlpool.engine.sums.cross_sums import GroupingFactor

@@ -18,8 +18,8 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from mlpool.engine.optimizer.convergence import Judged
+from mlpool.engine.optimizer.local_minima import Landscape
 from mlpool.engine.optimizer.newton import Log
-from mlpool.engine.optimizer.valleys import Landscape
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.working_columns import FixedColumns
 from mlpool.engine.theta import FreeTemplate, lower_form

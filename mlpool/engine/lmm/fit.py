@@ -22,8 +22,8 @@ from mlpool.engine.lmm.identifiability import (
 from mlpool.engine.lmm.one_factor import OneFactor
 from mlpool.engine.lmm.several_factors import SeveralFactors
 from mlpool.engine.optimizer.convergence import findings_of, singular_finding
+from mlpool.engine.optimizer.local_minima import deepest
 from mlpool.engine.optimizer.newton import Log, SearchInterrupt, interrupted, minimise
-from mlpool.engine.optimizer.valleys import deepest
 from mlpool.engine.theta import Template
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum

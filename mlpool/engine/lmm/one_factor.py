@@ -33,9 +33,9 @@ from mlpool.engine.factorization.cluster_roots import Regressions
 from mlpool.engine.lmm.criterion import Criterion, Solution, profiled_value
 from mlpool.engine.lmm.one_factor_modes import ConditionalCovariances, spherical_modes
 from mlpool.engine.lmm.one_factor_start import scoring_start
-from mlpool.engine.many_values import MANY_COLUMNS, values_of_blocks
 from mlpool.engine.optimizer.convergence import standard_columns, standard_inverse
 from mlpool.engine.optimizer.newton import Log
+from mlpool.engine.profiled_deviances import MANY_COLUMNS, values_of_blocks
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.columns import Rows
 from mlpool.engine.sums.trend import detrended_sums

@@ -22,8 +22,8 @@ from mlpool.engine.lmm.identifiability import check_estimable, check_identified
 from mlpool.engine.lmm.one_factor import OneFactor
 from mlpool.engine.lmm.several_factors import SeveralFactors
 from mlpool.engine.optimizer.convergence import smallest_diagonal
+from mlpool.engine.optimizer.local_minima import deepest
 from mlpool.engine.optimizer.newton import minimise
-from mlpool.engine.optimizer.valleys import deepest
 from mlpool.engine.rank import independent_of_sums
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.columns import Layout, Rows

@@ -29,8 +29,8 @@ from mlpool.engine.lmm.forward_pass import Eliminated
 from mlpool.engine.lmm.information import Secant, curvature
 from mlpool.engine.lmm.several_factors_start import moment_deviations
 from mlpool.engine.lmm.several_factors_sums import SeveralParts, user_blocks
-from mlpool.engine.many_values import value_or_inf
 from mlpool.engine.optimizer.newton import Log
+from mlpool.engine.profiled_deviances import value_or_inf
 from mlpool.engine.sums.working_columns import Columns
 from mlpool.engine.theta import FreeTemplate, Template, lower_factor, lower_form
 from mlpool.engine.threads import blas_threads

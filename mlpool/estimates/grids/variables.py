@@ -16,7 +16,7 @@ from mlpool.designs.row_summaries import fact
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.formula.language.expression import column_expression
 from mlpool.formula.types import Expression
-from mlpool.frames.names import level_label
+from mlpool.frames.level_labels import level_label
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from mlpool.formula.functions.values import (
     is_plain_number,
     shown,
 )
+from mlpool.frames.level_labels import Names, match_names
 from mlpool.frames.levels import LOGICAL, code_names, code_values, level_label
-from mlpool.frames.names import Names, match_names
 from mlpool.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:

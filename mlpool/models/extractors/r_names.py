@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from mlpool.argument_values import number
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.families import Family
-from mlpool.given import number
 from mlpool.keywords import PredictOptions, ResidualOptions, spell_out
 from mlpool.models.argument_checks import check_mixed, check_model
 from mlpool.models.extractors.random_effects import relative_factors

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import pandas as pd
 
-from mlpool.given import level
+from mlpool.argument_values import level
 from mlpool.registry import verb
 
 if TYPE_CHECKING:

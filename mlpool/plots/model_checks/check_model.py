@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mlpool.argument_values import generator, names, whole_number
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.floating_point import usual_floats
-from mlpool.given import generator, names, whole_number
 from mlpool.models.fitted import FittedModel
 from mlpool.plots.grammar import grammar
+from mlpool.plots.model_checks.panel_data import Context
 from mlpool.plots.model_checks.panels import (
     binned,
     collinearity,
@@ -21,7 +22,6 @@ from mlpool.plots.model_checks.panels import (
     random_qq,
 )
 from mlpool.plots.model_checks.predictive import predictive
-from mlpool.plots.model_checks.shared import Context
 from mlpool.uncertainty.influence import ONE_TERM
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from scipy import special
 from mlpool.errors import NotSupportedError
 from mlpool.models import MixedModel
 from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
-from mlpool.plots.model_checks.shared import MOST_POINTS, Context
+from mlpool.plots.model_checks.panel_data import MOST_POINTS, Context
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.influence import leverages
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import generator
 from mlpool.families import COUNTS
-from mlpool.given import generator
 from mlpool.inference.simulation import rows_of
 from mlpool.plots.grammar import LINE_COLOUR, grammar, theme_mlpool
-from mlpool.plots.model_checks.shared import Context
+from mlpool.plots.model_checks.panel_data import Context
 from mlpool.refits.simulate import response_model
 from mlpool.typing import FloatArray, IntArray
 

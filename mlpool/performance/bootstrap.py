@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.given import generator, whole_number
+from mlpool.argument_values import generator, whole_number
 from mlpool.models.extractors.random_effects import relative_factors
 from mlpool.performance.variance_components import (
     VarianceParts,

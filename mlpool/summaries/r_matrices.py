@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlpool.summaries.rnumbers import format_numbers, format_pvalues, stars
+from mlpool.summaries.r_numbers import format_numbers, format_pvalues, stars
 from mlpool.typing import FloatArray
 
 LEGEND = "Signif. codes:  0 ‘***’ 0.001 ‘**’ 0.01 ‘*’ 0.05 ‘.’ 0.1 ‘ ’ 1"

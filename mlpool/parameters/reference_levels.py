@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mlpool.parameters.names import reference_name
+from mlpool.parameters.pretty_names import reference_name
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel

@@ -6,8 +6,8 @@ import re
 
 import pandas as pd
 
+from mlpool.argument_values import names as given_names
 from mlpool.errors import OptionError, brief
-from mlpool.given import names as given_names
 
 WITHIN = "Within-Effects"
 BETWEEN = "Between-Effects"

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from mlpool.engine.glmm import fit_glmm
-from mlpool.engine.glmm.corners import beyond_corners
 from mlpool.engine.glmm.curvature import scoring
 from mlpool.engine.glmm.fit import make_objective, x_of
 from mlpool.engine.glmm.problem import Problem
 from mlpool.engine.glmm.search import minimise
 from mlpool.engine.glmm.starts import first_point
 from mlpool.engine.glmm.types import GlmmData
+from mlpool.engine.glmm.zero_variances import beyond_corners
 from mlpool.engine.types import ArrayRows, Control, ReTerm
 from mlpool.errors import FitError
 from mlpool.families import Family

@@ -8,12 +8,12 @@ import pandas as pd
 
 from mlpool.errors import check_option
 from mlpool.intervals.bootstrap import Bootstrap
-from mlpool.intervals.names import read_level
+from mlpool.intervals.parameter_selection import read_level
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.parameters.bootstrap import bootstrap_table, summarise_draws
 from mlpool.parameters.headers import coefficient_header
-from mlpool.parameters.names import pretty_names
 from mlpool.parameters.parameters_table import ParametersLayout
+from mlpool.parameters.pretty_names import pretty_names
 from mlpool.refits.simulate import KINDS
 from mlpool.results import ResultFrame
 

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 
 from mlpool.inference.wald import f_upper_p, wald
-from mlpool.summaries.grids import coefficient_text, matrix_text, vector_text
-from mlpool.summaries.record import Summary
-from mlpool.summaries.residuals import fitted_sum_of_squares, quantile_text, residual_lines
-from mlpool.summaries.rnumbers import (
+from mlpool.summaries.r_matrices import coefficient_text, matrix_text, vector_text
+from mlpool.summaries.r_numbers import (
     format_g,
     format_numbers,
     format_one,
     format_pvalues,
     signif,
 )
+from mlpool.summaries.residuals import fitted_sum_of_squares, quantile_text, residual_lines
+from mlpool.summaries.summary_text import Summary
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import robust_source
 

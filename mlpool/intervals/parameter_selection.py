@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import plain_number
 from mlpool.errors import OptionError, brief, nearest_names
-from mlpool.given import plain_number
 from mlpool.models.extractors.parameter_names import random_names
 from mlpool.typing import FloatArray
 

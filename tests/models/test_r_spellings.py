@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mlpool
-from mlpool.signposts import SIGNPOSTS
+from mlpool.r_spellings import SIGNPOSTS
 
 matplotlib.use("Agg")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlpool.argument_values import names as given_names
 from mlpool.errors import NotSupportedError, OptionError, brief, nearest_names
-from mlpool.given import names as given_names
 from mlpool.hypotheses.linear_combinations import Covariance, robust_pieces
 from mlpool.inference.sandwich.cluster_tests import ClusterPieces
 from mlpool.inference.sandwich.heteroscedastic import CR_TYPES

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 16
 """Rows multiplied at a time."""
+_NO_VARIANCE = 1e-13
+"""Share of the largest eigenvalue of correlations that is their rounding (some hundred eps)."""
 _RANK_TOL = 1e-6
 """Entries of estimable functions are of the size of contrasts; what is smaller is rounding."""
 MAX_CELLS = 3_000
@@ -131,8 +133,25 @@ def adjusted_rows(V: FloatArray, own: IntArray, out: IntArray) -> FloatArray:
     L = np.zeros((len(own), V.shape[0]))
     L[np.arange(len(own)), own] = 1.0
     if len(out):
-        L[:, out] = -np.linalg.solve(V[np.ix_(out, out)], V[np.ix_(out, own)]).T
+        L[:, out] = -_regression(V[np.ix_(out, out)], V[np.ix_(out, own)]).T
     return L
+
+
+def _regression(V: FloatArray, C: FloatArray) -> FloatArray:
+    """Return ``V^-1 C`` for a covariance V (c, c), with the pseudo-inverse where V has no inverse.
+
+    Covariances whose negative eigenvalues were set to zero are singular up to rounding. C lies in
+    the range of V there, so that the pseudo-inverse still takes away all that V explains.
+    """
+    sd = np.sqrt(np.maximum(np.diag(V), 0.0))
+    sd[sd == 0.0] = 1.0
+    values, vectors = np.linalg.eigh(V / np.outer(sd, sd))
+    informed = values > _NO_VARIANCE * values[-1]
+    if informed.all():
+        return np.asarray(np.linalg.solve(V, C))
+    axes = vectors[:, informed]
+    inner = (axes.T @ (C / sd[:, None])) / values[informed][:, None]
+    return np.asarray((axes @ inner) / sd[:, None])
 
 
 def least_squares_rows(R: FloatArray, own: IntArray, out: IntArray) -> FloatArray:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import mlpool
+from mlpool.hypotheses.term_tests import adjusted_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlpool.errors.MlpoolWarning")
 
@@ -103,3 +104,16 @@ def test_what_is_aliased_has_no_unit(cars: pd.DataFrame, scale: float) -> None:
     want = mlpool.anova(mlpool.lm("y ~ arm + hp", cars), type="III").to_pandas()
     assert list(table["df"].iloc[1:4]) == [0, 2, 1]
     assert table["F"].iloc[3] == pytest.approx(want["F"].iloc[2], rel=1e-6)
+
+
+def test_a_singular_covariance_takes_away_what_it_explains() -> None:
+    """The pseudo-inverse, in any units: a column that another one copies changes no test."""
+    rng = np.random.default_rng(1)
+    A = rng.normal(size=(4, 3))
+    for unit in (1.0, 1e-8, 1e8):
+        B = A * [1.0, unit, 1.0]
+        copied = np.column_stack([B, B[:, 1] / unit])
+        one, two = copied[:, :3].T @ copied[:, :3], copied.T @ copied
+        L1 = adjusted_rows(one, np.array([0]), np.array([1, 2]))
+        L2 = adjusted_rows(two, np.array([0]), np.array([1, 2, 3]))
+        np.testing.assert_allclose(L2 @ two @ L2.T, L1 @ one @ L1.T, rtol=1e-9)

@@ -60,19 +60,35 @@ def spell_out(keywords: type, like: Callable[..., object] | None = None) -> Call
     return mark
 
 
-class FitOptions(TypedDict, total=False):
+class MatrixOptions(TypedDict, total=False):
+    """Those of :func:`mlpool.model_matrix`."""
+
+    contrasts: ContrastsLike | None
+    subset: ColumnLike | None
+    na_action: NaAction
+    context: Mapping[str, Any] | None
+
+
+class RowOptions(MatrixOptions, total=False):
+    """What every verb that fits rows takes, one model or several."""
+
+    weights: ColumnLike | None
+    offset: ColumnLike | None
+    engine: Engine
+    control: Control | Mapping[str, Any] | None
+
+
+class PoolingOptions(RowOptions, total=False):
+    """Those of :func:`mlpool.compare_pooling`."""
+
+    reml: bool
+
+
+class FitOptions(RowOptions, total=False):
     """What every verb that fits a model takes; see :func:`mlpool.fit`."""
 
     cluster: ClusterLike | None
     vcov: VcovLike | None
-    weights: ColumnLike | None
-    offset: ColumnLike | None
-    contrasts: ContrastsLike | None
-    subset: ColumnLike | None
-    na_action: NaAction
-    engine: Engine
-    control: Control | Mapping[str, Any] | None
-    context: Mapping[str, Any] | None
 
 
 class MixedOptions(FitOptions, total=False):
@@ -87,29 +103,6 @@ class UpdateOptions(MixedOptions, total=False):
     REML: bool
     family: FamilyLike | None
     nAGQ: int
-
-
-class PoolingOptions(TypedDict, total=False):
-    """Those of :func:`mlpool.compare_pooling`."""
-
-    weights: ColumnLike | None
-    offset: ColumnLike | None
-    contrasts: ContrastsLike | None
-    subset: ColumnLike | None
-    na_action: NaAction
-    engine: Engine
-    control: Control | Mapping[str, Any] | None
-    context: Mapping[str, Any] | None
-    reml: bool
-
-
-class MatrixOptions(TypedDict, total=False):
-    """Those of :func:`mlpool.model_matrix`."""
-
-    contrasts: ContrastsLike | None
-    subset: ColumnLike | None
-    na_action: NaAction
-    context: Mapping[str, Any] | None
 
 
 class PrintOptions(TypedDict, total=False):
@@ -192,10 +185,9 @@ class PredictOptions(TypedDict, total=False):
     averaged: bool
 
 
-class EstimateOptions(TypedDict, total=False):
-    """What every ``estimate_*`` takes."""
+class UncertaintyOptions(TypedDict, total=False):
+    """What every ``estimate_*`` takes: the scale, the intervals, and points of a number."""
 
-    estimate: str
     predict: str | None
     ci: float | None
     vcov: VcovLike | None
@@ -203,6 +195,12 @@ class EstimateOptions(TypedDict, total=False):
     vcov_args: VcovArgs | None
     ci_method: str | None
     length: int | None
+
+
+class EstimateOptions(UncertaintyOptions, total=False):
+    """What ``estimate_means`` and its kin take."""
+
+    estimate: str
 
 
 class MeansOptions(EstimateOptions, total=False):
@@ -228,18 +226,11 @@ class ContrastsOptions(EstimateOptions, total=False):
     exponentiate: bool
 
 
-class ExpectationOptions(TypedDict, total=False):
+class ExpectationOptions(UncertaintyOptions, total=False):
     """Those of :func:`mlpool.estimate_relation`."""
 
-    ci: float | None
-    vcov: VcovLike | None
-    cluster: ClusterLike | None
-    vcov_args: VcovArgs | None
-    ci_method: str | None
     include_random: bool | str | None
     preserve_range: bool
-    length: int | None
-    predict: str | None
     estimate: str | None
 
 

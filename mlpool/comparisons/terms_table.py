@@ -20,12 +20,12 @@ from mlpool.hypotheses.joint_tests import METHOD_NAMES, JointInference
 from mlpool.hypotheses.term_tests import (
     TermColumns,
     adjusted_rows,
+    factor_of_columns,
     intercept_columns,
     least_squares_rows,
     left_out,
     terms_of,
     treatment_coded,
-    triangular_factor,
     type_three,
 )
 from mlpool.inference.small_sample.satterthwaite import FTest
@@ -68,7 +68,7 @@ def hypotheses_of_terms(
         return beyond_some(model, terms, type_, V, by_containment=is_mixed)
     out = [left_out(terms, t, type_, by_containment=is_mixed) for t in terms]
     if is_mixed and any(map(len, out)):
-        R = triangular_factor(model.design.X, np.asarray(model.fit.kept))
+        R = factor_of_columns(model.design.X, np.asarray(model.fit.kept))
         return [least_squares_rows(R, t.columns, o) for t, o in zip(terms, out, strict=True)]
     return [adjusted_rows(how.vcov, t.columns, o) for t, o in zip(terms, out, strict=True)]
 

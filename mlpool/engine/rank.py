@@ -6,8 +6,10 @@ whose part not explained by the kept ones is below 1e-7 of its own length is mov
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
-from scipy.linalg import qr, solve_triangular
+from scipy.linalg import solve_triangular
 
 from mlpool.engine.sums.cluster_sums import BATCH_ROWS, CrossProducts
 from mlpool.typing import FloatArray, IntArray, RowSource
@@ -111,15 +113,20 @@ def _left_to_right(G: FloatArray, lengths: FloatArray, X: RowSource) -> IntArray
     return np.array(kept, dtype=np.int64)
 
 
+def triangular_factor(blocks: Iterable[FloatArray], k: int) -> FloatArray:
+    """Return R (at most k, k) of the rows of all blocks (any, k), without holding them."""
+    R = np.empty((0, k))
+    for block in blocks:
+        R = np.asarray(np.linalg.qr(np.vstack([R, block]), mode="r"))
+    return R
+
+
 def _share_left(X: RowSource, kept: IntArray, column: int) -> float:
     """Share of a column's length that is left after the kept ones, from the rows themselves."""
-    n = X.shape[0]
-    upper = np.zeros((0, kept.size + 1))
-    for start in range(0, n, BATCH_ROWS):
-        block = X.rows(start, min(start + BATCH_ROWS, n))[:, [*kept.tolist(), column]]
-        # QR of the stacked triangles: the R factor of all rows without holding them.
-        (triangle,) = qr(np.vstack([upper, block]), mode="r")
-        upper = np.asarray(triangle[: kept.size + 1])
+    n, columns = X.shape[0], [*kept.tolist(), column]
+    starts = range(0, n, BATCH_ROWS)
+    blocks = (X.rows(start, min(start + BATCH_ROWS, n))[:, columns] for start in starts)
+    upper = triangular_factor(blocks, len(columns))
     if upper.shape[0] <= kept.size:
         return 0.0
     return float(np.abs(upper[kept.size, kept.size]) / np.linalg.norm(upper[:, kept.size]))

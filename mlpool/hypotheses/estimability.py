@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpool.designs.row_summaries import fact
+from mlpool.engine.rank import triangular_factor
 from mlpool.errors import RankDeficiencyWarning, user_level
 from mlpool.typing import BoolArray, FloatArray
 
@@ -35,12 +36,11 @@ def null_basis(m: EstimatedModel) -> FloatArray:
     kept = np.asarray(m.fit.kept)
     full = m.design.X.shape[1]
     dropped = np.setdiff1d(np.arange(full), kept)
-    triangle = np.empty((0, full))
+    X, n = m.design.X, m.design.n
     size = max(full, _BLOCK_NUMBERS // full)
-    for start in range(0, m.design.n, size):
-        block = m.design.X.rows(start, min(start + size, m.design.n))
-        triangle = np.asarray(np.linalg.qr(np.vstack([triangle, block]), mode="r"))
-    scale = np.linalg.norm(triangle, axis=0) / np.sqrt(m.design.n)
+    blocks = (X.rows(start, min(start + size, n)) for start in range(0, n, size))
+    triangle = triangular_factor(blocks, full)
+    scale = np.linalg.norm(triangle, axis=0) / np.sqrt(n)
     scale = np.where(scale > 0, scale, 1.0)
     triangle = triangle / scale
     inside = np.linalg.lstsq(triangle[:, kept], triangle[:, dropped], rcond=None)[0]

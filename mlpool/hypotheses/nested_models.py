@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpool.engine.rank import triangular_factor
 from mlpool.inference.boundary import add_mixtures
 from mlpool.typing import FloatArray, IntArray
 
@@ -87,16 +88,17 @@ def columns_are_within(
     if len(small.names) + len(big.names) > _MOST_COLUMNS and extra is None:
         return set(small.names) <= set(big.names)
     first = [m.fit.kept for m in (big, small)]
-    R = np.empty((0, 0))
-    for start in range(0, big.design.n, _BLOCK):
+
+    def both(start: int) -> FloatArray:
         stop = min(start + _BLOCK, big.design.n)
         parts = [
             m.design.X.rows(start, stop)[:, kept]
             for m, kept in zip((big, small), first, strict=True)
         ]
-        parts += [] if extra is None else [extra[start:stop, None]]
-        block = np.hstack(parts)
-        R = np.asarray(np.linalg.qr(np.vstack([R.reshape(-1, block.shape[1]), block]), mode="r"))
+        return np.hstack([*parts, *([] if extra is None else [extra[start:stop, None]])])
+
+    k = sum(map(len, first)) + (extra is not None)
+    R = triangular_factor(map(both, range(0, big.design.n, _BLOCK)), k)
     p = len(big.names)
     has_constant = bool(big.design.X.intercept)
     outside = np.linalg.norm(R[p:, p:], axis=0)

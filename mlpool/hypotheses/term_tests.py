@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.linalg
 
+from mlpool.engine.rank import triangular_factor
 from mlpool.errors import NotSupportedError
 from mlpool.formula.design_matrix import DesignMatrix, FactorPart
 from mlpool.typing import FloatArray, IntArray
@@ -168,13 +169,11 @@ def least_squares_rows(R: FloatArray, own: IntArray, out: IntArray) -> FloatArra
     return np.asarray(L / np.linalg.norm(L, axis=1, keepdims=True))
 
 
-def triangular_factor(X: DesignMatrix, kept: IntArray) -> FloatArray:
-    """Return R of ``X[:, kept] = Q R``, a block of rows at a time."""
-    R = np.empty((0, len(kept)))
-    for start in range(0, X.n, _BLOCK):
-        block = X.rows(start, min(start + _BLOCK, X.n))[:, kept]
-        R = np.asarray(np.linalg.qr(np.vstack([R, block]), mode="r"))
-    return R
+def factor_of_columns(X: DesignMatrix, kept: IntArray) -> FloatArray:
+    """Return R of ``X[:, kept] = Q R``."""
+    starts = range(0, X.n, _BLOCK)
+    blocks = (X.rows(start, min(start + _BLOCK, X.n))[:, kept] for start in starts)
+    return triangular_factor(blocks, len(kept))
 
 
 # --- type III -----------------------------------------------------------------------------------
@@ -245,13 +244,14 @@ def _cell_coding(model: EstimatedModel) -> tuple[FloatArray, IntArray]:
             f"{MAX_CELLS} can be handled. Use type='II' or drop an interaction."
         )
     p = len(kept)
-    R = np.empty((0, p + total))
-    for start in range(0, X.n, _BLOCK):
+
+    def both(start: int) -> FloatArray:
         stop = min(start + _BLOCK, X.n)
         parts = [X.rows(start, stop)[:, kept]]
         parts += [np.ones((stop - start, 1))] if X.intercept else []
-        parts += [_cells(term, start, stop) for term in X.terms]
-        R = np.asarray(np.linalg.qr(np.vstack([R, np.hstack(parts)]), mode="r"))
+        return np.hstack([*parts, *(_cells(term, start, stop) for term in X.terms)])
+
+    R = triangular_factor(map(both, range(0, X.n, _BLOCK)), p + total)
     B = scipy.linalg.solve_triangular(R[:p, :p], R[:p, p:])
     of_term = np.repeat(np.arange(len(sizes)), sizes)
     return B, np.concatenate([[-1], of_term]) if X.intercept else of_term

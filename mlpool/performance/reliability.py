@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlpool.engine.rank import triangular_factor
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.floating_point import usual_floats
 from mlpool.models.argument_checks import backend_of, check_mixed
@@ -111,11 +112,11 @@ def _sampling_shares(m: FittedModel, terms: list[RandomDesign]) -> FloatArray:
 
 def _triangle(terms: list[RandomDesign], n: int) -> FloatArray:
     """Return R of Z = QR for all columns of a group, by blocks of rows."""
-    triangle = np.empty((0, sum(t.z.shape[1] for t in terms)))
-    for start in range(0, n, _BLOCK):
-        z = np.hstack([t.z.rows(start, min(start + _BLOCK, n)) for t in terms])
-        triangle = np.asarray(np.linalg.qr(np.vstack([triangle, z]), mode="r"))
-    return triangle
+    blocks = (
+        np.hstack([t.z.rows(start, min(start + _BLOCK, n)) for t in terms])
+        for start in range(0, n, _BLOCK)
+    )
+    return triangular_factor(blocks, sum(t.z.shape[1] for t in terms))
 
 
 def _cross_products(m: FittedModel, terms: list[RandomDesign], back: FloatArray) -> FloatArray:

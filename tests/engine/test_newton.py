@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import minimize as scipy_minimise
 
+import mlpool
 from mlpool.engine.lmm.fit import prepare
 from mlpool.engine.optimizer.newton import minimise, trust_step
 from mlpool.engine.theta import FreeTemplate, Template, lower_factor, lower_form
@@ -234,3 +236,22 @@ def test_lower_form_keeps_the_covariance(rank):
     assert pytest.approx(factor @ factor.T, abs=1e-12) == L @ L.T
     assert np.all(np.triu(L, 1) == 0)
     assert np.all(np.diag(L) >= 0)
+
+
+@pytest.mark.filterwarnings("ignore::mlpool.errors.MlpoolWarning")  # it says what is so large
+@pytest.mark.parametrize("start", [(1.0, 1.0), (1e3, 0.05), (0.05, 1e6), (1e6, 1e-3)])
+def test_a_search_finds_terms_of_very_different_sizes(start: tuple[float, float]) -> None:
+    """Curvatures 1e12 apart, whatever the units it began with: the step must not be rounding."""
+    rng = np.random.default_rng(4)
+    d = pd.DataFrame({"g": np.arange(96) % 16, "h": np.arange(96) // 12, "x": rng.normal(size=96)})
+    d["y"] = (
+        d["x"] + rng.normal(size=16)[d["g"]] + 3e5 * rng.normal(size=8)[d["h"]]
+        + rng.normal(size=96)
+    )  # fmt: skip
+    usual = mlpool.lmer("y ~ x + (1 | g) + (1 | h)", d)
+    m = mlpool.lmer("y ~ x + (1 | g) + (1 | h)", d, control={"start": start})
+    assert m.optimum.converged
+    assert m.optimum.evaluations < 100
+    assert m.theta[1] > 1e5
+    np.testing.assert_allclose(m.theta, usual.theta, rtol=1e-6)
+    assert m.criterion == pytest.approx(usual.criterion, abs=1e-6)

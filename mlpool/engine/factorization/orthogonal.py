@@ -23,7 +23,7 @@ from scipy.linalg import block_diag, lstsq, solve_triangular
 from mlpool.engine.factorization.block_cholesky import Reduced
 from mlpool.engine.factorization.exact_traces import DenseEffects, stacked
 from mlpool.engine.profiled_deviances import STACK
-from mlpool.engine.sums.within import left_within
+from mlpool.engine.sums.within import LITTLE, left_within
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
 FEW = 200
@@ -32,8 +32,6 @@ MANY, HARDLY_ANY = 2**24, 2**16
 """Most numbers in the rows of [Z X y] (128 MB), and up to which they are kept in any case."""
 LARGE = 30.0
 """Relative SD from which they are used: up to there cross-products lose three digits."""
-LITTLE = 1e-5
-"""Share of the response's squares left by all effects from which rows are read again."""
 RIDGE = 1e-12
 """Share added to the squares of effects, which may be redundant: far below `LITTLE`."""
 

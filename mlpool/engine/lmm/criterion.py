@@ -17,10 +17,10 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from mlpool.engine.lmm.identifiability import Estimable
 from mlpool.engine.optimizer.convergence import Judged
 from mlpool.engine.optimizer.local_minima import Landscape
 from mlpool.engine.optimizer.newton import Log
-from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.working_columns import FixedColumns
 from mlpool.engine.theta import FreeTemplate, lower_form
 from mlpool.typing import FloatArray, IntArray
@@ -61,40 +61,22 @@ class SearchCriterion(Landscape, Protocol):
         """Return the user's theta, and let the user's criterion know the solution there."""
 
 
-class Criterion(Judged, Protocol):
+class Criterion(Judged, Estimable, Protocol):
     """A profiled criterion as a function of the user's theta.
 
     Attributes
     ----------
-    totals : CrossProducts
-        Sums over all rows, without those of single clusters.
-    total : ndarray of shape (p + 1, p + 1)
-        [X y]'[X y] in working columns.
     fixed : FixedColumns
     kept : ndarray of int
         Columns of X that are estimated.
-    n, p : int
-        Rows; estimated fixed effects.
     reml : bool
     sum_log_weights : float
-    has_residuals : bool
-        Whether residuals come from rows, with all their digits, and not from differences of sums.
     """
 
-    totals: CrossProducts
-    total: FloatArray
     fixed: FixedColumns
     kept: IntArray
-    n: int
-    p: int
     reml: bool
     sum_log_weights: float
-    has_residuals: bool
-
-    def left_within(self) -> float | None:
-        """Return what the groups' own regressions leave of y: None if not known or a matter of
-        course.
-        """
 
     def start(self) -> tuple[FloatArray, Log]:
         """Return starting values of theta, and the (theta, criterion) evaluated on the way."""

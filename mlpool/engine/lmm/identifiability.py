@@ -23,7 +23,19 @@ EXPLAINED = (
 
 
 class Estimable(Protocol):
-    """What the sums say about a model: see :class:`mlpool.engine.lmm.criterion.Criterion`."""
+    """What the sums say about a model.
+
+    Attributes
+    ----------
+    totals : CrossProducts
+        Sums over all rows, without those of single clusters.
+    total : ndarray of shape (p + 1, p + 1)
+        [X y]'[X y] in working columns.
+    n, p : int
+        Rows; estimated fixed effects.
+    has_residuals : bool
+        Whether residuals come from rows, with all their digits, and not from differences of sums.
+    """
 
     totals: CrossProducts
     total: FloatArray

@@ -30,7 +30,8 @@ response may bring a sum of n logarithms close to zero, but not its rounding."""
 SNAP = 1e-4
 """Scaled singular value of lambda below which exactly zero is tried."""
 GROWN = 30.0
-"""Size of a scaled theta from which a search starts again in units of where it is."""
+"""Size of theta in the search's units, or of these in its, from which it goes on in units of where
+it is."""
 FLAT = 1e-9
 """Curvature of the deviance per row in the scaled theta that is none."""
 SNAP_TOL = 1e-11
@@ -102,11 +103,18 @@ class _Search:
         """Directions of phi that change the covariance (k, d)."""
         return self.objective.template.directions(phi)
 
-    def rescaled(self, point: _Point) -> _Point:
-        """Return the point in units of its own size, where that is large."""
+    def in_own_units(self, point: _Point) -> _Point:
+        """Return the point in units of its own size, once it has left those of the search.
+
+        Elsewhere one entry's curvature is the square of many units below another's: what is left
+        of it is rounding to the step, which then crawls.
+        """
         unit = self.objective.scale
         scale = unit * self.objective.template.sizes_of(point.phi * self.scale / unit)
-        ratio, self.scale = scale / self.scale, scale
+        ratio = scale / self.scale
+        if max(ratio.max(), 1.0 / ratio.min()) <= GROWN:
+            return point
+        self.scale = scale
         return _Point(
             point.phi / ratio,
             point.value,
@@ -145,8 +153,6 @@ def minimise(objective: Objective, start: FloatArray, control: Control) -> Optim
         if not np.isfinite(point.value):
             raise FitError(_nowhere(start))
         point, message = _descend(search, point)
-        if float(np.abs(point.phi).max()) > GROWN and message.startswith("converged"):
-            point, message = _descend(search, search.rescaled(point))
         point = _snap(search, _without_flat_terms(search, point))
     except KeyboardInterrupt:
         raise SearchInterrupt(tuple(search.log)) from None
@@ -184,11 +190,8 @@ def _descend(search: _Search, point: _Point) -> tuple[_Point, str]:
         else:
             accepted = bool(np.isfinite(trial.value)) and _less_steep(trial, point)
         if accepted:
-            point = trial
-            if gain > 0.75 and length > 0.8 * radius:
-                radius = min(2 * radius, MAX_RADIUS)
-            elif visible and gain < 0.1:
-                radius = length / 2
+            point = search.in_own_units(trial)
+            radius = _next_radius(radius, length, gain, visible) if point is trial else 1.0
         elif not visible:
             # Neither the deviance nor the gradient can be improved: rounding, not the model.
             return point, "converged to rounding error"
@@ -197,6 +200,13 @@ def _descend(search: _Search, point: _Point) -> tuple[_Point, str]:
             return point, "converged to rounding error"
         else:
             radius = length / 4
+
+
+def _next_radius(radius: float, length: float, gain: float, visible: bool) -> float:
+    """Return the radius after an accepted step: what was gained of what the model promised."""
+    if gain > 0.75 and length > 0.8 * radius:
+        return min(2 * radius, MAX_RADIUS)
+    return length / 2 if visible and gain < 0.1 else radius
 
 
 def _step(search: _Search, point: _Point, radius: float) -> tuple[FloatArray, bool]:

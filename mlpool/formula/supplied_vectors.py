@@ -6,7 +6,7 @@ A pandas Series carries the labels of its rows and follows them; everything else
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,6 @@ from mlpool.frames import Column, Frame, read_frame
 from mlpool.frames.level_labels import Names
 from mlpool.frames.levels import code_names
 from mlpool.typing import IntArray
-
-if TYPE_CHECKING:
-    pass
 
 
 def in_row_order(given: object, indexes: Sequence[pd.Index], argument: str) -> Any:

@@ -7,7 +7,7 @@ as the old ones were.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.interpolate import BSpline
@@ -15,9 +15,6 @@ from scipy.interpolate import BSpline
 from mlpool.errors import DataError, FormulaError, MlpoolWarning, user_level
 from mlpool.formula.functions.values import MatrixValue, NumberValue, is_plain_number
 from mlpool.typing import FloatArray
-
-if TYPE_CHECKING:
-    pass
 
 State = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from mlpool.formula.functions.values import (
 from mlpool.frames.level_labels import Names, match_names
 from mlpool.frames.levels import LOGICAL, code_names, code_values, level_label
 from mlpool.typing import FloatArray, IntArray
-
-if TYPE_CHECKING:
-    pass
 
 State = dict[str, Any]
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from mlpool.engine.types import LmmData, LmmFit
 from mlpool.errors import OptionError
+from mlpool.inference.residual.information import ResidualInformation
 from mlpool.inference.small_sample.independent_hypotheses import independent_contrasts
 from mlpool.inference.small_sample.information import (
     VarianceInformation,
@@ -82,7 +83,9 @@ def satterthwaite(data: LmmData, fit: LmmFit, L: FloatArray | None = None) -> Fl
     return satterthwaite_df(standard_information(data, fit), L)
 
 
-def satterthwaite_df(info: VarianceInformation, L: FloatArray | None = None) -> FloatArray:
+def satterthwaite_df(
+    info: VarianceInformation | ResidualInformation, L: FloatArray | None = None
+) -> FloatArray:
     """Satterthwaite degrees of freedom of contrasts (rows of `L`; default: coefficients).
 
     Infinite where the variance parameters do not move a contrast's variance.
@@ -90,9 +93,12 @@ def satterthwaite_df(info: VarianceInformation, L: FloatArray | None = None) -> 
     return _df_here(info, info.contrasts(_contrasts(info, L)))
 
 
-def _df_here(info: VarianceInformation, rows: FloatArray) -> FloatArray:
+def _df_here(info: VarianceInformation | ResidualInformation, rows: FloatArray) -> FloatArray:
     """Degrees of freedom of contrasts of the coefficients in the coordinates of `info`."""
-    C, dPhi = _theta_covariance(info)
+    if isinstance(info, ResidualInformation):
+        C, dPhi = info.C, info.dPhi
+    else:
+        C, dPhi = _theta_covariance(info)
     variance = np.einsum("ra,ab,rb->r", rows, info.Phi, rows)
     with np.errstate(divide="ignore", invalid="ignore"):
         g = np.einsum("ra,iab,rb->ri", rows, dPhi, rows) / variance[:, None]
@@ -100,7 +106,7 @@ def _df_here(info: VarianceInformation, rows: FloatArray) -> FloatArray:
 
 
 def satterthwaite_f(
-    info: VarianceInformation, L: FloatArray, rhs: FloatArray | None = None
+    info: VarianceInformation | ResidualInformation, L: FloatArray, rhs: FloatArray | None = None
 ) -> FTest:
     """F test of ``L beta = rhs`` (zeros by default), lmerTest's ``contestMD``.
 
@@ -132,7 +138,7 @@ def _joint_df(nu: FloatArray) -> float:
     return 2.0 * (nu.size + beyond) / beyond
 
 
-def _contrasts(info: VarianceInformation, L: FloatArray | None) -> FloatArray:
+def _contrasts(info: VarianceInformation | ResidualInformation, L: FloatArray | None) -> FloatArray:
     p = info.Phi.shape[0]
     if L is None:
         return np.eye(p)

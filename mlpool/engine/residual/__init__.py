@@ -1,0 +1,1 @@
+"""Residual covariances: correlated and unequal residuals, with or without random effects."""

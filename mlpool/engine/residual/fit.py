@@ -1,0 +1,152 @@
+"""`fit_residual`: a model with correlated or unequal residuals, from arrays to a record.
+
+1. Working columns;  2. blocks and patterns;  3. minimise the profiled deviance from one or two
+starts;  4. estimates, random effects and residuals.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlpool.engine.residual.columns import working_columns
+from mlpool.engine.residual.criterion import ResidualCriterion
+from mlpool.engine.residual.rows import normalized_residuals, random_effects
+from mlpool.engine.residual.search import minimise
+from mlpool.engine.residual.types import ResidualData, ResidualFit
+from mlpool.engine.threads import blas_threads
+from mlpool.engine.types import Control, Diagnostic, Optimum
+from mlpool.typing import FloatArray
+
+BOUNDARY = 14.0
+"""Size of phi at which a correlation is within 2e-6 of one (or a ratio of infinity)."""
+
+
+def fit_residual(
+    data: ResidualData, *, reml: bool = True, control: Control | None = None
+) -> ResidualFit:
+    """Fit a linear model with a residual covariance by REML or ML.
+
+    Parameters
+    ----------
+    data : ResidualData
+    reml : bool
+    control : Control, optional
+
+    Returns
+    -------
+    ResidualFit
+
+    Raises
+    ------
+    FitError
+        If the data leave nothing for the covariance.
+    NotSupportedError
+        If too many rows depend on each other.
+
+    References
+    ----------
+    Pinheiro & Bates (2000), Mixed-Effects Models in S and S-PLUS, chapter 5.
+    """
+    control = control or Control()
+    with blas_threads(control.blas_threads):
+        criterion = criterion_of(data, reml=reml)
+        return _estimates(criterion, minimise(criterion, _starts(criterion), control), control)
+
+
+def criterion_of(data: ResidualData, *, reml: bool) -> ResidualCriterion:
+    """Return the criterion of the data, with all that evaluations share."""
+    return ResidualCriterion(data, working_columns(data), reml=reml)
+
+
+def _starts(criterion: ResidualCriterion) -> list[FloatArray]:
+    """Return one start, or two where correlation and random effects explain the same.
+
+    A random intercept and an autocorrelation both say that rows of a cluster resemble each other:
+    one start gives most of it to the first, the other to the second.
+    """
+    delta, template = criterion.variances.start(), criterion.template
+    unit = np.where(template.is_diagonal, 1.0, 0.0)
+    if criterion.structure is None:
+        return [np.concatenate([unit, delta])]
+    weak, strong = criterion.structure.starts()
+    if not template.k:
+        middle = 0.5 * (weak + strong)
+        return [np.concatenate([middle, delta])]
+    return [np.concatenate([size * unit, phi, delta]) for size, phi in ((1.0, weak), (0.1, strong))]
+
+
+def _estimates(criterion: ResidualCriterion, optimum: Optimum, control: Control) -> ResidualFit:
+    data, psi = criterion.data, optimum.end
+    at = criterion.evaluate(psi)
+    beta, unscaled = criterion.beta(at.S)
+    sigma = criterion.user_sigma(psi, at.pwrss)
+    _, phi, delta = criterion.split(psi)
+    working2 = float(criterion.columns.unit**2 * at.pwrss / criterion.m)
+    fixed = data.X.rows(0, data.n)[:, criterion.columns.kept] @ beta
+    effects = random_effects(criterion, psi, data.y - fixed)
+    fitted = fixed.copy()
+    for term, b in zip(data.terms, effects.b, strict=True):
+        fitted += np.einsum("iq,iq->i", term.z.rows(0, data.n), b[term.codes])
+    structure = criterion.structure
+    return ResidualFit(
+        beta=beta,
+        kept=criterion.columns.kept,
+        vcov_unscaled=unscaled * working2 / sigma**2,
+        theta=criterion.user_theta(psi),
+        sigma=sigma,
+        criterion=at.value,
+        reml=criterion.reml,
+        n=data.n,
+        b=effects.b,
+        cond_cov=tuple(V * working2 for V in effects.cond_cov),
+        correlation=np.empty(0) if structure is None else np.asarray(structure.natural(phi)),
+        variance=np.asarray(criterion.variances.natural(delta)),
+        parameters=psi,
+        fitted=fitted,
+        fitted_fixed=fixed,
+        scale=_scale(criterion, delta) * np.sqrt(working2),
+        normalized=normalized_residuals(criterion, psi, data.y - fitted) / np.sqrt(working2),
+        optimum=optimum,
+        diagnostics=_findings(criterion, optimum, control),
+    )
+
+
+def _scale(criterion: ResidualCriterion, delta: FloatArray) -> FloatArray:
+    return np.asarray(np.exp(criterion.variances.log_sd(delta))[criterion.variances.classes])
+
+
+def _findings(
+    criterion: ResidualCriterion, optimum: Optimum, control: Control
+) -> tuple[Diagnostic, ...]:
+    """Return what should be said: a stopped search, a boundary."""
+    found = []
+    if not optimum.converged:
+        found.append(
+            Diagnostic(
+                code="max_evaluations", severity="warning", value=float(optimum.evaluations),
+                threshold=float(control.max_evaluations), hint=optimum.message,
+            )
+        )  # fmt: skip
+    theta, phi, _ = criterion.split(optimum.end)
+    smallest = min(
+        (
+            float(np.linalg.svd(lam, compute_uv=False)[-1])
+            for lam in criterion.template.matrices(theta)
+        ),
+        default=np.inf,
+    )
+    # working columns have mean square one: the smallest axis of a covariance has no unit
+    if smallest < control.singular_tol:
+        found.append(
+            Diagnostic(
+                code="singular", severity="info", value=smallest, threshold=control.singular_tol
+            )
+        )
+    elif criterion.structure is not None and float(np.abs(phi).max(initial=0.0)) > BOUNDARY:
+        found.append(
+            Diagnostic(
+                code="boundary", severity="info", value=float(np.abs(phi).max()),
+                threshold=BOUNDARY,
+            )
+        )  # fmt: skip
+    return tuple(found)

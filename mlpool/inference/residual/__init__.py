@@ -1,0 +1,1 @@
+"""Inference about models with a residual covariance."""

@@ -290,10 +290,11 @@ class _Workers:
             ) from None
 
     def __exit__(self, *_: object) -> None:
+        # Pieces that wait are not cancelled: told to stop, they return at once, and a pool whose
+        # processes are terminated fails on a future that somebody cancelled (CPython 3.11).
         if any(not piece.done() for piece in self._pieces):
             self._stop.set()
-            begun = {piece for piece in self._pieces if not piece.cancel()}
-            if wait(begun, timeout=GRACE).not_done:
+            if wait(self._pieces, timeout=GRACE).not_done:
                 for process in set(multiprocessing.active_children()) - self._before:
                     process.terminate()
         self._pool.shutdown(wait=True)

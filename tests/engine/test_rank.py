@@ -79,3 +79,27 @@ def test_more_columns_than_rows():
     X = RNG.normal(size=(4, 7))
     assert independent_columns(X).tolist() == [0, 1, 2, 3]
     assert from_sums(X).tolist() == [0, 1, 2, 3]
+
+
+def column_by_column(X):
+    """The rule as R states it: keep a column unless nothing of its length is left."""
+    kept, Q = [], np.empty((len(X), 0))
+    for j, column in enumerate(X.T / np.linalg.norm(X, axis=0)[:, None]):
+        rest = column - Q @ (Q.T @ column)
+        rest -= Q @ (Q.T @ rest)
+        if len(kept) < len(X) and np.linalg.norm(rest) > 1e-7:
+            Q = np.column_stack([Q, rest / np.linalg.norm(rest)])
+            kept.append(j)
+    return kept
+
+
+@pytest.mark.parametrize("p", [63, 64, 65, 150, 230])
+@pytest.mark.parametrize("seed", range(4))
+def test_wide_matrices_keep_the_columns_that_one_at_a_time_keeps(seed, p):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(200, p))
+    for j in rng.choice(np.arange(3, p), p // 4, replace=False):
+        X[:, j] = X[:, rng.choice(j, 3)] @ rng.normal(size=3)
+    for j in rng.choice(np.arange(1, p), p // 8, replace=False):
+        X[:, j] = X[:, j - 1] + 10.0 ** -rng.uniform(3.0, 6.0) * rng.normal(size=200)
+    np.testing.assert_array_equal(independent_columns(X), column_by_column(X))

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.linalg import qr
 
+from mlpool.engine.factorization.small_matrices import triangle
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
 
@@ -69,7 +70,7 @@ class Template:
         found = []
         for t, k in enumerate(self.sizes):
             lam = np.zeros((k, k))
-            col, row = np.triu_indices(k)
+            col, row = triangle(k)
             lam[row, col] = theta[self.term_slice(t)]
             found.append(lam)
         return tuple(found)
@@ -78,7 +79,7 @@ class Template:
         """Return the lower triangles of matrices (k_t, k_t) as one vector like theta."""
         parts = []
         for m in matrices:
-            col, row = np.triu_indices(m.shape[0])
+            col, row = triangle(m.shape[0])
             parts.append(m[row, col])
         return np.concatenate(parts) if parts else np.empty(0)
 
@@ -164,7 +165,7 @@ class FreeTemplate(Template):
         blocks = []
         for lam in self.matrices(theta):
             k = lam.shape[0]
-            first, second = np.triu_indices(k, 1)
+            first, second = triangle(k, 1)
             turns = np.zeros((k * k, first.size))
             for i, (a, b) in enumerate(zip(first, second, strict=True)):
                 turn = np.zeros((k, k))
@@ -200,10 +201,10 @@ class FreeTemplate(Template):
 @lru_cache(maxsize=256)
 def _triangular_index(sizes: tuple[int, ...]) -> tuple[IntArray, IntArray, IntArray]:
     empty = np.empty(0, dtype=np.intp)
-    parts = [(empty, empty, empty)]
+    parts: list[tuple[IntArray, IntArray, IntArray]] = [(empty, empty, empty)]
     for t, k in enumerate(sizes):
-        col, row = np.triu_indices(k)
-        parts.append((np.full(row.size, t), row, col))
+        col, row = triangle(k)
+        parts.append((np.full(row.size, t, dtype=np.intp), row, col))
     return _joined(parts)
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mlpool.engine.factorization.cluster_roots import squares
-from mlpool.engine.factorization.small_matrices import multiply, transpose
+from mlpool.engine.factorization.small_matrices import multiply, transpose, triangle
 from mlpool.typing import FloatArray, IntArray
 
 CACHE_NUMBERS = 65_536
@@ -99,7 +99,7 @@ class ClusterBlocks:
         """Eliminate with Lambda (q, any) and sum over clusters."""
         q, k, J = self.H.shape
         step = max(256, CACHE_NUMBERS // (q * k))
-        rows, cols = np.triu_indices(q)
+        rows, cols = triangle(q)
         logdet, S = 0.0, within.copy()
         K_sum, EE = np.zeros((q, q)), np.zeros((q * k, q * k))
         KK = np.zeros((rows.size, rows.size))
@@ -190,7 +190,7 @@ def _unfold(
     q, k = shape
     K_sum, EE, KK, EKE = moments
     pair = np.zeros((q, q), dtype=np.intp)
-    rows, cols = np.triu_indices(q)
+    rows, cols = triangle(q)
     pair[rows, cols] = pair[cols, rows] = np.arange(rows.size)
     return Eliminated(
         logdet=logdet,

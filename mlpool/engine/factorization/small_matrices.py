@@ -6,12 +6,25 @@ models have; larger q go through batched LAPACK.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
-from mlpool.typing import FloatArray
+from mlpool.typing import FloatArray, IntArray
 
 _UNROLLED = 3
 """Largest q whose products are written out entry by entry."""
+
+
+@cache
+def triangle(k: int, diagonal: int = 0) -> tuple[IntArray, IntArray]:
+    """Return where the upper triangle of a (k, k) matrix is, row by row: read-only, made once.
+
+    A fit asks some forty times, of NumPy a tenth of the time of a small fit.
+    """
+    rows, columns = np.triu_indices(k, diagonal)
+    rows.flags.writeable = columns.flags.writeable = False
+    return rows, columns
 
 
 def multiply(A: FloatArray, B: FloatArray) -> FloatArray:

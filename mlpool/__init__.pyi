@@ -11,6 +11,7 @@ from mlpool.models import glm as glm
 from mlpool.models import lmer as lmer
 from mlpool.models import glmer as glmer
 from mlpool.engine.types import Control as Control
+from mlpool.sources import scan as scan
 
 # look inside
 from mlpool.models import fixef as fixef

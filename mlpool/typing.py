@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlpool.families import Family
     from mlpool.frames import Frame
     from mlpool.inference.sandwich.vcov_names import VcovSpec
+    from mlpool.sources.scan import Scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Computed(Protocol):
 
 
 DataLike: TypeAlias = (
-    "IntoDataFrame | Frame | ArrowStream | Computed | Mapping[Any, Any]"
+    "IntoDataFrame | Frame | Scan | ArrowStream | Computed | Mapping[Any, Any]"
     " | Sequence[Mapping[Any, Any]] | np.ndarray[Any, Any] | str | PathLike[str]"
 )
 """Data: any frame, a dict of arrays, a list of dicts, a structured array, or a file's path."""

@@ -20,6 +20,7 @@ ROWS = (
     ("argument_values", "r_spellings"),
     ("families", "frames", "tables", "datasets"),
     ("engine", "formula", "results"),
+    ("sources",),
     ("designs", "inference", "transform"),
     ("uncertainty",),
     ("hypotheses",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlpool.engine.types import LmmData, ReTerm
 from mlpool.formula.design import Design
+from mlpool.sources.design import PushedDesign
 
 
 def as_lmm_data(design: Design) -> LmmData:
@@ -18,6 +19,13 @@ def as_lmm_data(design: Design) -> LmmData:
         )
         for r in design.random
     )
+    pushed = design if isinstance(design, PushedDesign) else None
     return LmmData(
-        y=design.y, X=design.X, terms=terms, weights=design.weights, offset=design.offset
+        y=design.y,
+        X=design.X,
+        terms=terms,
+        weights=design.weights,
+        offset=design.offset,
+        sums=None if pushed is None else pushed.sums,
+        kept=None if pushed is None else pushed.kept_columns,
     )

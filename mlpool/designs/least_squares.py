@@ -15,11 +15,17 @@ import numpy as np
 
 from mlpool.designs.absorbed_factors import Plan, plan_absorption
 from mlpool.engine.pooling.absorbed_factor import AbsorbedFit, Addresses, fit_ols_absorbed
+from mlpool.engine.pooling.cluster_regressions import gaussian_loglik
+from mlpool.engine.sums.cluster_sums import CrossProducts
+from mlpool.engine.sums.trend import scaled_inverse
+from mlpool.engine.sums.working_columns import FixedColumns
 from mlpool.engine.types import OlsFit
 from mlpool.engine.via_statsmodels import fit_ols
-from mlpool.errors import NotSupportedError
+from mlpool.errors import FitError, NotSupportedError
 from mlpool.formula.design import Design
 from mlpool.formula.design_matrix import check_dense
+from mlpool.sources.absent_rows import SCANNED, AbsentRows
+from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray, IntArray
 
 MANY_LEVELS = 30
@@ -126,6 +132,8 @@ def least_squares(design: Design, engine: str = "auto") -> OlsFit | AbsorbedOls:
         If ``"mlpool"`` is asked for and no factor can be absorbed, or the dense matrix would not
         fit in memory.
     """
+    if isinstance(design, PushedDesign):
+        return _of_sums(design)
     plan = None if engine == "statsmodels" else plan_absorption(design.X)
     if plan is not None and (engine == "mlpool" or plan.n_levels >= MANY_LEVELS):
         try:
@@ -140,6 +148,48 @@ def least_squares(design: Design, engine: str = "auto") -> OlsFit | AbsorbedOls:
             "y ~ x + school); use engine='auto'."
         )
     return fit_ols(design.y, design.X.dense(), design.weights, design.offset)
+
+
+def _of_sums(design: PushedDesign) -> OlsFit:
+    """Fit from the sums of rows that are elsewhere."""
+    sums, kept = design.sums, design.kept_columns
+    if not kept.size:
+        raise FitError(
+            "The formula leaves no column to estimate; keep the intercept or a predictor."
+        )
+    if kept.size > sums.n:
+        raise FitError(f"{kept.size} coefficients for {sums.n} rows are not identified.")
+    fixed, p = FixedColumns.of(sums, kept), kept.size
+    total = fixed.R.T @ sums.total @ fixed.R
+    inverse = scaled_inverse(total[:p, :p])
+    rss = float(max(total[p, p] - total[p, :p] @ inverse @ total[:p, p], 0.0))
+    df = sums.n - p
+    absent: Any = AbsentRows((sums.n,), SCANNED)
+    return OlsFit(
+        beta=fixed.back @ (inverse @ total[:p, p]) + fixed.shift,
+        kept=kept,
+        vcov_unscaled=fixed.back @ inverse @ fixed.back.T,
+        sigma=float(np.sqrt(rss / df)) if df > 0 else float("nan"),
+        rss=rss,
+        loglik=gaussian_loglik(max(rss, float(np.finfo(float).tiny)), sums.n, sums.sum_log_weights),
+        n=sums.n,
+        df_residual=df,
+        fitted=absent,
+        null_deviance=_null_deviance(sums, has_intercept=bool((sums.layout.x == 0).any())),
+        dispersion=rss / df if df > 0 else float("nan"),
+        engine="mlpool",
+    )
+
+
+def _null_deviance(sums: CrossProducts, *, has_intercept: bool) -> float:
+    """Return the response's sum of squares, about its mean if there is an intercept."""
+    layout = sums.layout
+    y = np.eye(layout.k)[layout.y] + (np.array(layout.trend) if layout.trend else 0.0)
+    if has_intercept:
+        first = float(sums.total[0] @ y)
+        return float(y @ sums.total @ y) - first**2 / float(sums.total[0, 0])
+    (y,) = sums.uncentre(np.array([layout.y])).T
+    return float(y @ sums.total @ y)
 
 
 def _absorbed(design: Design, plan: Plan) -> AbsorbedOls:

@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Any, Protocol, TypeVar
 
 from mlpool.errors import FitError, NotSupportedError
+from mlpool.sources.design import PushedDesign
 
 
 class Remembers(Protocol):
@@ -41,6 +42,8 @@ class _Fact:
 
 
 _FACTS: dict[str, _Fact] = {}
+_ASKED: dict[str, Callable[[Any], Any]] = {}
+"""Fact -> function that makes it of rows that are elsewhere."""
 
 
 def fact(
@@ -63,7 +66,7 @@ def fact(
         def remembered(m: M) -> T:
             known = facts_of(m)
             if name not in known:
-                known[name] = make(m)
+                known[name] = _maker(name, make, m)(m)
             value: T = known[name]
             return value
 
@@ -71,6 +74,20 @@ def fact(
         return remembered
 
     return mark
+
+
+def by_queries(of: Callable[[Any], T]) -> Callable[[Callable[[Any], T]], Callable[[Any], T]]:
+    """Mark how a fact is made of rows that are elsewhere; without it, it is made as of any rows."""
+
+    def mark(make: Callable[[Any], T]) -> Callable[[Any], T]:
+        _ASKED[of.__name__] = make
+        return make
+
+    return mark
+
+
+def _maker(name: str, make: Callable[[Any], T], m: Any) -> Callable[[Any], T]:
+    return _ASKED.get(name, make) if isinstance(m.design, PushedDesign) else make
 
 
 def facts_of(m: Remembers) -> dict[str, Any]:

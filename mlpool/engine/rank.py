@@ -7,6 +7,7 @@ whose part not explained by the kept ones is below 1e-7 of its own length is mov
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -90,13 +91,25 @@ def independent_from_products(XtX: FloatArray, X: RowSource) -> IntArray:
     return _left_to_right(XtX, np.sqrt(np.diag(XtX)), X)
 
 
-def independent_of_sums(sums: CrossProducts, X: RowSource) -> IntArray:
+@runtime_checkable
+class Remainders(Protocol):
+    """Columns of rows that are elsewhere, which can say how much of one others leave."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns (n, p)."""
+
+    def share_left(self, kept: IntArray, column: int) -> float:
+        """Return the share of a column's length that is left after the kept ones."""
+
+
+def independent_of_sums(sums: CrossProducts, X: RowSource | Remainders) -> IntArray:
     """Return the kept columns from the totals of per-cluster sums; rows are read only in doubt.
 
     Parameters
     ----------
     sums : CrossProducts
-    X : RowSource (n, p)
+    X : RowSource or Remainders (n, p)
         The columns the sums were made of.
     """
     x = sums.layout.x
@@ -107,7 +120,7 @@ def independent_of_sums(sums: CrossProducts, X: RowSource) -> IntArray:
     return _left_to_right(R.T @ sums.total @ R, lengths, X)
 
 
-def _left_to_right(G: FloatArray, lengths: FloatArray, X: RowSource) -> IntArray:
+def _left_to_right(G: FloatArray, lengths: FloatArray, X: RowSource | Remainders) -> IntArray:
     """Grow a Cholesky factor of G (p, p) column by column, leaving out what R leaves out."""
     p, n = G.shape[0], X.shape[0]
     kept: list[int] = []
@@ -120,7 +133,11 @@ def _left_to_right(G: FloatArray, lengths: FloatArray, X: RowSource) -> IntArray
         length = float(np.sqrt(max(G[c, c] - side @ side, 0.0)))
         # The difference of squares itself is only known to rounding of its larger part.
         if length < _DOUBTFUL * max(lengths[c], np.sqrt(G[c, c])):
-            length = lengths[c] * _share_left(X, np.array(kept, dtype=np.intp), c)
+            before = np.array(kept, dtype=np.intp)
+            if isinstance(X, Remainders):
+                length = lengths[c] * X.share_left(before, c)
+            else:
+                length = lengths[c] * _share_left(X, before, c)
         if length >= TOLERANCE * lengths[c] and length > 0:
             L[m, :m], L[m, m] = side, length
             kept.append(c)

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from mlpool.typing import FloatArray, IntArray, RowSource
+
+if TYPE_CHECKING:
+    from mlpool.engine.sums.cluster_sums import CrossProducts
 
 Severity = Literal["info", "warning", "error"]
 
@@ -69,6 +72,11 @@ class LmmData:
     weights : ndarray of shape (n,) or None
         Prior weights, all > 0.
     offset : ndarray of shape (n,) or None
+    sums : CrossProducts or None
+        Sums of the one grouping factor where they were made elsewhere: the rows are then not
+        read, and need not be there.
+    kept : ndarray of int or None
+        Columns of X that are estimated, which goes with `sums`.
     """
 
     y: FloatArray
@@ -76,6 +84,8 @@ class LmmData:
     terms: tuple[ReTerm, ...]
     weights: FloatArray | None = None
     offset: FloatArray | None = None
+    sums: CrossProducts | None = None
+    kept: IntArray | None = None
 
     @property
     def n(self) -> int:

@@ -10,10 +10,10 @@ import numpy as np
 from mlpool.designs.row_summaries import facts_of
 from mlpool.errors import NotSupportedError
 from mlpool.files.bounds import damaged
-from mlpool.files.missing_rows import AbsentRows
 from mlpool.formula.contrast_coding import Contrasts
 from mlpool.formula.design import Design
 from mlpool.formula.design_matrix import DesignMatrix, FactorPart
+from mlpool.sources.absent_rows import AbsentRows
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel

@@ -11,12 +11,12 @@ import pandas as pd
 from mlpool.engine.glmm.types import GlmmFit, Inference, LevelScores
 from mlpool.errors import ModelFileError, NotSupportedError
 from mlpool.files.bounds import damaged
-from mlpool.files.missing_rows import AbsentFrame, AbsentRows, refuse_rows
 from mlpool.files.registry import RECORDS, ROW_FIELDS, fits, hints_of, is_required, saved_fields
 from mlpool.formula.functions.values import FactorValue, MatrixValue, NumberValue
 from mlpool.formula.types import ParsedFormula
 from mlpool.frames import Frame, with_answer
 from mlpool.frames.levels import Column
+from mlpool.sources.absent_rows import AbsentFrame, AbsentRows, refuse_rows
 
 if TYPE_CHECKING:
     from mlpool.typing import ValueArray

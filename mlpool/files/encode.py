@@ -30,13 +30,14 @@ import pandas as pd
 from mlpool.engine.glmm.types import GlmmFit
 from mlpool.engine.types import LmmFit
 from mlpool.errors import ModelFileError, NotSupportedError
-from mlpool.files.missing_rows import AbsentRows, refuse_rows
 from mlpool.files.registry import RECORDS, ROW_FIELDS, saved_fields
 from mlpool.formula.design import Design
 from mlpool.formula.newdata import Encoding
 from mlpool.formula.types import BarTerm, ParsedFormula
 from mlpool.frames import Frame, HeldFrame
 from mlpool.models.fitted import FittedModel
+from mlpool.sources.absent_rows import AbsentRows, refuse_rows
+from mlpool.sources.design import PushedDesign
 
 if TYPE_CHECKING:
     from mlpool.typing import ValueArray
@@ -65,6 +66,8 @@ class Encoder:
 
     def node(self, value: object) -> Any:
         """Return the tree of a value."""
+        if isinstance(value, PushedDesign):
+            value = value.without_rows()
         if value is None or isinstance(value, (bool, str)):
             return value
         if isinstance(value, np.generic):

@@ -16,7 +16,6 @@ from mlpool.engine.pooling.absorbed_factor import AbsorbedFit, Addresses
 from mlpool.engine.types import Control, Diagnostic, LmmFit, OlsFit, Optimum
 from mlpool.estimates.grids.variables import VariableSummary
 from mlpool.families import Family
-from mlpool.files.missing_rows import AbsentRows
 from mlpool.formula.contrast_coding import Contrasts, Dummies, GivenContrasts
 from mlpool.formula.design import Design
 from mlpool.formula.design_matrix import DesignMatrix, FactorPart, NumberPart
@@ -32,6 +31,7 @@ from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.mixed_model import MixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.performance.variance_components import DesignMoments
+from mlpool.sources.absent_rows import AbsentRows
 from mlpool.typing import Entries
 from mlpool.uncertainty.covariance import VcovChoice
 from mlpool.uncertainty.model_protocol import EstimatedModel

@@ -135,7 +135,7 @@ def encode_new_rows(
         values: dict[str, Value] = {}
         gaps = np.zeros(frame.n_rows, dtype=bool)
         for expression in {e.text: e for term in terms.terms for e in term}.values():
-            value = _encode(expression, evaluator.value(expression), encoding)
+            value = encode_value(expression, evaluator.value(expression), encoding)
             missing = missing_rows(value)
             if missing is not None:
                 gaps |= missing
@@ -165,7 +165,14 @@ def _with_gaps(values: FloatArray, gaps: BoolArray) -> FloatArray:
     return values
 
 
-def _encode(expression: Expression, value: Value, encoding: Encoding) -> Value:
+def encode_value(expression: Expression, value: Value, encoding: Encoding) -> Value:
+    """Return a new value of an expression in the levels that the model was fitted with.
+
+    Raises
+    ------
+    DataError
+        For text in place of numbers, and for a level that the model does not know.
+    """
     trained = encoding.factors.get(expression.text)
     if trained is None:
         if isinstance(value, FactorValue):

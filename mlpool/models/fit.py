@@ -28,7 +28,7 @@ from mlpool.families import Family, get_family
 from mlpool.formula import parse_formula
 from mlpool.formula.design import Design, build_design
 from mlpool.formula.types import ParsedFormula
-from mlpool.frames import Frame, read_frame
+from mlpool.frames import Frame
 from mlpool.models.fit_messages import (
     fit_messages,
     say_broken_weights,
@@ -45,6 +45,8 @@ from mlpool.models.generalized_mixed import (
 )
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
+from mlpool.sources import Scan, read_rows
+from mlpool.sources.build import build_pushed_design
 from mlpool.uncertainty.covariance import choose_vcov
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class _Request:
     """What a user asked for, checked once."""
 
     formula: ParsedFormula
-    frame: Frame
+    frame: Frame | Scan
     family: Family | None
     reml: bool
     cluster: ClusterLike | None
@@ -159,7 +161,7 @@ def fit(
     >>> round(m.sigma, 3)
     25.592
     """
-    frame = read_frame(data)
+    frame = read_rows(data)
     parsed = parse_formula(formula, columns=frame.columns, context=context)
     check_option(engine, _ENGINES, argument="engine")
     request = _Request(
@@ -249,14 +251,38 @@ def _fit_generalized_mixed(request: _Request) -> GeneralizedLinearMixedModel:
 
 def _design(request: _Request, *, binomial: bool = False) -> Design:
     options = dict(request.design_options)
-    cluster = request.cluster
-    design = build_design(
-        request.formula, request.frame, binomial=binomial, cluster=cluster, **options
-    )
+    if isinstance(request.frame, Scan):
+        _check_scanned(request)
+        design: Design = build_pushed_design(
+            request.formula, request.frame, cluster=request.cluster, **options
+        )
+    else:
+        design = build_design(
+            request.formula, request.frame, binomial=binomial, cluster=request.cluster, **options
+        )
     say_what_was_left_out(
         design, is_mixed=bool(request.formula.bars), is_linear=request.family is None
     )
     return design
+
+
+def _check_scanned(request: _Request) -> None:
+    """Refuse what no query fits.
+
+    Raises
+    ------
+    NotSupportedError
+        For generalised models, and for statsmodels, which needs arrays.
+    """
+    gaussian = Family("gaussian", "identity")
+    if request.family not in ((None, gaussian) if request.formula.bars else (None,)):
+        raise NotSupportedError(
+            "Scanned rows are fitted by lm() and lmer(); generalised models need the rows in "
+            "memory: read them, or count the combinations of outcome and predictors where they "
+            "are and fit these with weights=."
+        )
+    if request.engine == "statsmodels":
+        raise NotSupportedError("statsmodels needs the rows in memory; leave engine= out.")
 
 
 def _check_groups(design: Design) -> None:
@@ -292,7 +318,7 @@ def _finish(kind: type[M], request: _Request, design: Design, record: Any) -> M:
     all_names = design.X.names
     names = [all_names[i] for i in record.kept]
     clusters = request.cluster
-    if clusters is not None and design.kept is not None:
+    if clusters is not None and design.kept is not None and design.cluster:
         clusters = [codes for codes, _, _ in design.cluster]
     choice = choose_vcov(design, request.vcov, clusters, names)
     if choice is not None and design.cluster:

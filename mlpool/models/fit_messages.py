@@ -23,6 +23,7 @@ from mlpool.errors import (
 )
 from mlpool.families import COUNTS, Family
 from mlpool.formula.design import Design
+from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import VcovChoice
 from mlpool.uncertainty.covariance_warnings import say_few_clusters
@@ -65,11 +66,18 @@ def say_what_was_left_out(design: Design, *, is_mixed: bool, is_linear: bool) ->
             stacklevel=user_level(),
         )
     _say_polynomials(design)
-    if is_linear and (design.y == design.y[0]).all():
+    if is_linear and _is_constant(design):
         text = f"The response {brief(design.response_name)} is constant"
         if is_mixed:
             raise FitError(f"{text}; there is no variance to explain.")
         warnings.warn(f"{text}.", RankDeficiencyWarning, stacklevel=user_level())
+
+
+def _is_constant(design: Design) -> bool:
+    """Tell whether every response is the same."""
+    if isinstance(design, PushedDesign):
+        return design.has_constant_response
+    return bool((design.y == design.y[0]).all())
 
 
 def _say_polynomials(design: Design) -> None:

@@ -18,7 +18,7 @@ from mlpool.families import Family
 from mlpool.formula.design import Design
 from mlpool.formula.types import ColumnInfo, ParsedFormula
 from mlpool.models.extractors.statsmodels_names import StatsmodelsNames
-from mlpool.models.residuals import residuals_of
+from mlpool.models.residuals import residuals_as_held
 from mlpool.registry import verb
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import VcovChoice, coefficient_vcov
@@ -257,7 +257,7 @@ class FittedModel(StatsmodelsNames):
 
     def residuals(
         self, type: str | None = None, scaled: bool = False, seed: SeedLike | None = None
-    ) -> pd.Series:
+    ) -> Any:
         """Return R's ``residuals(type=)``; see :func:`~mlpool.models.residuals.residuals_of`.
 
         Parameters
@@ -268,9 +268,9 @@ class FittedModel(StatsmodelsNames):
             Divide by the residual standard deviation.
         seed : int or Generator, optional
             Of quantile residuals, which are random for counts and successes.
+        A model fitted by queries returns its rows lazily, with columns ``fitted`` and ``resid``.
         """
-        values = residuals_of(self, type, scaled, seed)
-        return pd.Series(values, index=self.design.index, name="resid")
+        return residuals_as_held(self, type, scaled, seed)
 
     @property
     def prior_weights(self) -> FloatArray:

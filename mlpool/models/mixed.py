@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from mlpool.designs.engine_data import as_lmm_data
 from mlpool.engine.lmm.fit import fit_lmm
@@ -17,7 +16,7 @@ from mlpool.models.extractors.log_likelihood import sum_log_weights
 from mlpool.models.extractors.random_effects import VarCorr, make_varcorr
 from mlpool.models.fitted import Kind
 from mlpool.models.mixed_model import MixedModel
-from mlpool.models.prediction import predict_lmm
+from mlpool.models.prediction import linear_predictor, predict_lmm
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -72,12 +71,13 @@ class LinearMixedModel(MixedModel):
         newdata: DataLike | None = None,
         re_form: ReForm = None,
         allow_new_levels: bool = False,
-    ) -> pd.Series:
+    ) -> Any:
         """Return predictions.
 
         Parameters
         ----------
-        newdata : data frame, optional
+        newdata : data frame or lazy frame, optional
+            A lazy frame comes back with a column ``predicted``, in its own engine.
         re_form : None, False or str
             None: with all random effects; False (R's NA): without; a formula such as
             ``"~ (1 | school)"``: with these.
@@ -103,6 +103,6 @@ class LinearMixedModel(MixedModel):
     @property
     def _fitted_values(self) -> FloatArray:
         if "fitted" not in self._cache:
-            self._cache["fitted"] = predict_lmm(self, None, None, False).to_numpy()
+            self._cache["fitted"] = linear_predictor(self, True)
         values: FloatArray = self._cache["fitted"]
         return values

@@ -10,10 +10,16 @@ import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.formula import BarTerm, Expression, parse_formula
+from mlpool.frames import read_frame
 from mlpool.hypotheses.estimability import warn_off_span
+from mlpool.sources.design import PushedDesign
+from mlpool.sources.predictions import Predictor
+from mlpool.sources.scan import Scan, as_scan
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
+    from narwhals import LazyFrame
+
     from mlpool.formula.newdata import NewRows
     from mlpool.models.fitted import FittedModel
     from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
@@ -27,8 +33,11 @@ REACH = 9.0
 """SDs within which averages integrate: 1e-19 of a normal distribution lies beyond."""
 
 
-def predict_ols(model: FittedModel, newdata: DataLike | None) -> pd.Series:
+def predict_ols(model: FittedModel, newdata: DataLike | None) -> Any:
     """Return X beta (+ offset)."""
+    elsewhere = rows_elsewhere(model.design, newdata)
+    if elsewhere is not None:
+        return lazily(model, elsewhere, {}).to_native()
     if newdata is None:
         return model.fitted.rename("predicted")
     rows = model.design.new(newdata, random=False)
@@ -50,7 +59,7 @@ def predict_glm(model: GeneralizedLinearModel, newdata: DataLike | None, scale: 
 
 def predict_lmm(
     model: MixedModel, newdata: DataLike | None, re_form: ReForm, allow_new_levels: bool
-) -> pd.Series:
+) -> Any:
     """Return X beta (+ offset) plus the part of Z b that ``re_form`` asks for.
 
     Raises
@@ -62,6 +71,9 @@ def predict_lmm(
     """
     used = random_parts(model, re_form)
     effects = {place: _only(model.fit.b[place], columns) for place, columns in used.items()}
+    elsewhere = rows_elsewhere(model.design, newdata)
+    if elsewhere is not None:
+        return lazily(model, elsewhere, effects, allow_new_levels).to_native()
     if newdata is None:
         return _series(linear_predictor(model, effects), model.design.index)
     rows = model.design.new(newdata, allow_new_levels=allow_new_levels, random=list(used))
@@ -69,6 +81,28 @@ def predict_lmm(
     for (z, codes), b in zip(rows.random, effects.values(), strict=True):
         eta = eta + np.einsum("ik,ik->i", z, np.vstack([b, np.zeros(b.shape[1])])[codes])
     return _series(eta, rows.index)
+
+
+def rows_elsewhere(design: Any, newdata: Any) -> Scan | None:
+    """Return rows that are asked by queries: lazy new data, or those of a model fitted so."""
+    if newdata is None and isinstance(design, PushedDesign):
+        return design.own_rows
+    return as_scan(newdata)
+
+
+def lazily(
+    model: Any,
+    rows: Scan,
+    effects: Mapping[int, FloatArray],
+    allow_new_levels: bool = False,
+    name: str = "predicted",
+) -> LazyFrame[Any]:
+    """Return rows with a column of predictions, where they are."""
+    predictor = Predictor(
+        design=model.design, beta=all_coefficients(model), effects=effects,
+        allow_new_levels=allow_new_levels,
+    )  # fmt: skip
+    return predictor.predict(rows, name)
 
 
 def random_parts(model: MixedModel, re_form: ReForm) -> dict[int, tuple[int, ...]]:
@@ -146,6 +180,8 @@ def predict_glmm(
         For averages on the link scale, or of given random effects.
     """
     check_option(scale, ("link", "response"), argument="type")
+    if as_scan(newdata) is not None:
+        newdata = read_frame(newdata)
     if averaged:
         if re_form is not None or scale == "link":
             raise OptionError(

@@ -2,21 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+from narwhals import col
 
 from mlpool.argument_values import generator
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.families import COUNTS
 from mlpool.inference.quantile_residuals import quantile_residuals
+from mlpool.models.prediction import lazily
+from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
+    from narwhals import LazyFrame
+
     from mlpool.models.fitted import FittedModel
     from mlpool.typing import SeedLike
 
 TYPES = ("response", "pearson", "deviance", "working", "quantile")
+
+
+def residuals_elsewhere(m: Any) -> LazyFrame[Any]:
+    """Return the rows used of a model fitted by queries, with columns ``fitted`` and ``resid``."""
+    effects = dict(enumerate(m.fit.b)) if m.is_mixed else {}
+    rows = lazily(m, m.design.own_rows, effects, name="fitted")
+    return rows.with_columns((m.design.response - col("fitted")).alias("resid"))
+
+
+def residuals_as_held(m: FittedModel, kind: str | None, scaled: bool, seed: Any) -> Any:
+    """Return residuals by the rows' labels, or with the rows where these are elsewhere."""
+    if isinstance(m.design, PushedDesign):
+        return residual_rows(m, kind, scaled)
+    return pd.Series(residuals_of(m, kind, scaled, seed), index=m.design.index, name="resid")
+
+
+def residual_rows(m: Any, kind: str | None, scaled: bool) -> Any:
+    """Return the rows used with fitted values and residuals, as their own engine has them.
+
+    Raises
+    ------
+    NotSupportedError
+        For quantile residuals.
+    """
+    kind = check_option("response" if kind is None else kind, TYPES, argument="type")
+    if kind == "quantile":
+        raise NotSupportedError("Quantile residuals need the rows in memory; read them first.")
+    rows, resid = residuals_elsewhere(m), col("resid")
+    weights = m.design.prior_weights
+    if kind in ("pearson", "deviance") and weights is not None:
+        resid = resid * weights.sqrt()
+    if scaled:
+        resid = resid * (1.0 / m.sigma)
+    return rows.with_columns(resid.alias("resid")).to_native()
 
 
 def residuals_of(

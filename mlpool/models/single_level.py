@@ -46,8 +46,11 @@ class LinearModel(FittedModel):
         engine = "statsmodels" if self.fit.engine == "statsmodels" else "auto"
         return least_squares(design, engine)
 
-    def predict(self, newdata: DataLike | None = None) -> pd.Series:
-        """Return fitted values of the data or of `newdata`, encoded as the data were."""
+    def predict(self, newdata: DataLike | None = None) -> Any:
+        """Return fitted values of the data or of `newdata`, encoded as the data were.
+
+        Of a lazy frame they are one: its rows with a column ``predicted``, in its own engine.
+        """
         return predict_ols(self, newdata)
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.formula import parse_formula
-from mlpool.frames import read_frame
 from mlpool.keywords import FitOptions, MixedOptions, spell_out
 from mlpool.models.fit import as_bool, fit
 from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
+from mlpool.sources import read_rows
 
 if TYPE_CHECKING:
     from mlpool.typing import DataLike, FamilyLike
@@ -31,13 +31,13 @@ def lm(formula: str, data: DataLike, **options: Unpack[FitOptions]) -> LinearMod
         If the formula has a random-effects term.
     """
     check_arguments("lm", options, {"family", "reml", "REML", "nAGQ"})
-    data = read_frame(data)
-    parsed = parse_formula(formula, columns=data.columns, context=options.get("context"))
+    rows = read_rows(data)
+    parsed = parse_formula(formula, columns=rows.columns, context=options.get("context"))
     if parsed.bars:
         raise OptionError(
             f"lm() fits no random effects such as ({parsed.bars[0].text}); use lmer() or fit()."
         )
-    result = fit(formula, data, **options)
+    result = fit(formula, rows, **options)
     assert isinstance(result, LinearModel)
     return result
 
@@ -57,13 +57,13 @@ def glm(
         If the formula has a random-effects term.
     """
     check_arguments("glm", options, {"reml", "REML", "nAGQ"})
-    data = read_frame(data)
-    parsed = parse_formula(formula, columns=data.columns, context=options.get("context"))
+    rows = read_rows(data)
+    parsed = parse_formula(formula, columns=rows.columns, context=options.get("context"))
     if parsed.bars:
         raise OptionError(
             f"glm() fits no random effects such as ({parsed.bars[0].text}); use glmer() or fit()."
         )
-    result = fit(formula, data, family=family, **options)
+    result = fit(formula, rows, family=family, **options)
     assert isinstance(result, GeneralizedLinearModel)
     return result
 
@@ -88,13 +88,13 @@ def lmer(
     check_arguments("lmer", options, {"family", "nAGQ"})
     if REML is not None:
         options["reml"] = as_bool(REML, "REML")
-    data = read_frame(data)
-    parsed = parse_formula(formula, columns=data.columns, context=options.get("context"))
+    rows = read_rows(data)
+    parsed = parse_formula(formula, columns=rows.columns, context=options.get("context"))
     if not parsed.bars:
         raise OptionError(
             "lmer() needs a random-effects term such as (1 | school); use lm() without one."
         )
-    result = fit(formula, data, **options)
+    result = fit(formula, rows, **options)
     assert isinstance(result, LinearMixedModel)
     return result
 
@@ -140,13 +140,13 @@ def glmer(
     -92.026
     """
     check_arguments("glmer", options, {"reml", "REML", "family", "nAGQ"})
-    data = read_frame(data)
-    parsed = parse_formula(formula, columns=data.columns, context=options.get("context"))
+    rows = read_rows(data)
+    parsed = parse_formula(formula, columns=rows.columns, context=options.get("context"))
     if not parsed.bars:
         raise OptionError(
             "glmer() needs a random-effects term such as (1 | school); use glm() without one."
         )
-    result = fit(formula, data, family=family, nAGQ=nAGQ, **options)
+    result = fit(formula, rows, family=family, nAGQ=nAGQ, **options)
     if not isinstance(result, GeneralizedLinearMixedModel):
         raise OptionError(
             "glmer() is for other families than the normal with identity link; use lmer()."

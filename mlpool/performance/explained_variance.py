@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import narwhals as nw
 import numpy as np
 
-from mlpool.designs.row_summaries import fact
+from mlpool.designs.row_summaries import by_queries, fact
 from mlpool.errors import NotSupportedError
 from mlpool.models import MixedModel
+from mlpool.models.residuals import residuals_elsewhere
 from mlpool.performance.variance_components import smallest_diagonal, variance_parts
+from mlpool.sources.queries import totals
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -114,6 +117,31 @@ def fits_exactly(m: FittedModel) -> bool:
     """Return whether the residuals of a linear model are rounding errors, or sigma is missing."""
     scale = float(np.abs(np.asarray(m.design.y)).max(initial=0.0))
     return not float(m.sigma) > 1e-12 * scale
+
+
+@by_queries(r2_linear)
+def _asked_r2_linear(m: Any) -> tuple[float, float]:
+    """Return R2 from the sums: the fit about its mean and the residual sum of squares."""
+    has_intercept = bool(m.formula.fixed.intercept)
+    explained = m.design.fitted_squares(m.fit.kept, m.fit.beta, about_mean=has_intercept)
+    if explained + m.fit.rss <= 0:
+        return float("nan"), float("nan")
+    r2 = explained / (explained + m.fit.rss)
+    if m.df_residual < 1:
+        return r2, float("nan")
+    return r2, 1.0 - (1.0 - r2) * (m.nobs - has_intercept) / m.df_residual
+
+
+@by_queries(rmse)
+def _asked_rmse(m: Any) -> float:
+    rows = residuals_elsewhere(m)
+    squares = nw.col("resid") * nw.col("resid")
+    return float(np.sqrt(totals(rows, {"mean": squares.mean()})["mean"]))
+
+
+@by_queries(fits_exactly)
+def _asked_whether_exact(m: Any) -> bool:
+    return not float(m.sigma) > 1e-12 * m.design.largest_response
 
 
 def r2_mixed(m: MixedModel, tolerance: float = TOLERANCE) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.designs.row_summaries import fact
+from mlpool.designs.row_summaries import by_queries, fact
 from mlpool.errors import NotSupportedError
 from mlpool.formula.design import Design
 from mlpool.formula.design_matrix import make_matrix
@@ -158,6 +158,26 @@ def design_moments(m: FittedModel) -> DesignMoments:
         cov_X=(products - np.outer(sums, sums) / n) / (n - 1),
         mean_zz=tuple(total / n for total in zz),
         is_dispersion=tuple(m.family is not None and len(r.levels) == n for r in design.random),
+    )
+
+
+@by_queries(design_moments)
+def _moments_of_sums(m: Any) -> DesignMoments:
+    """Return the moments from the sums of all rows; prior weights have no part in them."""
+    design, n = m.design, m.design.n
+    layout, total = design.sums.layout, design.unweighted_total()
+    x = layout.x[m.fit.kept]
+    sums = total[0, x]
+    raw = design.sums.uncentre(layout.z)
+    zz = raw.T @ total @ raw / n
+    ends = np.cumsum([r.z.shape[1] for r in design.random])
+    return DesignMoments(
+        cov_X=(total[np.ix_(x, x)] - np.outer(sums, sums) / n) / (n - 1),
+        mean_zz=tuple(
+            zz[end - r.z.shape[1] : end, end - r.z.shape[1] : end]
+            for end, r in zip(ends, design.random, strict=True)
+        ),
+        is_dispersion=tuple(False for _ in design.random),
     )
 
 

@@ -57,9 +57,13 @@ def zapsmall(values: FloatArray, digits: int) -> FloatArray:
     return np.asarray(np.round(values, decimals))
 
 
+QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of the five numbers."""
+
+
 def five_numbers(values: FloatArray) -> FloatArray:
     """Return minimum, quartiles and maximum (R's quantile type 7)."""
-    return np.asarray(np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))
+    return np.asarray(np.quantile(values, QUARTILES))
 
 
 def format_pvalues(values: Sequence[float], digits: int, eps: float = _EPS) -> list[str]:

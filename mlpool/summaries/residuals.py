@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import narwhals as nw
 import numpy as np
 
-from mlpool.designs.row_summaries import fact
+from mlpool.designs.row_summaries import by_queries, fact
 from mlpool.models import GeneralizedLinearModel
+from mlpool.models.residuals import residuals_elsewhere
+from mlpool.sources.order_statistics import quantiles_of
 from mlpool.summaries.r_matrices import vector_text
-from mlpool.summaries.r_numbers import five_numbers, format_numbers, zapsmall
+from mlpool.summaries.r_numbers import QUARTILES, five_numbers, format_numbers, zapsmall
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -32,6 +35,17 @@ def residual_lines(m: FittedModel) -> tuple[tuple[str, ...], tuple[float, ...]]:
     if len(values) > _MOST_LISTED or m.is_mixed:
         return QUANTILES, tuple(zapsmall(five_numbers(values), _DIGITS).tolist())
     return tuple(str(i) for i in m.design.index), tuple(values.tolist())
+
+
+@by_queries(residual_lines)
+def _asked_residual_lines(m: Any) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    rows = residuals_elsewhere(m)
+    resid = nw.col("resid") * (1.0 / m.sigma if m.is_mixed else 1.0)
+    weights = m.design.prior_weights
+    if weights is not None:
+        resid = resid * weights.sqrt()
+    values = quantiles_of(rows, resid, QUARTILES)
+    return QUANTILES, tuple(zapsmall(values, _DIGITS).tolist())
 
 
 def quantile_text(m: FittedModel, digits: int) -> str:
@@ -63,3 +77,8 @@ def fitted_sum_of_squares(m: FittedModel) -> float:
     """Return the weighted sum of squared fitted values, which R2 without an intercept is about."""
     w = np.ones(m.nobs) if m.design.weights is None else m.design.weights
     return float(w @ np.asarray(m.fitted) ** 2)
+
+
+@by_queries(fitted_sum_of_squares)
+def _asked_fitted_squares(m: Any) -> float:
+    return float(m.design.fitted_squares(m.fit.kept, m.fit.beta, about_mean=False))

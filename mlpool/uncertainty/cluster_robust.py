@@ -19,7 +19,9 @@ from mlpool.inference.sandwich.heteroscedastic import CR_TYPES
 from mlpool.inference.sandwich.mixed import mixed_pieces, splits_levels
 from mlpool.inference.sandwich.mixed import score_rows as mixed_score_rows
 from mlpool.inference.sandwich.single_level import single_level_pieces
+from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray, IntArray
+from mlpool.uncertainty.by_queries import check_same_group
 from mlpool.uncertainty.score_rows import score_rows
 
 if TYPE_CHECKING:
@@ -55,6 +57,9 @@ def check_mixed_choice(design: Design, choice: VcovChoice) -> None:
             "not; use a "
             "cluster-robust type such as 'CR2'."
         )
+    if isinstance(design, PushedDesign):
+        check_same_group(design, choice.cluster_names)
+        return
     for random in design.random:
         if all(splits_levels(codes, np.asarray(random.codes)) for codes in choice.clusters):
             raise NotSupportedError(_cut(random.group, choice))

@@ -16,7 +16,9 @@ from mlpool.inference.sandwich.heteroscedastic import (
     without_negative,
 )
 from mlpool.inference.sandwich.vcov_names import VcovSpec
+from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray, IntArray
+from mlpool.uncertainty.by_queries import vcov_by_queries
 from mlpool.uncertainty.cluster_robust import check_mixed_choice, outermost_group, robust_mixed_vcov
 from mlpool.uncertainty.cluster_robust_glmm import glmm_robust_vcov
 from mlpool.uncertainty.covariance_warnings import say_conditional_vcov, say_negative_variances
@@ -128,6 +130,8 @@ def _codes(design: Design, way: Any) -> tuple[IntArray, tuple[str, ...]]:
     for random in design.random:
         if isinstance(way, str) and way == random.group:
             return random.codes, random.levels
+    if isinstance(design, PushedDesign):
+        return design.clusters_of(way)
     codes, levels = design.codes(way)
     return codes, levels
 
@@ -167,6 +171,8 @@ def _robust_vcov(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
 
 
 def _sandwich(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
+    if isinstance(model.design, PushedDesign):
+        return vcov_by_queries(model, choice)
     if model.kind == "lmer":
         return robust_mixed_vcov(model, choice)
     if model.kind == "glmer":

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import mlpool
-from mlpool.files.missing_rows import AbsentRows
+from mlpool.sources.absent_rows import AbsentRows
 
 sys.path.insert(0, str(Path(__file__).parent))
 import models as made

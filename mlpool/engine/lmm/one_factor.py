@@ -97,9 +97,12 @@ class OneFactor(Criterion):
         DataError
             If a weight is not positive.
         """
-        rows = Rows.of_factor(data, data.terms[0].factor)
-        sums, kept = detrended_sums(rows, batch_rows=control.batch_rows)
-        sums = with_residuals(rows, sums, kept, control.batch_rows)
+        if data.sums is not None and data.kept is not None:
+            sums, kept = data.sums, data.kept  # made elsewhere
+        else:
+            rows = Rows.of_factor(data, data.terms[0].factor)
+            sums, kept = detrended_sums(rows, batch_rows=control.batch_rows)
+            sums = with_residuals(rows, sums, kept, control.batch_rows)
         return cls(sums, Template(tuple(t.z.shape[1] for t in data.terms)), kept, reml=reml)
 
     def left_within(self) -> float | None:

@@ -82,13 +82,22 @@ def sample_trend(rows: Rows) -> FloatArray:
 
 def missed_trend(sums: CrossProducts, kept: IntArray) -> FloatArray | None:
     """Return the least-squares coefficients of the kept columns, None if the sums are near them."""
+    beta, total, left = _least_squares(sums, kept)
+    return None if not len(kept) or total <= MISSED * left else beta
+
+
+def least_squares_trend(sums: CrossProducts, kept: IntArray) -> FloatArray:
+    """Return the least-squares coefficients of the kept columns."""
+    return _least_squares(sums, kept)[0]
+
+
+def _least_squares(sums: CrossProducts, kept: IntArray) -> tuple[FloatArray, float, float]:
+    """Return coefficients, and the response's sum of squares before and after."""
     fixed, p = FixedColumns.of(sums, kept), len(kept)
     total = fixed.R.T @ sums.total @ fixed.R
     found = solve_scaled(total[:p, :p], total[:p, p])
     left = float(total[p, p] - found @ total[:p, p])
-    if p == 0 or total[p, p] <= MISSED * left:
-        return None
-    return np.asarray(fixed.back @ found + fixed.shift)
+    return np.asarray(fixed.back @ found + fixed.shift), float(total[p, p]), left
 
 
 def retrended(layout: Layout, kept: IntArray, beta: FloatArray) -> Layout:

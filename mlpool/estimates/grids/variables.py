@@ -17,6 +17,8 @@ from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.formula.language.expression import column_expression
 from mlpool.formula.types import Expression
 from mlpool.frames.level_labels import level_label
+from mlpool.sources.descriptions import describe_number, kind_of_variable, labels_of
+from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -221,10 +223,23 @@ def _columns_of(expressions: Iterable[Expression]) -> list[str]:
 
 
 def _kind_of(design: Design, name: str, expressions: Iterable[Expression]) -> VariableKind:
+    if isinstance(design, PushedDesign):
+        return _kind_elsewhere(design, name, expressions)
     values, levels = design.column_values(name)
     if levels:
         return "factor"
     if np.asarray(values).dtype.kind == "b" or _is_boolean(design, name):
+        return "boolean"
+    return "factor" if _is_made_factor(name, expressions) else "numeric"
+
+
+def _kind_elsewhere(
+    design: PushedDesign, name: str, expressions: Iterable[Expression]
+) -> VariableKind:
+    kind = kind_of_variable(design, name)
+    if kind == "text":
+        return "factor"
+    if kind == "logical" or _is_boolean(design, name):
         return "boolean"
     return "factor" if _is_made_factor(name, expressions) else "numeric"
 
@@ -250,7 +265,30 @@ def _read_rows(design: Design, name: str, kind: VariableKind) -> tuple[ValueArra
     return codes, tuple(int(v) if whole else float(v) for v in distinct)
 
 
+def _summarise_elsewhere(design: PushedDesign, name: str, kind: VariableKind) -> VariableSummary:
+    """Return what queries say of a variable."""
+    if kind == "boolean":
+        return VariableSummary(name=name, kind=kind, levels=("FALSE", "TRUE"))
+    if kind == "factor":
+        column = labels_of(design, name)
+        labels = column.coded()[1].labels
+        numbers = [] if column.is_factor else np.unique(column.values).tolist()
+        if labels != tuple(level_label(v) for v in numbers):
+            return VariableSummary(name=name, kind=kind, levels=labels)
+        whole = all(float(v).is_integer() for v in numbers)
+        levels = tuple(int(v) if whole else float(v) for v in numbers)
+        return VariableSummary(name=name, kind=kind, levels=levels)
+    found = describe_number(design, name, QUANTILES, FEW_VALUES)
+    return VariableSummary(
+        name=name, kind=kind, mean=found.mean, sd=found.sd, mad=1.4826 * found.mad,
+        quantiles=tuple(found.quantiles.tolist()), is_whole=found.is_whole,
+        n_distinct=found.n_distinct, distinct=tuple(found.distinct.tolist()),
+    )  # fmt: skip
+
+
 def _summarise(design: Design, name: str, kind: VariableKind) -> VariableSummary:
+    if isinstance(design, PushedDesign):
+        return _summarise_elsewhere(design, name, kind)
     values, levels = _read_rows(design, name, kind)
     if kind != "numeric":
         return VariableSummary(name=name, kind=kind, levels=levels)

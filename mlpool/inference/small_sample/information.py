@@ -199,7 +199,7 @@ def _sums_without_units(
         read = read_one_factor(data, fit)
         chosen = read.coordinates(fit.sigma, [lam.shape[0] for lam in lams])
         mapped = read.mapped(chosen, fit.sigma)
-        if mapped.amplification <= _MOST_AMPLIFIED:
+        if data.sums is not None or mapped.amplification <= _MOST_AMPLIFIED:
             return mapped.variance_sums(_mapped(chosen, lams), 1.0), chosen
     chosen = coordinates(data, fit)
     return variance_sums(*in_coordinates(data, fit, chosen), _mapped(chosen, lams)), chosen

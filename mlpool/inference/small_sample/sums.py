@@ -139,7 +139,12 @@ class OneFactorSums:
 
 
 def read_one_factor(data: LmmData, fit: LmmFit) -> OneFactorSums:
-    """Sum [Z, X, residuals] by cluster, by the engine's pass over the rows."""
+    """Sum [Z, X, residuals] by cluster, by the engine's pass over the rows.
+
+    Of sums that were made elsewhere the residuals are a combination of columns.
+    """
+    if data.sums is not None:
+        return _of_sums(data.sums, fit)
     with_residuals = replace(data, y=residuals(data, fit), offset=None)
     sums = CrossProducts.from_rows(Rows.of_factor(with_residuals, data.terms[0].factor))
     layout = sums.layout
@@ -147,6 +152,13 @@ def read_one_factor(data: LmmData, fit: LmmFit) -> OneFactorSums:
         sums=sums, z=sums.uncentre(layout.z),
         w=sums.uncentre(np.append(layout.x[fit.kept], layout.y)), n=fit.n,
     )  # fmt: skip
+
+
+def _of_sums(sums: CrossProducts, fit: LmmFit) -> OneFactorSums:
+    layout = sums.layout
+    X, (y,) = sums.uncentre(layout.x[fit.kept]), sums.uncentre(np.array([layout.y])).T
+    w = np.column_stack([X, y - X @ fit.beta])
+    return OneFactorSums(sums=sums, z=sums.uncentre(layout.z), w=w, n=fit.n)
 
 
 def _from_right(S: FloatArray, R: FloatArray) -> FloatArray:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.designs.row_summaries import fact
+from mlpool.designs.row_summaries import by_queries, fact
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ def sum_log_weights(m: FittedModel) -> float:
     return 0.0 if weights is None else float(np.log(weights).sum())
 
 
+@by_queries(sum_log_weights)
+def _counted_log_weights(m: Any) -> float:
+    return float(m.design.sums.sum_log_weights)
+
+
 def reml_criterion(m: FittedModel) -> float:
     """Return the REML criterion at the model's theta, also of an ML fit.
 
@@ -58,17 +63,34 @@ def log_jacobian(m: FittedModel) -> float:
     Subtracting it twice from AIC gives the criterion of y itself, so that models of ``log(y)`` and
     of ``y`` can be compared. Known for log, log2, log10, log1p and sqrt of a column.
     """
-    tree = m.response.tree
-    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
-        return 0.0
-    if len(tree.args) != 1 or not isinstance(tree.args[0], ast.Name):
-        return 0.0
-    if tree.func.id not in _LOG_DERIVATIVES or tree.keywords:
-        return 0.0
-    if m.design.response_levels:
+    function = _transformation(m)
+    if not function or m.design.response_levels:
         return 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.sum(_log_derivative(tree.func.id, m.design.y)))
+        return float(np.sum(_log_derivative(function, m.design.y)))
+
+
+@by_queries(log_jacobian)
+def _asked_log_jacobian(m: Any) -> float:
+    function = _transformation(m)
+    if not function:
+        return 0.0
+    v = m.design.response
+    if function != "sqrt":
+        n = float(m.design.n)
+        mean = m.design.mean_of(v)  # log f'(y) is linear in f(y)
+        return n * float(_log_derivative(function, np.array(mean)))
+    return float(m.design.n * (-m.design.mean_of(v.log()) - _LN2))
+
+
+def _transformation(m: Any) -> str:
+    """Return the function of one column that the response is; nothing for others."""
+    tree = m.formula.response.tree
+    is_call = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
+    if not is_call or len(tree.args) != 1 or not isinstance(tree.args[0], ast.Name):
+        return ""
+    name = str(tree.func.id)
+    return name if name in _LOG_DERIVATIVES and not tree.keywords else ""
 
 
 _LOG_DERIVATIVES = ("log", "log2", "log10", "log1p", "sqrt")

@@ -1,4 +1,4 @@
-"""What stands in a loaded model for the rows that its file does not have."""
+"""What stands in a model for rows that it does not have: left out of its file, or never read."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from mlpool.errors import NotSupportedError
 from mlpool.frames.frame_snapshot import HeldFrame
 from mlpool.frames.levels import Column
 
-_SENTENCE = (
+NOT_SAVED = (
     "This needs the rows of the data, which the model's file does not have; save the model with "
     "m.save(path, data=True)."
 )
+SCANNED = (
+    "This needs the rows in memory, and the model was fitted where they lie: m.predict() and "
+    "m.residuals() are queries that give predictions and residuals lazily; for the rest, fit rows "
+    "that were read into memory."
+)
 
 
-def refuse_rows() -> NoReturn:
+def refuse_rows(sentence: str = NOT_SAVED) -> NoReturn:
     """Say that rows are needed.
 
     Raises
@@ -24,44 +29,44 @@ def refuse_rows() -> NoReturn:
     NotSupportedError
         Always.
     """
-    raise NotSupportedError(_SENTENCE)
+    raise NotSupportedError(sentence)
 
 
 class AbsentRows:
     """An array of known shape and unknown values: every use of the values is refused."""
 
-    __slots__ = ("shape",)
+    __slots__ = ("sentence", "shape")
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
+    def __init__(self, shape: tuple[int, ...], sentence: str = NOT_SAVED) -> None:
+        self.shape, self.sentence = shape, sentence
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __array__(self, *args: Any, **options: Any) -> NoReturn:
         """Refuse to become numbers; every NumPy function asks here or in `__array_ufunc__`."""
-        refuse_rows()
+        refuse_rows(self.sentence)
 
     def __array_ufunc__(self, *args: Any, **options: Any) -> NoReturn:
-        refuse_rows()
+        refuse_rows(self.sentence)
 
     def __getattr__(self, name: str) -> NoReturn:
         """Refuse an array's attributes; what no array has stays an AttributeError."""
         if name.startswith("__"):
             raise AttributeError(name)
-        refuse_rows()
+        refuse_rows(self.sentence)
 
-    def __getstate__(self) -> tuple[int, ...]:
-        return self.shape
+    def __getstate__(self) -> tuple[tuple[int, ...], str]:
+        return self.shape, self.sentence
 
-    def __setstate__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
+    def __setstate__(self, state: tuple[tuple[int, ...], str]) -> None:
+        self.shape, self.sentence = state
 
     __hash__ = None  # type: ignore[assignment]
 
 
-def _refusing(self: object, *args: Any) -> NoReturn:
-    refuse_rows()
+def _refusing(self: AbsentRows, *args: object) -> NoReturn:
+    refuse_rows(self.sentence)
 
 
 # Operators are looked up on the class; comparisons above all must not fall back to identity.
@@ -75,15 +80,16 @@ for _name in _OPERATORS.split():
 
 
 class AbsentFrame(HeldFrame):
-    """The data of a model that was saved without them: names only."""
+    """The data of a model that does not have them: names only."""
 
-    def __init__(self, columns: tuple[str, ...], n_rows: int) -> None:
+    def __init__(self, columns: tuple[str, ...], n_rows: int, sentence: str = NOT_SAVED) -> None:
         super().__init__(*_empty(columns))
         self.n_rows = n_rows
         self.index = pd.RangeIndex(n_rows)
+        self._sentence = sentence
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AbsentFrame, (self.columns, self.n_rows)
+        return AbsentFrame, (self.columns, self.n_rows, self._sentence)
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -98,7 +104,7 @@ class AbsentFrame(HeldFrame):
         NotSupportedError
             Always.
         """
-        refuse_rows()
+        refuse_rows(self._sentence)
 
 
 def _empty(columns: tuple[str, ...]) -> tuple[Any, Any]:

@@ -1,0 +1,1 @@
+"""Columns and expressions of a formula in narwhals' lazy language."""

@@ -1,0 +1,376 @@
+"""A formula's checked tree in narwhals' lazy language.
+
+Numbers become arithmetic of columns. What makes labels, or reads them, must be of one column: it is
+evaluated in memory on that column's distinct values by the same functions as data in memory, and
+the engine looks the results up. Null is the only missing value: NaN becomes null where it arises.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from mlpool.errors import DataError, FormulaError, brief
+from mlpool.formula.functions.bases import State
+from mlpool.formula.functions.evaluate import Evaluator
+from mlpool.formula.functions.factors import as_codes
+from mlpool.formula.functions.values import (
+    FactorValue,
+    MatrixValue,
+    NumberValue,
+    Value,
+    is_plain_number,
+)
+from mlpool.formula.language.safety import CONSTANTS
+from mlpool.formula.types import Chain, Expression
+from mlpool.frames import read_frame
+from mlpool.sources.language.arithmetic import (
+    Number,
+    apply_pushed,
+    compute,
+    logarithm,
+    negated,
+    not_pushed,
+    power,
+)
+from mlpool.sources.language.learned import learn_poly, learn_scale
+from mlpool.sources.language.variables import key_of, kind_of, numbers_of, without, without_nan
+from mlpool.sources.queries import collected
+from mlpool.sources.scan import Scan
+from mlpool.typing import FloatArray
+
+MOST_VALUES = 50_000
+"""Distinct values of a column whose labels enter fixed effects or slopes."""
+_LEARNS = frozenset({"scale", "center", "poly"})
+_LABELS = frozenset({"factor", "as.factor", "as_factor", "ordered", "relevel", "C", "as.character"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushedNumbers:
+    """Numbers that the engine computes: one column, or the labelled columns of ``poly``."""
+
+    exprs: tuple[nw.Expr, ...]
+    labels: tuple[str, ...] = ()
+    is_logical: bool = False
+
+    @property
+    def known(self) -> nw.Expr:
+        """Whether each row has a value."""
+        return ~self.exprs[0].is_null()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushedLabels:
+    """A function of one column, known for each of its distinct values.
+
+    Attributes
+    ----------
+    column : narwhals.Expr
+    keys : tuple
+        The column's distinct values.
+    value : FactorValue
+        The result for each of them.
+    """
+
+    column: nw.Expr
+    keys: tuple[Any, ...]
+    value: FactorValue
+
+    @property
+    def known(self) -> nw.Expr:
+        """Whether each row has a label."""
+        gone = [k for k, code in zip(self.keys, self.value.codes, strict=True) if code < 0]
+        known = ~self.column.is_null()
+        return known & ~self.column.is_in(gone) if gone else known
+
+    def numbers(self, per_level: FloatArray) -> nw.Expr:
+        """Return each row's number, given the numbers of the levels."""
+        codes = np.asarray(self.value.codes)
+        results = np.append(np.asarray(per_level, dtype=np.float64), np.nan)[codes]
+        return looked_up(self.column, self.keys, results)
+
+
+Pushed = PushedNumbers | PushedLabels
+
+
+def looked_up(column: nw.Expr, keys: Sequence[Any], results: FloatArray) -> nw.Expr:
+    """Return a column with each of its values replaced by a number; NaN is null."""
+    counts = Counter(results[~np.isnan(results)].tolist())
+    if not counts:
+        return nw.lit(None, nw.Float64)
+    by_frequency = [number for number, _ in counts.most_common()]
+    found = nw.lit(by_frequency[0])
+    for number in by_frequency[1:]:
+        wanted = [k for k, r in zip(keys, results, strict=True) if r == number]
+        found = nw.when(column.is_in(wanted)).then(nw.lit(number)).otherwise(found)
+    gone = [k for k, r in zip(keys, results, strict=True) if np.isnan(r)]
+    if gone:
+        found = nw.when(~column.is_in(gone)).then(found)
+    return without(column, found)
+
+
+class PushedEvaluator:
+    """Turns expressions of a formula into pushed values.
+
+    Parameters
+    ----------
+    rows : Scan
+    states : dict
+        What stateful functions learn, in the form of data in memory.
+    context : mapping
+        Constants that the caller handed over; functions are not pushed down.
+    """
+
+    def __init__(
+        self, rows: Scan, states: dict[str, State], context: Mapping[str, Any] | None = None
+    ) -> None:
+        self.rows, self.states, self.context = rows, states, context or {}
+        self._values: dict[str, Pushed] = {}
+        self._keys: dict[str, tuple[Any, tuple[Any, ...]]] = {}
+
+    def value(self, expression: Expression) -> Pushed:
+        """Return what an expression is on scanned rows.
+
+        Raises
+        ------
+        NotSupportedError
+            If no query computes it.
+        ColumnNotFoundError, DataError, FormulaError
+            As in memory.
+        """
+        if expression.text not in self._values:
+            self._text, self._calls = expression.text, 0
+            self._values[expression.text] = self._of_tree(expression)
+        return self._values[expression.text]
+
+    def labels(self, expression: Expression) -> Pushed:
+        """Return an expression of one column value by value, as the factor that it was."""
+        self._text, self._calls = expression.text, 0
+        if len(expression.columns) != 1:
+            raise not_pushed(f"{expression.text}, labels of several columns")
+        native, keys = self._distinct(expression.columns[0])
+        value = Evaluator(read_frame(native), self.states, self.context).value(expression)
+        key = key_of(self.rows, expression.columns[0])
+        return PushedLabels(column=key, keys=keys, value=as_codes(value, expression.text))
+
+    def number(self, expression: Expression) -> nw.Expr:
+        """Return an expression that must be one column of numbers.
+
+        Raises
+        ------
+        DataError
+            If it is not.
+        """
+        value = self.value(expression)
+        if isinstance(value, PushedLabels) or len(value.exprs) > 1:
+            raise DataError(f"offset({expression.text}) must be one column of numbers.")
+        return value.exprs[0]
+
+    def _of_tree(self, expression: Expression) -> Pushed:
+        tree, text = expression.tree, expression.text
+        calls = {n.func.id for n in ast.walk(tree) if _is_call(n)}  # type: ignore[attr-defined]
+        columns = [c for c in expression.columns if c not in self.context]
+        kinds = {c: kind_of(self.rows, c) for c in columns}
+        is_label = bool(calls & _LABELS) or any(kinds[c] != "number" for c in columns)
+        if is_label and not calls & _LEARNS and len(columns) == 1 and not _is_date(tree, kinds):
+            return self._of_values(expression, columns[0])
+        found = self._visit(tree)
+        if isinstance(found, PushedNumbers):
+            return found
+        if not isinstance(found, nw.Expr):
+            raise not_pushed(f"{text}, a constant")
+        is_logical = self._is_logical(tree)
+        return PushedNumbers(exprs=(without_nan(found),), is_logical=is_logical)
+
+    def _of_values(self, expression: Expression, column: str) -> Pushed:
+        """Evaluate an expression of one column on its distinct values."""
+        native, keys = self._distinct(column)
+        value = Evaluator(read_frame(native), self.states, self.context).value(expression)
+        if isinstance(value, MatrixValue):
+            raise not_pushed(f"{expression.text}, several columns of labels")
+        key = key_of(self.rows, column)
+        if isinstance(value, NumberValue) and not value.is_logical:
+            return PushedNumbers(
+                exprs=(looked_up(key, keys, np.asarray(value.array, dtype=np.float64)),)
+            )
+        return PushedLabels(column=key, keys=keys, value=_as_labels(value))
+
+    def _distinct(self, column: str) -> tuple[Any, tuple[Any, ...]]:
+        """Return a frame of a column's distinct values, and the values."""
+        if column not in self._keys:
+            key = key_of(self.rows, column).alias(column)
+            found = self.rows.lazy.select(key).unique(subset=[column])
+            most = collected(found.filter(~nw.col(column).is_null()).head(MOST_VALUES + 1))
+            if len(most) > MOST_VALUES:
+                raise not_pushed(
+                    f"{brief(column)}, of more than {MOST_VALUES:,} different values, as labels"
+                )
+            self._keys[column] = most.to_native(), tuple(most[column].to_list())
+        return self._keys[column]
+
+    # --- numbers ----------------------------------------------------------------------------
+
+    def _visit(self, node: ast.expr) -> Any:
+        label = self._only_label(node)
+        if label:
+            return self._looked_up(node, label)
+        if isinstance(node, ast.Name):
+            return self._name(node.id)
+        if isinstance(node, ast.Constant) and is_plain_number(node.value):
+            return float(node.value)  # type: ignore[arg-type]
+        if isinstance(node, Chain):
+            return self._chain(node)
+        if isinstance(node, ast.UnaryOp):
+            return negated(type(node.op), self._number(node.operand))[0]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            return self._call(node, node.func.id)
+        raise not_pushed(f"{self._text}, which mixes labels and numbers")
+
+    def _only_label(self, node: ast.expr) -> str:
+        """Return the one column of text that a comparison (or the like) reads, else nothing."""
+        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & set(self.rows.schema)
+        is_one = len(names) == 1 and not isinstance(node, ast.Name)
+        return next((n for n in names if is_one and kind_of(self.rows, n) == "text"), "")
+
+    def _looked_up(self, node: ast.expr, column: str) -> nw.Expr:
+        """Return numbers made of a column of text: ``(s == "b")`` inside of arithmetic."""
+        native, keys = self._distinct(column)
+        part = Expression(text=self._text, tree=node, columns=(column,))
+        learned: dict[str, State] = {}
+        value = Evaluator(read_frame(native), learned, self.context).value(part)
+        if not isinstance(value, NumberValue) or any(learned.values()):
+            raise not_pushed(f"{self._text}, which mixes labels and numbers")
+        results = np.asarray(value.array, dtype=np.float64)
+        return looked_up(key_of(self.rows, column), keys, results)
+
+    def _number(self, node: ast.expr) -> Number:
+        found = self._visit(node)
+        if isinstance(found, PushedNumbers):
+            if len(found.exprs) > 1:
+                raise FormulaError(f"{self._text} computes with several columns.")
+            return found.exprs[0]
+        return found if isinstance(found, nw.Expr) else float(found)
+
+    def _name(self, name: str) -> Number:
+        if name in self.rows.schema:
+            if kind_of(self.rows, name) == "text":
+                raise not_pushed(f"{self._text}, which mixes labels and numbers")
+            return numbers_of(self.rows, name)
+        if name in self.context:
+            if not is_plain_number(self.context[name]):
+                raise not_pushed(f"{brief(name)} of context=")
+            return float(self.context[name])
+        if name in CONSTANTS:
+            return float(CONSTANTS[name])
+        kind_of(self.rows, name)
+        raise AssertionError(name)
+
+    def _chain(self, node: Chain) -> Number:
+        result = self._number(node.left)
+        for operator, operand in zip(node.ops, node.comparators, strict=True):
+            right = self._number(operand)
+            if not (isinstance(result, nw.Expr) or isinstance(right, nw.Expr)):
+                right = nw.lit(right)
+            result = compute(type(operator), result, right, self._text)[0]
+        return result
+
+    def _call(self, node: ast.Call, name: str) -> Any:
+        self._calls += 1
+        state = self.states.setdefault(f"{self._text}#{self._calls}", {})
+        if name in self.context:
+            raise not_pushed(f"{name}() of context=")
+        given: list[Any] = [self._visit(a) if i == 0 else _constant(a, self._text, name)
+                            for i, a in enumerate(node.args)]  # fmt: skip
+        named = {k.arg: _constant(k.value, self._text, name) for k in node.keywords}
+        if not given:
+            raise not_pushed(f"{name}() in {self._text}, whose first argument has no place")
+        x, rest = given[0], given[1:]
+        if name in ("I", "offset") and isinstance(x, PushedNumbers):
+            return x
+        if not isinstance(x, nw.Expr):
+            raise not_pushed(f"{self._text}, a function of constants")
+        if name in _LEARNS:
+            return self._learned(name, x, _bound(name, rest, named), state)
+        return self._plain(name, x, rest, named)
+
+    def _plain(self, name: str, x: nw.Expr, rest: list[Any], named: Mapping[Any, Any]) -> nw.Expr:
+        if name == "log" and (rest or named):
+            base = float(rest[0] if rest else named["base"])
+            if base <= 0 or base == 1:
+                raise FormulaError(f"log(): base= must be positive and not 1; got {base:.15g}.")
+            return logarithm(x, base)
+        if name == "np.power" and len(rest) == 1:
+            raised = power(x, float(rest[0]), self._text)
+            assert isinstance(raised, nw.Expr)
+            return raised
+        if rest or named:
+            raise not_pushed(f"{name}() in {self._text}")
+        return apply_pushed(name, x, self._text)
+
+    def _learned(
+        self, name: str, x: nw.Expr, options: Mapping[str, Any], state: State
+    ) -> nw.Expr | PushedNumbers:
+        x = without_nan(x)
+        if name != "poly":
+            by = options.get("scale", True) if name == "scale" else False
+            return learn_scale(self.rows.lazy, x, state, options.get("center", True), by)
+        degree = int(options.get("degree", 1))
+        labels = tuple(str(i + 1) for i in range(degree))
+        if options.get("raw", False):
+            powers = [power(x, float(i + 1), self._text) for i in range(degree)]
+            return PushedNumbers(exprs=tuple(powers), labels=labels)  # type: ignore[arg-type]
+        return PushedNumbers(exprs=learn_poly(self.rows.lazy, x, degree, state), labels=labels)
+
+    def _is_logical(self, tree: ast.expr) -> bool:
+        if isinstance(tree, Chain):
+            return isinstance(tree.ops[-1], (ast.cmpop, ast.BitAnd, ast.BitOr))
+        if isinstance(tree, ast.UnaryOp):
+            return isinstance(tree.op, ast.Not)
+        is_wrapped = _is_call(tree) and tree.func.id == "I"  # type: ignore[attr-defined]
+        return is_wrapped and self._is_logical(tree.args[0])  # type: ignore[attr-defined]
+
+
+def _constant(node: ast.expr, text: str, function: str) -> Any:
+    """Return a constant argument of a function."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
+        value: Any = node.operand.value
+        return -value if isinstance(node.op, ast.USub) else value
+    if isinstance(node, ast.Name) and node.id in CONSTANTS:
+        return CONSTANTS[node.id]
+    raise not_pushed(f"{function}() of several columns in {text}")
+
+
+def _bound(name: str, given: Sequence[Any], named: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the options of a function that learns, by name."""
+    known = {"scale": ("center", "scale"), "poly": ("degree", "raw"), "center": ()}[name]
+    if len(given) > len(known) or not set(named) <= set(known):
+        raise FormulaError(f"{name}() takes the arguments x{''.join(f', {k}' for k in known)}.")
+    left = [k for k in known if k not in named]
+    return {**dict(zip(left, given, strict=False)), **named}
+
+
+def _as_labels(value: Value) -> FactorValue:
+    """Return a factor; of truth values one with levels FALSE and TRUE."""
+    if isinstance(value, FactorValue):
+        return value
+    assert isinstance(value, NumberValue)
+    codes = np.where(np.isnan(value.array), -1, value.array != 0).astype(np.int32)
+    return FactorValue(codes=codes, levels=("FALSE", "TRUE"))
+
+
+def _is_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def _is_date(tree: ast.expr, kinds: Mapping[str, str]) -> bool:
+    """Tell whether an expression computes with a date, which is a number of days."""
+    calls = {n.func.id for n in ast.walk(tree) if _is_call(n)}  # type: ignore[attr-defined]
+    return set(kinds.values()) == {"date"} and not calls & _LABELS

@@ -1,0 +1,98 @@
+"""Ask an engine: aggregate queries in narwhals' lazy language, and their answers as arrays."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from mlpool.errors import DataError, MlpoolError
+from mlpool.sources.scan import first_line
+from mlpool.typing import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The answer of a query per group.
+
+    Attributes
+    ----------
+    keys : narwhals.DataFrame
+        The keys' columns, as the engine gives them.
+    values : dict of ndarray of shape (groups,)
+    """
+
+    keys: nw.DataFrame[Any]
+    values: dict[str, FloatArray]
+
+
+def totals(rows: nw.LazyFrame[Any], wanted: Mapping[str, nw.Expr]) -> dict[str, float]:
+    """Return aggregates of all rows; NaN where the engine says null (a sum of no rows).
+
+    Raises
+    ------
+    DataError
+        With what the engine says, if it cannot answer.
+    """
+    if not wanted:
+        return {}
+    names = list(wanted)
+    # engines' own names of columns may be refused or taken: c0, c1, ... are neither
+    found = collected(rows.select(*[wanted[n].alias(f"c{i}") for i, n in enumerate(names)]))
+    return {n: _number(found[f"c{i}"].to_list()[0]) for i, n in enumerate(names)}
+
+
+def by_group(rows: nw.LazyFrame[Any], keys: Sequence[str], wanted: Mapping[str, nw.Expr]) -> Groups:
+    """Return aggregates of the rows of every combination of `keys`, in any order.
+
+    Raises
+    ------
+    DataError
+        As :func:`totals`.
+    """
+    names = list(wanted)
+    aggregates = [wanted[n].alias(f"c{i}") for i, n in enumerate(names)]
+    found = collected(rows.group_by(*keys).agg(*aggregates))
+    return Groups(
+        keys=found.select(*keys),
+        values={n: _numbers(found[f"c{i}"]) for i, n in enumerate(names)},
+    )
+
+
+def collected(rows: nw.LazyFrame[Any]) -> nw.DataFrame[Any]:
+    """Run a query.
+
+    Raises
+    ------
+    DataError
+        With what the engine says: a file that is gone or damaged, types that differ between
+        partitions, no room for spilling, a lost worker.
+    KeyboardInterrupt
+        Ctrl-C, which every engine takes as the end of its query.
+    """
+    try:
+        with warnings.catch_warnings():
+            # engines warn of their own plans (shuffles, deprecations), of which users know nothing
+            warnings.simplefilter("ignore")
+            found: nw.DataFrame[Any] = rows.collect()
+    except MlpoolError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"{rows.implementation.value} cannot answer a query of the rows: {first_line(error)}"
+        ) from None
+    return found
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _numbers(series: nw.Series[Any]) -> FloatArray:
+    if series.is_null().any():
+        return np.array([_number(v) for v in series.to_list()])
+    return np.asarray(series.to_numpy(), dtype=np.float64)

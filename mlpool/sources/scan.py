@@ -1,0 +1,297 @@
+"""What holds rows without handing them over: `scan`, and when data are scanned unasked."""
+
+from __future__ import annotations
+
+import glob
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+
+from mlpool.errors import DataError, NotSupportedError, OptionError, brief
+from mlpool.frames import Frame, read_frame
+
+SHARE = 0.1
+"""Share of the free memory above which rows stay where they are: a fit in memory holds its columns
+a few times over."""
+UNPACKED = 5.0
+"""Bytes in memory per byte of a Parquet file: dictionaries and compression taken apart."""
+_WIDTH = 8.0
+"""Bytes of a number in memory."""
+_WITHOUT_MEASURE = 4e9
+"""Bytes taken as free where the system does not tell."""
+_LONGEST_PATH = 4096
+_FIRST_NARWHALS = 2
+_PARQUET = (".parquet", ".pq", ".parq")
+_TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.zst")
+_MISSING_WORDS = ["NA", ""]
+"""What R writes for a missing value, as in files that are read into memory."""
+
+
+class Scan:
+    """Rows that queries are asked of.
+
+    Attributes
+    ----------
+    lazy : narwhals.LazyFrame
+    columns : tuple of str
+    native : object
+        What the user handed over.
+    """
+
+    def __init__(self, native: Any, lazy: nw.LazyFrame[Any], connection: Any = None) -> None:
+        self.native, self.lazy, self._connection = native, lazy, connection
+        self.schema: Mapping[str, Any] = lazy.collect_schema()
+        self.columns: tuple[str, ...] = tuple(self.schema)
+        if len({c.lower() for c in self.columns}) < len(self.columns) and connection is not None:
+            raise DataError("Two columns differ in capitals only, which DuckDB cannot tell apart.")
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine that answers: ``duckdb``, ``polars``, ``dask``, ``pyspark`` ..."""
+        return str(self.lazy.implementation.value)
+
+    def __repr__(self) -> str:
+        """Say what is scanned and by which engine."""
+        shown = brief(self.native) if isinstance(self.native, (str, Path)) else "the frame given"
+        return f"<rows of {shown}, scanned by {self.engine}: {', '.join(self.columns[:8])}>"
+
+    def limit_memory(self, limit: str) -> None:
+        """Let the embedded engine use so much memory and spill the rest to disk.
+
+        Raises
+        ------
+        OptionError
+            If the rows are held by an engine of the user's, which has its own settings.
+        """
+        if self._connection is None:
+            raise OptionError(
+                f"memory_limit is for files that mlpool opens itself; set it in {self.engine}, "
+                "which holds these rows."
+            )
+        _set(self._connection, "memory_limit", limit)
+
+
+def scan(data: Any, *, memory_limit: str | None = None) -> Scan:
+    """Leave rows where they are and fit by queries.
+
+    ``mlpool.lmer(formula, mlpool.scan("rows/*.parquet"))`` reads sums, not rows: the same
+    estimates as in memory, whatever the number of rows. Files and lazy frames larger than a tenth
+    of the free memory are scanned without being asked.
+
+    Parameters
+    ----------
+    data : str, Path or frame
+        A Parquet or CSV file, a pattern such as ``"rows/*.parquet"`` or a folder of Parquet files
+        (hive partitions too), which DuckDB reads; a DuckDB relation, a Polars LazyFrame, a pyarrow
+        Dataset, a Dask or PySpark DataFrame, an Ibis table; a data frame in memory.
+    memory_limit : str, optional
+        What DuckDB may hold of files, such as ``"4GB"``; the rest spills to disk.
+
+    Returns
+    -------
+    Scan
+
+    Raises
+    ------
+    DataError
+        If it holds no rows that can be queried.
+    NotSupportedError
+        If DuckDB is needed and not installed.
+
+    See Also
+    --------
+    mlpool.lmer : Fits.
+
+    Examples
+    --------
+    >>> import mlpool, polars
+    >>> rows = mlpool.scan(polars.LazyFrame({"y": [1.0, 2.0, 4.0], "x": [0.0, 1.0, 2.0]}))
+    >>> mlpool.lm("y ~ x", rows).fixef().round(2).tolist()
+    [0.83, 1.5]
+    """
+    found = data if isinstance(data, Scan) else _scan(data)
+    if memory_limit is not None:
+        found.limit_memory(memory_limit)
+    return found
+
+
+def read_rows(data: Any) -> Frame | Scan:
+    """Return a frame in memory, or what stays where it is: scans, and what is too large.
+
+    Raises
+    ------
+    DataError
+        As :func:`mlpool.frames.read_frame`.
+    """
+    if isinstance(data, (Scan, Frame)):
+        return data
+    if isinstance(data, (str, Path)):
+        return _scan(data) if _is_many_files(data) or _is_large_file(data) else read_frame(data)
+    lazy = _lazy_of(data)
+    if lazy is None:
+        return read_frame(data)
+    found = Scan(data, lazy)
+    return found if _bytes_of(found) > SHARE * _free_memory() else read_frame(data)
+
+
+def as_scan(data: Any) -> Scan | None:
+    """Return lazy rows as a scan; None for rows in memory and for files."""
+    if isinstance(data, Scan):
+        return data
+    if data is None or isinstance(data, (str, Path, Frame, Mapping)):
+        return None
+    lazy = _lazy_of(data)
+    return None if lazy is None else Scan(data, lazy)
+
+
+def _scan(data: Any) -> Scan:
+    if isinstance(data, (str, Path)):
+        return _scan_files(data)
+    lazy = _lazy_of(data)
+    if lazy is not None:
+        return Scan(data, lazy)
+    frame = read_frame(data)
+    backend = "polars" if frame.data.implementation.is_polars() else "duckdb"
+    if backend == "duckdb":
+        _duckdb()
+    return Scan(data, nw.from_native(nw.to_native(frame.data), eager_only=True).lazy(backend))
+
+
+def _lazy_of(data: Any) -> nw.LazyFrame[Any] | None:
+    """Return what narwhals calls a lazy frame; None for anything else."""
+    if int(nw.__version__.partition(".")[0]) < _FIRST_NARWHALS:
+        return None  # older ones write some expressions for some engines only
+    if _is_arrow_dataset(data):
+        return lazy_frame(_connect().from_arrow(data))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        found: Any = nw.from_native(data, pass_through=True)
+    return found if isinstance(found, nw.LazyFrame) else None
+
+
+def lazy_frame(native: Any) -> nw.LazyFrame[Any]:
+    """Return an engine's own lazy frame in narwhals' language."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        found: nw.LazyFrame[Any] = nw.from_native(native)
+    return found
+
+
+def _is_arrow_dataset(data: Any) -> bool:
+    module = type(data).__module__
+    return module.startswith("pyarrow") and hasattr(data, "get_fragments")
+
+
+def _scan_files(path: str | Path) -> Scan:
+    shown, connection = brief(str(path)), _connect()
+    pattern, kind = _pattern(path)
+    try:
+        if kind == "parquet":
+            is_hive = Path(path).is_dir() and any(Path(path).glob("*=*"))
+            relation = connection.read_parquet(
+                pattern, union_by_name=True, hive_partitioning=is_hive
+            )
+        else:
+            relation = connection.read_csv(pattern, na_values=_MISSING_WORDS)
+    except Exception as error:
+        raise DataError(f"{shown} cannot be scanned: {first_line(error)}") from None
+    return Scan(path, lazy_frame(relation), connection)
+
+
+def _pattern(path: str | Path) -> tuple[str, str]:
+    """Return a pattern of files and their kind.
+
+    Raises
+    ------
+    DataError
+        If there is no such file.
+    """
+    text = str(path)
+    if Path(text).is_dir():
+        kinds = [k for k in _PARQUET if next(Path(text).rglob(f"*{k}"), None) is not None]
+        if not kinds:
+            raise DataError(f"The folder {brief(text)} has no Parquet files (*.parquet).")
+        return str(Path(text) / "**" / f"*{kinds[0]}"), "parquet"
+    if not next(glob.iglob(text, recursive=True), None):  # noqa: PTH207 - of any folder
+        raise DataError(f"There is no file {brief(text)}.")
+    if text.lower().endswith(_PARQUET):
+        return text, "parquet"
+    if text.lower().endswith(_TEXT):
+        return text, "csv"
+    raise DataError(f"{brief(text)} is neither Parquet nor CSV; only these are scanned.")
+
+
+def _is_many_files(path: str | Path) -> bool:
+    text = str(path)
+    if "\0" in text or "://" in text or len(text) > _LONGEST_PATH:
+        return False
+    if Path(text).is_dir():
+        return any(next(Path(text).rglob(f"*{k}"), None) is not None for k in _PARQUET)
+    return any(c in text for c in "*?[") and not Path(text).exists()
+
+
+def _is_large_file(path: str | Path) -> bool:
+    text = str(path).lower()
+    grows = UNPACKED if text.endswith(_PARQUET) else 1.0
+    try:
+        size = Path(path).stat().st_size
+    except (OSError, ValueError):
+        return False  # read_frame says what is wrong with it
+    return text.endswith(_PARQUET + _TEXT) and size * grows > SHARE * _free_memory()
+
+
+def _bytes_of(rows: Scan) -> float:
+    """Return what the rows would take in memory."""
+    found: Any = rows.lazy.select(nw.len().alias("n")).collect()
+    return float(found["n"].to_list()[0]) * _WIDTH * len(rows.columns)
+
+
+def _free_memory() -> float:
+    """Return the bytes of memory that programs can have, what caches hold included."""
+    table = Path("/proc/meminfo")
+    if table.exists():
+        for line in table.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024.0 * float(line.split()[1])
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
+        return 0.5 * float(os.sysconf("SC_PAGE_SIZE")) * float(os.sysconf("SC_PHYS_PAGES"))
+    return _WITHOUT_MEASURE
+
+
+def _duckdb() -> Any:
+    try:
+        import duckdb
+    except ImportError:
+        raise NotSupportedError(
+            "Scanning files needs DuckDB: pip install 'mlpool[scale]'; or hand over a frame of "
+            "another engine, such as polars.scan_parquet(...)."
+        ) from None
+    return duckdb
+
+
+def _connect() -> Any:
+    connection = _duckdb().connect()
+    # order of rows is nothing to sums, and keeping it costs memory
+    connection.execute("set preserve_insertion_order = false")
+    return connection
+
+
+def _set(connection: Any, setting: str, value: str) -> None:
+    if not isinstance(value, str) or not value.replace(".", "").replace(" ", "").isalnum():
+        raise OptionError(f"{setting} must be a size such as '4GB'; got {brief(value)}.")
+    try:
+        connection.execute(f"set {setting} = '{value}'")
+    except Exception as error:
+        raise OptionError(
+            f"{setting} must be a size such as '4GB'; got {brief(value)} ({first_line(error)})."
+        ) from None
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an engine says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

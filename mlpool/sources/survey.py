@@ -1,0 +1,243 @@
+"""The first query: rows, missing and infinite values, ranges, means and SDs of every variable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from mlpool.errors import DataError, brief, check_option
+from mlpool.sources.language.expressions import Pushed, PushedLabels, PushedNumbers
+from mlpool.sources.queries import collected, totals
+from mlpool.typing import FloatArray
+
+INFINITE = float(np.finfo(np.float64).max)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moments:
+    """Mean, SD and range of a column on the rows used."""
+
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+    @property
+    def centre(self) -> float:
+        """The mean, rounded to a power of two below the SD so that small integers stay exact."""
+        if not self.sd > 0.0:
+            return self.mean
+        unit = 2.0 ** np.floor(np.log2(self.sd))
+        return float(np.round(self.mean / unit) * unit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What a first look at the rows shows.
+
+    Attributes
+    ----------
+    n_read, n, n_missing : int
+        Rows there are, rows used, rows left out because of missing values.
+    missing_by : dict
+        Rows missing per variable.
+    used : narwhals.LazyFrame
+        The rows used.
+    moments : dict
+        Of every numeric variable by its text, one entry per column.
+    sum_log_weights : float
+    """
+
+    n_read: int
+    n: int
+    n_missing: int
+    missing_by: dict[str, int]
+    used: nw.LazyFrame[Any]
+    moments: dict[str, tuple[Moments, ...]] = field(default_factory=dict)
+    sum_log_weights: float = 0.0
+
+    @property
+    def centres(self) -> dict[str, tuple[float, ...]]:
+        """Where each numeric variable's columns are centred."""
+        return {text: tuple(m.centre for m in each) for text, each in self.moments.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The variables of a model on scanned rows.
+
+    Attributes
+    ----------
+    values : mapping from text to pushed value
+        Expressions of the formula, in the order in which missing rows are noted.
+    keys : mapping from name to narwhals.Expr
+        Columns of grouping factors and clusters.
+    weights : narwhals.Expr or None
+    offset : narwhals.Expr or None
+        The offset handed over beside the formula.
+    subset : narwhals.Expr or None
+        1 where a row is wanted.
+    """
+
+    values: Mapping[str, Pushed]
+    keys: Mapping[str, nw.Expr]
+    weights: nw.Expr | None = None
+    offset: nw.Expr | None = None
+    subset: nw.Expr | None = None
+
+
+def survey(rows: nw.LazyFrame[Any], asked: Asked, na_action: str) -> Survey:
+    """Ask for rows, missing values and moments.
+
+    Raises
+    ------
+    DataError
+        If no row is left, rows are missing and `na_action` is "fail", values are infinite or a
+        weight is negative.
+    """
+    check_option(na_action, ("omit", "fail"), argument="na_action")
+    known = _known(asked)
+    inside = nw.lit(True) if asked.subset is None else (asked.subset == 1.0)
+    wanted = inside if asked.weights is None else inside & _is_not_zero(asked.weights)
+    has_all = reduce(lambda a, b: a & b, known.values())
+    used = has_all & wanted
+    numbers = _numbers(asked)
+    # made first, so that aggregates are of columns: what is constant is no column to an engine
+    flags = {"inside": inside, "wanted": wanted, "all": has_all, "used": used}
+    made = [expr.alias(name) for name, expr in flags.items()]
+    made += [expr.alias(f"known{i}") for i, expr in enumerate(known.values())]
+    made += [expr.alias(f"number{i}") for i, expr in enumerate(numbers.values())]
+    found = totals(rows.select(*made), _queries(list(known), list(numbers)))
+    _check(found, known, na_action, numbers)
+    kept = rows if found["used"] == found["rows"] else rows.filter(used)
+    return Survey(
+        n_read=int(found["rows"]),
+        n=int(found["used"]),
+        n_missing=_whole(found["missing"]),
+        missing_by={k: _whole(found[f"missing {k}"]) for k in known if found[f"missing {k}"] > 0},
+        used=kept,
+        moments=_moments(asked, found),
+        sum_log_weights=0.0 if asked.weights is None else found["log weights"],
+    )
+
+
+def levels_used(rows: nw.LazyFrame[Any], labels: PushedLabels) -> FloatArray:
+    """Return which of a column's distinct values (m,) the rows used have."""
+    column = labels.column.alias("key")
+    found = collected(rows.select(column).unique(subset=["key"]))["key"].to_list()
+    present = set(found)
+    return np.array([key in present for key in labels.keys], dtype=bool)
+
+
+def _known(asked: Asked) -> dict[str, nw.Expr]:
+    known = {name: value.known for name, value in asked.values.items()}
+    known |= {name: ~key.is_null() for name, key in asked.keys.items() if name not in known}
+    for name, number in (("weights", asked.weights), ("offset", asked.offset)):
+        if number is not None:
+            known[name] = ~number.is_null()
+    return known
+
+
+def _numbers(asked: Asked) -> dict[str, nw.Expr]:
+    numbers = {
+        _name(text, i, value): expr
+        for text, value in asked.values.items()
+        if isinstance(value, PushedNumbers)
+        for i, expr in enumerate(value.exprs)
+    }
+    if asked.weights is not None:
+        numbers["weights"] = asked.weights
+    if asked.offset is not None:
+        numbers["offset"] = asked.offset
+    return numbers
+
+
+def _name(text: str, place: int, value: PushedNumbers) -> str:
+    return f"{text} {place + 1}" if len(value.exprs) > 1 else text
+
+
+def _queries(known: list[str], numbers: list[str]) -> dict[str, nw.Expr]:
+    inside, wanted, used = nw.col("inside"), nw.col("wanted"), nw.col("used")
+    queries = {"rows": nw.len(), "inside": _count(inside), "wanted": _count(wanted)}
+    queries |= {"used": _count(used), "missing": _count(~nw.col("all") & wanted)}
+    for i, name in enumerate(known):
+        queries[f"missing {name}"] = _count(~nw.col(f"known{i}") & inside)
+    for i, name in enumerate(numbers):
+        number = nw.col(f"number{i}")
+        there = nw.when(used).then(number)
+        is_infinite = (number > INFINITE) | (number < -INFINITE)
+        queries |= {
+            f"mean {name}": there.mean(), f"sd {name}": there.std(), f"low {name}": there.min(),
+            f"high {name}": there.max(), f"infinite {name}": _count(is_infinite & inside),
+        }  # fmt: skip
+        if name == "weights":
+            queries["log weights"] = nw.when(used & (number > 0.0)).then(number.log()).sum()
+    return queries
+
+
+def _moments(asked: Asked, found: Mapping[str, float]) -> dict[str, tuple[Moments, ...]]:
+    def one(name: str) -> Moments:
+        sd = found[f"sd {name}"]
+        return Moments(
+            mean=found[f"mean {name}"], sd=0.0 if np.isnan(sd) else sd,
+            low=found[f"low {name}"], high=found[f"high {name}"],
+        )  # fmt: skip
+
+    made = {
+        text: tuple(one(_name(text, i, value)) for i in range(len(value.exprs)))
+        for text, value in asked.values.items()
+        if isinstance(value, PushedNumbers)
+    }
+    if asked.weights is not None:
+        made["weights"] = (one("weights"),)
+    return made
+
+
+def _check(
+    found: Mapping[str, float],
+    known: Mapping[str, Any],
+    na_action: str,
+    numbers: Mapping[str, Any],
+) -> None:
+    if not found["rows"]:
+        raise DataError("The data have no rows.")
+    for name in numbers:
+        if found[f"infinite {name}"] > 0:
+            raise DataError(
+                f"{brief(name)} is infinite in {int(found[f'infinite {name}'])} rows; set them "
+                "missing or drop them."
+            )
+    missing = {name: _whole(found[f"missing {name}"]) for name in known}
+    if found["missing"] > 0 and na_action == "fail":
+        names = ", ".join(f"{k} ({v})" for k, v in missing.items() if v)
+        raise DataError(
+            f"{_whole(found['missing'])} rows have missing values ({names}) and na_action is "
+            "'fail'."
+        )
+    if not found["inside"] > 0:
+        raise DataError("subset leaves no rows.")
+    if not found["wanted"] > 0:
+        raise DataError(f"weights must be positive; all {_whole(found['inside'])} are zero.")
+    if not found["used"] > 0:
+        worst = max(missing, key=missing.__getitem__)
+        raise DataError(f"No row is left: every row has a missing value (most in {brief(worst)}).")
+    if found.get("low weights", 0.0) < 0:
+        raise DataError("weights must be positive; some are negative.")
+
+
+def _is_not_zero(weights: nw.Expr) -> nw.Expr:
+    return weights.is_null() | (weights != 0.0)
+
+
+def _count(test: nw.Expr) -> nw.Expr:
+    """Return in how many rows a test holds; unknown is no."""
+    return nw.when(test).then(nw.lit(1.0)).otherwise(nw.lit(0.0)).sum()
+
+
+def _whole(count: float) -> int:
+    return 0 if np.isnan(count) else int(count)

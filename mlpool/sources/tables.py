@@ -1,0 +1,42 @@
+"""A small table beside rows that are elsewhere: the one step that is each engine's own."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import narwhals as nw
+
+from mlpool.errors import NotSupportedError
+from mlpool.sources.scan import lazy_frame
+
+
+def lazy_beside(rows: nw.LazyFrame[Any], table: nw.DataFrame[Any]) -> nw.LazyFrame[Any]:
+    """Return a table as the engine of `rows` has it, so that the two can be joined.
+
+    Raises
+    ------
+    NotSupportedError
+        For engines that narwhals reads and mlpool does not know.
+    """
+    name, native = rows.implementation.value, rows.to_native()
+    made: Any
+    if name == "polars":
+        made = table.to_polars().lazy()
+    elif name == "duckdb":
+        # a query of the relation sees its connection, and the local variable as a table
+        effects = table.to_arrow()
+        made = native.query("rows_of_model", "select * from effects")
+        del effects
+    elif name == "dask":
+        dask: Any = import_module("dask.dataframe")
+        made = dask.from_pandas(table.to_pandas(), npartitions=1)
+    elif name.startswith("pyspark"):
+        made = native.sparkSession.createDataFrame(table.to_pandas())
+    elif name == "ibis":
+        made = import_module("ibis").memtable(table.to_arrow())
+    else:
+        raise NotSupportedError(
+            f"Predictions of rows held by {name} are not made there; read them."
+        )
+    return lazy_frame(made)

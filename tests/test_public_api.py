@@ -30,6 +30,7 @@ NAMES = {
     "estimate_link estimate_prediction estimate_grouplevel emmeans pairs emtrends joint_tests",
     "icc r2 get_variance reliability model_performance compare_performance",
     "load_data datasets factor model_matrix",
+    "scan",
     "standardize_parameters demean degroup center standardize",
     "describe_distribution data_codebook table_one",
     "shrinkage pooling_estimate precision_weighted_mean design_effect deft effective_n",

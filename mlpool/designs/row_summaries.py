@@ -86,7 +86,7 @@ def by_queries(of: Callable[[Any], T]) -> Callable[[Callable[[Any], T]], Callabl
     return mark
 
 
-def _maker(name: str, make: Callable[[Any], T], m: Any) -> Callable[[Any], T]:
+def _maker(name: str, make: Callable[[Any], T], m: Remembers) -> Callable[[Any], T]:
     return _ASKED.get(name, make) if isinstance(m.design, PushedDesign) else make
 
 

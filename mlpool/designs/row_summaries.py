@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Any, Protocol, TypeVar
 
 from mlpool.errors import FitError, NotSupportedError
+from mlpool.formula.design import Design
 from mlpool.sources.design import PushedDesign
 
 
@@ -22,6 +23,10 @@ class Remembers(Protocol):
     @property
     def kind(self) -> str:
         """``lm``, ``glm``, ``lmer`` or ``glmer``."""
+
+    @property
+    def design(self) -> Design:
+        """What it was fitted to."""
 
     @property
     def _cache(self) -> dict[str, Any]:

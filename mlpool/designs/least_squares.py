@@ -24,7 +24,7 @@ from mlpool.engine.via_statsmodels import fit_ols
 from mlpool.errors import FitError, NotSupportedError
 from mlpool.formula.design import Design
 from mlpool.formula.design_matrix import check_dense
-from mlpool.sources.absent_rows import SCANNED, AbsentRows
+from mlpool.sources.absent_rows import absent_rows
 from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray, IntArray
 
@@ -164,7 +164,7 @@ def _of_sums(design: PushedDesign) -> OlsFit:
     inverse = scaled_inverse(total[:p, :p])
     rss = float(max(total[p, p] - total[p, :p] @ inverse @ total[:p, p], 0.0))
     df = sums.n - p
-    absent: Any = AbsentRows((sums.n,), SCANNED)
+    absent = absent_rows(sums.n)
     return OlsFit(
         beta=fixed.back @ (inverse @ total[:p, p]) + fixed.shift,
         kept=kept,

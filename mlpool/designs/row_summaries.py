@@ -81,17 +81,17 @@ def fact(
     return mark
 
 
-def by_queries(of: Callable[[Any], T]) -> Callable[[Callable[[Any], T]], Callable[[Any], T]]:
+def by_queries(of: Callable[[M], T]) -> Callable[[Callable[[M], T]], Callable[[M], T]]:
     """Mark how a fact is made of rows that are elsewhere; without it, it is made as of any rows."""
 
-    def mark(make: Callable[[Any], T]) -> Callable[[Any], T]:
+    def mark(make: Callable[[M], T]) -> Callable[[M], T]:
         _ASKED[of.__name__] = make
         return make
 
     return mark
 
 
-def _maker(name: str, make: Callable[[Any], T], m: Remembers) -> Callable[[Any], T]:
+def _maker(name: str, make: Callable[[M], T], m: M) -> Callable[[M], T]:
     return _ASKED.get(name, make) if isinstance(m.design, PushedDesign) else make
 
 

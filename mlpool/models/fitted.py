@@ -20,6 +20,7 @@ from mlpool.formula.types import ColumnInfo, ParsedFormula
 from mlpool.models.extractors.statsmodels_names import StatsmodelsNames
 from mlpool.models.residuals import residuals_as_held
 from mlpool.registry import verb
+from mlpool.sources.lazy_rows import Native
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import VcovChoice, coefficient_vcov
 
@@ -257,7 +258,7 @@ class FittedModel(StatsmodelsNames):
 
     def residuals(
         self, type: str | None = None, scaled: bool = False, seed: SeedLike | None = None
-    ) -> Any:
+    ) -> pd.Series | Native:
         """Return R's ``residuals(type=)``; see :func:`~mlpool.models.residuals.residuals_of`.
 
         Parameters

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from mlpool.designs.engine_data import as_lmm_data
 from mlpool.engine.lmm.fit import fit_lmm
@@ -17,6 +18,7 @@ from mlpool.models.extractors.random_effects import VarCorr, make_varcorr
 from mlpool.models.fitted import Kind
 from mlpool.models.mixed_model import MixedModel
 from mlpool.models.prediction import linear_predictor, predict_lmm
+from mlpool.sources.lazy_rows import Native
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class LinearMixedModel(MixedModel):
         newdata: DataLike | None = None,
         re_form: ReForm = None,
         allow_new_levels: bool = False,
-    ) -> Any:
+    ) -> pd.Series | Native:
         """Return predictions.
 
         Parameters

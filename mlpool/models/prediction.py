@@ -10,16 +10,16 @@ import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.formula import BarTerm, Expression, parse_formula
+from mlpool.formula.design import Design
 from mlpool.frames import read_frame
 from mlpool.hypotheses.estimability import warn_off_span
 from mlpool.sources.design import PushedDesign
+from mlpool.sources.lazy_rows import LazyRows, Native
 from mlpool.sources.predictions import Predictor
 from mlpool.sources.scan import Scan, as_scan
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
-    from narwhals import LazyFrame
-
     from mlpool.formula.newdata import NewRows
     from mlpool.models.fitted import FittedModel
     from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
@@ -33,7 +33,7 @@ REACH = 9.0
 """SDs within which averages integrate: 1e-19 of a normal distribution lies beyond."""
 
 
-def predict_ols(model: FittedModel, newdata: DataLike | None) -> Any:
+def predict_ols(model: FittedModel, newdata: DataLike | None) -> pd.Series | Native:
     """Return X beta (+ offset)."""
     elsewhere = rows_elsewhere(model.design, newdata)
     if elsewhere is not None:
@@ -59,7 +59,7 @@ def predict_glm(model: GeneralizedLinearModel, newdata: DataLike | None, scale: 
 
 def predict_lmm(
     model: MixedModel, newdata: DataLike | None, re_form: ReForm, allow_new_levels: bool
-) -> Any:
+) -> pd.Series | Native:
     """Return X beta (+ offset) plus the part of Z b that ``re_form`` asks for.
 
     Raises
@@ -83,7 +83,7 @@ def predict_lmm(
     return _series(eta, rows.index)
 
 
-def rows_elsewhere(design: Any, newdata: Any) -> Scan | None:
+def rows_elsewhere(design: Design, newdata: object) -> Scan | None:
     """Return rows that are asked by queries: lazy new data, or those of a model fitted so."""
     if newdata is None and isinstance(design, PushedDesign):
         return design.own_rows
@@ -91,12 +91,12 @@ def rows_elsewhere(design: Any, newdata: Any) -> Scan | None:
 
 
 def lazily(
-    model: Any,
+    model: FittedModel,
     rows: Scan,
     effects: Mapping[int, FloatArray],
     allow_new_levels: bool = False,
     name: str = "predicted",
-) -> LazyFrame[Any]:
+) -> LazyRows:
     """Return rows with a column of predictions, where they are."""
     predictor = Predictor(
         design=model.design, beta=all_coefficients(model), effects=effects,

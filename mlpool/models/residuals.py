@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,33 +13,35 @@ from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.families import COUNTS
 from mlpool.inference.quantile_residuals import quantile_residuals
 from mlpool.models.prediction import lazily
-from mlpool.sources.design import PushedDesign
+from mlpool.sources.design import PushedDesign, asked
+from mlpool.sources.lazy_rows import LazyRows, Native
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
-    from narwhals import LazyFrame
-
     from mlpool.models.fitted import FittedModel
     from mlpool.typing import SeedLike
 
 TYPES = ("response", "pearson", "deviance", "working", "quantile")
 
 
-def residuals_elsewhere(m: Any) -> LazyFrame[Any]:
+def residuals_elsewhere(m: FittedModel) -> LazyRows:
     """Return the rows used of a model fitted by queries, with columns ``fitted`` and ``resid``."""
     effects = dict(enumerate(m.fit.b)) if m.is_mixed else {}
-    rows = lazily(m, m.design.own_rows, effects, name="fitted")
-    return rows.with_columns((m.design.response - col("fitted")).alias("resid"))
+    design = asked(m.design)
+    rows = lazily(m, design.own_rows, effects, name="fitted")
+    return rows.with_columns((design.response - col("fitted")).alias("resid"))
 
 
-def residuals_as_held(m: FittedModel, kind: str | None, scaled: bool, seed: Any) -> Any:
+def residuals_as_held(
+    m: FittedModel, kind: str | None, scaled: bool, seed: SeedLike | None
+) -> pd.Series | Native:
     """Return residuals by the rows' labels, or with the rows where these are elsewhere."""
     if isinstance(m.design, PushedDesign):
         return residual_rows(m, kind, scaled)
     return pd.Series(residuals_of(m, kind, scaled, seed), index=m.design.index, name="resid")
 
 
-def residual_rows(m: Any, kind: str | None, scaled: bool) -> Any:
+def residual_rows(m: FittedModel, kind: str | None, scaled: bool) -> Native:
     """Return the rows used with fitted values and residuals, as their own engine has them.
 
     Raises
@@ -51,7 +53,7 @@ def residual_rows(m: Any, kind: str | None, scaled: bool) -> Any:
     if kind == "quantile":
         raise NotSupportedError("Quantile residuals need the rows in memory; read them first.")
     rows, resid = residuals_elsewhere(m), col("resid")
-    weights = m.design.prior_weights
+    weights = asked(m.design).prior_weights
     if kind in ("pearson", "deviance") and weights is not None:
         resid = resid * weights.sqrt()
     if scaled:

@@ -16,6 +16,7 @@ from mlpool.families import Family
 from mlpool.formula.design import Design
 from mlpool.models.fitted import FittedModel, Kind
 from mlpool.models.prediction import predict_glm, predict_ols
+from mlpool.sources.lazy_rows import Native
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class LinearModel(FittedModel):
         engine = "statsmodels" if self.fit.engine == "statsmodels" else "auto"
         return least_squares(design, engine)
 
-    def predict(self, newdata: DataLike | None = None) -> Any:
+    def predict(self, newdata: DataLike | None = None) -> pd.Series | Native:
         """Return fitted values of the data or of `newdata`, encoded as the data were.
 
         Of a lazy frame they are one: its rows with a column ``predicted``, in its own engine.

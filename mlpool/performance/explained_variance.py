@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 import numpy as np
@@ -12,6 +12,7 @@ from mlpool.errors import NotSupportedError
 from mlpool.models import MixedModel
 from mlpool.models.residuals import residuals_elsewhere
 from mlpool.performance.variance_components import smallest_diagonal, variance_parts
+from mlpool.sources.design import asked
 from mlpool.sources.queries import totals
 
 if TYPE_CHECKING:
@@ -120,10 +121,10 @@ def fits_exactly(m: FittedModel) -> bool:
 
 
 @by_queries(r2_linear)
-def _asked_r2_linear(m: Any) -> tuple[float, float]:
+def _asked_r2_linear(m: FittedModel) -> tuple[float, float]:
     """Return R2 from the sums: the fit about its mean and the residual sum of squares."""
     has_intercept = bool(m.formula.fixed.intercept)
-    explained = m.design.fitted_squares(m.fit.kept, m.fit.beta, about_mean=has_intercept)
+    explained = asked(m.design).fitted_squares(m.fit.kept, m.fit.beta, about_mean=has_intercept)
     if explained + m.fit.rss <= 0:
         return float("nan"), float("nan")
     r2 = explained / (explained + m.fit.rss)
@@ -133,15 +134,15 @@ def _asked_r2_linear(m: Any) -> tuple[float, float]:
 
 
 @by_queries(rmse)
-def _asked_rmse(m: Any) -> float:
+def _asked_rmse(m: FittedModel) -> float:
     rows = residuals_elsewhere(m)
     squares = nw.col("resid") * nw.col("resid")
     return float(np.sqrt(totals(rows, {"mean": squares.mean()})["mean"]))
 
 
 @by_queries(fits_exactly)
-def _asked_whether_exact(m: Any) -> bool:
-    return not float(m.sigma) > 1e-12 * m.design.largest_response
+def _asked_whether_exact(m: FittedModel) -> bool:
+    return not float(m.sigma) > 1e-12 * asked(m.design).largest_response
 
 
 def r2_mixed(m: MixedModel, tolerance: float = TOLERANCE) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from mlpool.errors import NotSupportedError
 from mlpool.formula.design import Design
 from mlpool.formula.design_matrix import make_matrix
 from mlpool.formula.types import Terms
+from mlpool.sources.design import asked
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -162,9 +163,9 @@ def design_moments(m: FittedModel) -> DesignMoments:
 
 
 @by_queries(design_moments)
-def _moments_of_sums(m: Any) -> DesignMoments:
+def _moments_of_sums(m: FittedModel) -> DesignMoments:
     """Return the moments from the sums of all rows; prior weights have no part in them."""
-    design, n = m.design, m.design.n
+    design, n = asked(m.design), m.design.n
     layout, total = design.sums.layout, design.unweighted_total()
     x = layout.x[m.fit.kept]
     sums = total[0, x]

@@ -43,11 +43,11 @@ class AbsentRows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __array__(self, *args: Any, **options: Any) -> NoReturn:
+    def __array__(self, *args: object, **options: object) -> NoReturn:
         """Refuse to become numbers; every NumPy function asks here or in `__array_ufunc__`."""
         refuse_rows(self.sentence)
 
-    def __array_ufunc__(self, *args: Any, **options: Any) -> NoReturn:
+    def __array_ufunc__(self, *args: object, **options: object) -> NoReturn:
         refuse_rows(self.sentence)
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -63,6 +63,11 @@ class AbsentRows:
         self.shape, self.sentence = state
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def absent_rows(*shape: int) -> Any:
+    """Return what stands for an array of rows of a model that was fitted where they lie."""
+    return AbsentRows(shape, SCANNED)
 
 
 def _refusing(self: AbsentRows, *args: object) -> NoReturn:
@@ -88,7 +93,7 @@ class AbsentFrame(HeldFrame):
         self.index = pd.RangeIndex(n_rows)
         self._sentence = sentence
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[AbsentFrame], tuple[tuple[str, ...], int, str]]:
         return AbsentFrame, (self.columns, self.n_rows, self._sentence)
 
     @property

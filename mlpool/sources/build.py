@@ -14,6 +14,7 @@ from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.formula.contrast_coding import GivenContrasts, read_contrasts
 from mlpool.formula.design_matrix import make_matrix
+from mlpool.formula.functions.bases import State
 from mlpool.formula.functions.evaluate import Evaluator
 from mlpool.formula.functions.values import (
     FactorValue,
@@ -29,11 +30,12 @@ from mlpool.formula.response import read_response
 from mlpool.formula.text_numbers import refuse_numbers_as_text
 from mlpool.formula.types import Expression, ParsedFormula
 from mlpool.frames import read_frame
-from mlpool.sources.absent_rows import SCANNED, AbsentFrame, AbsentRows
+from mlpool.sources.absent_rows import SCANNED, AbsentFrame, absent_rows
 from mlpool.sources.columns import PushedColumn, distinct_columns
 from mlpool.sources.design import PushedDesign, number_of
 from mlpool.sources.language.expressions import Pushed, PushedEvaluator, PushedLabels, PushedNumbers
 from mlpool.sources.language.variables import key_of, kind_of, numbers_of
+from mlpool.sources.lazy_rows import Native
 from mlpool.sources.queries import Groups
 from mlpool.sources.scan import Scan
 from mlpool.sources.sums import PushedRows, total_sums, with_clusters
@@ -44,11 +46,11 @@ def build_pushed_design(
     formula: ParsedFormula,
     rows: Scan,
     *,
-    weights: Any = None,
-    offset: Any = None,
-    cluster: Any = None,
+    weights: object = None,
+    offset: object = None,
+    cluster: object = None,
     contrasts: Mapping[str, Any] | None = None,
-    subset: Any = None,
+    subset: object = None,
     na_action: str = "omit",
     context: Mapping[str, Any] | None = None,
 ) -> PushedDesign:
@@ -67,7 +69,7 @@ def build_pushed_design(
     """
     if formula.response is None:
         raise DataError("The formula has no response; write y ~ x.")
-    states: dict[str, dict[str, Any]] = {}
+    states: dict[str, State] = {}
     evaluator = PushedEvaluator(rows, states, context)
     coding = _read_coding(contrasts, formula, rows)
     groups = {e.text: e for bar in formula.bars for e in bar.group}
@@ -107,9 +109,9 @@ class _Builder:
     values: dict[str, Pushed]
     made: dict[str, Value]
     coding: dict[str, str | GivenContrasts]
-    states: dict[str, dict[str, Any]]
+    states: dict[str, State]
     context: Mapping[str, Any] | None
-    offset: Any
+    offset: object
     keys: dict[str, nw.Expr]
 
     def design(self) -> PushedDesign:
@@ -131,7 +133,7 @@ class _Builder:
         if formula.bars:
             sums, random, group_values = self._with_groups(rows, sums)
         assert formula.response is not None
-        absent: Any = AbsentRows((n,), SCANNED)
+        absent = absent_rows(n)
         has_offset = self.asked.offset is not None or bool(formula.offsets)
         names = tuple(dict.fromkeys(c for e in _expressions(formula) for c in e.columns))
         return PushedDesign(
@@ -146,7 +148,7 @@ class _Builder:
             offset=absent if has_offset else None,
             cluster=(),
             index=pd.RangeIndex(n),
-            kept=None if n == self.found.n_read else AbsentRows((self.found.n_read,), SCANNED),  # type: ignore[arg-type]
+            kept=None if n == self.found.n_read else absent_rows(self.found.n_read),
             n_read=self.found.n_read,
             n_missing=self.found.n_missing,
             missing_by=self.found.missing_by,
@@ -199,7 +201,7 @@ class _Builder:
                 f"{brief(random[0].group)} is missing for values of its column, which scanned rows "
                 "cannot have; leave these rows out by subset=."
             )
-        absent: Any = AbsentRows((n,), SCANNED)
+        absent = absent_rows(n)
         return (
             with_clusters(sums, outer, groups, place, levels),
             tuple(replace(r, codes=absent) for r in random),
@@ -213,14 +215,16 @@ class _Builder:
         return {text: without_unused(evaluator.value(e)) for text, e in expressions.items()}
 
 
-def _keys_frame(groups: Groups, rows: Scan) -> Any:
+def _keys_frame(groups: Groups, rows: Scan) -> Native:
     """Return the keys as a frame; enumerations keep their order, which Arrow does not tell."""
     enumerated = [c for c in groups.keys.columns if rows.schema[c] == nw.Enum]
     if not enumerated:
         return groups.keys.to_native()
-    columns: dict[str, Any] = {c: groups.keys[c].to_list() for c in groups.keys.columns}
+    columns: dict[str, Native] = {c: groups.keys[c].to_list() for c in groups.keys.columns}
     for name in enumerated:
-        categories = list(rows.schema[name].categories)
+        kind = rows.schema[name]
+        assert isinstance(kind, nw.Enum)
+        categories = list(kind.categories)
         columns[name] = pd.Categorical(columns[name], categories=categories)
     return pd.DataFrame(columns)
 
@@ -257,7 +261,7 @@ def _with_levels_used(value: Pushed, found: Survey) -> Pushed:
 
 def _without_rows(value: Pushed, n: int) -> Value:
     """Return what data in memory would give, less the rows."""
-    absent: Any = AbsentRows((n,), SCANNED)
+    absent = absent_rows(n)
     if isinstance(value, PushedLabels):
         return replace(value.value, codes=absent)
     if value.is_logical:
@@ -276,7 +280,7 @@ def _forget_codes(value: Value) -> Value:
     return replace(value, codes=np.empty(0, np.int32)) if isinstance(value, FactorValue) else value
 
 
-def _column_numbers(given: Any, rows: Scan, argument: str) -> nw.Expr | None:
+def _column_numbers(given: object, rows: Scan, argument: str) -> nw.Expr | None:
     if given is None:
         return None
     if not isinstance(given, str):
@@ -289,21 +293,22 @@ def _column_numbers(given: Any, rows: Scan, argument: str) -> nw.Expr | None:
     return numbers_of(rows, given)
 
 
-def _ways(cluster: Any) -> list[str]:
+def _ways(cluster: object) -> list[str]:
     """Return the columns of clusters."""
     if cluster is None:
         return []
-    ways = list(cluster) if isinstance(cluster, (list, tuple)) else [cluster]
-    for way in ways:
+    ways: list[str] = []
+    for way in cluster if isinstance(cluster, (list, tuple)) else [cluster]:
         if not isinstance(way, str):
             raise OptionError(
                 "cluster must name a column: scanned rows have no order that "
                 f"{brief(way)} could follow."
             )
+        ways.append(way)
     return ways
 
 
-def _subset(subset: Any, rows: Scan, context: Mapping[str, Any] | None) -> nw.Expr | None:
+def _subset(subset: object, rows: Scan, context: Mapping[str, Any] | None) -> nw.Expr | None:
     """Return 1 where a row is wanted."""
     if subset is None:
         return None
@@ -326,7 +331,7 @@ def _subset(subset: Any, rows: Scan, context: Mapping[str, Any] | None) -> nw.Ex
 
 
 def _read_coding(
-    contrasts: Any, formula: ParsedFormula, rows: Scan
+    contrasts: object, formula: ParsedFormula, rows: Scan
 ) -> dict[str, str | GivenContrasts]:
     if contrasts is None:
         return {}

@@ -14,7 +14,7 @@ import narwhals as nw
 import numpy as np
 
 from mlpool.engine.sums.columns import Layout
-from mlpool.formula.design_matrix import DesignMatrix, FactorPart
+from mlpool.formula.design_matrix import DesignMatrix, FactorPart, NumberPart
 from mlpool.formula.types import Terms
 from mlpool.sources.language.expressions import Pushed, PushedLabels, PushedNumbers
 from mlpool.typing import FloatArray
@@ -127,7 +127,7 @@ def columns_of(
 
 
 def _part_columns(
-    text: str, part: Any, value: Pushed, centres: tuple[float, ...] | None
+    text: str, part: NumberPart | FactorPart, value: Pushed, centres: tuple[float, ...] | None
 ) -> list[tuple[Identity, PushedColumn]]:
     if isinstance(part, FactorPart):
         codes = np.arange(len(value.value.levels) if isinstance(value, PushedLabels) else 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from mlpool.frames import Column, read_frame
 from mlpool.sources.design import PushedDesign
 from mlpool.sources.language.variables import Kind, kind_of, numbers_of
+from mlpool.sources.lazy_rows import LazyRows
 from mlpool.sources.order_statistics import BINS, quantiles_of
 from mlpool.sources.queries import by_group, collected, totals
 from mlpool.typing import FloatArray
@@ -76,7 +76,7 @@ def describe_number(
     )  # fmt: skip
 
 
-def _few_values(rows: nw.LazyFrame[Any], ends: tuple[float, float], most: int) -> FloatArray | None:
+def _few_values(rows: LazyRows, ends: tuple[float, float], most: int) -> FloatArray | None:
     """Return the distinct values, sorted; None if there are more than `most`.
 
     Filled bins are counted first: a table of all values of a continuous column would be as long as

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.errors import DataError, OptionError, brief
 from mlpool.formula.design import Design
-from mlpool.sources.absent_rows import NOT_SAVED, SCANNED, AbsentRows, refuse_rows
+from mlpool.sources.absent_rows import NOT_SAVED, absent_rows, refuse_rows
 from mlpool.sources.language.expressions import Pushed, PushedLabels
 from mlpool.sources.language.variables import key_of, kind_of
 from mlpool.sources.queries import totals
@@ -47,7 +48,7 @@ class PushedDesign(Design):
     survey: Survey | None = None
     values: dict[str, Pushed]
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], PushedDesign], tuple[dict[str, Any]]]:
         """Leave behind what only this session can ask: connections do not travel."""
         kept = {f.name: getattr(self, f.name) for f in fields(self)}
         return _without_connection, (
@@ -104,7 +105,7 @@ class PushedDesign(Design):
                 return list(dict.fromkeys(c for e in random.bar.group for c in e.columns))
         return [way]
 
-    def clusters_of(self, way: Any) -> tuple[IntArray, tuple[str, ...]]:
+    def clusters_of(self, way: object) -> tuple[IntArray, tuple[str, ...]]:
         """Return codes that nobody can read, and one entry per cluster of a column.
 
         Raises
@@ -130,7 +131,7 @@ class PushedDesign(Design):
         found = totals(keys, {"n": nw.len(), "gone": gone.sum()})
         if found["gone"] > 0:
             raise DataError("cluster is missing in some of the rows used.")
-        codes: Any = AbsentRows((self.n,), SCANNED)
+        codes = absent_rows(self.n)
         return codes, ("",) * int(found["n"])
 
     def squared_residual_total(self, kept: IntArray, beta: FloatArray) -> FloatArray:
@@ -209,3 +210,9 @@ def number_of(value: Pushed) -> nw.Expr:
     if isinstance(value, PushedLabels):
         return value.numbers(np.arange(len(value.value.levels), dtype=np.float64))
     return value.exprs[0]
+
+
+def asked(design: Design) -> PushedDesign:
+    """Return the design of a model that was fitted by queries, which its caller knows it is."""
+    assert isinstance(design, PushedDesign)
+    return design

@@ -8,11 +8,11 @@ these are many, else one by one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import narwhals as nw
 import numpy as np
 
+from mlpool.sources.lazy_rows import LazyRows
 from mlpool.sources.queries import by_group, totals
 from mlpool.typing import FloatArray, IntArray
 
@@ -21,7 +21,7 @@ FEW_ROWS = 200_000
 """Rows whose values are looked at one by one."""
 
 
-def quantiles_of(rows: nw.LazyFrame[Any], number: nw.Expr, shares: Sequence[float]) -> FloatArray:
+def quantiles_of(rows: LazyRows, number: nw.Expr, shares: Sequence[float]) -> FloatArray:
     """Return quantiles of a column by linear interpolation, as ``numpy.quantile`` does.
 
     Parameters
@@ -42,7 +42,7 @@ def quantiles_of(rows: nw.LazyFrame[Any], number: nw.Expr, shares: Sequence[floa
     return np.asarray(low + (places - below) * (high - low))
 
 
-def _at_ranks(values: nw.LazyFrame[Any], ranks: IntArray) -> FloatArray:
+def _at_ranks(values: LazyRows, ranks: IntArray) -> FloatArray:
     """Return the values at sorted ranks 0 .. n - 1."""
     v = nw.col("v")
     whole = totals(values, {"low": v.min(), "high": v.max(), "n": nw.len()})
@@ -75,7 +75,7 @@ def _at_ranks(values: nw.LazyFrame[Any], ranks: IntArray) -> FloatArray:
     return out
 
 
-def _counted(values: nw.LazyFrame[Any]) -> FloatArray:
+def _counted(values: LazyRows) -> FloatArray:
     """Return all values, sorted: each distinct one as often as it is counted."""
     groups = by_group(values, ["v"], {"n": nw.len()})
     distinct = np.asarray(groups.keys["v"].to_numpy(), dtype=np.float64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -21,10 +20,11 @@ from mlpool.frames import read_frame
 from mlpool.sources.columns import columns_of
 from mlpool.sources.language.expressions import Pushed, PushedEvaluator, PushedLabels
 from mlpool.sources.language.variables import numbers_of
+from mlpool.sources.lazy_rows import Answer, LazyRows
 from mlpool.sources.queries import collected
 from mlpool.sources.scan import Scan
 from mlpool.sources.tables import lazy_beside
-from mlpool.typing import FloatArray
+from mlpool.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Predictor:
     effects: Mapping[int, FloatArray]
     allow_new_levels: bool = False
 
-    def predict(self, rows: Scan, name: str = "predicted") -> nw.LazyFrame[Any]:
+    def predict(self, rows: Scan, name: str = "predicted") -> LazyRows:
         """Return the rows with a column of predictions, null where a predictor is missing.
 
         Raises
@@ -101,10 +101,10 @@ class Predictor:
     def _random(
         self,
         rows: Scan,
-        lazy: nw.LazyFrame[Any],
+        lazy: LazyRows,
         values: Mapping[str, Pushed],
         term: tuple[int, FloatArray],
-    ) -> tuple[nw.LazyFrame[Any], nw.Expr, list[str]]:
+    ) -> tuple[LazyRows, nw.Expr, list[str]]:
         """Join the effects of one term; return the rows, ``z'b`` and the columns joined."""
         place, b = term
         random = self.design.random[place]
@@ -129,7 +129,7 @@ class Predictor:
         assert total is not None
         return lazy, total, names
 
-    def _codes(self, random: RandomDesign, known: nw.DataFrame[Any]) -> Any:
+    def _codes(self, random: RandomDesign, known: Answer) -> IntArray:
         encoding = self.design.encoding
         states = copy.deepcopy(encoding.states)
         evaluator = Evaluator(read_frame(known.to_native()), states, encoding.context)

@@ -11,6 +11,7 @@ import narwhals as nw
 import numpy as np
 
 from mlpool.errors import DataError, MlpoolError
+from mlpool.sources.lazy_rows import Answer, LazyRows
 from mlpool.sources.scan import first_line
 from mlpool.typing import FloatArray
 
@@ -26,11 +27,11 @@ class Groups:
     values : dict of ndarray of shape (groups,)
     """
 
-    keys: nw.DataFrame[Any]
+    keys: Answer
     values: dict[str, FloatArray]
 
 
-def totals(rows: nw.LazyFrame[Any], wanted: Mapping[str, nw.Expr]) -> dict[str, float]:
+def totals(rows: LazyRows, wanted: Mapping[str, nw.Expr]) -> dict[str, float]:
     """Return aggregates of all rows; NaN where the engine says null (a sum of no rows).
 
     Raises
@@ -46,7 +47,7 @@ def totals(rows: nw.LazyFrame[Any], wanted: Mapping[str, nw.Expr]) -> dict[str, 
     return {n: _number(found[f"c{i}"].to_list()[0]) for i, n in enumerate(names)}
 
 
-def by_group(rows: nw.LazyFrame[Any], keys: Sequence[str], wanted: Mapping[str, nw.Expr]) -> Groups:
+def by_group(rows: LazyRows, keys: Sequence[str], wanted: Mapping[str, nw.Expr]) -> Groups:
     """Return aggregates of the rows of every combination of `keys`, in any order.
 
     Raises
@@ -63,7 +64,7 @@ def by_group(rows: nw.LazyFrame[Any], keys: Sequence[str], wanted: Mapping[str, 
     )
 
 
-def collected(rows: nw.LazyFrame[Any]) -> nw.DataFrame[Any]:
+def collected(rows: LazyRows) -> Answer:
     """Run a query.
 
     Raises
@@ -78,7 +79,7 @@ def collected(rows: nw.LazyFrame[Any]) -> nw.DataFrame[Any]:
         with warnings.catch_warnings():
             # engines warn of their own plans (shuffles, deprecations), of which users know nothing
             warnings.simplefilter("ignore")
-            found: nw.DataFrame[Any] = rows.collect()
+            found = rows.collect()
     except MlpoolError:
         raise
     except Exception as error:
@@ -88,7 +89,7 @@ def collected(rows: nw.LazyFrame[Any]) -> nw.DataFrame[Any]:
     return found
 
 
-def _number(value: Any) -> float:
+def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 

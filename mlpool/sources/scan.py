@@ -7,12 +7,16 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 
 from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.frames import Frame, read_frame
+from mlpool.sources.lazy_rows import LazyRows, Native
+
+if TYPE_CHECKING:
+    from mlpool.typing import DataLike
 
 SHARE = 0.1
 """Share of the free memory above which rows stay where they are: a fit in memory holds its columns
@@ -42,9 +46,9 @@ class Scan:
         What the user handed over.
     """
 
-    def __init__(self, native: Any, lazy: nw.LazyFrame[Any], connection: Any = None) -> None:
+    def __init__(self, native: Native, lazy: LazyRows, connection: Native = None) -> None:
         self.native, self.lazy, self._connection = native, lazy, connection
-        self.schema: Mapping[str, Any] = lazy.collect_schema()
+        self.schema: Mapping[str, nw.dtypes.DType] = lazy.collect_schema()
         self.columns: tuple[str, ...] = tuple(self.schema)
         if len({c.lower() for c in self.columns}) < len(self.columns) and connection is not None:
             raise DataError("Two columns differ in capitals only, which DuckDB cannot tell apart.")
@@ -75,7 +79,7 @@ class Scan:
         _set(self._connection, "memory_limit", limit)
 
 
-def scan(data: Any, *, memory_limit: str | None = None) -> Scan:
+def scan(data: DataLike, *, memory_limit: str | None = None) -> Scan:
     """Leave rows where they are and fit by queries.
 
     ``mlpool.lmer(formula, mlpool.scan("rows/*.parquet"))`` reads sums, not rows: the same
@@ -119,7 +123,7 @@ def scan(data: Any, *, memory_limit: str | None = None) -> Scan:
     return found
 
 
-def read_rows(data: Any) -> Frame | Scan:
+def read_rows(data: DataLike | Scan) -> Frame | Scan:
     """Return a frame in memory, or what stays where it is: scans, and what is too large.
 
     Raises
@@ -138,7 +142,7 @@ def read_rows(data: Any) -> Frame | Scan:
     return found if _bytes_of(found) > SHARE * _free_memory() else read_frame(data)
 
 
-def as_scan(data: Any) -> Scan | None:
+def as_scan(data: object) -> Scan | None:
     """Return lazy rows as a scan; None for rows in memory and for files."""
     if isinstance(data, Scan):
         return data
@@ -148,7 +152,7 @@ def as_scan(data: Any) -> Scan | None:
     return None if lazy is None else Scan(data, lazy)
 
 
-def _scan(data: Any) -> Scan:
+def _scan(data: DataLike | Scan) -> Scan:
     if isinstance(data, (str, Path)):
         return _scan_files(data)
     lazy = _lazy_of(data)
@@ -161,7 +165,7 @@ def _scan(data: Any) -> Scan:
     return Scan(data, nw.from_native(nw.to_native(frame.data), eager_only=True).lazy(backend))
 
 
-def _lazy_of(data: Any) -> nw.LazyFrame[Any] | None:
+def _lazy_of(data: object) -> LazyRows | None:
     """Return what narwhals calls a lazy frame; None for anything else."""
     if int(nw.__version__.partition(".")[0]) < _FIRST_NARWHALS:
         return None  # older ones write some expressions for some engines only
@@ -169,19 +173,19 @@ def _lazy_of(data: Any) -> nw.LazyFrame[Any] | None:
         return lazy_frame(_connect().from_arrow(data))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        found: Any = nw.from_native(data, pass_through=True)
+        found: object = nw.from_native(data, pass_through=True)
     return found if isinstance(found, nw.LazyFrame) else None
 
 
-def lazy_frame(native: Any) -> nw.LazyFrame[Any]:
+def lazy_frame(native: Native) -> LazyRows:
     """Return an engine's own lazy frame in narwhals' language."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        found: nw.LazyFrame[Any] = nw.from_native(native)
+        found: LazyRows = nw.from_native(native)
     return found
 
 
-def _is_arrow_dataset(data: Any) -> bool:
+def _is_arrow_dataset(data: object) -> bool:
     module = type(data).__module__
     return module.startswith("pyarrow") and hasattr(data, "get_fragments")
 
@@ -246,7 +250,7 @@ def _is_large_file(path: str | Path) -> bool:
 
 def _bytes_of(rows: Scan) -> float:
     """Return what the rows would take in memory."""
-    found: Any = rows.lazy.select(nw.len().alias("n")).collect()
+    found = rows.lazy.select(nw.len().alias("n")).collect()
     return float(found["n"].to_list()[0]) * _WIDTH * len(rows.columns)
 
 
@@ -262,7 +266,7 @@ def _free_memory() -> float:
     return _WITHOUT_MEASURE
 
 
-def _duckdb() -> Any:
+def _duckdb() -> Native:
     try:
         import duckdb
     except ImportError:
@@ -273,14 +277,14 @@ def _duckdb() -> Any:
     return duckdb
 
 
-def _connect() -> Any:
+def _connect() -> Native:
     connection = _duckdb().connect()
     # order of rows is nothing to sums, and keeping it costs memory
     connection.execute("set preserve_insertion_order = false")
     return connection
 
 
-def _set(connection: Any, setting: str, value: str) -> None:
+def _set(connection: Native, setting: str, value: str) -> None:
     if not isinstance(value, str) or not value.replace(".", "").replace(" ", "").isalnum():
         raise OptionError(f"{setting} must be a size such as '4GB'; got {brief(value)}.")
     try:

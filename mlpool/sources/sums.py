@@ -12,7 +12,6 @@ import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -29,6 +28,7 @@ from mlpool.engine.sums.trend import (
 )
 from mlpool.errors import DataError, NotSupportedError
 from mlpool.sources.columns import PushedColumns
+from mlpool.sources.lazy_rows import LazyRows
 from mlpool.sources.queries import Groups, by_group, totals
 from mlpool.typing import FloatArray, IntArray
 
@@ -50,7 +50,7 @@ class PushedRows:
     sum_log_weights : float
     """
 
-    rows: nw.LazyFrame[Any]
+    rows: LazyRows
     columns: PushedColumns
     weights: nw.Expr | None
     n: int
@@ -106,7 +106,7 @@ class PushedRows:
         self._check_rows(float(groups.values["rows"].sum()))
         return Groups(groups.keys.rename(dict(zip(places, keys, strict=True))), groups.values)
 
-    def centred(self, layout: Layout, keys: dict[str, nw.Expr] | None = None) -> nw.LazyFrame[Any]:
+    def centred(self, layout: Layout, keys: dict[str, nw.Expr] | None = None) -> LazyRows:
         """Return the rows with the columns u1 .. u(k-1), centred, and the weights."""
         made = {
             f"u{i}": (c.expr - centre if centre else c.expr).alias(f"u{i}")

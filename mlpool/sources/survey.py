@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
 
 import narwhals as nw
 import numpy as np
 
 from mlpool.errors import DataError, brief, check_option
 from mlpool.sources.language.expressions import Pushed, PushedLabels, PushedNumbers
+from mlpool.sources.lazy_rows import LazyRows
 from mlpool.sources.queries import collected, totals
 from mlpool.typing import FloatArray
 
@@ -57,7 +57,7 @@ class Survey:
     n: int
     n_missing: int
     missing_by: dict[str, int]
-    used: nw.LazyFrame[Any]
+    used: LazyRows
     moments: dict[str, tuple[Moments, ...]] = field(default_factory=dict)
     sum_log_weights: float = 0.0
 
@@ -91,7 +91,7 @@ class Asked:
     subset: nw.Expr | None = None
 
 
-def survey(rows: nw.LazyFrame[Any], asked: Asked, na_action: str) -> Survey:
+def survey(rows: LazyRows, asked: Asked, na_action: str) -> Survey:
     """Ask for rows, missing values and moments.
 
     Raises
@@ -126,7 +126,7 @@ def survey(rows: nw.LazyFrame[Any], asked: Asked, na_action: str) -> Survey:
     )
 
 
-def levels_used(rows: nw.LazyFrame[Any], labels: PushedLabels) -> FloatArray:
+def levels_used(rows: LazyRows, labels: PushedLabels) -> FloatArray:
     """Return which of a column's distinct values (m,) the rows used have."""
     column = labels.column.alias("key")
     found = collected(rows.select(column).unique(subset=["key"]))["key"].to_list()
@@ -200,9 +200,9 @@ def _moments(asked: Asked, found: Mapping[str, float]) -> dict[str, tuple[Moment
 
 def _check(
     found: Mapping[str, float],
-    known: Mapping[str, Any],
+    known: Mapping[str, nw.Expr],
     na_action: str,
-    numbers: Mapping[str, Any],
+    numbers: Mapping[str, nw.Expr],
 ) -> None:
     if not found["rows"]:
         raise DataError("The data have no rows.")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
-
-import narwhals as nw
 
 from mlpool.errors import NotSupportedError
+from mlpool.sources.lazy_rows import Answer, LazyRows, Native
 from mlpool.sources.scan import lazy_frame
 
 
-def lazy_beside(rows: nw.LazyFrame[Any], table: nw.DataFrame[Any]) -> nw.LazyFrame[Any]:
+def lazy_beside(rows: LazyRows, table: Answer) -> LazyRows:
     """Return a table as the engine of `rows` has it, so that the two can be joined.
 
     Raises
@@ -20,7 +18,7 @@ def lazy_beside(rows: nw.LazyFrame[Any], table: nw.DataFrame[Any]) -> nw.LazyFra
         For engines that narwhals reads and mlpool does not know.
     """
     name, native = rows.implementation.value, rows.to_native()
-    made: Any
+    made: Native
     if name == "polars":
         made = table.to_polars().lazy()
     elif name == "duckdb":
@@ -29,7 +27,7 @@ def lazy_beside(rows: nw.LazyFrame[Any], table: nw.DataFrame[Any]) -> nw.LazyFra
         made = native.query("rows_of_model", "select * from effects")
         del effects
     elif name == "dask":
-        dask: Any = import_module("dask.dataframe")
+        dask: Native = import_module("dask.dataframe")
         made = dask.from_pandas(table.to_pandas(), npartitions=1)
     elif name.startswith("pyspark"):
         made = native.sparkSession.createDataFrame(table.to_pandas())

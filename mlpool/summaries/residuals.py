@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from mlpool.designs.row_summaries import by_queries, fact
 from mlpool.models import GeneralizedLinearModel
 from mlpool.models.residuals import residuals_elsewhere
+from mlpool.sources.design import asked
 from mlpool.sources.order_statistics import quantiles_of
 from mlpool.summaries.r_matrices import vector_text
 from mlpool.summaries.r_numbers import QUARTILES, five_numbers, format_numbers, zapsmall
@@ -38,10 +39,10 @@ def residual_lines(m: FittedModel) -> tuple[tuple[str, ...], tuple[float, ...]]:
 
 
 @by_queries(residual_lines)
-def _asked_residual_lines(m: Any) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def _asked_residual_lines(m: FittedModel) -> tuple[tuple[str, ...], tuple[float, ...]]:
     rows = residuals_elsewhere(m)
     resid = nw.col("resid") * (1.0 / m.sigma if m.is_mixed else 1.0)
-    weights = m.design.prior_weights
+    weights = asked(m.design).prior_weights
     if weights is not None:
         resid = resid * weights.sqrt()
     values = quantiles_of(rows, resid, QUARTILES)
@@ -80,5 +81,5 @@ def fitted_sum_of_squares(m: FittedModel) -> float:
 
 
 @by_queries(fitted_sum_of_squares)
-def _asked_fitted_squares(m: Any) -> float:
-    return float(m.design.fitted_squares(m.fit.kept, m.fit.beta, about_mean=False))
+def _asked_fitted_squares(m: FittedModel) -> float:
+    return float(asked(m.design).fitted_squares(m.fit.kept, m.fit.beta, about_mean=False))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import block_diag
 
 from mlpool.designs.engine_data import as_lmm_data
+from mlpool.engine.types import OlsFit
 from mlpool.errors import NotSupportedError, brief
 from mlpool.inference.sandwich.of_sums import (
     NEED_PRODUCTS,
@@ -16,11 +17,12 @@ from mlpool.inference.sandwich.of_sums import (
     vcov_of_clusters,
 )
 from mlpool.inference.small_sample.sums import relative_factors
-from mlpool.sources.design import PushedDesign
+from mlpool.sources.design import PushedDesign, asked
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.uncertainty.covariance import VcovChoice
+    from mlpool.uncertainty.model_protocol import EstimatedModel
 
 
 def check_same_group(design: PushedDesign, ways: tuple[str, ...]) -> None:
@@ -38,7 +40,7 @@ def check_same_group(design: PushedDesign, ways: tuple[str, ...]) -> None:
         )
 
 
-def vcov_by_queries(model: Any, choice: VcovChoice) -> FloatArray:
+def vcov_by_queries(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
     """Return a robust covariance (p, p) by one more query.
 
     Raises
@@ -46,8 +48,7 @@ def vcov_by_queries(model: Any, choice: VcovChoice) -> FloatArray:
     NotSupportedError
         For types that are made of single rows or of several cluster variables.
     """
-    design, fit = model.design, model.fit
-    assert isinstance(design, PushedDesign)
+    design, fit = asked(model.design), model.fit
     if not choice.clusters:
         return _without_clusters(design, fit, choice.label)
     if len(choice.clusters) > 1:
@@ -71,7 +72,7 @@ def vcov_by_queries(model: Any, choice: VcovChoice) -> FloatArray:
     return vcov_of_clusters(parts, choice.kind, has_weights=False)
 
 
-def _without_clusters(design: PushedDesign, fit: Any, label: str) -> FloatArray:
+def _without_clusters(design: PushedDesign, fit: OlsFit, label: str) -> FloatArray:
     """Return ``M X'diag(w^2 e^2) X M`` (HC0; HC1 times n / (n - p)), by one query."""
     if label not in ("HC0", "HC1"):
         raise NotSupportedError(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlpool.designs.row_summaries import by_queries, fact
+from mlpool.sources.design import asked
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def sum_log_weights(m: FittedModel) -> float:
 
 
 @by_queries(sum_log_weights)
-def _counted_log_weights(m: Any) -> float:
-    return float(m.design.sums.sum_log_weights)
+def _counted_log_weights(m: FittedModel) -> float:
+    return asked(m.design).sums.sum_log_weights
 
 
 def reml_criterion(m: FittedModel) -> float:
@@ -71,25 +72,29 @@ def log_jacobian(m: FittedModel) -> float:
 
 
 @by_queries(log_jacobian)
-def _asked_log_jacobian(m: Any) -> float:
+def _asked_log_jacobian(m: FittedModel) -> float:
     function = _transformation(m)
     if not function:
         return 0.0
-    v = m.design.response
+    design = asked(m.design)
+    v = design.response
     if function != "sqrt":
-        n = float(m.design.n)
-        mean = m.design.mean_of(v)  # log f'(y) is linear in f(y)
+        n = float(design.n)
+        mean = design.mean_of(v)  # log f'(y) is linear in f(y)
         return n * float(_log_derivative(function, np.array(mean)))
-    return float(m.design.n * (-m.design.mean_of(v.log()) - _LN2))
+    return float(design.n * (-design.mean_of(v.log()) - _LN2))
 
 
-def _transformation(m: Any) -> str:
+def _transformation(m: FittedModel) -> str:
     """Return the function of one column that the response is; nothing for others."""
-    tree = m.formula.response.tree
-    is_call = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
-    if not is_call or len(tree.args) != 1 or not isinstance(tree.args[0], ast.Name):
+    if m.formula.response is None:
         return ""
-    name = str(tree.func.id)
+    tree = m.formula.response.tree
+    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+        return ""
+    if len(tree.args) != 1 or not isinstance(tree.args[0], ast.Name):
+        return ""
+    name = tree.func.id
     return name if name in _LOG_DERIVATIVES and not tree.keywords else ""
 
 

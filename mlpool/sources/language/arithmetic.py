@@ -11,7 +11,6 @@ import ast
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
 
 import narwhals as nw
 
@@ -162,12 +161,12 @@ def _sign(x: nw.Expr) -> nw.Expr:
     return nw.when(x > 0.0).then(nw.lit(1.0)).otherwise(below)
 
 
-_COMPARE: dict[type[ast.AST], Callable[[Any, Any], nw.Expr]] = {
+_COMPARE: dict[type[ast.AST], Callable[[Number, Number], nw.Expr]] = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt,
     ast.Gt: operator.gt, ast.LtE: operator.le, ast.GtE: operator.ge,
 }  # fmt: skip
 
-_ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Number]] = {
+_ARITHMETIC: dict[type[ast.AST], Callable[[Number, Number], Number]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
 }  # fmt: skip
 _FUNCTIONS: dict[str, Callable[[nw.Expr], nw.Expr]] = {

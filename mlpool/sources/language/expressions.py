@@ -41,6 +41,7 @@ from mlpool.sources.language.arithmetic import (
 )
 from mlpool.sources.language.learned import learn_poly, learn_scale
 from mlpool.sources.language.variables import key_of, kind_of, numbers_of, without, without_nan
+from mlpool.sources.lazy_rows import KeyValue, Native
 from mlpool.sources.queries import collected
 from mlpool.sources.scan import Scan
 from mlpool.typing import FloatArray
@@ -79,7 +80,7 @@ class PushedLabels:
     """
 
     column: nw.Expr
-    keys: tuple[Any, ...]
+    keys: tuple[KeyValue, ...]
     value: FactorValue
 
     @property
@@ -97,9 +98,11 @@ class PushedLabels:
 
 
 Pushed = PushedNumbers | PushedLabels
+Visited = nw.Expr | float | PushedNumbers
+"""A part of an expression: a column, a constant, or labelled columns."""
 
 
-def looked_up(column: nw.Expr, keys: Sequence[Any], results: FloatArray) -> nw.Expr:
+def looked_up(column: nw.Expr, keys: Sequence[KeyValue], results: FloatArray) -> nw.Expr:
     """Return a column with each of its values replaced by a number; NaN is null."""
     counts = Counter(results[~np.isnan(results)].tolist())
     if not counts:
@@ -132,7 +135,7 @@ class PushedEvaluator:
     ) -> None:
         self.rows, self.states, self.context = rows, states, context or {}
         self._values: dict[str, Pushed] = {}
-        self._keys: dict[str, tuple[Any, tuple[Any, ...]]] = {}
+        self._keys: dict[str, tuple[Native, tuple[KeyValue, ...]]] = {}
 
     def value(self, expression: Expression) -> Pushed:
         """Return what an expression is on scanned rows.
@@ -201,7 +204,7 @@ class PushedEvaluator:
             )
         return PushedLabels(column=key, keys=keys, value=_as_labels(value))
 
-    def _distinct(self, column: str) -> tuple[Any, tuple[Any, ...]]:
+    def _distinct(self, column: str) -> tuple[Native, tuple[KeyValue, ...]]:
         """Return a frame of a column's distinct values, and the values."""
         if column not in self._keys:
             key = key_of(self.rows, column).alias(column)
@@ -216,7 +219,7 @@ class PushedEvaluator:
 
     # --- numbers ----------------------------------------------------------------------------
 
-    def _visit(self, node: ast.expr) -> Any:
+    def _visit(self, node: ast.expr) -> Visited:
         label = self._only_label(node)
         if label:
             return self._looked_up(node, label)
@@ -280,12 +283,12 @@ class PushedEvaluator:
             result = compute(type(operator), result, right, self._text)[0]
         return result
 
-    def _call(self, node: ast.Call, name: str) -> Any:
+    def _call(self, node: ast.Call, name: str) -> Visited:
         self._calls += 1
         state = self.states.setdefault(f"{self._text}#{self._calls}", {})
         if name in self.context:
             raise not_pushed(f"{name}() of context=")
-        given: list[Any] = [self._visit(a) if i == 0 else _constant(a, self._text, name)
+        given: list[object] = [self._visit(a) if i == 0 else _constant(a, self._text, name)
                             for i, a in enumerate(node.args)]  # fmt: skip
         named = {k.arg: _constant(k.value, self._text, name) for k in node.keywords}
         if not given:

@@ -7,19 +7,21 @@ The states have the form that the functions of formulas leave behind in memory
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import narwhals as nw
 
 from mlpool.errors import DataError, FormulaError
 from mlpool.formula.functions.bases import State
+from mlpool.sources.lazy_rows import LazyRows
 from mlpool.sources.queries import totals
 
+Given = bool | float
+"""An argument of ``scale()``: whether to learn it, or the number itself."""
 _FLAT = 8 * 2.0**-52
 """As in memory: a spread of this share of the largest value is rounding."""
 
 
-def learn_scale(rows: nw.LazyFrame[Any], x: nw.Expr, state: State, center: Any, by: Any) -> nw.Expr:
+def learn_scale(rows: LazyRows, x: nw.Expr, state: State, center: Given, by: Given) -> nw.Expr:
     """Return ``(x - centre) / scale`` and remember both.
 
     Raises
@@ -34,7 +36,7 @@ def learn_scale(rows: nw.LazyFrame[Any], x: nw.Expr, state: State, center: Any, 
     return (x - float(state["center"])) / float(state["scale"])
 
 
-def _learn_scale(rows: nw.LazyFrame[Any], x: nw.Expr, state: State, given: tuple[Any, Any]) -> None:
+def _learn_scale(rows: LazyRows, x: nw.Expr, state: State, given: tuple[Given, Given]) -> None:
     center, by = given
     found = totals(
         rows,
@@ -57,9 +59,7 @@ def _learn_scale(rows: nw.LazyFrame[Any], x: nw.Expr, state: State, given: tuple
         raise FormulaError("scale() cannot divide by zero.")
 
 
-def learn_poly(
-    rows: nw.LazyFrame[Any], x: nw.Expr, degree: int, state: State
-) -> tuple[nw.Expr, ...]:
+def learn_poly(rows: LazyRows, x: nw.Expr, degree: int, state: State) -> tuple[nw.Expr, ...]:
     """Return the columns of R's ``poly``, learning the recurrence a degree per query.
 
     Sums of powers would take one query and lose half of the digits by the sixth degree; each step
@@ -95,7 +95,7 @@ def _next(x: nw.Expr, state: State, degree: int) -> nw.Expr:
     return current
 
 
-def _learn_poly(rows: nw.LazyFrame[Any], x: nw.Expr, degree: int, state: State) -> None:
+def _learn_poly(rows: LazyRows, x: nw.Expr, degree: int, state: State) -> None:
     known = (~x.is_null()).cast(nw.Float64).sum()
     count = totals(rows, {"n": known, "mean": x.mean(), "low": x.min(), "high": x.max()})
     if not count["n"]:

@@ -32,13 +32,19 @@ from mlpool.models import nobs as nobs
 from mlpool.models import predict as predict
 from mlpool.models import fitted as fitted
 from mlpool.models import resid as resid
+from mlpool.models import residuals as residuals
+from mlpool.models import deviance as deviance
+from mlpool.models import df_residual as df_residual
 from mlpool.models import weights as weights
 from mlpool.models import family as family
 from mlpool import formula as formula
+from mlpool.models import terms as terms
+from mlpool.models import model_frame as model_frame
 from mlpool.models import ngrps as ngrps
 from mlpool.models import isSingular as isSingular
 from mlpool.models import isREML as isREML
 from mlpool.models import getME as getME
+from mlpool.r_spellings import r_spelling as r_spelling
 
 # again
 from mlpool.refits.simulate import simulate as simulate

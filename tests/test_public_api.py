@@ -14,6 +14,7 @@ NAMES = {
     "fit lm glm lmer glmer Control",
     "fixef ranef coef vcov VarCorr standard_error p_value get_parameters",
     "AIC BIC logLik sigma nobs predict fitted resid weights family formula",
+    "residuals deviance df_residual model_frame terms r_spelling",
     "ngrps isSingular isREML getME",
     "simulate refit update",
     "load_model",

@@ -180,7 +180,7 @@ def build_design(
     evaluator = Evaluator(frame, states, context)
     coding = _read_coding(contrasts, parsed, frame)
     rows = RowFilter(frame.n_rows, read_subset(subset, frame, context))
-    raw = _evaluated(parsed, evaluator, rows, _answers(frame, outcome))
+    raw = _evaluated(parsed, evaluator, rows, given_answers(frame, outcome))
     given_weights = read_vector(weights, frame, "weights")
     # Rows of weight zero have no part in the likelihood: R's n leaves them out, too.
     rows.leave_out(None if given_weights is None else given_weights == 0.0)
@@ -224,7 +224,7 @@ def _evaluated(
     """Return the value of every expression on all rows, noting where one is missing."""
     return {
         e.text: rows.note(e.text, answers[e.text] if e.text in answers else evaluator.value(e))
-        for e in _all_expressions(parsed)
+        for e in all_expressions(parsed)
     }
 
 
@@ -257,7 +257,7 @@ def model_matrix(formula: str, data: DataLike, **options: Unpack[MatrixOptions])
     parsed = parse_formula(formula, columns=frame.columns, context=context)
     evaluator = Evaluator(frame, {}, context)
     rows = RowFilter(frame.n_rows, read_subset(options.get("subset"), frame, context))
-    expressions = [e for e in _all_expressions(parsed) if e not in _group_expressions(parsed)]
+    expressions = [e for e in all_expressions(parsed) if e not in _group_expressions(parsed)]
     raw = {e.text: rows.note(e.text, evaluator.value(e)) for e in expressions}
     kept = rows.kept(options.get("na_action", "omit"))
     values = {text: without_unused(rows.take(value)) for text, value in raw.items()}
@@ -269,7 +269,8 @@ def model_matrix(formula: str, data: DataLike, **options: Unpack[MatrixOptions])
     return pd.DataFrame(matrix.dense(), columns=list(matrix.names), index=index)
 
 
-def _all_expressions(parsed: ParsedFormula) -> list[Expression]:
+def all_expressions(parsed: ParsedFormula) -> list[Expression]:
+    """Return the response, the terms', the groups' and the offsets' expressions, each once."""
     found: dict[str, Expression] = {}
 
     def add(terms: Terms) -> None:
@@ -289,7 +290,7 @@ def _all_expressions(parsed: ParsedFormula) -> list[Expression]:
     return list(found.values())
 
 
-def _answers(frame: Frame, response: Expression) -> dict[str, Value]:
+def given_answers(frame: Frame, response: Expression) -> dict[str, Value]:
     """Return the response that `refit` gave, if the left side is still the same."""
     given = frame.answers if isinstance(frame, HeldFrame) else {}
     return {text: cast(Value, v) for text, v in given.items() if text == response.text}
@@ -303,7 +304,7 @@ def _predictors(parsed: ParsedFormula) -> list[Expression]:
 
 def _names_used(parsed: ParsedFormula, given: Sequence[Any]) -> list[str]:
     """Return the names of the columns that a fit reads."""
-    names = [name for e in _all_expressions(parsed) for name in e.columns]
+    names = [name for e in all_expressions(parsed) for name in e.columns]
     for one in given:
         names += [
             way
@@ -370,7 +371,7 @@ def _read_coding(
 ) -> dict[str, str | GivenContrasts]:
     given = _mapping(contrasts, "contrasts", "{'f': 'sum'}")
     coding = {str(k): read_contrasts(v) for k, v in given.items()}
-    texts = {e.text for e in _all_expressions(parsed)}
+    texts = {e.text for e in all_expressions(parsed)}
     for name in coding:
         if name not in texts:
             raise DataError(

@@ -17,17 +17,22 @@ from mlpool.models.extractors.coefficients import (
 from mlpool.models.extractors.r_names import (
     AIC,
     BIC,
+    deviance,
+    df_residual,
     family,
     fitted,
     getME,
     isREML,
     isSingular,
     logLik,
+    model_frame,
     ngrps,
     nobs,
     predict,
     resid,
+    residuals,
     sigma,
+    terms,
     weights,
 )
 from mlpool.models.extractors.random_effects import VarCorr as VarCorrTable
@@ -43,8 +48,9 @@ VarCorr = varcorr
 
 __all__ = [
     "AIC", "BIC", "AnyModel", "FittedModel", "GeneralizedLinearMixedModel",
-    "GeneralizedLinearModel", "GeneralizedModel", "LinearMixedModel", "LinearModel", "MixedModel",
-    "VarCorr", "VarCorrTable", "coef", "family", "fit", "fitted", "fixef", "getME",
-    "get_parameters", "glm", "glmer", "isREML", "isSingular", "lm", "lmer", "logLik", "ngrps",
-    "nobs", "p_value", "predict", "ranef", "resid", "sigma", "standard_error", "vcov", "weights",
+    "GeneralizedLinearModel", "GeneralizedModel", "LinearMixedModel", "LinearModel",
+    "MixedModel", "VarCorr", "VarCorrTable", "coef", "deviance", "df_residual", "family", "fit",
+    "fitted", "fixef", "getME", "get_parameters", "glm", "glmer", "isREML", "isSingular", "lm",
+    "lmer", "logLik", "model_frame", "ngrps", "nobs", "p_value", "predict", "ranef", "resid",
+    "residuals", "sigma", "standard_error", "terms", "vcov", "weights",
 ]  # fmt: skip

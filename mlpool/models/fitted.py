@@ -17,6 +17,7 @@ from mlpool.engine.types import Control, Optimum
 from mlpool.families import Family
 from mlpool.formula.design import Design
 from mlpool.formula.types import ColumnInfo, ParsedFormula
+from mlpool.models.extractors.missing_names import MissingNames
 from mlpool.models.extractors.statsmodels_names import StatsmodelsNames
 from mlpool.models.residuals import residuals_as_held
 from mlpool.registry import verb
@@ -52,7 +53,7 @@ Kind = Literal["lm", "glm", "lmer", "glmer"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class FittedModel(StatsmodelsNames):
+class FittedModel(StatsmodelsNames, MissingNames):
     """What every fitted model carries.
 
     Attributes

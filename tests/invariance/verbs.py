@@ -139,6 +139,14 @@ VERBS: dict[str, list[Row]] = {
         Row(kinds=G_, ask=lambda m, s: mlpool.fitted(m), units={"fitted": "1"}),
     ],
     "resid": [Row(kinds=L_, ask=lambda m, s: mlpool.resid(m))],
+    "residuals": [Row(kinds=L_, ask=lambda m, s: mlpool.residuals(m))],
+    "deviance": [
+        Row(kinds=("lm",), ask=lambda m, s: mlpool.deviance(m), units={"value": "yy"}),
+        Row(kinds=LM, ask=lambda m, s: mlpool.deviance(m), units={"value": "likelihood"}),
+        Row(kinds=G_, ask=lambda m, s: mlpool.deviance(m), units={"value": "1"}),
+    ],
+    "df_residual": [Row(kinds=E_, ask=lambda m, s: float(mlpool.df_residual(m)))],
+    "model_frame": [Row(kinds=E_, ask=lambda m, s: float(mlpool.model_frame(m).shape[1]))],
     "predict": [
         Row(kinds=L_, ask=lambda m, s: _answers(mlpool.predict(m, s.data)), units=LEVEL),
         Row(kinds=G_, ask=lambda m, s: _answers(mlpool.predict(m, s.data)), units=PLAIN),
@@ -438,7 +446,7 @@ VERBS: dict[str, list[Row]] = {
 EXEMPT = {
     **dict.fromkeys(("fit", "lm", "glm", "lmer", "glmer"), "each kind of model is one of them"),
     **dict.fromkeys(("load_data", "datasets", "factor"), "they hand data on; no number is made"),
-    **dict.fromkeys(("formula", "family"), "they say what was fitted"),
+    **dict.fromkeys(("formula", "family", "terms", "r_spelling"), "they are words"),
     **dict.fromkeys(("plot_icc", "theme_mlpool"), "they draw no data of the user's"),
     **dict.fromkeys(
         (

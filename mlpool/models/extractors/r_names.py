@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from mlpool.argument_values import number
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.families import Family
+from mlpool.formula.model_frame import model_frame_of
 from mlpool.keywords import PredictOptions, ResidualOptions, spell_out
 from mlpool.models.argument_checks import check_mixed, check_model
 from mlpool.models.extractors.random_effects import relative_factors
@@ -114,6 +115,66 @@ def resid(m: FittedModel, type: str | None = None, **options: Unpack[ResidualOpt
     """Return residuals (R's ``resid``): the model's ``residuals`` with the same options."""
     result: pd.Series = check_model(m, "resid()").residuals(type, **options)
     return result
+
+
+@spell_out(ResidualOptions, like=residuals_of)
+def residuals(
+    m: FittedModel, type: str | None = None, **options: Unpack[ResidualOptions]
+) -> pd.Series:
+    """Return residuals (R's ``residuals``), as :func:`resid` does."""
+    return resid(m, type, **options)
+
+
+def deviance(m: FittedModel) -> float:
+    """Return the deviance (R's ``deviance``).
+
+    Residual sum of squares of ``lm``, residual deviance of ``glm``, -2 log-likelihood of ``lmer``
+    (by maximum likelihood, at the estimates of a REML fit, too; ``m.criterion`` is lme4's
+    ``REMLcrit``), and the deviance given the random effects of ``glmer``.
+    """
+    return float(check_model(m, "deviance()").deviance)
+
+
+def df_residual(m: FittedModel) -> int:
+    """Return rows less parameters (R's ``df.residual``)."""
+    return int(check_model(m, "df_residual()").df_residual)
+
+
+def model_frame(m: FittedModel) -> pd.DataFrame:
+    """Return the variables of the formula on the rows used (R's ``model.frame``).
+
+    Parameters
+    ----------
+    m : FittedModel
+
+    Returns
+    -------
+    DataFrame
+        Response, predictors, grouping factors and offsets, each called as the formula spells it
+        (``log(y)``; of several columns ``poly(x, 2).1``), then ``(weights)`` and ``(offset)``.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("log(Reaction) ~ Days", mlpool.load_data("sleepstudy"))
+    >>> list(mlpool.model_frame(m).columns)
+    ['log(Reaction)', 'Days']
+    """
+    return model_frame_of(check_model(m, "model_frame()").design)
+
+
+def terms(m: FittedModel) -> list[str]:
+    """Return the labels of the fixed terms (R's ``attr(terms(m), "term.labels")``).
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lm("math ~ ses * gender", mlpool.load_data("hsb82"))
+    >>> mlpool.terms(m)
+    ['ses', 'gender', 'ses:gender']
+    """
+    fixed = check_model(m, "terms()").formula.fixed
+    return [":".join(expression.text for expression in term) for term in fixed.terms]
 
 
 def weights(m: FittedModel) -> pd.Series:

@@ -62,6 +62,7 @@ from mlpool.intervals import bootstrap_parameters as bootstrap_parameters
 
 # tables
 from mlpool.parameters import model_parameters as model_parameters
+from mlpool import parameters as parameters
 from mlpool.parameters import compare_parameters as compare_parameters
 from mlpool.parameters import standardize_parameters as standardize_parameters
 from mlpool.summaries import summary as summary
@@ -91,6 +92,7 @@ from mlpool.performance import r2 as r2
 from mlpool.performance import get_variance as get_variance
 from mlpool.performance import reliability as reliability
 from mlpool.performance import model_performance as model_performance
+from mlpool import performance as performance
 from mlpool.performance import compare_performance as compare_performance
 
 # in words

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from pkgutil import get_data
+from types import ModuleType
 from typing import Any
 
 METHODS = {
@@ -55,3 +56,14 @@ def verb(name: str) -> Any:
     if module == "mlpool":  # a folder that is called like R's function: see there
         return import_module(f"mlpool.{name}")
     return getattr(import_module(module), name)
+
+
+class CallableFolder(ModuleType):
+    """A folder that is R's function of its name when it is called: ``mlpool.performance(m)``.
+
+    Importing the folder puts the module where the function would be.
+    """
+
+    def __call__(self, m: object, **options: object) -> Any:
+        """Return what the verb ``model_<name of the folder>`` returns, with its options."""
+        return verb(f"model_{self.__name__.rpartition('.')[2]}")(m, **options)

@@ -4,12 +4,15 @@ May import models and everything below. Start reading in ``icc.py``; the numbers
 are in ``mlpool/performance/variance_components.py``.
 """
 
+import sys
+
 from mlpool.performance.compare import compare_performance
 from mlpool.performance.criteria import model_performance
 from mlpool.performance.icc import icc
 from mlpool.performance.r2 import r2
 from mlpool.performance.reliability import reliability
 from mlpool.performance.variance import VarianceComponents, get_variance
+from mlpool.registry import CallableFolder
 
 __all__ = [
     "VarianceComponents",
@@ -20,3 +23,5 @@ __all__ = [
     "r2",
     "reliability",
 ]
+
+sys.modules[__name__].__class__ = CallableFolder  # R's performance(m)

@@ -135,6 +135,16 @@ def test_a_property_that_fails_keeps_its_own_error(scope: dict[str, Any]) -> Non
         _ = broken.worse
 
 
+def test_folders_are_rs_functions_of_their_name(scope: dict[str, Any]) -> None:
+    m = scope["m"]
+    parameters: Any = mlpool.parameters  # modules to type checkers
+    performance: Any = mlpool.performance
+    assert str(parameters(m, digits=3)) == str(mlpool.model_parameters(m, digits=3))
+    assert str(performance(m)) == str(mlpool.model_performance(m))
+    with pytest.raises(mlpool.OptionError, match="needs a fitted model"):
+        parameters(3)
+
+
 def test_other_names_keep_their_nearest_spelling() -> None:
     with pytest.raises(AttributeError, match="Did you mean 'lmer'"):
         _ = mlpool.lmerr

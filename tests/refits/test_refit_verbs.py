@@ -183,7 +183,7 @@ def test_verbs_that_take_a_model_are_all_in_the_table() -> None:
         "se_pooling simulate_clusters simulate_reversal simple_random_sample two_stage_sample",
         "sampling_study coverage_study type_one_error_study design_effect_study simulate_power",
         "isSingular isREML ngrps getME formula family nobs weights predict resid logLik sigma",
-        "residuals deviance df_residual model_frame terms r_spelling",
+        "residuals deviance df_residual model_frame terms r_spelling parameters performance",
     }
     out = {name for line in elsewhere for name in line.split()}
     verbs = {n for n in mlpool.__all__ if n[0].islower() and not n.startswith("_")}

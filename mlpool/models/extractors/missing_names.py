@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Never
 
 from mlpool.errors import brief, nearest_names
 from mlpool.r_spellings import r_spelling
@@ -29,7 +29,7 @@ class MissingNames:
             raise AttributeError(missing_sentence(self, name), name=name, obj=self)
 
 
-def missing_sentence(m: Any, name: str) -> str:
+def missing_sentence(m: object, name: str) -> str:
     """Return the sentence about a name that the model `m` does not have."""
     plain = f"{brief(type(m).__name__)} object has no attribute {brief(name)}."
     if name.startswith("_"):

@@ -445,7 +445,9 @@ VERBS: dict[str, list[Row]] = {
 
 EXEMPT = {
     **dict.fromkeys(("fit", "lm", "glm", "lmer", "glmer"), "each kind of model is one of them"),
-    **dict.fromkeys(("load_data", "datasets", "factor"), "they hand data on; no number is made"),
+    **dict.fromkeys(
+        ("load_data", "datasets", "factor", "scan"), "they hand data on; no number is made"
+    ),
     **dict.fromkeys(("parameters", "performance"), "model_parameters and model_performance"),
     **dict.fromkeys(("formula", "family", "terms", "r_spelling"), "they are words"),
     **dict.fromkeys(("plot_icc", "theme_mlpool"), "they draw no data of the user's"),

@@ -13,8 +13,10 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack, overload
 
 import numpy as np
 import pandas as pd
@@ -149,6 +151,33 @@ class ResultFrame:
         """Return a copy of the raw, unrounded frame."""
         return self.data.copy()
 
+    def head(self, n: int = 5) -> pd.DataFrame:
+        """Return the first `n` rows of the raw frame."""
+        return self.data.head(n)
+
+    def tail(self, n: int = 5) -> pd.DataFrame:
+        """Return the last `n` rows of the raw frame."""
+        return self.data.tail(n)
+
+    if not TYPE_CHECKING:  # type checkers keep telling wrong names; to_pandas() has the right ones
+
+        def __getattr__(self, name: str) -> object:
+            """Return what a copy of the raw frame has under a name: ``table.query("p < 0.05")``.
+
+            Raises
+            ------
+            AttributeError
+            """
+            frame = self.__dict__.get("data")
+            if frame is None or name.startswith("_") or hasattr(type(self), name):
+                return object.__getattribute__(self, name)  # its own error
+            if name in dir(pd.DataFrame) or name in frame.columns:
+                return getattr(frame.copy(), name)
+            known = [n for n in dir(type(self)) if not n.startswith("_")]
+            hint = nearest_names(name, [*known, *map(str, frame.columns)])
+            sentence = f"{type(self).__name__} object has no attribute {brief(name)}.{hint}"
+            raise AttributeError(sentence, name=name, obj=self)
+
     def plot(self, **options: Unpack[PlotOptions]) -> ggplot:
         """Return :func:`mlpool.plot` of this table."""
         drawn: ggplot = verb("plot")(self, **options)
@@ -273,9 +302,28 @@ class ResultFrame:
         """Return LaTeX with booktabs rules; options as in :meth:`print`."""
         return render_latex(self.table(**options))
 
-    def to_csv(self) -> str:
-        """Return the raw frame as CSV, numbers in full precision."""
-        return self.data.to_csv(index=False, lineterminator="\n")
+    @overload
+    def to_csv(self) -> str: ...
+    @overload
+    def to_csv(self, path: str | PathLike[str]) -> None: ...
+    def to_csv(self, path: str | PathLike[str] | None = None) -> str | None:
+        """Return the raw frame as CSV, numbers in full precision, or write it to a file.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            The file, in UTF-8; without it the text is returned.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        text: str = self.data.to_csv(index=False, lineterminator="\n")
+        if path is None:
+            return text
+        Path(path).write_text(text, encoding="utf-8", newline="\n")
+        return None
 
     def to_json(self) -> str:
         """Return the raw frame as a JSON list of records, numbers in full precision.
@@ -290,6 +338,12 @@ class ResultFrame:
 
     def _repr_html_(self) -> str:
         return self.to_html()
+
+    def _repr_latex_(self) -> str:
+        return self.to_latex()
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle with the metadata as a plain dict: a read-only view cannot be pickled."""

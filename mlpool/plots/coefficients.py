@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from plotnine import ggplot
 
     from mlpool.keywords import Aesthetics
+    from mlpool.models.extractors.random_effects import GroupFrames
     from mlpool.results import ResultFrame
 
 
@@ -136,15 +138,57 @@ def plot_grouplevel(
     -------
     plotnine.ggplot
     """
+    random = result.metadata.get("type", "random") == "random"
+    return _caterpillar(_with_levels(result.to_pandas(), sort), random, line, point)
+
+
+def plot_ranef(
+    effects: GroupFrames,
+    *,
+    sort: bool = True,
+    line: Aesthetics | None = None,
+    point: Aesthetics | None = None,
+) -> ggplot:
+    """Draw ``ranef(m)`` with 95% intervals by the conditional SDs, or ``coef(m)`` as points.
+
+    Parameters
+    ----------
+    effects : GroupFrames
+    sort, line, point
+        As in :func:`plot_grouplevel`.
+
+    Returns
+    -------
+    plotnine.ggplot
+    """
+    frame = pd.concat([_long(group, effects) for group in effects], ignore_index=True)
+    return _caterpillar(_with_levels(frame, sort), effects.cond_sd is not None, line, point)
+
+
+def _long(group: str, effects: GroupFrames) -> pd.DataFrame:
+    """Return a row per level and term, in the columns of ``estimate_grouplevel``."""
+    values, spread = effects[group], effects.cond_sd
+    levels = np.repeat(values.index.astype(str), values.shape[1])
+    terms = np.tile(values.columns.astype(str), len(values))
+    frame = pd.DataFrame({"Group": group, "Level": levels, "Parameter": terms})
+    frame["Coefficient"] = values.to_numpy().ravel()
+    if spread is not None:
+        half = NormalDist().inv_cdf(0.975) * spread[group].to_numpy().ravel()
+        frame["CI_low"], frame["CI_high"] = frame["Coefficient"] - half, frame["Coefficient"] + half
+    return frame
+
+
+def _caterpillar(
+    frame: pd.DataFrame, around_zero: bool, line: Aesthetics | None, point: Aesthetics | None
+) -> ggplot:
     g = grammar()
-    frame = _with_levels(result.to_pandas(), sort)
     parameters = list(dict.fromkeys(frame["Parameter"]))
     several_groups = frame["Group"].nunique() > 1
     colour = {"color": "Parameter"} if len(parameters) > 1 else {}
     fixed = {} if colour else {"color": LINE_COLOUR}
     bounds = "CI_low" in frame
     plot = g.ggplot(frame, g.aes("Row", "Coefficient", **colour))
-    if not bounds or result.metadata.get("type", "random") == "random":
+    if around_zero:
         plot = plot + g.geom_hline(yintercept=0.0, linetype="dashed", color="grey")
     dodge = {"position": g.position_dodge(width=0.5)} if colour else {}
     thin = len(set(frame["Level"])) > MAX_LABELS

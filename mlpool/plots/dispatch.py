@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.keywords import PlotOptions, spell_out
+from mlpool.models.extractors.random_effects import GroupFrames
 from mlpool.models.fitted import FittedModel
 from mlpool.parameters.parameters_table import ParametersLayout
-from mlpool.plots.coefficients import plot_comparison, plot_grouplevel, plot_parameters
+from mlpool.plots.coefficients import plot_comparison, plot_grouplevel, plot_parameters, plot_ranef
 from mlpool.plots.contrasts import plot_contrasts
 from mlpool.plots.model_checks.check_model import ModelChecks, check_model
 from mlpool.plots.performance import plot_performance, plot_reliability
@@ -38,9 +39,9 @@ def plot(x: object, **options: Unpack[PlotOptions]) -> ggplot:
     ----------
     x : result or model
         ``model_parameters`` and ``compare_parameters`` (forest plots), ``estimate_*`` (lines with
-        ribbons, dots with intervals, caterpillars), ``compare_pooling`` (``kind="shrinkage"``,
-        ``"lines"``, ``"panels"``, ``"size"``), ``compare_performance``, ``reliability``, studies
-        such as ``coverage_study``, or a fitted model (its :func:`mlpool.check_model` panels).
+        ribbons, dots with intervals, caterpillars), ``ranef``, ``compare_pooling``
+        (``kind="shrinkage"``, ``"lines"``, ``"panels"``, ``"size"``), ``compare_performance``,
+        ``reliability``, studies such as ``coverage_study``, or a fitted model (its :func:`mlpool.check_model` panels).
     **options
         Of that kind of plot: ``line={"color": "red", "alpha": 0.1}``, ``ribbon="none"``,
         ``point=``, ``show_data=True`` ...
@@ -95,6 +96,8 @@ def _find(x: object) -> Callable[..., ggplot]:
         return _plot_checks
     if isinstance(x, FittedModel):
         return _plot_model
+    if isinstance(x, GroupFrames):
+        return plot_ranef
     own = getattr(x, "_ggplot", None)
     if callable(own):
         return lambda _, **options: own(**options)

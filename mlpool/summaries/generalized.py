@@ -10,6 +10,7 @@ import pandas as pd
 from mlpool.argument_values import flag
 from mlpool.inference.wald import wald
 from mlpool.summaries.mixed import (
+    BOTH,
     correlation_text,
     criterion_line,
     model_lines,
@@ -57,7 +58,7 @@ def summarise_generalized(
     header = ["Estimate", "Std. Error", f"{letter} value", "Pr(>|z|)"]
     lines = [*_title(m), "", criterion_line(m, summary=True), "", "Scaled residuals: "]
     lines += [quantile_text(m, _DIGITS), ""]
-    lines += ["Random effects:", varcorr_text(m.varcorr(), digits=_DIGITS, variances=True)]
+    lines += ["Random effects:", varcorr_text(m.varcorr(), digits=_DIGITS, comp=BOTH)]
     lines += [
         size_line(m),
         "",

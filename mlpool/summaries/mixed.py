@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from mlpool.models.extractors.random_effects import VarCorr
 
 _DIGITS = 4
+BOTH = ("Variance", "Std.Dev.")
+"""What summaries show of random effects."""
 _MOST_CORRELATIONS = 20
 """lme4 leaves the correlations of more fixed effects than this out."""
 
@@ -57,7 +60,7 @@ def summarise_mixed(
         "",
         "Random effects:",
     ]
-    lines += [varcorr_text(m.varcorr(), digits=_DIGITS, variances=True), size_line(m), ""]
+    lines += [varcorr_text(m.varcorr(), digits=_DIGITS, comp=BOTH), size_line(m), ""]
     lines += [
         "Fixed effects:",
         coefficient_text(
@@ -80,7 +83,7 @@ def summarise_mixed(
     )
 
 
-def varcorr_text(varcorr: VarCorr, digits: int = 5, *, variances: bool = False) -> str:
+def varcorr_text(varcorr: VarCorr, digits: int = 5, *, comp: Sequence[str] = ("Std.Dev.",)) -> str:
     """Return the random-effects block: Groups, Name, [Variance,] Std.Dev., Corr."""
     blocks = varcorr.blocks
     sds = np.concatenate([b.sd for b in blocks])
@@ -95,11 +98,10 @@ def varcorr_text(varcorr: VarCorr, digits: int = 5, *, variances: bool = False) 
         names.append("")
     columns = [labels, names]
     header = ["Groups", "Name"]
-    if variances:
-        columns.append(format_numbers(list(all_sds**2), digits))
-        header.append("Variance")
-    columns.append(format_numbers(list(all_sds), digits))
-    header.append("Std.Dev.")
+    for name, values in (("Variance", all_sds**2), ("Std.Dev.", all_sds)):
+        if name in comp:
+            columns.append(format_numbers(list(values), digits))
+            header.append(name)
     widest = max(len(b.sd) for b in blocks)
     if widest > 1:
         corr = _correlations(blocks, max(2, digits - 2), widest, len(labels))

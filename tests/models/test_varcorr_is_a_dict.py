@@ -67,3 +67,55 @@ def test_summaries_hold_the_variances_and_the_numbers_of_groups(kind: str) -> No
     single = mlpool.lm("Reaction ~ Days", SLEEP).summary()
     assert single.varcor is None
     assert single.ngrps == {}
+
+
+# R 4.2.2, lme4 1.1-31: m <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy) and
+# print(VarCorr(m), comp = c("Variance", "Std.Dev."), digits = 3), comp = "Variance", and neither;
+# three digits, since R's optimiser has four. Blanks at ends are left out.
+BOTH = """\
+ Groups   Name        Variance Std.Dev. Corr
+ Subject  (Intercept) 612.1    24.74
+          Days         35.1     5.92    0.07
+ Residual             654.9    25.59"""
+VARIANCE = """\
+ Groups   Name        Variance Corr
+ Subject  (Intercept) 612.1
+          Days         35.1    0.07
+ Residual             654.9"""
+SHORT = """\
+ Groups   Name        Std.Dev. Corr
+ Subject  (Intercept) 24.74
+          Days         5.92    0.07
+ Residual             25.59"""
+
+
+def test_print_takes_the_components_of_r(capsys: pytest.CaptureFixture[str]) -> None:
+    v = mlpool.VarCorr(mlpool.lmer("Reaction ~ Days + (Days | Subject)", SLEEP))
+    for options, want in [
+        ({"comp": ["Variance", "Std.Dev."]}, BOTH), ({"comp": "Variance"}, VARIANCE), ({}, SHORT),
+    ]:  # fmt: skip
+        v.print(**options, digits=3)
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.rstrip() for line in lines] == want.splitlines()
+    v.print()
+    assert capsys.readouterr().out == f"{v}\n"
+    with pytest.raises(mlpool.OptionError, match="comp must be one of"):
+        v.print(comp="variance")
+    with pytest.raises(mlpool.OptionError, match="digits"):
+        v.print(digits=0)
+
+
+def test_all_standard_deviations_and_correlations_at_once() -> None:
+    v = mlpool.VarCorr(mlpool.lmer("Reaction ~ Days + (Days | Subject)", SLEEP))
+    assert v.sd["Subject", "Days"] == v["Subject"].sd[1]
+    assert v.sd["Residual", ""] == v.sigma and len(v.sd) == 3
+    assert v.cor["Subject"].equals(v["Subject"].correlation)
+
+
+def test_effects_by_place_as_rs_lists() -> None:
+    m = mlpool.lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", mlpool.load_data("Penicillin"))
+    effects = mlpool.ranef(m)
+    assert effects[0].equals(effects["plate"]) and effects[-1].equals(effects["sample"])
+    for wrong in (2, "plat", None):
+        with pytest.raises(KeyError, match="this model has: plate, sample"):
+            effects[wrong]

@@ -110,6 +110,18 @@ def test_group_levels_have_a_panel_per_parameter(hsb):
     assert "geom_hline" not in _geoms(total)
 
 
+def test_effects_as_lme4_returns_them_are_the_same_caterpillar(hsb):
+    m = mlpool.lmer("math ~ ses + (ses | school)", hsb)
+    table, effects = mlpool.plot(mlpool.estimate_grouplevel(m)), mlpool.plot(mlpool.ranef(m))
+    assert "geom_hline" in _geoms(effects)
+    for geom, columns in (("geom_linerange", ["ymin", "ymax"]), ("geom_point", ["y"])):
+        want = np.sort(_built(table, geom)[columns].to_numpy(float), axis=0)
+        got = np.sort(_built(effects, geom)[columns].to_numpy(float), axis=0)
+        np.testing.assert_allclose(got, want, rtol=1e-9)  # the same numbers by two ways
+    totals = _geoms(mlpool.coef(m).plot(sort=False))
+    assert "geom_hline" not in totals and "geom_linerange" not in totals
+
+
 def test_a_table_of_one_number_has_no_picture(hsb):
     m = mlpool.lm("math ~ ses", hsb)
     with pytest.raises(mlpool.NotSupportedError, match="nothing to draw it over"):

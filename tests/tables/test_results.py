@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
 import pickle
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -38,6 +40,24 @@ def test_behaves_as_a_data_frame(table: ResultFrame) -> None:
         table["Coeficient"]
     with pytest.raises(KeyError):
         table[["SE", "nothing"]]
+
+
+def test_what_a_data_frame_has_is_there_too(table: ResultFrame) -> None:
+    assert table.head(1).equals(table.data.iloc[:1]) and table.tail(1).index.tolist() == [1]
+    frame: Any = table  # type checkers know head and tail, and send the others to to_pandas()
+    assert len(frame.query("SE < 2")) == 1
+    assert frame.sort_values("SE")["SE"].is_monotonic_increasing
+    assert frame.Coefficient.equals(table["Coefficient"])
+    assert frame.to_dict("list")["p"] == table["p"].tolist()
+    assert [row.Parameter for row in frame.itertuples()] == table["Parameter"].tolist()
+    column = frame.Coefficient
+    column.iloc[0] = -1.0  # a copy: the table keeps its numbers
+    assert table["Coefficient"].iloc[0] > 0
+    with pytest.raises(AttributeError, match=r"no attribute 'Coeficient'.*Did you mean 'Coeff"):
+        _ = frame.Coeficient
+    assert not hasattr(table, "__next__") and not hasattr(table, "_private")
+    again = pickle.loads(pickle.dumps(table))
+    assert again.data.equals(table.data) and copy.copy(table).data is table.data
 
 
 def test_numbers_are_not_rounded(table: ResultFrame) -> None:
@@ -144,6 +164,18 @@ def test_csv_and_json_keep_every_digit(table: ResultFrame) -> None:
     records = json.loads(table.to_json())
     assert [r["SE"] for r in records] == table["SE"].tolist()
     assert [r["p"] for r in records] == table["p"].tolist()
+
+
+def test_csv_is_written_to_a_file(table: ResultFrame, tmp_path: Path) -> None:
+    table.to_csv(tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_bytes().decode("utf-8") == table.to_csv()
+    with pytest.raises(OSError, match="nowhere"):
+        table.to_csv(tmp_path / "nowhere" / "t.csv")
+
+
+def test_notebooks_and_quarto_choose_their_medium(table: ResultFrame) -> None:
+    assert table._repr_latex_() == table.to_latex() and "toprule" in table._repr_latex_()
+    assert table._repr_markdown_() == table.to_markdown()
 
 
 def test_json_has_null_for_what_is_no_number() -> None:

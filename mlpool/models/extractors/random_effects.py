@@ -5,18 +5,23 @@ Computed from an ``LmmFit`` record and the design that names its rows and column
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError, brief, nearest_names
+from mlpool.argument_values import whole_number
+from mlpool.errors import DataError, brief, check_option, nearest_names
 from mlpool.registry import verb
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
+    from plotnine import ggplot
+
+    from mlpool.keywords import PlotOptions
     from mlpool.typing import ValueArray
 
 
@@ -164,6 +169,42 @@ class VarCorr:
         """Tell whether there is such a term."""
         return label in self.labels
 
+    @property
+    def sd(self) -> pd.Series:
+        """Standard deviations by term and column; the last is the residual's, if there is one."""
+        items = [((g, n), s) for g, b in self.items() for n, s in zip(b.names, b.sd, strict=True)]
+        if self.sigma is not None:
+            items.append((("Residual", ""), self.sigma))
+        keys, values = zip(*items, strict=True)
+        return pd.Series(values, pd.MultiIndex.from_tuples(keys), dtype=float, name="Std.Dev.")
+
+    @property
+    def cor(self) -> dict[str, pd.DataFrame]:
+        """Correlations of each term, by name."""
+        return {label: block.correlation for label, block in self.items()}
+
+    def print(self, comp: str | Sequence[str] = "Std.Dev.", digits: int | None = None) -> None:
+        """Print as lme4's ``print(VarCorr(m), comp = )`` does.
+
+        Parameters
+        ----------
+        comp : "Std.Dev.", "Variance" or both
+        digits : int, optional
+            Significant digits, 5 as in R.
+
+        Raises
+        ------
+        OptionError
+            For another component.
+        """
+        shown = [comp] if isinstance(comp, str) else list(comp)
+        for one in shown:
+            check_option(one, ("Std.Dev.", "Variance"), argument="comp")
+        given = (
+            {} if digits is None else {"digits": whole_number(digits, "digits", least=1, most=22)}
+        )
+        sys.stdout.write(verb("varcorr_text")(self, comp=shown, **given) + "\n")
+
     def to_frame(self) -> pd.DataFrame:
         """Return ``as.data.frame(VarCorr(m))``: columns grp, var1, var2, vcov, sdcor."""
         rows: list[tuple[str, str | None, str | None, float, float]] = []
@@ -249,15 +290,22 @@ class GroupFrames(Mapping[str, pd.DataFrame]):
         assert self.cond_sd is not None
         return self.cond_sd
 
-    def __getitem__(self, group: str) -> pd.DataFrame:
-        """Return the frame of `group`; a wrong name offers the near ones."""
-        if group not in self._frames:
+    def __getitem__(self, group: str | int) -> pd.DataFrame:
+        """Return the frame of `group`, or of its place; a wrong name offers the near ones."""
+        if isinstance(group, int | np.integer) and -len(self) <= group < len(self):
+            group = list(self._frames)[group]
+        if not isinstance(group, str) or group not in self._frames:
             known = ", ".join(self._frames)
             raise GroupNotFoundError(
                 f"There is no grouping factor {brief(group)}; this model has: {known}."
-                + nearest_names(group, self._frames)
+                + (nearest_names(group, self._frames) if isinstance(group, str) else "")
             )
         return self._frames[group].copy()
+
+    def plot(self, **options: Unpack[PlotOptions]) -> ggplot:
+        """Return :func:`mlpool.plot` of these effects, lme4's ``dotplot(ranef(m))``."""
+        drawn: ggplot = verb("plot")(self, **options)
+        return drawn
 
     def __contains__(self, group: object) -> bool:
         """Tell whether `group` is a grouping factor of the model."""

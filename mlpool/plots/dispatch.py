@@ -41,7 +41,8 @@ def plot(x: object, **options: Unpack[PlotOptions]) -> ggplot:
         ``model_parameters`` and ``compare_parameters`` (forest plots), ``estimate_*`` (lines with
         ribbons, dots with intervals, caterpillars), ``ranef``, ``compare_pooling``
         (``kind="shrinkage"``, ``"lines"``, ``"panels"``, ``"size"``), ``compare_performance``,
-        ``reliability``, studies such as ``coverage_study``, or a fitted model (its :func:`mlpool.check_model` panels).
+        ``reliability``, studies such as ``coverage_study``, or a fitted model (its
+        :func:`mlpool.check_model` panels).
     **options
         Of that kind of plot: ``line={"color": "red", "alpha": 0.1}``, ``ribbon="none"``,
         ``point=``, ``show_data=True`` ...

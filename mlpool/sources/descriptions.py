@@ -86,8 +86,8 @@ def _few_values(rows: LazyRows, ends: tuple[float, float], most: int) -> FloatAr
     if low == high:
         return np.array([low])
     place = ((nw.col("v") - low) * (BINS / (high - low))).floor().alias("b")
-    bins = by_group(rows.with_columns(place), ["b"], {"n": nw.len()})
-    if len(bins.values["n"]) > most:
+    bins = by_group(rows.with_columns(place), ["b"], {})
+    if len(bins.values["rows"]) > most:
         return None
     found = collected(rows.unique().head(most + 1))
     values = np.sort(np.asarray(found["v"].to_numpy(), dtype=np.float64))

@@ -53,9 +53,9 @@ def _at_ranks(values: LazyRows, ranks: IntArray) -> FloatArray:
         return _counted(values)[ranks]
     place = ((v - low) * (BINS / (high - low))).floor()
     binned = values.with_columns(nw.when(place < BINS).then(place).otherwise(BINS - 1.0).alias("b"))
-    groups = by_group(binned, ["b"], {"n": nw.len()})
+    groups = by_group(binned, ["b"], {})
     order = np.argsort(bins := np.asarray(groups.keys["b"].to_numpy(), dtype=np.float64))
-    bins, counts = bins[order], groups.values["n"][order].astype(np.int64)
+    bins, counts = bins[order], groups.values["rows"][order].astype(np.int64)
     ends = np.cumsum(counts)
     where = np.searchsorted(ends, ranks, side="right")
     out = np.empty(len(ranks))
@@ -77,7 +77,7 @@ def _at_ranks(values: LazyRows, ranks: IntArray) -> FloatArray:
 
 def _counted(values: LazyRows) -> FloatArray:
     """Return all values, sorted: each distinct one as often as it is counted."""
-    groups = by_group(values, ["v"], {"n": nw.len()})
+    groups = by_group(values, ["v"], {})
     distinct = np.asarray(groups.keys["v"].to_numpy(), dtype=np.float64)
     order = np.argsort(distinct)
-    return np.repeat(distinct[order], groups.values["n"][order].astype(np.int64))
+    return np.repeat(distinct[order], groups.values["rows"][order].astype(np.int64))

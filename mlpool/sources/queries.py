@@ -47,20 +47,33 @@ def totals(rows: LazyRows, wanted: Mapping[str, nw.Expr]) -> dict[str, float]:
     return {n: _number(found[f"c{i}"].to_list()[0]) for i, n in enumerate(names)}
 
 
-def by_group(rows: LazyRows, keys: Sequence[str], wanted: Mapping[str, nw.Expr]) -> Groups:
-    """Return aggregates of the rows of every combination of `keys`, in any order.
+def by_group(rows: LazyRows, keys: Sequence[str], summed: Mapping[str, nw.Expr]) -> Groups:
+    """Return sums, and as ``"rows"`` counts, over the rows of every combination of `keys`.
+
+    Parameters
+    ----------
+    rows : narwhals.LazyFrame
+    keys : sequence of str
+        Columns.
+    summed : mapping from name to narwhals.Expr
+        Numbers of each row.
 
     Raises
     ------
     DataError
         As :func:`totals`.
     """
-    names = list(wanted)
-    aggregates = [wanted[n].alias(f"c{i}") for i, n in enumerate(names)]
-    found = collected(rows.group_by(*keys).agg(*aggregates))
+    names = list(summed)
+    # made first: within groups Dask adds up columns only, not what is computed of them
+    made = rows.select(*keys, *[summed[n].alias(f"c{i}") for i, n in enumerate(names)])
+    sums = [nw.col(f"c{i}").sum() for i in range(len(names))]
+    found = collected(made.group_by(*keys).agg(nw.len().alias("rows"), *sums))
     return Groups(
         keys=found.select(*keys),
-        values={n: _numbers(found[f"c{i}"]) for i, n in enumerate(names)},
+        values={
+            "rows": _numbers(found["rows"]),
+            **{n: _numbers(found[f"c{i}"]) for i, n in enumerate(names)},
+        },
     )
 
 

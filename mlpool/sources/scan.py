@@ -153,6 +153,11 @@ def as_scan(data: object) -> Scan | None:
 
 
 def _scan(data: DataLike | Scan) -> Scan:
+    if _is_old_narwhals():
+        raise NotSupportedError(
+            f"Scanning rows needs narwhals {_FIRST_NARWHALS}.0 or later, and {nw.__version__} is "
+            "installed: pip install 'mlpool[scale]'."
+        )
     if isinstance(data, (str, Path)):
         return _scan_files(data)
     lazy = _lazy_of(data)
@@ -165,10 +170,15 @@ def _scan(data: DataLike | Scan) -> Scan:
     return Scan(data, nw.from_native(nw.to_native(frame.data), eager_only=True).lazy(backend))
 
 
+def _is_old_narwhals() -> bool:
+    """Tell whether narwhals writes some expressions for some engines only."""
+    return int(nw.__version__.partition(".")[0]) < _FIRST_NARWHALS
+
+
 def _lazy_of(data: object) -> LazyRows | None:
     """Return what narwhals calls a lazy frame; None for anything else."""
-    if int(nw.__version__.partition(".")[0]) < _FIRST_NARWHALS:
-        return None  # older ones write some expressions for some engines only
+    if _is_old_narwhals():
+        return None
     if _is_arrow_dataset(data):
         return lazy_frame(_connect().from_arrow(data))
     with warnings.catch_warnings():

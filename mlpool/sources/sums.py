@@ -73,7 +73,8 @@ class PushedRows:
             factor = nw.col("w")
         k = layout.k
         pairs = [(a, b) for a in range(k) for b in range(a, k) if not self._is_zero(layout, a, b)]
-        found = totals(self.centred(layout), _products(pairs, factor))
+        products = {name: each.sum() for name, each in _products(pairs, factor).items()}
+        found = totals(self.centred(layout), {"rows": nw.len(), **products})
         total = np.zeros((k, k))
         found["0 0"] = found.get("0 0", found["rows"])
         for a, b in pairs:
@@ -145,12 +146,12 @@ def _products(pairs: list[tuple[int, int]], factor: nw.Expr | None) -> dict[str,
             f"The model needs {len(pairs):,} sums of products per query, and {MOST_SUMS:,} is "
             "the limit: leave out columns, or read the rows into memory."
         )
-    products: dict[str, nw.Expr] = {"rows": nw.len()}
+    products: dict[str, nw.Expr] = {}
     for a, b in pairs:
         factors = [nw.col(f"u{c}") for c in (a, b) if c]
         factors += [] if factor is None else [factor]
         if factors:  # else a count of rows, which is there
-            products[f"{a} {b}"] = reduce(operator.mul, factors).sum()
+            products[f"{a} {b}"] = reduce(operator.mul, factors)
     return products
 
 

@@ -158,3 +158,11 @@ def test_new_levels_in_lazy_rows(source: Any) -> None:
     np.testing.assert_allclose(found, m.predict(new, allow_new_levels=True), rtol=1e-12)
     with pytest.raises(mlpool.DataError, match="does not know"):
         m.predict(pl.from_pandas(new.assign(s=["low", "other"])).lazy(), re_form=False)
+
+
+def test_narwhals_of_old_is_too_old_to_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("narwhals.__version__", "1.20.0")
+    lazy = pl.LazyFrame({"y": [1.0, 2.0, 4.0], "x": [0.0, 1.0, 2.0]})
+    with pytest.raises(mlpool.NotSupportedError, match=r"needs narwhals 2\.0"):
+        mlpool.scan(lazy)
+    assert mlpool.lm("y ~ x", lazy).nobs == 3  # read into memory

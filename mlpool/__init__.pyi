@@ -10,6 +10,9 @@ from mlpool.models import lm as lm
 from mlpool.models import glm as glm
 from mlpool.models import lmer as lmer
 from mlpool.models import glmer as glmer
+from mlpool.models import gls as gls
+from mlpool.models import lme as lme
+from mlpool.models import mmrm as mmrm
 from mlpool.engine.types import Control as Control
 from mlpool.sources import scan as scan
 

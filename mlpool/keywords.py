@@ -97,10 +97,20 @@ class MixedOptions(FitOptions, total=False):
     reml: bool
 
 
+class StructureOptions(MatrixOptions, total=False):
+    """Those of :func:`mlpool.gls` and its kin."""
+
+    offset: ColumnLike | None
+    control: Control | Mapping[str, Any] | None
+    reml: bool
+
+
 class UpdateOptions(MixedOptions, total=False):
     """Those of :func:`mlpool.update`: all of :func:`mlpool.fit`."""
 
     REML: bool
+    correlation: str | None
+    dispersion: str | None
     family: FamilyLike | None
     nAGQ: int
 

@@ -11,7 +11,7 @@ import mlpool
 from mlpool import errors
 
 NAMES = {
-    "fit lm glm lmer glmer Control",
+    "fit lm glm lmer glmer gls lme mmrm Control",
     "fixef ranef coef vcov VarCorr standard_error p_value get_parameters",
     "AIC BIC logLik sigma nobs predict fitted resid weights family formula",
     "residuals deviance df_residual model_frame terms r_spelling",
@@ -48,7 +48,7 @@ NAMES = {
 
 FIT_ARGUMENTS = {
     "family", "reml", "cluster", "vcov", "weights", "offset", "contrasts", "subset", "na_action",
-    "engine", "control",
+    "engine", "control", "correlation", "dispersion",
 }  # fmt: skip
 
 

@@ -105,18 +105,23 @@ def keys(options: type) -> set[str]:
     return set(options.__annotations__)
 
 
+_OWN_OF_FIT = ("formula", "data", "family", "nAGQ", "correlation", "dispersion")
 _OWN_OF_EMMEANS = ("model", "by", "at", "trend", "contrast", "comparison")
 
 
 @pytest.mark.parametrize(
     ("options", "taken"),
     [
-        (keywords.FitOptions, names(mlpool.fit, "formula", "data", "family", "reml", "nAGQ")),
-        (keywords.MixedOptions, names(mlpool.fit, "formula", "data", "family", "nAGQ")),
+        (keywords.FitOptions, names(mlpool.fit, *_OWN_OF_FIT, "reml")),
+        (keywords.MixedOptions, names(mlpool.fit, *_OWN_OF_FIT)),
+        (
+            keywords.StructureOptions,
+            names(mlpool.fit, *_OWN_OF_FIT, "cluster", "vcov", "weights", "engine"),
+        ),
         (keywords.UpdateOptions, names(mlpool.fit, "formula", "data") | {"REML"}),
         (
             keywords.PoolingOptions,
-            names(mlpool.fit, "formula", "data", "family", "nAGQ", "cluster", "vcov"),
+            names(mlpool.fit, *_OWN_OF_FIT, "cluster", "vcov"),
         ),
         (keywords.PrintOptions, names(TableOptions)),
         (keywords.ParametersOptions, names(mlpool.model_parameters, "m")),

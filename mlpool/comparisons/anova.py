@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlpool.typing import ClusterLike, VcovArgs, VcovLike
 
 _TYPES = {"1": 1, "i": 1, "2": 2, "ii": 2, "3": 3, "iii": 3}
-_DEFAULT_TYPE = {"lm": 1, "glm": 1, "lmer": 3, "glmer": 2}
+_DEFAULT_TYPE = {"lm": 1, "glm": 1, "lmer": 3, "glmer": 2, "gls": 3}
 _DDF = {
     "satterthwaite": "satterthwaite",
     "kenward-roger": "kenward",
@@ -200,7 +200,9 @@ def _one_model(
     if m.kind == "lm":
         check_has_terms(m)
         return lm_table(m, how, type_)
-    return lmer_table(m, how, type_) if m.kind == "lmer" else wald_chisq_table(m, how, type_)
+    return (
+        lmer_table(m, how, type_) if m.kind in ("lmer", "gls") else wald_chisq_table(m, how, type_)
+    )
 
 
 def _read_type(m: FittedModel, type: str | int | None) -> int:

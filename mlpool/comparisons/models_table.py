@@ -86,6 +86,13 @@ def ratio_step(small: tuple[str, FittedModel, float], big: tuple[str, FittedMode
     )
 
 
+def described(m: FittedModel) -> str:
+    """Return a model's formula, and what it says about residuals."""
+    term, dispersion = m.structure.correlation, m.structure.dispersion_text
+    parts = [m.formula.text, *([] if term is None else [term.text])]
+    return ", ".join([*parts, dispersion] if m.structure.dispersion else parts)
+
+
 def boundary_notes(steps: Mapping[str, Step]) -> list[str]:
     """Say which mixtures are behind the column of corrected p-values."""
     notes = []
@@ -136,7 +143,7 @@ def likelihood_table(models: Mapping[str, FittedModel], *, refit: bool, boundary
         notes += boundary_notes(steps)
     said = ", REML fits fitted again by ML" if was_reml and refit else ""
     title = [f"Data: {chosen[0][1].nobs} rows{said}", "Models:"]
-    title += [f"{name}: {m.formula.text}" for name, m in chosen]
+    title += [f"{name}: {described(m)}" for name, m in chosen]
     layout = AnovaLayout(
         title="\n".join(title), labels="Name", columns=columns, footers=tuple(notes)
     )
@@ -154,7 +161,7 @@ def check_reml(chosen: list[tuple[str, FittedModel]]) -> None:
     """
     (first_name, first), *others = chosen
     for name, m in chosen:
-        if m.kind == "lmer" and not m.reml:
+        if m.kind in ("lmer", "gls") and not m.reml:
             raise OptionError(f"{brief(name)} was fitted by ML and others by REML; use refit=True.")
     for name, m in others:
         if not same_fixed(first, m):
@@ -266,5 +273,5 @@ def _listed(title: str, chosen: list[tuple[str, FittedModel]]) -> str:
     for i, (name, m) in enumerate(chosen):
         label = f"Model {i + 1}"
         own = "" if name == label else f" ({name})"
-        lines.append(f"{label}{own}: {m.formula.text}")
+        lines.append(f"{label}{own}: {described(m)}")
     return "\n".join(lines)

@@ -59,7 +59,7 @@ def hypotheses_of_terms(
     model: FittedModel, how: JointInference, type_: int, terms: tuple[TermColumns, ...]
 ) -> list[FloatArray]:
     """Return L of each term: lmerTest's for lmer, car's for every other model."""
-    is_mixed = model.kind == "lmer"
+    is_mixed = model.kind in ("lmer", "gls")
     if type_ == 3:
         own = beyond_rest(model, terms)
         return type_three(model, terms, own) if is_mixed else own
@@ -142,14 +142,16 @@ def _f_table(
             "p": [t.p for t in tests],
         }
     )
-    columns = (
-        SUM_SQUARES,
-        MEAN_SQUARE,
+    columns: tuple[TestColumn, ...] = (
         TestColumn(name="df", header="NumDF"),
         TestColumn(name="df_error", header="DenDF"),
         F_VALUE,
         P_F,
     )
+    if model.kind == "gls":  # no sum of squares belongs to residuals that differ
+        data = data.drop(columns=["Sum_Squares", "Mean_Square"])
+    else:
+        columns = (SUM_SQUARES, MEAN_SQUARE, *columns)
     layout = AnovaLayout(title=title, labels="Parameter", columns=columns)
     return Table(data=data, layout=layout, method=how.method)
 
@@ -224,7 +226,7 @@ def _response(model: FittedModel) -> str:
 
 def _coding_note(model: FittedModel, type_: int, terms: tuple[TermColumns, ...]) -> tuple[str, ...]:
     """Say which factors' treatment coding a type III test of own columns rests on."""
-    if type_ != 3 or model.kind == "lmer":
+    if type_ != 3 or model.kind in ("lmer", "gls"):
         return ()
     factors = treatment_coded(model, terms)
     if not factors:

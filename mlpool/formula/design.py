@@ -149,6 +149,7 @@ def build_design(
     na_action: str = "omit",
     context: Mapping[str, Any] | None = None,
     binomial: bool = False,
+    also: Sequence[str] = (),
 ) -> Design:
     """Build the design of `formula` on `data`.
 
@@ -167,6 +168,8 @@ def build_design(
         Functions and constants that the formula may use.
     binomial : bool
         Whether a factor, logical or ``cbind`` response is allowed.
+    also : sequence of str
+        Columns beside the formula that the fit reads.
 
     Raises
     ------
@@ -175,14 +178,13 @@ def build_design(
     """
     frame = read_frame(data)
     parsed, outcome = _with_response(parse_formula(formula, columns=frame.columns, context=context))
-    frame = hold(frame, _names_used(parsed, (weights, offset, cluster)))
+    frame = hold(frame, [*_names_used(parsed, (weights, offset, cluster)), *also])
     states: dict[str, dict[str, Any]] = {}
     evaluator = Evaluator(frame, states, context)
     coding = _read_coding(contrasts, parsed, frame)
     rows = RowFilter(frame.n_rows, read_subset(subset, frame, context))
     raw = _evaluated(parsed, evaluator, rows, given_answers(frame, outcome))
     given_weights = read_vector(weights, frame, "weights")
-    # Rows of weight zero have no part in the likelihood: R's n leaves them out, too.
     rows.leave_out(None if given_weights is None else given_weights == 0.0)
     given_offset = read_vector(offset, frame, "offset")
     clusters = _read_clusters(cluster, frame)

@@ -41,7 +41,7 @@ class RowFilter:
             self.note(name, NumberValue(array=array))
 
     def leave_out(self, mask: BoolArray | None) -> None:
-        """Take rows with a weight of zero out of the subset.
+        """Take rows with a weight of zero out of the subset: R's n leaves them out, too.
 
         Raises
         ------

@@ -25,7 +25,7 @@ from mlpool.inference.small_sample.satterthwaite import FTest, satterthwaite_f
 from mlpool.inference.wald import f_upper_p
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import robust_source
-from mlpool.uncertainty.small_sample import information, kenward_roger_result
+from mlpool.uncertainty.small_sample import information_of, kenward_roger_result
 
 if TYPE_CHECKING:
     from mlpool.typing import ClusterLike, VcovArgs, VcovLike
@@ -155,7 +155,7 @@ def joint_inference(
     label = _source_of(model, asked)
     if method == "satterthwaite":
         if label is None:
-            info = information(model)
+            info = information_of(model)
             return _made(beta, info.vcov, method, np.inf, None, info)
         pieces = robust_pieces(model, asked)
         return _made(beta, pieces.vcov, method, np.inf, label, pieces)

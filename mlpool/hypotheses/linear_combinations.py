@@ -20,8 +20,8 @@ from mlpool.inference.sandwich.vcov_names import VcovSpec
 from mlpool.inference.small_sample.satterthwaite import satterthwaite_df
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.cluster_robust import cluster_pieces
-from mlpool.uncertainty.covariance import VcovChoice, choose_vcov
-from mlpool.uncertainty.small_sample import information, kenward_roger_result
+from mlpool.uncertainty.covariance import VcovChoice, choose_vcov, refuse_robust
+from mlpool.uncertainty.small_sample import information_of, kenward_roger_result
 
 if TYPE_CHECKING:
     from mlpool.typing import ClusterLike, VcovArgs, VcovLike
@@ -32,6 +32,7 @@ CI_METHODS: dict[str, tuple[str, ...]] = {
     "glm": ("profile", "wald", "residual", "normal", "satterthwaite"),
     "lmer": ("residual", "wald", "normal", "satterthwaite", "kenward", "kr", "profile"),
     "glmer": ("wald", "residual", "normal", "profile"),
+    "gls": ("satterthwaite", "residual", "wald", "normal"),
 }
 """Ways to df and intervals per kind of model; the first is the default.
 
@@ -224,7 +225,7 @@ def _df_of(model: EstimatedModel, L: FloatArray, asked: Covariance, method: str)
     if method == "satterthwaite" and asked.label is not None:
         return robust_pieces(model, asked).df(L)
     if method == "satterthwaite":
-        return satterthwaite_df(information(model), L)
+        return satterthwaite_df(information_of(model), L)
     return np.full(len(L), np.inf if method == "normal" else residual_df(model))
 
 
@@ -272,6 +273,7 @@ def read_covariance(
     OptionError
         For unknown entries of `vcov_args`, or a cluster given twice.
     """
+    refuse_robust(model, vcov, cluster, vcov_args)
     fix = False
     if vcov_args is not None:
         vcov, cluster, fix = _merge_arguments(vcov, cluster, vcov_args)
@@ -311,7 +313,7 @@ def read_method(model: EstimatedModel, ci_method: str | None, covariance: Covari
             f"ci_method={brief(method)} has its own standard errors; it takes no vcov= or cluster=."
         )
     if method == "satterthwaite" and covariance.label not in (
-        CR_TYPES if model.kind != "lmer" else (None, *CR_TYPES)
+        CR_TYPES if model.kind not in ("lmer", "gls") else (None, *CR_TYPES)
     ):
         raise OptionError(
             "ci_method='satterthwaite' goes with clubSandwich's covariances: vcov='CR2' (or "

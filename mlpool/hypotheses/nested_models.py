@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpool.engine.rank import triangular_factor
+from mlpool.hypotheses.nested_structures import why_structures_differ
 from mlpool.inference.boundary import add_mixtures
 from mlpool.typing import FloatArray, IntArray
 
@@ -52,6 +53,9 @@ def why_not_nested(
             if is_offset
             else f"{name} is not nested in {other}"
         )
+    reason = why_structures_differ(a, b)
+    if reason is not None:
+        return f"{name} is not known to be nested in {other} ({reason})"
     return None if variance_is_within(a, b) else f"{name} is not nested in {other}"
 
 

@@ -41,6 +41,8 @@ from mlpool.models.fitted import FittedModel
 from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel, GeneralizedModel
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.mixed_model import MixedModel
+from mlpool.models.repeated_measures import gls, lme, mmrm
+from mlpool.models.residual_covariance import ResidualModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.models.verbs import glm, glmer, lm, lmer
 
@@ -48,9 +50,9 @@ VarCorr = varcorr
 
 __all__ = [
     "AIC", "BIC", "AnyModel", "FittedModel", "GeneralizedLinearMixedModel",
-    "GeneralizedLinearModel", "GeneralizedModel", "LinearMixedModel", "LinearModel",
-    "MixedModel", "VarCorr", "VarCorrTable", "coef", "deviance", "df_residual", "family", "fit",
-    "fitted", "fixef", "getME", "get_parameters", "glm", "glmer", "isREML", "isSingular", "lm",
-    "lmer", "logLik", "model_frame", "ngrps", "nobs", "p_value", "predict", "ranef", "resid",
-    "residuals", "sigma", "standard_error", "terms", "vcov", "weights",
+    "GeneralizedLinearModel", "GeneralizedModel", "LinearMixedModel", "LinearModel", "MixedModel",
+    "ResidualModel", "VarCorr", "VarCorrTable", "coef", "deviance", "df_residual", "family", "fit",
+    "fitted", "fixef", "getME", "get_parameters", "glm", "glmer", "gls", "isREML", "isSingular",
+    "lm", "lme", "lmer", "logLik", "mmrm", "model_frame", "ngrps", "nobs", "p_value", "predict",
+    "ranef", "resid", "residuals", "sigma", "standard_error", "terms", "vcov", "weights",
 ]  # fmt: skip

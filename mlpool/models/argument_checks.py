@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from mlpool.argument_values import names as given_names
 from mlpool.argument_values import plain_number
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.models.fitted import FittedModel
 from mlpool.models.mixed_model import MixedModel
+
+_OF_RESIDUAL_MODELS = {
+    "fixef", "coef", "ranef", "VarCorr", "vcov", "standard_error", "get_parameters", "AIC", "BIC",
+    "logLik", "sigma", "nobs", "predict", "fitted", "resid", "family", "summary",
+    "model_parameters", "anova", "emmeans", "pairs", "emtrends", "estimate_means",
+    "estimate_contrasts", "estimate_slopes", "joint_tests", "linear_hypothesis", "isREML",
+    "isSingular", "ngrps", "deviance", "df_residual", "residuals", "model_frame", "terms",
+}  # fmt: skip
+"""Verbs that models with a residual covariance have; the others say so in a sentence."""
 
 
 def check_model(m: object, verb: str) -> FittedModel:
@@ -25,6 +34,10 @@ def check_model(m: object, verb: str) -> FittedModel:
             f"{verb} needs a fitted model, as lm(), glm(), lmer() or fit() return it; "
             f"got {brief(m)}."
         )
+    if m.kind == "gls" and verb.removesuffix("()") not in _OF_RESIDUAL_MODELS:
+        raise NotSupportedError(
+            f"{verb} does not serve models with a residual correlation or dispersion yet."
+        )
     return m
 
 
@@ -39,10 +52,12 @@ def check_mixed(m: object, verb: str) -> MixedModel:
         If it has no random effects.
     """
     model = check_model(m, verb)
+    if model.kind == "gls" and model.is_mixed:
+        return cast("MixedModel", model)  # the gate above lets what it has through
     if not isinstance(model, MixedModel):
         raise NotSupportedError(
             f"{verb} needs a model with random effects, such as lmer('y ~ x + (1 | school)', ...); "
-            f"this is {'an lm' if model.kind == 'lm' else 'a glm'} model."
+            f"this is {'an' if model.kind == 'lm' else 'a'} {model.kind} model."
         )
     return model
 

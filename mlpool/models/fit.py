@@ -10,14 +10,16 @@ import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
 from mlpool.designs.glmm_data_checks import check_glmm, check_not_glmm, check_quadrature
+from mlpool.designs.group_checks import check_groups
 from mlpool.designs.least_squares import least_squares
+from mlpool.designs.residual_data import residual_design
 from mlpool.engine.glm.fit import fit_glm
 from mlpool.engine.glmm import fit_glmm
 from mlpool.engine.lmm.fit import fit_lmm
+from mlpool.engine.residual.fit import fit_residual
 from mlpool.engine.types import Control
 from mlpool.engine.via_statsmodels import fit_mixedlm
 from mlpool.errors import (
-    DataError,
     NotSupportedError,
     OptionError,
     brief,
@@ -27,6 +29,8 @@ from mlpool.errors import (
 from mlpool.families import Family, get_family
 from mlpool.formula import parse_formula
 from mlpool.formula.design import Design, build_design
+from mlpool.formula.nlme_spellings import read_structure
+from mlpool.formula.residual_structure import ResidualStructure
 from mlpool.formula.types import ParsedFormula
 from mlpool.frames import Frame
 from mlpool.models.fit_messages import (
@@ -44,6 +48,7 @@ from mlpool.models.generalized_mixed import (
     fitted_family,
 )
 from mlpool.models.mixed import LinearMixedModel
+from mlpool.models.residual_covariance import ResidualModel, check_residual_request
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.sources import Scan, read_rows
 from mlpool.sources.build import build_pushed_design
@@ -64,7 +69,11 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=FittedModel)
 
 AnyModel: TypeAlias = (
-    LinearModel | GeneralizedLinearModel | LinearMixedModel | GeneralizedLinearMixedModel
+    LinearModel
+    | GeneralizedLinearModel
+    | LinearMixedModel
+    | GeneralizedLinearMixedModel
+    | ResidualModel
 )
 """What `fit` returns, for annotations and ``isinstance``."""
 
@@ -86,6 +95,7 @@ class _Request:
     control: Control
     nAGQ: int
     call: str
+    structure: ResidualStructure | None
     design_options: dict[str, Any]
     arguments: dict[str, Any]
 
@@ -107,6 +117,8 @@ def fit(
     control: Control | Mapping[str, Any] | None = None,
     context: Mapping[str, Any] | None = None,
     nAGQ: int = 1,
+    correlation: str | None = None,
+    dispersion: str | None = None,
 ) -> AnyModel:
     """Fit the model that a formula describes.
 
@@ -144,10 +156,15 @@ def fit(
     nAGQ : int
         Generalised mixed models: 1 is Laplace's approximation, more are nodes of adaptive
         Gauss-Hermite quadrature (one random effect per group), 0 is fast and rough.
+    correlation : str, optional
+        Of the residuals: ``"ar1(time | id)"``, or nlme's ``"corAR1(form = ~ time | id)"``.
+    dispersion : str, optional
+        What the residuals' SD depends on: ``"~ sex"``, or ``"varIdent(form = ~ 1 | sex)"``.
 
     Returns
     -------
-    LinearModel, GeneralizedLinearModel, LinearMixedModel or GeneralizedLinearMixedModel
+    LinearModel, GeneralizedLinearModel, LinearMixedModel, GeneralizedLinearMixedModel or
+    ResidualModel
 
     Raises
     ------
@@ -164,6 +181,11 @@ def fit(
     frame = read_rows(data)
     parsed = parse_formula(formula, columns=frame.columns, context=context)
     check_option(engine, _ENGINES, argument="engine")
+    is_residual = correlation is not None or dispersion is not None
+    options = {
+        "weights": weights, "offset": offset, "contrasts": contrasts, "subset": subset,
+        "na_action": na_action, "context": context,
+    }  # fmt: skip
     request = _Request(
         formula=parsed,
         frame=frame,
@@ -175,20 +197,24 @@ def fit(
         control=_as_control(control),
         nAGQ=nAGQ,
         call=_call_text(parsed, family, reml, weights, frame.native, nAGQ),
-        design_options={
-            "weights": weights, "offset": offset, "contrasts": contrasts, "subset": subset,
-            "na_action": na_action, "context": context,
-        },
+        structure=read_structure(correlation, dispersion) if is_residual else None,
+        design_options=options,
         arguments={
-            "family": family, "reml": reml, "cluster": cluster, "vcov": vcov, "weights": weights,
-            "offset": offset, "contrasts": contrasts, "subset": subset, "na_action": na_action,
-            "engine": engine, "control": control, "context": context, "nAGQ": nAGQ,
+            **options, "family": family, "reml": reml, "cluster": cluster, "vcov": vcov,
+            "engine": engine, "control": control, "nAGQ": nAGQ, "correlation": correlation,
+            "dispersion": dispersion,
         },
     )  # fmt: skip
-    if parsed.bars and request.family not in (None, Family("gaussian", "identity")):
+    return _fit_requested(request)
+
+
+def _fit_requested(request: _Request) -> AnyModel:
+    if request.structure is not None:
+        return _fit_residual(request, request.structure)
+    if request.formula.bars and request.family not in (None, Family("gaussian", "identity")):
         return _fit_generalized_mixed(request)
-    check_not_glmm(nAGQ)
-    if parsed.bars:
+    check_not_glmm(request.nAGQ)
+    if request.formula.bars:
         return _fit_mixed(request)
     return _fit_linear(request) if request.family is None else _fit_generalized(request)
 
@@ -218,13 +244,23 @@ def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
 
 def _fit_mixed(request: _Request) -> LinearMixedModel:
     design = _design(request)
-    _check_groups(design)
+    check_groups(design)
     data = as_lmm_data(design)
     if request.engine == "statsmodels":
         record = fit_mixedlm(data, reml=request.reml)
     else:
         record = fit_lmm(data, reml=request.reml, control=request.control)
     return _finish(LinearMixedModel, request, design, record)
+
+
+def _fit_residual(request: _Request, structure: ResidualStructure) -> ResidualModel:
+    check_not_glmm(request.nAGQ)
+    check_residual_request(request.arguments)
+    design = _design(request)
+    check_groups(design)
+    made = residual_design(design, structure)
+    record = fit_residual(made.data, reml=request.reml, control=request.control)
+    return replace(_finish(ResidualModel, request, design, record), said=structure)
 
 
 def _fit_generalized_mixed(request: _Request) -> GeneralizedLinearMixedModel:
@@ -257,9 +293,11 @@ def _design(request: _Request, *, binomial: bool = False) -> Design:
             request.formula, request.frame, cluster=request.cluster, **options
         )
     else:
+        also = () if request.structure is None else request.structure.columns
         design = build_design(
-            request.formula, request.frame, binomial=binomial, cluster=request.cluster, **options
-        )
+            request.formula, request.frame, binomial=binomial, cluster=request.cluster,
+            also=also, **options,
+        )  # fmt: skip
     say_what_was_left_out(
         design, is_mixed=bool(request.formula.bars), is_linear=request.family is None
     )
@@ -272,8 +310,10 @@ def _check_scanned(request: _Request) -> None:
     Raises
     ------
     NotSupportedError
-        For generalised models, and for statsmodels, which needs arrays.
+        For generalised models, residual structures, and statsmodels, which need the rows.
     """
+    if request.structure is not None:
+        raise NotSupportedError("A residual structure needs the rows in memory; read them first.")
     gaussian = Family("gaussian", "identity")
     if request.family not in ((None, gaussian) if request.formula.bars else (None,)):
         raise NotSupportedError(
@@ -283,34 +323,6 @@ def _check_scanned(request: _Request) -> None:
         )
     if request.engine == "statsmodels":
         raise NotSupportedError("statsmodels needs the rows in memory; leave engine= out.")
-
-
-def _check_groups(design: Design) -> None:
-    """Apply lme4's checks of the number of levels.
-
-    Raises
-    ------
-    DataError
-        For one level, as many levels as rows, or as many random effects as rows.
-    """
-    for random in design.random:
-        levels, n = len(random.levels), design.n
-        if levels < 2:
-            raise DataError(
-                f"The grouping factor {brief(random.group)} has one level only; a variance "
-                "between groups needs two or more."
-            )
-        if levels >= n:
-            raise DataError(
-                f"The grouping factor {brief(random.group)} has as many levels ({levels}) as "
-                "there are rows; "
-                "each group needs more than one row for its variance to be told from the residual."
-            )
-        if levels * random.z.shape[1] >= n and random.z.shape[1] > 1:
-            raise DataError(
-                f"({random.bar.text}) has {levels * random.z.shape[1]} random effects for "
-                f"{n} rows; there must be fewer."
-            )
 
 
 def _finish(kind: type[M], request: _Request, design: Design, record: Any) -> M:

@@ -16,6 +16,7 @@ from mlpool.designs.row_summaries import facts_of
 from mlpool.engine.types import Control, Optimum
 from mlpool.families import Family
 from mlpool.formula.design import Design
+from mlpool.formula.residual_structure import ResidualStructure
 from mlpool.formula.types import ColumnInfo, ParsedFormula
 from mlpool.models.extractors.missing_names import MissingNames
 from mlpool.models.extractors.statsmodels_names import StatsmodelsNames
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
         VcovLike,
     )
 
-Kind = Literal["lm", "glm", "lmer", "glmer"]
+Kind = Literal["lm", "glm", "lmer", "glmer", "gls"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -95,9 +96,13 @@ class FittedModel(StatsmodelsNames, MissingNames):
     @property
     def response(self) -> Expression:
         """The left side of the formula."""
-        found = self.formula.response
-        assert found is not None  # without one there is no fit
-        return found
+        assert self.formula.response is not None  # without one there is no fit
+        return self.formula.response
+
+    @property
+    def structure(self) -> ResidualStructure:
+        """What ``correlation=`` and ``dispersion=`` said: nothing, for most models."""
+        return ResidualStructure()
 
     @property
     def columns(self) -> tuple[ColumnInfo, ...]:
@@ -112,8 +117,8 @@ class FittedModel(StatsmodelsNames, MissingNames):
     @property
     def aliased(self) -> tuple[str, ...]:
         """Coefficients that were dropped because other columns determine them."""
-        kept = {int(i) for i in self.fit.kept}
-        return tuple(n for i, n in enumerate(self.design.X.names) if i not in kept)
+        names, kept = self.design.X.names, {int(i) for i in self.fit.kept}
+        return tuple(n for i, n in enumerate(names) if i not in kept)
 
     @property
     def nobs(self) -> int:
@@ -128,8 +133,7 @@ class FittedModel(StatsmodelsNames, MissingNames):
     @property
     def na_rows(self) -> pd.Index:
         """Labels of the rows of the data that were not used."""
-        kept = self.design.kept
-        index = self.design.frame.index
+        kept, index = self.design.kept, self.design.frame.index
         return index[:0] if kept is None else index[~kept]
 
     @property
@@ -175,8 +179,7 @@ class FittedModel(StatsmodelsNames, MissingNames):
         OptionError
             For unknown types.
         """
-        values = np.array(coefficient_vcov(self, type, cluster))
-        return pd.DataFrame(values, index=self.names, columns=self.names)
+        return pd.DataFrame(np.array(coefficient_vcov(self, type, cluster)), self.names, self.names)
 
     @property
     def se(self) -> pd.Series:
@@ -277,9 +280,8 @@ class FittedModel(StatsmodelsNames, MissingNames):
     @property
     def prior_weights(self) -> FloatArray:
         """Prior weights of the rows used (n,), denominators of binomial responses included."""
-        ones = np.ones(self.design.n)
         trials, weights = self.design.trials, self.design.weights
-        ones = ones if trials is None else ones * trials
+        ones = np.ones(self.design.n) if trials is None else np.array(trials)
         return ones if weights is None else ones * weights
 
     @property
@@ -374,8 +376,7 @@ class FittedModel(StatsmodelsNames, MissingNames):
         state = dict(self.__dict__)
         if getattr(self.fit, "raw", None) is not None:
             state["fit"] = replace(self.fit, raw=None)
-        state["_cache"] = {"facts": dict(facts_of(self))}
-        return state
+        return {**state, "_cache": {"facts": dict(facts_of(self))}}
 
     # --- text -------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
     from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
     from mlpool.models.mixed_model import MixedModel
+    from mlpool.models.residual_covariance import ResidualModel
     from mlpool.models.single_level import GeneralizedLinearModel
     from mlpool.typing import DataLike, ReForm
 
@@ -58,7 +59,10 @@ def predict_glm(model: GeneralizedLinearModel, newdata: DataLike | None, scale: 
 
 
 def predict_lmm(
-    model: MixedModel, newdata: DataLike | None, re_form: ReForm, allow_new_levels: bool
+    model: MixedModel | ResidualModel,
+    newdata: DataLike | None,
+    re_form: ReForm,
+    allow_new_levels: bool,
 ) -> pd.Series | Native:
     """Return X beta (+ offset) plus the part of Z b that ``re_form`` asks for.
 
@@ -105,7 +109,7 @@ def lazily(
     return predictor.predict(rows, name)
 
 
-def random_parts(model: MixedModel, re_form: ReForm) -> dict[int, tuple[int, ...]]:
+def random_parts(model: MixedModel | ResidualModel, re_form: ReForm) -> dict[int, tuple[int, ...]]:
     """Return the columns of each random term (by its place) that `re_form` asks for.
 
     A formula such as ``"~ (1 | school)"`` takes some terms, or some columns of a term, as in lme4.

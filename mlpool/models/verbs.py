@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.formula import parse_formula
@@ -12,11 +12,15 @@ from mlpool.keywords import FitOptions, MixedOptions, spell_out
 from mlpool.models.fit import as_bool, fit
 from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
 from mlpool.models.mixed import LinearMixedModel
+from mlpool.models.residual_covariance import ResidualModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.sources import read_rows
 
 if TYPE_CHECKING:
     from mlpool.typing import DataLike, FamilyLike
+
+_RESIDUAL = ("correlation", "dispersion")
+"""Arguments of models with a residual covariance: lmer, gls, mmrm, lme."""
 
 
 @spell_out(FitOptions, like=fit)
@@ -30,7 +34,7 @@ def lm(formula: str, data: DataLike, **options: Unpack[FitOptions]) -> LinearMod
     OptionError
         If the formula has a random-effects term.
     """
-    check_arguments("lm", options, {"family", "reml", "REML", "nAGQ"})
+    check_arguments("lm", options, {"family", "reml", "REML", "nAGQ", *_RESIDUAL})
     rows = read_rows(data)
     parsed = parse_formula(formula, columns=rows.columns, context=options.get("context"))
     if parsed.bars:
@@ -56,7 +60,7 @@ def glm(
     OptionError
         If the formula has a random-effects term.
     """
-    check_arguments("glm", options, {"reml", "REML", "nAGQ"})
+    check_arguments("glm", options, {"reml", "REML", "nAGQ", *_RESIDUAL})
     rows = read_rows(data)
     parsed = parse_formula(formula, columns=rows.columns, context=options.get("context"))
     if parsed.bars:
@@ -68,17 +72,71 @@ def glm(
     return result
 
 
+@overload
+def lmer(
+    formula: str,
+    data: DataLike,
+    REML: bool | None = None,
+    *,
+    correlation: str,
+    dispersion: str | None = None,
+    **options: Unpack[MixedOptions],
+) -> ResidualModel: ...
+
+
+@overload
+def lmer(
+    formula: str,
+    data: DataLike,
+    REML: bool | None = None,
+    *,
+    correlation: str | None = None,
+    dispersion: str,
+    **options: Unpack[MixedOptions],
+) -> ResidualModel: ...
+
+
+@overload
+def lmer(
+    formula: str,
+    data: DataLike,
+    REML: bool | None = None,
+    *,
+    correlation: None = None,
+    dispersion: None = None,
+    **options: Unpack[MixedOptions],
+) -> LinearMixedModel: ...
+
+
 @spell_out(MixedOptions, like=fit)
 def lmer(
     formula: str,
     data: DataLike,
     REML: bool | None = None,
+    *,
+    correlation: str | None = None,
+    dispersion: str | None = None,
     **options: Unpack[MixedOptions],
-) -> LinearMixedModel:
+) -> LinearMixedModel | ResidualModel:
     """Fit a linear mixed model (lme4's ``lmer``): partial pooling.
 
     ``REML=`` and ``reml=`` mean the same; the other arguments are those of :func:`fit`, such as
     ``cluster=`` and ``vcov=`` for cluster-robust standard errors.
+
+    Parameters
+    ----------
+    formula : str
+    data : data frame, dict of arrays or path
+    REML : bool, optional
+    correlation, dispersion : str, optional
+        Correlated or unequal residuals beside the random effects, as :func:`gls` takes them:
+        ``correlation="ar1(time | id)"``, ``dispersion="~ sex"``; nlme's spellings are read, too.
+    **options
+        The other arguments of :func:`fit`.
+
+    Returns
+    -------
+    LinearMixedModel, or ResidualModel with a correlation or dispersion
 
     Raises
     ------
@@ -94,8 +152,8 @@ def lmer(
         raise OptionError(
             "lmer() needs a random-effects term such as (1 | school); use lm() without one."
         )
-    result = fit(formula, rows, **options)
-    assert isinstance(result, LinearMixedModel)
+    result = fit(formula, rows, correlation=correlation, dispersion=dispersion, **options)
+    assert isinstance(result, LinearMixedModel | ResidualModel)
     return result
 
 
@@ -139,7 +197,7 @@ def glmer(
     >>> round(m.loglik, 3)
     -92.026
     """
-    check_arguments("glmer", options, {"reml", "REML", "family", "nAGQ"})
+    check_arguments("glmer", options, {"reml", "REML", "family", "nAGQ", *_RESIDUAL})
     rows = read_rows(data)
     parsed = parse_formula(formula, columns=rows.columns, context=options.get("context"))
     if not parsed.bars:

@@ -10,7 +10,7 @@ import numpy as np
 from mlpool.hypotheses.linear_combinations import Covariance, residual_df, robust_pieces
 from mlpool.inference.profiles.lmm import ProfileIntervals
 from mlpool.inference.wald import WaldTable, wald
-from mlpool.models import GeneralizedLinearModel, LinearMixedModel
+from mlpool.models import GeneralizedLinearModel, LinearMixedModel, ResidualModel
 from mlpool.refits.likelihood_profiles import profile_bounds
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import choose_vcov
@@ -60,7 +60,9 @@ def fixed_effects(
         b, se = _estimates(model, covariance)
         own_df = robust_pieces(model, covariance).df(np.eye(len(b)))
         return FixedEffects(table=wald(b, se, own_df, level), statistic="t")
-    if method in ("satterthwaite", "kenward") and isinstance(model, LinearMixedModel):
+    if method in ("satterthwaite", "kenward") and isinstance(
+        model, LinearMixedModel | ResidualModel
+    ):
         return _small_sample(model, level, method)
     b, se = _estimates(model, covariance)
     df = residual_df(model)
@@ -88,7 +90,7 @@ def _estimates(model: FittedModel, covariance: Covariance) -> tuple[FloatArray, 
     return b, np.sqrt(np.where(variances >= 0, variances, np.nan))
 
 
-def _small_sample(model: LinearMixedModel, level: float, method: str) -> FixedEffects:
+def _small_sample(model: FittedModel, level: float, method: str) -> FixedEffects:
     """Satterthwaite df, or Kenward-Roger df and standard errors."""
     df, se, _ = denominator_df(model, method)
     b = np.asarray(model.fixef(), dtype=np.float64)

@@ -12,7 +12,7 @@ from mlpool.errors import NotSupportedError, OptionError
 from mlpool.hypotheses.linear_combinations import read_covariance
 from mlpool.inference.p_adjust import adjust_p, adjustment_note
 from mlpool.inference.profiles.lmm import ProfileIntervals
-from mlpool.models import MixedModel
+from mlpool.models import MixedModel, ResidualModel
 from mlpool.models.argument_checks import check_model
 from mlpool.parameters.bootstrap import BootstrapTable, bootstrap_table
 from mlpool.parameters.fixed import FixedEffects, fixed_effects
@@ -27,7 +27,13 @@ from mlpool.parameters.options import (
 )
 from mlpool.parameters.parameters_table import FIXED, RANDOM, ParametersLayout
 from mlpool.parameters.pretty_names import pretty_names
-from mlpool.parameters.random import bounds_only, random_rows, wald_intervals
+from mlpool.parameters.random import (
+    RandomRow,
+    bounds_only,
+    random_rows,
+    residual_rows,
+    wald_intervals,
+)
 from mlpool.parameters.reference_levels import with_references
 from mlpool.parameters.request import Request, read_request
 from mlpool.parameters.row_selection import keep_rows, split_within_between
@@ -185,7 +191,7 @@ def _table(
     m: FittedModel, request: Request, options: TableOptions, keep: object, drop: object
 ) -> ResultFrame:
     """Return the table of fixed and random parts, without footers."""
-    if request.effects == "random" and not isinstance(m, MixedModel):
+    if request.effects == "random" and not isinstance(m, MixedModel | ResidualModel):
         raise NotSupportedError(f"effects='random' needs a mixed model; {m.kind} models have none.")
     found = _profile(m, request) or _bootstrap(m, request)
     parts, statistic = [], ""
@@ -194,6 +200,8 @@ def _table(
         parts.append(part)
     if isinstance(m, MixedModel) and request.effects != "fixed":
         parts.append(_random_part(m, request, found))
+    if isinstance(m, ResidualModel) and request.effects != "fixed":
+        parts.append(_residual_part(m, request))
     frame = pd.concat([p.frame for p in parts], ignore_index=True) if parts[1:] else parts[0].frame
     labels = tuple(label for part in parts for label in part.labels)
     headings = tuple(heading for part in parts for heading in part.headings)
@@ -248,13 +256,13 @@ def _fixed_part(m: FittedModel, request: Request, found: _Found) -> tuple[_Part,
         level = request.level or DEFAULT_LEVEL
         result = fixed_effects(m, level, request.ci_method, request.covariance, found)
         frame, statistic = _wald_frame(names, result, request), result.statistic
-    if m.kind in MIXED:
+    if m.kind in (*MIXED, "gls"):
         frame["Effects"] = "fixed"
         if request.effects == "all":
             frame["Group"] = ""
     if request.include_reference:
         frame, labels = with_references(m, frame, labels, float(request.exponentiate))
-    heading = FIXED if m.kind in MIXED else ""
+    heading = FIXED if m.kind in (*MIXED, "gls") else ""
     headings = (heading,) * len(frame)
     if request.wb_component:
         frame, labels, headings = split_within_between(frame, labels, heading)
@@ -298,6 +306,21 @@ def _random_part(m: MixedModel, request: Request, found: _Found) -> _Part:
     elif request.ci_random:
         intervals = wald_intervals(m, request.level or DEFAULT_LEVEL)
     rows = random_rows(m, intervals)
+    return _covariance_part(rows, (RANDOM,) * len(rows), ["random"] * len(rows), request)
+
+
+def _residual_part(m: ResidualModel, request: Request) -> _Part:
+    """Return random effects, residual correlation and dispersion."""
+    level = (request.level or DEFAULT_LEVEL) if request.ci_random else None
+    found = residual_rows(m, level)
+    headings = tuple(one.heading or RANDOM for one in found)
+    effects = [h.removeprefix("Residual ").removesuffix(" Effects").lower() for h in headings]
+    return _covariance_part([one.row for one in found], headings, effects, request)
+
+
+def _covariance_part(
+    rows: list[RandomRow], headings: tuple[str, ...], effects: list[str], request: Request
+) -> _Part:
     columns: dict[str, Any] = {
         "Parameter": [row.name for row in rows],
         "Coefficient": [row.estimate for row in rows],
@@ -309,10 +332,9 @@ def _random_part(m: MixedModel, request: Request, found: _Found) -> _Part:
             "CI_low": [row.low for row in rows],
             "CI_high": [row.high for row in rows],
         }
-    frame = pd.DataFrame({**columns, "Effects": "random", "Group": [row.group for row in rows]})
-    return _Part(
-        frame=frame, labels=tuple(row.printed for row in rows), headings=(RANDOM,) * len(rows)
-    )
+    groups = [row.group for row in rows]
+    frame = pd.DataFrame({**columns, "Effects": effects, "Group": groups})
+    return _Part(frame=frame, labels=tuple(row.printed for row in rows), headings=headings)
 
 
 def _group_level_table(

@@ -82,7 +82,8 @@ class ParametersLayout:
             cells=tuple(self.labels[i] for i in rows),
             kind="label",
         )
-        name = "Coefficient" if heading.startswith(RANDOM) else self.coefficient
+        is_covariance = heading.startswith((RANDOM, "Residual "))
+        name = "Coefficient" if is_covariance else self.coefficient
         if is_style(options.select):
             columns = glue(elements(part, options, name), str(options.select))
         else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -10,15 +12,16 @@ import numpy as np
 
 from mlpool.engine.theta import Template
 from mlpool.inference.profiles.lmm import ProfileIntervals
+from mlpool.inference.residual.information import ResidualInformation
 from mlpool.inference.small_sample.information import VarianceInformation
 from mlpool.inference.small_sample.random_wald import RandomWald, phi_errors, random_wald_of
 from mlpool.inference.small_sample.random_wald_glmm import random_bounds, sigma_bounds
 from mlpool.models import GeneralizedLinearMixedModel
 from mlpool.typing import FloatArray
-from mlpool.uncertainty.small_sample import information
+from mlpool.uncertainty.small_sample import information, information_of
 
 if TYPE_CHECKING:
-    from mlpool.models import FittedModel, MixedModel
+    from mlpool.models import FittedModel, MixedModel, ResidualModel
 
 _INTERCEPT = "(Intercept)"
 
@@ -159,3 +162,131 @@ def _covariance_errors(info: VarianceInformation, result: RandomWald) -> FloatAr
     is_sd = np.array([row == column for _, row, column in result.places])
     zero = np.isnan(result.estimate) | (result.on_boundary & is_sd)
     return np.where(zero, np.nan, phi_errors(info, np.eye(len(zero)), ~zero))
+
+
+# --- residual correlation and dispersion ----------------------------------------------------
+
+_Scale = Callable[[FloatArray], FloatArray]
+"""From the scale of intervals to the one that users know."""
+
+CORRELATION, DISPERSION = "Residual Correlation", "Residual Dispersion"
+"""Headings of what is said about residuals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidualRow:
+    """One parameter of the covariance of a model with a residual structure.
+
+    Attributes
+    ----------
+    row : RandomRow
+    heading : str
+        Of the table it stands in; an empty string for random effects.
+    """
+
+    row: RandomRow
+    heading: str = ""
+
+
+def residual_rows(model: ResidualModel, level: float | None) -> list[ResidualRow]:
+    """Return random effects, correlation and dispersion, with Wald intervals on nlme's scales.
+
+    Parameters
+    ----------
+    model : ResidualModel
+    level : float or None
+        None: without standard errors and intervals.
+    """
+    bounds = _Bounds(model, level)
+    intervals: Intervals = {}
+    for t, random in enumerate(model.design.random):
+        q = random.z.shape[1]
+        sds = [(t, i, i) for i in range(q)]
+        cors = [(t, i, j) for i in range(q) for j in range(i)]
+        intervals |= {place: bounds.next(np.exp) for place in sds}
+        intervals |= {place: bounds.next(_tanh_half) for place in cors}
+    structure = model.structure.correlation
+    found = [_plain(str(n), float(v), bounds.correlation(i), CORRELATION)
+             for i, (n, v) in enumerate(model.correlation_parameters().items())]  # fmt: skip
+    strata = model.residual_design().strata
+    for name, value in model.dispersion_parameters().items():
+        transform: _Scale = _same if name in ("expon", "power") else np.exp
+        shown = f"SD ratio ({name}/{strata[0]})" if strata and transform is np.exp else str(name)
+        found.append(_plain(shown, float(value), bounds.next(transform), DISPERSION))
+    intervals[-1, 0, 0] = bounds.next(np.exp)
+    assert structure is not None or not len(model.fit.correlation)
+    if model.design.random:
+        rows = random_rows(model, intervals)  # type: ignore[arg-type]
+    else:
+        rows = [_residual(model.sigma, *intervals[-1, 0, 0])]
+    return [*(ResidualRow(row=row) for row in rows), *found]
+
+
+def _plain(
+    name: str, estimate: float, bounds: tuple[float, float, float], heading: str
+) -> ResidualRow:
+    se, low, high = bounds
+    row = RandomRow(
+        name=name, printed=name, group="Residual", estimate=estimate, place=(-1, 0, 0), se=se,
+        low=low, high=high,
+    )  # fmt: skip
+    return ResidualRow(row=row, heading=heading)
+
+
+class _Bounds:
+    """Intervals one after the other, as the Wald scale stacks the parameters."""
+
+    def __init__(self, model: ResidualModel, level: float | None) -> None:
+        self._model, self._at = model, 0
+        self._scale = None
+        if level is not None:
+            info = information_of(model)
+            assert isinstance(info, ResidualInformation)
+            self._scale = info.scale
+            self._z = NormalDist().inv_cdf(0.5 * (1.0 + level))
+
+    def next(self, transform: _Scale) -> tuple[float, float, float]:
+        """Return (SE, low, high) of the next parameter; the SE by the delta method."""
+        if self._scale is None:
+            return (np.nan,) * 3
+        value, se = self._scale.values[self._at], self._scale.se[self._at]
+        self._at += 1
+        ends = np.array([value - self._z * se, value + self._z * se])
+        low, high = transform(ends)
+        slope = (transform(value + _STEP) - transform(value - _STEP)) / (2.0 * _STEP)
+        return float(se * np.abs(slope)), float(low), float(high)
+
+    def correlation(self, i: int) -> tuple[float, float, float]:
+        """Return those of parameter `i` of the correlation."""
+        term = self._model.residual_design().data.correlated
+        assert term is not None
+        kind = term.kind
+        scales: dict[str, _Scale] = {
+            "car1": _expit, "exp": np.exp, "exp_nugget": np.exp if i == 0 else _expit,
+            "cs": partial(_cs, term.n_points),
+        }  # fmt: skip
+        if kind == "ar":  # nlme's scale of an autoregression is that of partial correlations
+            self._at += 1
+            return (np.nan,) * 3
+        return self.next(scales.get(kind, _tanh_half))
+
+
+_STEP = 1e-6
+"""Step of central differences of scale functions, whose arguments have no unit."""
+
+
+def _tanh_half(x: FloatArray) -> FloatArray:
+    return np.tanh(np.asarray(x) / 2)
+
+
+def _expit(x: FloatArray) -> FloatArray:
+    return np.asarray(1.0 / (1.0 + np.exp(-x)))
+
+
+def _same(x: FloatArray) -> FloatArray:
+    return np.asarray(x)
+
+
+def _cs(largest: int, x: FloatArray) -> FloatArray:
+    """Return rho of a compound symmetry for clusters of up to `largest` rows."""
+    return np.asarray((np.exp(x) - 1.0 / (largest - 1)) / (1.0 + np.exp(x)))

@@ -21,6 +21,7 @@ from mlpool.formula.parse import canonical_text
 from mlpool.formula.types import BarTerm, Expression, Terms
 from mlpool.models.extractors.log_likelihood import deviance_of
 from mlpool.models.fit import fit
+from mlpool.models.residual_covariance import ResidualModel
 from mlpool.refits.refit import with_record
 
 if TYPE_CHECKING:
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
 
 def by_ml(m: FittedModel) -> Any:
     """Return the model fitted by maximum likelihood, itself if it is so already."""
-    if m.kind != "lmer" or not m.reml:
+    if m.kind not in ("lmer", "gls") or not m.reml:
         return m
     cache: dict[str, Any] = m._cache
+    if "by_ml" not in cache and isinstance(m, ResidualModel):
+        cache["by_ml"] = with_record(m, m.design, m.fit_record(m.design, reml=False))
     if "by_ml" not in cache:
         if m.fit.engine == "statsmodels":
             from mlpool.engine.via_statsmodels import fit_mixedlm

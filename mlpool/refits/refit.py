@@ -115,7 +115,7 @@ def update(
     >>> update(m, ". ~ . - (Days | Subject) + (1 | Subject)", REML=False).formula.text
     'Reaction ~ Days + (1 | Subject)'
     """
-    require_kind(m, KINDS, "update()")
+    require_kind(m, (*KINDS, "gls"), "update()")
     if formula is not None and not isinstance(formula, str):
         raise OptionError(f'formula must be a string such as ". ~ . - x"; got {brief(formula)}.')
     if "REML" in changes:

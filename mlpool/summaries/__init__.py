@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Unpack
 
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.keywords import SummaryOptions, spell_out
-from mlpool.models import GeneralizedLinearMixedModel, GeneralizedLinearModel, LinearMixedModel
+from mlpool.models import (
+    GeneralizedLinearMixedModel,
+    GeneralizedLinearModel,
+    LinearMixedModel,
+    ResidualModel,
+)
 from mlpool.models.argument_checks import check_model
 from mlpool.summaries.display import display
 from mlpool.summaries.flextable import summary_table
 from mlpool.summaries.generalized import print_generalized, summarise_generalized
 from mlpool.summaries.mixed import print_mixed, summarise_mixed, varcorr_text
+from mlpool.summaries.residual_structure import print_residual, summarise_residual
 from mlpool.summaries.single_level import print_single, summarise_glm, summarise_lm
 from mlpool.summaries.summary_text import Summary
 
@@ -32,10 +38,20 @@ __all__ = [
 ]
 
 
+_ARGUMENTS = {
+    "lmer": ("ddf", "correlation"),
+    "glmer": ("correlation",),
+    "gls": ("correlation",),
+}
+"""What summaries of kinds of models can be asked for."""
+
+
 def print_text(m: FittedModel) -> str:
     """Return what R prints for a model's name."""
     if isinstance(m, GeneralizedLinearMixedModel):
         return print_generalized(m)
+    if isinstance(m, ResidualModel):
+        return print_residual(m)
     return print_mixed(m) if isinstance(m, LinearMixedModel) else print_single(m)
 
 
@@ -47,7 +63,7 @@ def summarise(m: FittedModel, **options: Unpack[SummaryOptions]) -> Summary:
     OptionError
         For arguments that the model's summary does not have.
     """
-    known = {"lmer": ("ddf", "correlation"), "glmer": ("correlation",)}.get(m.kind, ())
+    known = _ARGUMENTS.get(m.kind, ())
     for name in options:
         if name not in known:
             raise OptionError(
@@ -55,6 +71,8 @@ def summarise(m: FittedModel, **options: Unpack[SummaryOptions]) -> Summary:
             )
     if isinstance(m, LinearMixedModel):
         return summarise_mixed(m, **options)
+    if isinstance(m, ResidualModel):
+        return summarise_residual(m, options.get("correlation"))
     if isinstance(m, GeneralizedLinearMixedModel):
         return summarise_generalized(m, options.get("correlation"))
     return summarise_glm(m) if isinstance(m, GeneralizedLinearModel) else summarise_lm(m)

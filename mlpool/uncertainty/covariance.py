@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpool.designs.row_summaries import fact
-from mlpool.errors import OptionError, brief
+from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.formula.supplied_vectors import as_ways
 from mlpool.inference.sandwich.heteroscedastic import (
     CR_TYPES,
@@ -140,6 +140,7 @@ def coefficient_vcov(
     model: EstimatedModel, vcov: VcovLike | None = None, cluster: ClusterLike | None = None
 ) -> FloatArray:
     """Return the covariance (p, p) asked for; the one chosen at fit time by default."""
+    refuse_robust(model, vcov, cluster)
     if isinstance(vcov, str) and cluster is None:
         if vcov in ("model", "const"):
             return model_vcov(model)
@@ -149,6 +150,25 @@ def coefficient_vcov(
     if choice is not None:
         return _robust_vcov(model, choice)
     return model_vcov(model) if model.vcov_choice is None else fitted_vcov(model)
+
+
+def refuse_robust(model: EstimatedModel, *given: object) -> None:
+    """Refuse robust covariances of models with a residual covariance.
+
+    Raises
+    ------
+    NotSupportedError
+    """
+    is_robust = any(v is not None and not _is_model_based(v) for v in given)
+    if model.kind == "gls" and is_robust:
+        raise NotSupportedError(
+            "Robust standard errors of a residual structure are not served yet; leave vcov= and "
+            "cluster= out."
+        )
+
+
+def _is_model_based(vcov: object) -> bool:
+    return isinstance(vcov, str) and vcov in ("model", "const")
 
 
 @fact("lm", "glm", "lmer", "glmer", when=lambda m: m.vcov_choice is not None)

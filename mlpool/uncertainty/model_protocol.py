@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from mlpool.families import Family
     from mlpool.formula.design import Design
+    from mlpool.formula.residual_structure import ResidualStructure
     from mlpool.formula.types import ColumnInfo, ParsedFormula
     from mlpool.typing import ClusterLike, FloatArray, VcovLike
     from mlpool.uncertainty.covariance import VcovChoice
@@ -23,7 +24,7 @@ class EstimatedModel(Protocol):
 
     @property
     def kind(self) -> str:
-        """``lm``, ``glm``, ``lmer`` or ``glmer``: which record `fit` is."""
+        """``lm``, ``glm``, ``lmer``, ``glmer`` or ``gls``: which record `fit` is."""
 
     @property
     def design(self) -> Design:
@@ -36,6 +37,10 @@ class EstimatedModel(Protocol):
     @property
     def family(self) -> Family | None:
         """Distribution and link of generalised models."""
+
+    @property
+    def structure(self) -> ResidualStructure:
+        """What is said about the residuals."""
 
     @property
     def vcov_choice(self) -> VcovChoice | None:

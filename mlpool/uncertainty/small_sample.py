@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.residual_data import residual_design
 from mlpool.designs.row_summaries import fact
-from mlpool.errors import OptionError, brief, nearest_names
+from mlpool.errors import NotSupportedError, OptionError, brief, nearest_names
 from mlpool.inference.profiles.glm import GlmProblem, profile_confint_glm
+from mlpool.inference.residual.information import ResidualInformation, residual_information
 from mlpool.inference.small_sample.information import VarianceInformation, standard_information
 from mlpool.inference.small_sample.kenward_roger import KenwardRoger, kenward_roger_of
 from mlpool.inference.small_sample.random_wald import RandomWald, random_wald_of
@@ -52,7 +54,7 @@ def denominator_df(m: EstimatedModel, method: str) -> tuple[FloatArray, FloatArr
             f"{brief(method)}.{nearest_names(method, _METHODS)}"
         )
     if name == "satterthwaite":
-        return satterthwaite_df(information(m)), m.se.to_numpy(), _METHODS[name]
+        return satterthwaite_df(information_of(m)), m.se.to_numpy(), _METHODS[name]
     result = kenward_roger_result(m)
     return result.df, np.sqrt(np.diag(result.vcov)), _METHODS[name]
 
@@ -63,6 +65,18 @@ def information(m: EstimatedModel) -> VarianceInformation:
     return standard_information(as_lmm_data(m.design), m.fit)
 
 
+def information_of(m: EstimatedModel) -> VarianceInformation | ResidualInformation:
+    """Return the information of a linear model's variance parameters, of any structure."""
+    if m.kind != "gls":
+        return information(m)
+    cache = m._cache
+    if "residual_information" not in cache:
+        made = residual_design(m.design, m.structure)
+        cache["residual_information"] = residual_information(made.data, m.fit)
+    found: ResidualInformation = cache["residual_information"]
+    return found
+
+
 def kenward_roger_result(m: EstimatedModel) -> KenwardRoger:
     """Return the Kenward-Roger covariance and df, computed once per model.
 
@@ -70,7 +84,14 @@ def kenward_roger_result(m: EstimatedModel) -> KenwardRoger:
     ------
     OptionError
         If the fit is by maximum likelihood.
+    NotSupportedError
+        For models with a residual covariance.
     """
+    if m.kind == "gls":
+        raise NotSupportedError(
+            "Kenward-Roger's method does not serve residual structures yet; "
+            "ci_method='satterthwaite' does."
+        )
     if not m.reml:
         raise OptionError("Kenward-Roger degrees of freedom need a REML fit; use reml=True.")
     cache: dict[str, Any] = m._cache

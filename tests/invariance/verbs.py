@@ -449,6 +449,9 @@ EXEMPT = {
         ("load_data", "datasets", "factor", "scan"), "they hand data on; no number is made"
     ),
     **dict.fromkeys(("parameters", "performance"), "model_parameters and model_performance"),
+    **dict.fromkeys(
+        ("gls", "lme", "mmrm"), "their own laws are in models/test_residual_structures.py"
+    ),
     **dict.fromkeys(("formula", "family", "terms", "r_spelling"), "they are words"),
     **dict.fromkeys(("plot_icc", "theme_mlpool"), "they draw no data of the user's"),
     **dict.fromkeys(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from mlpool.engine.types import Diagnostic, Optimum, ReTerm
 from mlpool.typing import FloatArray, IntArray, RowSource
@@ -138,7 +138,7 @@ class ResidualFit:
     optimum: Optimum
     diagnostics: tuple[Diagnostic, ...] = ()
     engine: str = "mlpool"
-    raw: Any = None
+    raw: None = None
 
     @property
     def n_covariance(self) -> int:

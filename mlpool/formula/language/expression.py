@@ -266,8 +266,9 @@ class _ExpressionParser:
     def _refuse_function(self, name: str, piece: Piece) -> NoReturn:
         if name in COVARIANCE_STRUCTURES:
             self._fail(
-                f"The covariance structure {name}() is not available; write (x | g) for a full "
-                "covariance or (x || g) for independent effects.",
+                f"The covariance structure {name}() is no term of a formula here; write (x | g) "
+                "for a full covariance, (x || g) for independent effects, and correlation= for "
+                "correlated residuals.",
                 piece,
             )
         hint = nearest_names(name, (*documented_functions(), *self.context))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mlpool.errors import NotSupportedError, brief
 from mlpool.inference.wald import wald
-from mlpool.models.argument_checks import check_model
+from mlpool.models.argument_checks import check_mixed, check_model
 from mlpool.models.extractors.random_effects import GroupFrames, VarCorr
 from mlpool.models.fitted import FittedModel
 from mlpool.models.mixed_model import MixedModel
@@ -88,9 +88,7 @@ def require_mixed(model: object, what: str) -> MixedModel:
     ------
     NotSupportedError
     """
-    require_kind(model, ("lmer", "glmer"), what)
-    assert isinstance(model, MixedModel)
-    return model
+    return check_mixed(model, what)
 
 
 def require_kind(model: object, kinds: tuple[str, ...], what: str) -> None:

@@ -132,5 +132,7 @@ def _traces(
     for f, (rows, S) in enumerate(zip(entries, slopes, strict=True)):
         for g, (cols, U) in enumerate(zip(entries, slopes, strict=True)):
             Q = dense.products(B, f, g)
-            out[np.ix_(rows, cols)] = np.einsum("iab,abcd,jcd->ij", S, Q, U, optimize=True)
+            # einsum("iab,abcd,jcd->ij") as products of matrices: its plan costs more than they.
+            pairs = Q.reshape(S[0].size, U[0].size)
+            out[np.ix_(rows, cols)] = S.reshape(len(S), -1) @ pairs @ U.reshape(len(U), -1).T
     return out

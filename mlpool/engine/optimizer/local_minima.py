@@ -50,6 +50,9 @@ WIDTHS, TRIES = (1.0, 0.7, 0.7, 0.5, 0.5, 0.35, 0.25), 8
 ROUNDS, STARTS, ANYWHERE = 3, 3, 10
 """Times that a deeper valley may be left for one deeper still, searches each time, and searches
 from anywhere for a singular covariance of three or more columns."""
+PATIENCE = 100
+"""Evaluations of a further search after which it has to be below `NEAR` to go on: some creep along
+a flat edge hundreds of deviance units above the optimum for as long as they may."""
 FEW = 30_000
 """Numbers that one look works through, up to which it costs next to nothing."""
 
@@ -125,7 +128,7 @@ def _deeper(objective: Landscape, found: Optimum, control: Control) -> Optimum |
     log = list(found.log)
     for start in _starts(objective, found):
         try:
-            other = minimise(objective, start * objective.scale, control)
+            other = _searched(objective, start * objective.scale, found.criterion, control)
         except FitError:
             # Of several factors without kept rows a look is one Cholesky factor of all effects,
             # where a search takes differences block after block: at relative SDs of thousands
@@ -135,6 +138,18 @@ def _deeper(objective: Landscape, found: Optimum, control: Control) -> Optimum |
         if other.converged and other.criterion < found.criterion - _visible(objective, other):
             return replace(other, start=found.start, evaluations=len(log), log=tuple(log))
     return None
+
+
+def _searched(
+    objective: Landscape, start: FloatArray, criterion: float, control: Control
+) -> Optimum:
+    """Return where a search from `start` ends, or where it was when there was no more hope."""
+    first = replace(control, max_evaluations=min(control.max_evaluations, PATIENCE))
+    found = minimise(objective, start, first)
+    if found.converged or found.criterion > criterion + NEAR:
+        return found
+    rest = minimise(objective, found.end, control)
+    return replace(rest, log=found.log + rest.log)
 
 
 def _starts(objective: Landscape, found: Optimum) -> Iterator[FloatArray]:

@@ -38,6 +38,8 @@ from mlpool.models import resid as resid
 from mlpool.models import residuals as residuals
 from mlpool.models import deviance as deviance
 from mlpool.models import df_residual as df_residual
+from mlpool.models import hatvalues as hatvalues
+from mlpool.models import cooks_distance as cooks_distance
 from mlpool.models import weights as weights
 from mlpool.models import family as family
 from mlpool import formula as formula
@@ -71,6 +73,9 @@ from mlpool.parameters import standardize_parameters as standardize_parameters
 from mlpool.summaries import summary as summary
 from mlpool.summaries import summary_table as summary_table
 from mlpool.summaries import display as display
+from mlpool.broom import tidy as tidy
+from mlpool.broom import glance as glance
+from mlpool.broom import augment as augment
 
 # three poolings of one question
 from mlpool.pooling import compare_pooling as compare_pooling

@@ -28,7 +28,7 @@ ROWS = (
     ("refits", "teaching"),
     ("performance", "summaries"),
     ("comparisons", "parameters", "checks"),
-    ("estimates", "reporting", "intervals", "robust"),
+    ("estimates", "reporting", "intervals", "robust", "broom"),
     ("pooling", "files"),
     ("plots",),
     ("cli", "__init__", "__main__"),

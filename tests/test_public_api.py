@@ -15,7 +15,7 @@ NAMES = {
     "fixef ranef coef vcov VarCorr standard_error p_value get_parameters",
     "AIC BIC logLik sigma nobs predict fitted resid weights family formula",
     "residuals deviance df_residual model_frame terms r_spelling",
-    "parameters performance",
+    "parameters performance tidy glance augment hatvalues cooks_distance",
     "ngrps isSingular isREML getME",
     "simulate refit update",
     "load_model",

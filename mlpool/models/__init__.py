@@ -14,6 +14,7 @@ from mlpool.models.extractors.coefficients import (
     varcorr,
     vcov,
 )
+from mlpool.models.extractors.influence import cooks_distance, hatvalues
 from mlpool.models.extractors.r_names import (
     AIC,
     BIC,
@@ -50,9 +51,10 @@ VarCorr = varcorr
 
 __all__ = [
     "AIC", "BIC", "AnyModel", "FittedModel", "GeneralizedLinearMixedModel",
-    "GeneralizedLinearModel", "GeneralizedModel", "LinearMixedModel", "LinearModel", "MixedModel",
-    "ResidualModel", "VarCorr", "VarCorrTable", "coef", "deviance", "df_residual", "family", "fit",
-    "fitted", "fixef", "getME", "get_parameters", "glm", "glmer", "gls", "isREML", "isSingular",
-    "lm", "lme", "lmer", "logLik", "mmrm", "model_frame", "ngrps", "nobs", "p_value", "predict",
-    "ranef", "resid", "residuals", "sigma", "standard_error", "terms", "vcov", "weights",
+    "GeneralizedLinearModel", "GeneralizedModel", "LinearMixedModel", "LinearModel",
+    "MixedModel", "ResidualModel", "VarCorr", "VarCorrTable", "coef", "cooks_distance",
+    "deviance", "df_residual", "family", "fit", "fitted", "fixef", "getME", "get_parameters",
+    "glm", "glmer", "gls", "hatvalues", "isREML", "isSingular", "lm", "lme", "lmer", "logLik",
+    "mmrm", "model_frame", "ngrps", "nobs", "p_value", "predict", "ranef", "resid", "residuals",
+    "sigma", "standard_error", "terms", "vcov", "weights",
 ]  # fmt: skip

@@ -81,6 +81,16 @@ def _role(name: str, s: Study) -> str:
     return "x" if name == s["x"] else name
 
 
+def _tidied(m: Any, s: Study) -> pd.DataFrame:
+    """Return the fixed effects of tidy in model_parameters' names."""
+    frame = mlpool.tidy(m, conf_int=m.kind != "glm").iloc[: len(m.names)]
+    names = {
+        "term": "Parameter", "estimate": "Coefficient", "std.error": "SE", "p.value": "p",
+        "conf.low": "CI_low", "conf.high": "CI_high",
+    }  # fmt: skip
+    return frame[[c for c in names if c in frame]].rename(columns=names)
+
+
 def _smaller(m: Any, s: Study) -> Any:
     return mlpool.update(m, f". ~ . - `{s['f']}`")
 
@@ -145,6 +155,11 @@ VERBS: dict[str, list[Row]] = {
         Row(kinds=LM, ask=lambda m, s: mlpool.deviance(m), units={"value": "likelihood"}),
         Row(kinds=G_, ask=lambda m, s: mlpool.deviance(m), units={"value": "1"}),
     ],
+    "hatvalues": [Row(kinds=E_, ask=lambda m, s: float((mlpool.hatvalues(m) ** 2).sum()))],
+    "cooks_distance": [Row(kinds=E_, ask=lambda m, s: float(mlpool.cooks_distance(m).sum()))],
+    "tidy": [Row(kinds=E_, ask=_tidied)],
+    "glance": [Row(kinds=E_, ask=lambda m, s: float(mlpool.glance(m)["df.residual"].iloc[0]))],
+    "augment": [Row(kinds=E_, ask=lambda m, s: float((mlpool.augment(m)[".hat"] ** 2).sum()))],
     "df_residual": [Row(kinds=E_, ask=lambda m, s: float(mlpool.df_residual(m)))],
     "model_frame": [Row(kinds=E_, ask=lambda m, s: float(mlpool.model_frame(m).shape[1]))],
     "predict": [

@@ -215,7 +215,8 @@ def test_names_of_statsmodels(name: str, model: Callable[[str], Any]) -> None:
     assert m.fittedvalues.equals(m.fitted) and m.converged is True
     if m.family is None:
         assert 0 < m.rsquared < 1
-    assert m.tidy(ci=0.8).equals(mlpool.model_parameters(m, ci=0.8).to_pandas())
+    assert m.tidy(conf_int=True).equals(mlpool.tidy(m, conf_int=True))
+    assert m.glance().equals(mlpool.glance(m)) and m.augment().equals(mlpool.augment(m))
     if m.is_mixed:
         assert list(m.random_effects) == list(m.ranef())
     else:

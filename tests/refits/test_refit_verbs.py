@@ -184,6 +184,7 @@ def test_verbs_that_take_a_model_are_all_in_the_table() -> None:
         "sampling_study coverage_study type_one_error_study design_effect_study simulate_power",
         "isSingular isREML ngrps getME formula family nobs weights predict resid logLik sigma",
         "residuals deviance df_residual model_frame terms r_spelling parameters performance",
+        "tidy glance augment hatvalues cooks_distance",
     }
     out = {name for line in elsewhere for name in line.split()}
     verbs = {n for n in mlpool.__all__ if n[0].islower() and not n.startswith("_")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,6 @@ from mlpool.argument_values import level
 from mlpool.registry import verb
 
 if TYPE_CHECKING:
-    from mlpool.keywords import ParametersOptions
     from mlpool.models.fitted import FittedModel
 
 
@@ -82,7 +81,24 @@ class StatsmodelsNames:
         optimum = self.optimum
         return bool(self.fit.converged if optimum is None else optimum.converged)
 
-    def tidy(self: FittedModel, **options: Unpack[ParametersOptions]) -> pd.DataFrame:  # type: ignore[misc]
-        """Return the data frame of :func:`mlpool.model_parameters`, with its options."""
-        frame: pd.DataFrame = self.parameters(**options).to_pandas()
+    def tidy(  # type: ignore[misc]
+        self: FittedModel,
+        *,
+        conf_int: bool = False,
+        conf_level: float = 0.95,
+        exponentiate: bool = False,
+    ) -> pd.DataFrame:
+        """Return :func:`mlpool.tidy` of this model."""
+        options = {"conf_int": conf_int, "conf_level": conf_level, "exponentiate": exponentiate}
+        frame: pd.DataFrame = verb("tidy")(self, **options)
+        return frame
+
+    def glance(self: FittedModel) -> pd.DataFrame:  # type: ignore[misc]
+        """Return :func:`mlpool.glance` of this model."""
+        frame: pd.DataFrame = verb("glance")(self)
+        return frame
+
+    def augment(self: FittedModel) -> pd.DataFrame:  # type: ignore[misc]
+        """Return :func:`mlpool.augment` of this model."""
+        frame: pd.DataFrame = verb("augment")(self)
         return frame

@@ -172,7 +172,7 @@ def test_verbs_that_take_a_model_are_all_in_the_table() -> None:
     """A new verb of one model joins the table above, or says here why not."""
     named = {what.partition(",")[0] for what in VERBS | MIXED}
     elsewhere = {
-        "fit lm glm lmer glmer scan",  # take formula and data
+        "fit lm glm lmer glmer gls lme mmrm scan",  # take formula and data
         "profile bootstrap_parameters plot check_model plot_shrinkage plot_icc",  # of the same fit
         "compare_pooling test_likelihoodratio wald_test standard_error p_value get_parameters",
         "check_singularity check_collinearity check_autocorrelation check_heterogeneity_bias",

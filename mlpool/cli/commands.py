@@ -16,6 +16,7 @@ from mlpool.datasets import DatasetInfo, dataset_info, dataset_names
 from mlpool.errors import DataError, nearest_names
 from mlpool.frames import read_frame
 from mlpool.results import json_of
+from mlpool.sources import read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ def data_text(arguments: argparse.Namespace) -> str:
 
 
 def read_data(name: str) -> Any:
-    """Return the data of a file, of a bundled set, or of a CSV on stdin (``-``).
+    """Return the data of files, a folder, a bundled set, or of a CSV on stdin (``-``).
 
     Raises
     ------
@@ -49,8 +50,8 @@ def read_data(name: str) -> Any:
     """
     if name == "-":
         return _read_stdin()
-    if Path(name).exists():
-        return read_frame(name)
+    if Path(name).exists() or any(c in name for c in "*?["):
+        return read_rows(name)
     if name.lower() in (known.lower() for known in dataset_names()):
         return mlpool.load_data(name)
     hint = nearest_names(name, [*dataset_names(), *_files_beside(Path(name))])

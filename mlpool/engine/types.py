@@ -117,6 +117,8 @@ class Control:
         A progress line on stderr; None shows it on a terminal for long fits only.
     start : tuple of float or None
         Starting theta instead of moment estimates.
+    memory_limit : str or None
+        What DuckDB may hold of scanned files, such as ``"4GB"``; the rest spills to disk.
     """
 
     max_evaluations: int = 500
@@ -128,6 +130,7 @@ class Control:
     blas_threads: int = 1
     progress: bool | None = None
     start: tuple[float, ...] | None = None
+    memory_limit: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

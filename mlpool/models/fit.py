@@ -50,7 +50,7 @@ from mlpool.models.generalized_mixed import (
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.residual_covariance import ResidualModel, check_residual_request
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
-from mlpool.sources import Scan, read_rows
+from mlpool.sources import Scan, read_rows, with_memory_limit
 from mlpool.sources.build import build_pushed_design
 from mlpool.uncertainty.covariance import choose_vcov
 
@@ -178,7 +178,8 @@ def fit(
     >>> round(m.sigma, 3)
     25.592
     """
-    frame = read_rows(data)
+    settings = _as_control(control)
+    frame = with_memory_limit(read_rows(data), settings.memory_limit)
     parsed = parse_formula(formula, columns=frame.columns, context=context)
     check_option(engine, _ENGINES, argument="engine")
     is_residual = correlation is not None or dispersion is not None
@@ -194,7 +195,7 @@ def fit(
         cluster=cluster,
         vcov=vcov,
         engine=engine,
-        control=_as_control(control),
+        control=settings,
         nAGQ=nAGQ,
         call=_call_text(parsed, family, reml, weights, frame.native, nAGQ),
         structure=read_structure(correlation, dispersion) if is_residual else None,

@@ -21,7 +21,6 @@ from mlpool.estimates.group_coefficients import total_standard_errors
 from mlpool.formula import parse_formula
 from mlpool.formula.language.lexer import quote_name, unquote_name
 from mlpool.formula.types import ParsedFormula
-from mlpool.frames import read_frame
 from mlpool.inference.sandwich.vcov_names import FEW_CLUSTERS
 from mlpool.keywords import PoolingOptions, spell_out
 from mlpool.models.fit import fit
@@ -33,6 +32,7 @@ from mlpool.pooling.no_pooling import NoPooling, fit_no_pooling
 from mlpool.pooling.pooling_table import COEFFICIENTS, GROUPS
 from mlpool.registry import verb
 from mlpool.results import ResultFrame
+from mlpool.sources import Scan, read_rows
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -152,7 +152,12 @@ def compare_pooling(
     [3.18, 2.19, 2.39]
     """
     _check_options(options)
-    frame = read_frame(data)
+    frame = read_rows(data)
+    if isinstance(frame, Scan):
+        raise NotSupportedError(
+            "compare_pooling() fits every group by itself, which needs the rows in memory; lm() "
+            "and lmer() fit rows that are scanned."
+        )
     parsed = parse_formula(formula, columns=frame.columns, context=options.get("context"))
     mixed = _mixed_text(parsed, group, slopes)
     partial = fit(mixed, frame, **options)

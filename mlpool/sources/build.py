@@ -36,12 +36,13 @@ from mlpool.sources.design import PushedDesign, number_of
 from mlpool.sources.language.expressions import Pushed, PushedEvaluator, PushedLabels, PushedNumbers
 from mlpool.sources.language.variables import key_of, kind_of, numbers_of
 from mlpool.sources.lazy_rows import Native
-from mlpool.sources.queries import Groups
+from mlpool.sources.queries import Groups, engines_in_a_sentence
 from mlpool.sources.scan import Scan
 from mlpool.sources.sums import PushedRows, total_sums, with_clusters
 from mlpool.sources.survey import Asked, Survey, levels_used, survey
 
 
+@engines_in_a_sentence()
 def build_pushed_design(
     formula: ParsedFormula,
     rows: Scan,

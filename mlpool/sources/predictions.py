@@ -21,7 +21,7 @@ from mlpool.sources.columns import columns_of
 from mlpool.sources.language.expressions import Pushed, PushedEvaluator, PushedLabels
 from mlpool.sources.language.variables import numbers_of
 from mlpool.sources.lazy_rows import Answer, LazyRows
-from mlpool.sources.queries import collected
+from mlpool.sources.queries import collected, engines_in_a_sentence
 from mlpool.sources.scan import Scan
 from mlpool.sources.tables import lazy_beside
 from mlpool.typing import FloatArray, IntArray
@@ -47,6 +47,7 @@ class Predictor:
     effects: Mapping[int, FloatArray]
     allow_new_levels: bool = False
 
+    @engines_in_a_sentence()
     def predict(self, rows: Scan, name: str = "predicted") -> LazyRows:
         """Return the rows with a column of predictions, null where a predictor is missing.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,19 @@ from mlpool.errors import DataError, MlpoolError
 from mlpool.sources.lazy_rows import Answer, LazyRows
 from mlpool.sources.scan import first_line
 from mlpool.typing import FloatArray
+
+_ENGINES = (
+    "dask",
+    "distributed",
+    "duckdb",
+    "ibis",
+    "narwhals",
+    "polars",
+    "py4j",
+    "pyarrow",
+    "pyspark",
+)
+"""Packages whose errors are about rows, not about mlpool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +114,24 @@ def collected(rows: LazyRows) -> Answer:
             f"{rows.implementation.value} cannot answer a query of the rows: {first_line(error)}"
         ) from None
     return found
+
+
+@contextmanager
+def engines_in_a_sentence() -> Iterator[None]:
+    """Say in one sentence what an engine raises while a query is put together.
+
+    Raises
+    ------
+    DataError
+        For a file that is gone, say, which DuckDB opens before it is asked anything.
+    """
+    try:
+        yield
+    except Exception as error:
+        engine = type(error).__module__.lstrip("_").partition(".")[0]
+        if engine not in _ENGINES and not isinstance(error, OSError):
+            raise
+        raise DataError(f"The rows cannot be queried: {first_line(error)}") from None
 
 
 def _number(value: float | None) -> float:

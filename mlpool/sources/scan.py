@@ -142,6 +142,25 @@ def read_rows(data: DataLike | Scan) -> Frame | Scan:
     return found if _bytes_of(found) > SHARE * _free_memory() else read_frame(data)
 
 
+def with_memory_limit(rows: Frame | Scan, limit: str | None) -> Frame | Scan:
+    """Return rows whose engine holds no more than a limit such as ``"4GB"``, if there is one.
+
+    Raises
+    ------
+    OptionError
+        For rows in memory, and engines that have settings of their own.
+    """
+    if limit is None:
+        return rows
+    if not isinstance(rows, Scan):
+        raise OptionError(
+            "memory_limit is for files that stay where they are; these rows are in memory. "
+            "Hand over mlpool.scan(path)."
+        )
+    rows.limit_memory(limit)
+    return rows
+
+
 def as_scan(data: object) -> Scan | None:
     """Return lazy rows as a scan; None for rows in memory and for files."""
     if isinstance(data, Scan):
@@ -210,7 +229,8 @@ def _scan_files(path: str | Path) -> Scan:
                 pattern, union_by_name=True, hive_partitioning=is_hive
             )
         else:
-            relation = connection.read_csv(pattern, na_values=_MISSING_WORDS)
+            # said, since a quote that is never closed would else be taken for text
+            relation = connection.read_csv(pattern, na_values=_MISSING_WORDS, quotechar='"')
     except Exception as error:
         raise DataError(f"{shown} cannot be scanned: {first_line(error)}") from None
     return Scan(path, lazy_frame(relation), connection)

@@ -190,6 +190,8 @@ def fit_messages(
             found.append((_singular_text(d), SingularFitWarning))
         elif d.code == "poisson_limit":
             found.append((f"{d.hint[0].upper()}{d.hint[1:]}.", ConvergenceWarning))
+        elif d.code == "boundary":
+            found.append((d.hint, SingularFitWarning))
         elif d.code in ("scale", "nearly_unidentified"):
             found.append((d.hint, ScalingWarning))
         else:

@@ -230,6 +230,17 @@ def test_printed_texts_name_the_structure(model):
         assert part in table
 
 
+def test_a_correlation_at_the_end_of_its_range_is_said():
+    rng = np.random.default_rng(3)
+    d = pd.DataFrame({"g": np.repeat(range(30), 6), "t": np.tile(np.arange(6.0), 30)})
+    d["y"] = np.tile([1.0, -1.0, 1.0, -1.0, 1.0, -1.0], 30) + 0.3 * rng.normal(size=180)
+    with pytest.warns(mlpool.SingularFitWarning, match="end of its range"):
+        m = mlpool.gls("y ~ 1", d, correlation="car1(t | g)")
+    assert float(m.correlation_parameters()["phi"]) < 1e-5
+    plain = mlpool.gls("y ~ 1", d)
+    assert m.loglik == pytest.approx(plain.loglik, abs=1e-3)
+
+
 # --- bad input ----------------------------------------------------------------------
 
 DUPLICATED = D.assign(visit=np.where(D.visit == 4, 3, D.visit))

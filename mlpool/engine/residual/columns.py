@@ -7,6 +7,7 @@ from scipy.linalg import solve_triangular
 
 from mlpool.engine.rank import independent_columns
 from mlpool.engine.residual.criterion import Columns
+from mlpool.engine.residual.patterns import distinct_rows
 from mlpool.engine.residual.types import ResidualData
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray
@@ -56,7 +57,7 @@ def _standard(z: FloatArray) -> tuple[FloatArray, FloatArray]:
     The columns are made entry by entry from distinct rows alike, so that equal rows stay equal.
     """
     n, q = z.shape
-    distinct, at = np.unique(z, axis=0, return_inverse=True)
+    first, kinds = distinct_rows(z)
     R = np.linalg.qr(z, mode="r") / np.sqrt(n)
     diagonal = np.abs(np.diag(R))
     length = np.sqrt((z * z).mean(axis=0))
@@ -64,4 +65,4 @@ def _standard(z: FloatArray) -> tuple[FloatArray, FloatArray]:
         back = np.diag(1.0 / np.where(length > 0, length, 1.0))
     else:
         back = solve_triangular(R, np.eye(q))
-    return (distinct @ back)[np.asarray(at).reshape(-1)], back
+    return (z[first] @ back)[kinds], back

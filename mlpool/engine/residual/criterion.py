@@ -24,7 +24,14 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from mlpool.engine.residual.correlations import Structure, pair_numbers, structure_of
-from mlpool.engine.residual.patterns import LARGEST_BATCH, Batch, batches_of, blocks_of, by_size
+from mlpool.engine.residual.patterns import (
+    LARGEST_BATCH,
+    Batch,
+    batches_of,
+    blocks_of,
+    by_size,
+    distinct_rows,
+)
 from mlpool.engine.residual.types import CorrelatedRows, ResidualData
 from mlpool.engine.residual.variances import variances_of
 from mlpool.engine.theta import Template
@@ -304,7 +311,7 @@ def _blocks(data: ResidualData) -> tuple[IntArray, list[IntArray]]:
 
 
 def _row_classes(z: FloatArray) -> IntArray:
-    return np.unique(z, axis=0, return_inverse=True)[1].reshape(-1)
+    return distinct_rows(z)[1]
 
 
 def _alike(codes: IntArray) -> BoolArray:

@@ -20,6 +20,11 @@ from mlpool.typing import FloatArray
 BOUNDARY = 14.0
 """Size of phi at which a correlation is within 2e-6 of one (or a ratio of infinity)."""
 
+_AT_THE_END = (
+    "The residual correlation ended at the end of its range ({}): the data want none, or a perfect "
+    "one, so its standard error and interval say nothing."
+)
+
 
 def fit_residual(
     data: ResidualData, *, reml: bool = True, control: Control | None = None
@@ -119,15 +124,16 @@ def _findings(
     criterion: ResidualCriterion, optimum: Optimum, control: Control
 ) -> tuple[Diagnostic, ...]:
     """Return what should be said: a stopped search, a boundary."""
+    theta, phi, _ = criterion.split(optimum.end)
     found = []
-    if not optimum.converged:
+    is_inside = float(np.abs(phi).max(initial=0.0)) <= BOUNDARY
+    if not optimum.converged and is_inside:
         found.append(
             Diagnostic(
                 code="max_evaluations", severity="warning", value=float(optimum.evaluations),
                 threshold=float(control.max_evaluations), hint=optimum.message,
             )
         )  # fmt: skip
-    theta, phi, _ = criterion.split(optimum.end)
     smallest = min(
         (
             float(np.linalg.svd(lam, compute_uv=False)[-1])
@@ -142,11 +148,12 @@ def _findings(
                 code="singular", severity="info", value=smallest, threshold=control.singular_tol
             )
         )
-    elif criterion.structure is not None and float(np.abs(phi).max(initial=0.0)) > BOUNDARY:
+    elif criterion.structure is not None and not is_inside:
+        ends = ", ".join(f"{v:.3g}" for v in criterion.structure.natural(phi))
         found.append(
             Diagnostic(
                 code="boundary", severity="info", value=float(np.abs(phi).max()),
-                threshold=BOUNDARY,
+                threshold=BOUNDARY, hint=_AT_THE_END.format(ends),
             )
         )  # fmt: skip
     return tuple(found)

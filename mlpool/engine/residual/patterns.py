@@ -117,6 +117,19 @@ def _pattern_numbers(rows: IntArray, keys: list[IntArray], nested: list[IntArray
     return number
 
 
+def distinct_rows(matrix: FloatArray) -> tuple[IntArray, IntArray]:
+    """Return a row of every kind that occurs in `matrix` (n, q), and the kind of every row.
+
+    One column after another: sorting whole rows takes several times as long.
+    """
+    number: IntArray = np.zeros(len(matrix), dtype=np.int64)
+    for column in matrix.T:
+        if np.any(column != column[0]):
+            number = _joint(number, np.unique(column, return_inverse=True)[1].reshape(-1))
+    first = np.unique(number, return_index=True)[1]
+    return first, number
+
+
 def _joint(number: IntArray, key: IntArray) -> IntArray:
     """Return numbers of the pairs that occur."""
     pairs = number * (int(key.max(initial=0)) + 1) + key

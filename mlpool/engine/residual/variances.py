@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlpool.engine.residual.correlations import STEP
+from mlpool.engine.residual.patterns import distinct_rows
 from mlpool.engine.residual.types import UnequalRows
 from mlpool.typing import AnyArray, FloatArray, IntArray
 
@@ -79,12 +80,13 @@ def variances_of(rows: UnequalRows | None, n: int) -> Variances:
     scaled = (rows.loadings - centre) / units
     powers = np.abs(rows.powers) if rows.powers is not None else np.empty(0)
     keys = np.column_stack([scaled, powers]) if powers.size else scaled
-    distinct, classes = np.unique(keys, axis=0, return_inverse=True)
+    first, classes = distinct_rows(keys)
+    distinct = keys[first]
     r = rows.loadings.shape[1]
     return Variances(
         loadings=distinct[:, :r],
         powers=distinct[:, r] if powers.size else None,
         centre=centre,
         units=units,
-        classes=np.asarray(classes).reshape(-1),
+        classes=classes,
     )

@@ -168,7 +168,18 @@ def estimate_link(
     data: DataLike | None = None,
     **options: Unpack[ExpectationOptions],
 ) -> ResultFrame:
-    """Return :func:`estimate_expectation` on the scale of the link (log odds, log means)."""
+    """Return :func:`estimate_expectation` on the scale of the link (log odds, log means).
+
+    Raises
+    ------
+    OptionError
+        For another scale in `predict`; and as :func:`estimate_expectation`.
+    """
+    if options.get("predict") not in (None, "link"):
+        raise OptionError(
+            f"estimate_link() predicts on the scale of the link, not predict="
+            f"{brief(options['predict'])}; give it to estimate_expectation()."
+        )
     return _by_name("estimate_link", model, by, data, "confidence", {**options, "predict": "link"})
 
 

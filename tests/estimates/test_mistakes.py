@@ -97,6 +97,12 @@ def test_slopes(m, mixed):
         estimate_slopes(mixed, "ses", by="school")
 
 
+def test_link_is_on_the_links_scale(m):
+    with pytest.raises(mlpool.OptionError, match=r"scale of the link.*estimate_expectation\(\)"):
+        mlpool.estimate_link(m, by="ses", predict="response")
+    assert len(mlpool.estimate_link(m, by="ses = [0, 1]", predict="link")) == 2
+
+
 def test_relation(m, mixed, hsb):
     with pytest.raises(mlpool.OptionError, match=r"not both"):
         estimate_relation(m, by="ses", data=hsb)

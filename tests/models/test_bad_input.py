@@ -190,7 +190,7 @@ def test_groups_and_kinds_that_are_not_there(df):
     m = mlpool.lmer("y ~ x + (1 | g)", df)
     with pytest.raises(KeyError, match="no grouping factor 'school'"):
         mlpool.ranef(m)["school"]
-    with pytest.raises(mlpool.NotSupportedError, match="needs a model of kind lmer"):
+    with pytest.raises(mlpool.NotSupportedError, match="needs a model with random effects"):
         mlpool.ranef(mlpool.lm("y ~ x", df))
     with pytest.raises(mlpool.NotSupportedError, match="takes rows as independent"):
         m.vcov("HC3")

@@ -71,6 +71,7 @@ def missed(seeds, starts):
 UNBOUNDED = [i for i in range(len(FAMILIES)) if i not in BOUNDED]
 
 
+@pytest.mark.slow
 def test_ordinary_links_end_in_the_deepest_valley():
     assert missed(UNBOUNDED, starts=2) == []
 

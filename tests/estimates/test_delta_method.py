@@ -97,6 +97,7 @@ def test_standard_errors_equal_numerical_differentiation(seed, formula, family, 
     )
 
 
+@pytest.mark.slow
 @SLOW
 @given(
     seed=st.integers(0, 10_000),

@@ -122,6 +122,7 @@ def test_information_by_definition(structure: str, reml: bool) -> None:
         _assert_close(getattr(info, name), want, 1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.0, 1e-4, 30.0])
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_information_at_the_boundary_and_far_from_it(structure: str, scale: float) -> None:

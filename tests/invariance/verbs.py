@@ -343,16 +343,18 @@ VERBS: dict[str, list[Row]] = {
     ],
     # look
     "plot": [
-        Row(kinds=E_, ask=lambda m, s: _drawn(mlpool.plot(mlpool.model_parameters(m)))),
+        Row(kinds=E_, ask=lambda m, s: _drawn(mlpool.plot(mlpool.model_parameters(m))), slow=True),
         Row(
             kinds=E_, ask=lambda m, s: _drawn(mlpool.plot(mlpool.estimate_relation(m, _grid(s)))),
-            units=LEVEL,
+            units=LEVEL, slow=True,
         ),
     ],
     "check_model": [
         Row(kinds=("lm",), ask=lambda m, s: _panels(mlpool.check_model(m)), draws=True)
     ],
-    "plot_shrinkage": [Row(kinds=("lmer",), ask=lambda m, s: _drawn(mlpool.plot_shrinkage(m)))],
+    "plot_shrinkage": [
+        Row(kinds=("lmer",), ask=lambda m, s: _drawn(mlpool.plot_shrinkage(m)), slow=True)
+    ],
     # answers
     "estimate_means": [
         Row(kinds=L_, ask=lambda m, s: mlpool.estimate_means(m, by=s["f"]), units=LEVEL),

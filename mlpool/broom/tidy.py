@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from mlpool.argument_values import flag, level
-from mlpool.errors import NotSupportedError
+from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.models import FittedModel, MixedModel
 from mlpool.models.argument_checks import check_model
 from mlpool.parameters import model_parameters
 
+_EFFECTS = ("fixed", "ran_pars", "ran_vals", "ran_coefs")
+
 
 def tidy(
-    m: FittedModel, *, conf_int: bool = False, conf_level: float = 0.95, exponentiate: bool = False
+    m: FittedModel,
+    *,
+    effects: str | Sequence[str] | None = None,
+    conf_int: bool = False,
+    conf_level: float = 0.95,
+    exponentiate: bool = False,
 ) -> pd.DataFrame:
     """Return coefficients as broom's and broom.mixed's ``tidy`` do.
 
     Parameters
     ----------
     m : FittedModel
+    effects : {"fixed", "ran_pars", "ran_vals", "ran_coefs"} or several of them, optional
+        Coefficients, SDs and correlations, conditional modes and each group's coefficients; of
+        mixed models by default the first two.
     conf_int : bool
         Add ``conf.low`` and ``conf.high``: by t or z, of ``glm`` from the profile likelihood.
     conf_level : float
@@ -32,12 +44,13 @@ def tidy(
     DataFrame
         ``term``, ``estimate``, ``std.error``, ``statistic``, ``p.value``. Of mixed models also
         ``effect`` (``fixed``, ``ran_pars``) and ``group``, and rows ``sd__(Intercept)``,
-        ``cor__(Intercept).Days``; of linear ones ``df``, Satterthwaite's, as with lmerTest.
+        ``cor__(Intercept).Days``; of linear ones ``df``, Satterthwaite's, as with lmerTest. Rows
+        of groups have ``level``; conditional modes have their conditional SD as ``std.error``.
 
     Raises
     ------
     OptionError
-        For something that is no model.
+        For something that is no model, or effects that there are none of.
     NotSupportedError
         For `exponentiate` of a model with an identity link.
 
@@ -57,15 +70,71 @@ def tidy(
     3  ran_pars  sd__Observation     30.99
     """
     check_model(m, "tidy()")
-    wanted = flag(conf_int, "conf_int")
-    frame = _fixed(m, level(conf_level, "conf_level") if wanted else None)
+    wanted = _wanted_effects(effects, is_mixed=isinstance(m, MixedModel))
+    shown = flag(conf_int, "conf_int")
+    frame = _fixed(m, level(conf_level, "conf_level") if shown else None)
     if flag(exponentiate, "exponentiate"):
         frame = _exponentiated(m, frame)
     if not isinstance(m, MixedModel):
         return frame
     frame.insert(0, "effect", "fixed")
     frame.insert(1, "group", None)
-    return pd.concat([frame, _random(m)], ignore_index=True)
+    parts = {"fixed": lambda: frame, "ran_pars": lambda: _random(m)}
+    parts |= {"ran_vals": lambda: _modes(m), "ran_coefs": lambda: _group_coefficients(m)}
+    made = [parts[effect]() for effect in wanted]
+    return made[0] if len(made) == 1 else pd.concat(made, ignore_index=True)
+
+
+def _wanted_effects(effects: str | Sequence[str] | None, *, is_mixed: bool) -> list[str]:
+    """Return what is asked for, in the order in which broom.mixed shows it.
+
+    Raises
+    ------
+    OptionError
+    """
+    offered = _EFFECTS if is_mixed else _EFFECTS[:1]
+    if effects is None:
+        return list(offered[:2])
+    asked = [effects] if isinstance(effects, str) else effects
+    if not isinstance(asked, (list, tuple)) or not asked or not set(asked) <= set(offered):
+        raise OptionError(
+            f"effects must be {' or '.join(map(repr, offered))}"
+            f"{', or a list of these' if is_mixed else ' of a model without random effects'}; "
+            f"got {brief(effects)}."
+        )
+    return [effect for effect in offered if effect in asked]
+
+
+def _modes(m: MixedModel) -> pd.DataFrame:
+    """Return a row per level and random effect, effect by effect as broom.mixed has them."""
+    modes = m.ranef()
+    sds = modes.sd
+    parts = [
+        _of_levels("ran_vals", group, name, frame[name]).assign(
+            **{"std.error": sds[group][name].to_numpy()}
+        )
+        for group, frame in modes.items()
+        for name in frame.columns
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _group_coefficients(m: MixedModel) -> pd.DataFrame:
+    parts = [
+        _of_levels("ran_coefs", group, name, frame[name])
+        for group, frame in m.coef().items()
+        for name in frame.columns
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _of_levels(effect: str, group: str, term: str, values: pd.Series) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "effect": effect, "group": group, "level": list(values.index), "term": term,
+            "estimate": values.to_numpy(),
+        }
+    )  # fmt: skip
 
 
 def _fixed(m: FittedModel, conf_level: float | None) -> pd.DataFrame:

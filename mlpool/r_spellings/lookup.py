@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pkgutil import get_data
 
-from mlpool.errors import brief, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.registry import homes
 
 
@@ -56,6 +56,11 @@ def r_spelling(name: str) -> str | None:
     str or None
         One sentence with the call that answers, or why there is none.
 
+    Raises
+    ------
+    OptionError
+        For something that is no text.
+
     Examples
     --------
     >>> import mlpool
@@ -64,6 +69,8 @@ def r_spelling(name: str) -> str | None:
     >>> mlpool.r_spelling("lmerTest::ranova")
     'mlpool has ranova, too: help(mlpool.ranova).'
     """
+    if not isinstance(name, str):
+        raise OptionError(f"name must be text such as 'lme4::ranef'; got {brief(name)}.")
     own = name.rpartition("::")[2].replace(".", "_")
     if own in homes():
         return f"mlpool has {own}, too: help(mlpool.{own})."

@@ -39,8 +39,8 @@ def _same(frame: pd.DataFrame, theirs: dict[str, Any], rel: float) -> None:
     for column, values in theirs.items():
         want = np.atleast_1d(np.array(values, dtype=object))
         got = frame[column].to_numpy(dtype=object)[: len(want)]
-        if column in ("term", "effect", "group"):
-            assert [None if pd.isna(v) else v for v in got] == list(want), column
+        if column in ("term", "effect", "group", "level"):
+            assert [None if pd.isna(v) else str(v) for v in got] == list(want), column
             continue
         numbers = want.astype(float)
         np.testing.assert_allclose(
@@ -61,6 +61,25 @@ def test_tidy(name: str) -> None:
             mlpool.tidy(m, exponentiate=True)
     else:
         _same(mlpool.tidy(m, exponentiate=True), r["odds"], REL[name])
+
+
+@pytest.mark.parametrize("name", ["lmer", "lmer_ml", "glmer"])
+def test_tidy_of_groups(name: str) -> None:
+    """Modes near zero are known to a share of the largest."""
+    m = _fit(name)
+    for effects, theirs in (("ran_vals", R[name]["modes"]), ("ran_coefs", R[name]["groups"])):
+        frame = mlpool.tidy(m, effects=effects)
+        assert list(frame.columns) == list(theirs) and len(frame) == len(theirs["level"])
+        _same(frame.rename(columns={"estimate": ".e"}), {
+            ".e" if column == "estimate" else column: values for column, values in theirs.items()
+        }, REL[name])  # fmt: skip
+    both = mlpool.tidy(m, effects=["ran_vals", "fixed"])
+    assert both["effect"].drop_duplicates().to_list() == ["fixed", "ran_vals"]
+    for wrong in ("random", [], 3, ["fixed", "sd"]):
+        with pytest.raises(mlpool.OptionError, match="effects must be 'fixed' or 'ran_pars'"):
+            mlpool.tidy(m, effects=wrong)  # type: ignore[arg-type]
+    with pytest.raises(mlpool.OptionError, match="'fixed' of a model without random effects"):
+        mlpool.tidy(_fit("lm"), effects="ran_vals")
 
 
 @pytest.mark.parametrize("name", REL)

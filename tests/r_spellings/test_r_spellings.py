@@ -106,6 +106,8 @@ def test_a_name_that_nothing_answers_says_so() -> None:
     )
     assert "help(mlpool.VarCorr)" in str(mlpool.r_spelling("lme4::VarCorr"))
     assert mlpool.r_spelling("no_such_name") is None
+    with pytest.raises(mlpool.OptionError, match="name must be text such as 'lme4::ranef'; got 3"):
+        mlpool.r_spelling(3)  # type: ignore[arg-type]
 
 
 def test_models_answer_to_the_same_names(scope: dict[str, Any]) -> None:

@@ -22,6 +22,8 @@ values <- function(m) {
   list(
     tidy = columns(tidy(m, conf.int = TRUE, conf.level = 0.9)),
     odds = if (is(m, "glm") || is(m, "glmerMod")) columns(tidy(m, exponentiate = TRUE)) else NULL,
+    modes = if (is(m, "merMod")) columns(tidy(m, effects = "ran_vals")) else NULL,
+    groups = if (is(m, "merMod")) columns(tidy(m, effects = "ran_coefs")) else NULL,
     glance = columns(glance(m)), augment = columns(head(made[first:ncol(made)], 12))
   )
 }

@@ -25,7 +25,7 @@ from mlpool.performance.criteria import model_performance
 from mlpool.summaries import summarise
 
 if TYPE_CHECKING:
-    from mlpool.models import FittedModel
+    from mlpool.models import AnyModel, FittedModel
 
 FORMAT = 1
 """Rises when a file can no longer be read by the mlpool before."""
@@ -92,7 +92,7 @@ def load_model(
     *,
     context: Mapping[str, Any] | None = None,
     max_bytes: float = MAX_BYTES,
-) -> Any:
+) -> AnyModel:
     """Read a model that ``m.save(path)`` wrote.
 
     A file is data, never code: it cannot run anything or import anything by name, so that a file
@@ -174,7 +174,7 @@ def _check_format(record: dict[str, Any]) -> None:
         )
 
 
-def _read_model(record: dict[str, Any], arrays: list[Any], context: dict[str, Any]) -> Any:
+def _read_model(record: dict[str, Any], arrays: list[Any], context: dict[str, Any]) -> AnyModel:
     formula = _read_formula(record.get("formula"))
     decoder = Decoder(arrays, formula, context)
     model = decoder.value(record.get("model"))
@@ -192,7 +192,8 @@ def _read_model(record: dict[str, Any], arrays: list[Any], context: dict[str, An
             raise damaged(f"its fact {name!r} is not what it should be")
         facts_of(model)[name] = value
     check_model(model)
-    return model
+    read: AnyModel = model
+    return read
 
 
 def _read_formula(tree: object) -> ParsedFormula:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import assert_type
 
 import pandas as pd
@@ -44,5 +45,7 @@ assert_type(mlpool.estimate_means(mixed, "ses = [0, 1]"), ResultFrame)
 assert_type(mlpool.plot(mlpool.estimate_means(mixed, "ses"), line={"color": "red"}), ggplot)
 assert_type(mlpool.summary(mixed, ddf="satterthwaite"), Summary)
 assert_type(mixed.refit(mixed.simulate(seed=1)), LinearMixedModel)
+with tempfile.TemporaryDirectory() as folder:
+    assert_type(mlpool.load_model(mixed.save(f"{folder}/schools.mlpool")), AnyModel)
 assert_type(odds.family.link, str)
 assert_type(mixed.aic, float)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlpool.comparisons.argument_checks import check_same_data
 from mlpool.comparisons.deviance_table import check_f, deviance_table
+from mlpool.comparisons.fixed_effects_tests import fixed_effects_table
 from mlpool.comparisons.models_table import (
     deviances_table,
     least_squares_table,
@@ -76,7 +77,8 @@ def anova(
     ddf : {"Satterthwaite", "Kenward-Roger", "lme4", "residual", "normal"}, optional
         Denominator df of lmer, ``"Satterthwaite"`` by default; ``"lme4"`` gives lme4's sequential
         table without p-values. Beside a CR covariance ``"Satterthwaite"`` is clubSandwich's HTZ
-        test.
+        test. Of several lmer models with the same random effects, F tests of the fixed effects
+        of each within the next (pbkrtest's ``KRmodcomp`` and ``SATmodcomp``).
     test : {"F", "Chisq"}, optional
         For glm "Chisq" (likelihood-ratio tests) where the dispersion is known, else "F". For linear
         models ``"Chisq"`` leaves denominator df out.
@@ -98,7 +100,8 @@ def anova(
     ResultFrame
         One model: Parameter, df and, as far as the kind of table has them, Sum_Squares,
         Mean_Square, df_error, F, Chi2, Deviance, p. Several: Name, then npar, AIC, BIC, logLik,
-        deviance, Chi2, df, p, p_boundary; or df_residual, RSS or Deviance_residual, df, F, p.
+        deviance, Chi2, df, p, p_boundary; or df_residual, RSS or Deviance_residual, df, F, p; or
+        with `ddf` df, df_error, F, p.
 
     Raises
     ------
@@ -136,17 +139,16 @@ def anova(
         number = _read_type(m, type)
         table, extra = _one_model(m, number, ddf, test, robust), {"type": ROMAN[number]}
     else:
-        if type is not None or ddf is not None or any(v is not None for v in robust):
+        if type is not None or any(v is not None for v in robust):
             raise OptionError(
-                "type=, ddf=, vcov= and cluster= are for the terms of one model; for a robust test "
+                "type=, vcov= and cluster= are for the terms of one model; for a robust test "
                 "between models use linear_hypothesis(larger, ...)."
             )
         chosen = name_models(models, names, named_models, "anova()")
         check_same_data(chosen, "anova()")
         m = next(iter(chosen.values()))
-        table = _several_models(
-            chosen, test, as_bool(refit, "refit"), as_bool(boundary, "boundary")
-        )
+        how = as_bool(refit, "refit"), as_bool(boundary, "boundary")
+        table = _several_models(chosen, test, ddf, *how)
         extra = {"models": ", ".join(chosen)}
     return ResultFrame(
         data=table.data,
@@ -158,10 +160,15 @@ def anova(
 
 
 def _several_models(
-    models: dict[str, FittedModel], test: str | None, refit: bool, boundary: bool
+    models: dict[str, FittedModel], test: str | None, ddf: str | None, refit: bool, boundary: bool
 ) -> Table:
     if test is not None:
         check_option(test, ("F", "Chisq"), argument="test")
+    method = _read_ddf(next(iter(models.values())), ddf)
+    if method is not None and test == "Chisq":
+        raise OptionError(f"test='Chisq' has no denominator df; drop ddf={brief(ddf)}.")
+    if method is not None:
+        return fixed_effects_table(models, method)
     kinds = {m.kind for m in models.values()}
     if kinds == {"lm"} and test != "Chisq":
         return least_squares_table(models)

@@ -203,7 +203,7 @@ def least_squares_table(models: Mapping[str, FittedModel]) -> Table:
         TestColumn(name="p", header="Pr(>F)", role="p"),
     )
     layout = AnovaLayout(
-        title=_listed("Analysis of Variance Table", chosen), labels="Name", columns=columns,
+        title=listed_models("Analysis of Variance Table", chosen), labels="Name", columns=columns,
         footers=notes,
     )  # fmt: skip
     return Table(data=data, layout=layout, method="residual")
@@ -245,7 +245,7 @@ def deviances_table(models: Mapping[str, FittedModel], test: str) -> Table:
     data["p"] = [np.nan, *np.where(np.isnan(scaled), np.nan, p)]
     header = "Pr(>F)" if test == "F" else "Pr(>Chi)"
     layout = AnovaLayout(
-        title=_listed("Analysis of Deviance Table", chosen),
+        title=listed_models("Analysis of Deviance Table", chosen),
         labels="Name",
         columns=(*columns, TestColumn(name="p", header=header, role="p")),
         footers=notes,
@@ -268,7 +268,8 @@ def _nested_neighbours(chosen: list[tuple[str, FittedModel]]) -> tuple[Any, tupl
     return np.array(found, dtype=bool), tuple(notes)
 
 
-def _listed(title: str, chosen: list[tuple[str, FittedModel]]) -> str:
+def listed_models(title: str, chosen: list[tuple[str, FittedModel]]) -> str:
+    """Return a title with a line for each model."""
     lines = [title, ""]
     for i, (name, m) in enumerate(chosen):
         label = f"Model {i + 1}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -70,7 +71,10 @@ def _linear(m: FittedModel) -> dict[str, float]:
     """Return R2 and the F test that all coefficients but the intercept are zero."""
     share, adjusted = r2(m).to_pandas()[["R2", "R2_adjusted"]].iloc[0].astype(float)
     df = len(m.names) - _constant(m)
-    ratio = share / df / ((1.0 - share) / m.df_residual) if df and m.df_residual else float("nan")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # a response that is explained exactly has an infinite F, as in R
+        odds = float(np.divide(share, 1.0 - share))
+    ratio = odds * m.df_residual / df if df and m.df_residual else float("nan")
     return {
         "r.squared": share, "adj.r.squared": adjusted, "sigma": m.sigma, "statistic": ratio,
         "p.value": float(stats.f.sf(ratio, df, m.df_residual)), "df": df,

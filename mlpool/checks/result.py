@@ -13,6 +13,7 @@ import pandas as pd
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.families import COUNTS
 from mlpool.models import family as family_of
+from mlpool.models.residuals import residuals_of
 from mlpool.performance.explained_variance import fits_exactly
 from mlpool.registry import verb
 from mlpool.tables.cells import format_p
@@ -152,7 +153,7 @@ def pearson_over_sigma(m: FittedModel) -> Any:
     """Return Pearson residuals of a linear model over sigma (n,); None if there are none left."""
     if fits_exactly(m) or m.df_residual < 2:
         return None
-    return np.asarray(m.residuals("pearson"), dtype=np.float64) / float(m.sigma)
+    return np.asarray(residuals_of(m, "pearson") / float(m.sigma))
 
 
 def leaves_residuals(m: FittedModel) -> bool:

@@ -66,6 +66,8 @@ def _from_query(data: Any) -> Any:
             return data.compute()
         if hasattr(data, "collect") and type(data).__name__ == "LazyFrame":  # polars
             return data.collect()
+        if hasattr(data, "get_fragments") and hasattr(data, "to_table"):  # a pyarrow Dataset
+            return data.to_table()
         ordered = _ordered_columns(data)
         if hasattr(data, "__arrow_c_stream__"):
             return _with_order(_from_stream(data), ordered)

@@ -15,7 +15,7 @@ from mlpool.frames import read_frame
 from mlpool.hypotheses.estimability import warn_off_span
 from mlpool.sources.design import PushedDesign
 from mlpool.sources.lazy_rows import LazyRows, Native
-from mlpool.sources.predictions import Predictor
+from mlpool.sources.predictions import Predictor, refuse_taken
 from mlpool.sources.scan import Scan, as_scan
 from mlpool.typing import FloatArray
 
@@ -102,6 +102,7 @@ def lazily(
     name: str = "predicted",
 ) -> LazyRows:
     """Return rows with a column of predictions, where they are."""
+    refuse_taken(rows, (name,))
     predictor = Predictor(
         design=model.design, beta=all_coefficients(model), effects=effects,
         allow_new_levels=allow_new_levels,

@@ -15,21 +15,24 @@ from mlpool.inference.quantile_residuals import quantile_residuals
 from mlpool.models.prediction import lazily
 from mlpool.sources.design import PushedDesign, asked
 from mlpool.sources.lazy_rows import LazyRows, Native
+from mlpool.sources.predictions import refuse_taken
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
     from mlpool.typing import SeedLike
 
+FITTED, RESID = "fitted by the model", "left by the model"
+"""Columns of rows elsewhere, under names that no column of theirs has."""
 TYPES = ("response", "pearson", "deviance", "working", "quantile")
 
 
 def residuals_elsewhere(m: FittedModel) -> LazyRows:
-    """Return the rows used of a model fitted by queries, with columns ``fitted`` and ``resid``."""
+    """Return the rows used of a model fitted by queries, with columns `FITTED` and `RESID`."""
     effects = dict(enumerate(m.fit.b)) if m.is_mixed else {}
     design = asked(m.design)
-    rows = lazily(m, design.own_rows, effects, name="fitted")
-    return rows.with_columns((design.response - col("fitted")).alias("resid"))
+    rows = lazily(m, design.own_rows, effects, name=FITTED)
+    return rows.with_columns((design.response - col(FITTED)).alias(RESID))
 
 
 def residuals_as_held(
@@ -48,17 +51,21 @@ def residual_rows(m: FittedModel, kind: str | None, scaled: bool) -> Native:
     ------
     NotSupportedError
         For quantile residuals.
+    DataError
+        If the rows have a column of either name.
     """
     kind = check_option("response" if kind is None else kind, TYPES, argument="type")
     if kind == "quantile":
         raise NotSupportedError("Quantile residuals need the rows in memory; read them first.")
-    rows, resid = residuals_elsewhere(m), col("resid")
+    refuse_taken(asked(m.design).own_rows, ("fitted", "resid"))
+    rows, resid = residuals_elsewhere(m), col(RESID)
     weights = asked(m.design).prior_weights
     if kind in ("pearson", "deviance") and weights is not None:
         resid = resid * weights.sqrt()
     if scaled:
         resid = resid * (1.0 / m.sigma)
-    return rows.with_columns(resid.alias("resid")).to_native()
+    named = rows.with_columns(col(FITTED).alias("fitted"), resid.alias("resid"))
+    return named.drop(FITTED, RESID).to_native()
 
 
 def residuals_of(

@@ -10,7 +10,7 @@ import numpy as np
 from mlpool.designs.row_summaries import by_queries, fact
 from mlpool.errors import NotSupportedError
 from mlpool.models import MixedModel
-from mlpool.models.residuals import residuals_elsewhere
+from mlpool.models.residuals import RESID, residuals_elsewhere
 from mlpool.performance.variance_components import smallest_diagonal, variance_parts
 from mlpool.sources.design import asked
 from mlpool.sources.queries import totals
@@ -136,7 +136,7 @@ def _asked_r2_linear(m: FittedModel) -> tuple[float, float]:
 @by_queries(rmse)
 def _asked_rmse(m: FittedModel) -> float:
     rows = residuals_elsewhere(m)
-    squares = nw.col("resid") * nw.col("resid")
+    squares = nw.col(RESID) * nw.col(RESID)
     return float(np.sqrt(totals(rows, {"mean": squares.mean()})["mean"]))
 
 

@@ -91,7 +91,12 @@ def build_pushed_design(
     made = {text: _without_rows(value, found.n) for text, value in values.items()}
     refuse_numbers_as_text(_predictors(formula), made)
     value = made[formula.response.text]
-    if not isinstance(value, NumberValue) and not _is_truth(value):
+    if _is_truth(value):
+        raise NotSupportedError(
+            f"The response {formula.response.text} is TRUE or FALSE; of scanned rows write "
+            f"as.numeric({formula.response.text}) for 1 and 0."
+        )
+    if not isinstance(value, NumberValue):
         read_response(formula.response, value, binomial=False)  # says what it must be
     return _Builder(
         formula=formula, rows=rows, asked=asked, found=found, values=values, made=made,

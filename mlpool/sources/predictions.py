@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import narwhals as nw
@@ -25,6 +25,22 @@ from mlpool.sources.queries import collected, engines_in_a_sentence
 from mlpool.sources.scan import Scan
 from mlpool.sources.tables import lazy_beside
 from mlpool.typing import FloatArray, IntArray
+
+
+def refuse_taken(rows: Scan, names: Sequence[str]) -> None:
+    """Refuse to put columns where the rows have some of that name; engines may ignore capitals.
+
+    Raises
+    ------
+    DataError
+    """
+    for name in names:
+        own = next((c for c in rows.columns if c.lower() == name.lower()), None)
+        if own is not None:
+            raise DataError(
+                f"The rows have a column {brief(own)}, where a column {brief(name)} is to be "
+                "added; rename or drop theirs."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -202,7 +202,10 @@ def _lazy_of(data: object) -> LazyRows | None:
         return lazy_frame(_connect().from_arrow(data))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        found: object = nw.from_native(data, pass_through=True)
+        try:
+            found: object = nw.from_native(data, pass_through=True)
+        except Exception:
+            return None
     return found if isinstance(found, nw.LazyFrame) else None
 
 
@@ -245,6 +248,8 @@ def _pattern(path: str | Path) -> tuple[str, str]:
         If there is no such file.
     """
     text = str(path)
+    if not text.strip():
+        raise DataError("The path is empty; give a file, a pattern or a folder ('.' for this one).")
     if Path(text).is_dir():
         kinds = [k for k in _PARQUET if next(Path(text).rglob(f"*{k}"), None) is not None]
         if not kinds:
@@ -261,7 +266,7 @@ def _pattern(path: str | Path) -> tuple[str, str]:
 
 def _is_many_files(path: str | Path) -> bool:
     text = str(path)
-    if "\0" in text or "://" in text or len(text) > _LONGEST_PATH:
+    if not text.strip() or "\0" in text or "://" in text or len(text) > _LONGEST_PATH:
         return False
     if Path(text).is_dir():
         return any(next(Path(text).rglob(f"*{k}"), None) is not None for k in _PARQUET)

@@ -106,14 +106,16 @@ def survey(rows: LazyRows, asked: Asked, na_action: str) -> Survey:
     wanted = inside if asked.weights is None else inside & _is_not_zero(asked.weights)
     has_all = reduce(lambda a, b: a & b, known.values())
     used = has_all & wanted
-    numbers = _numbers(asked)
+    numbers, weights = _numbers(asked), _argument(asked, "weights")
     # made first, so that aggregates are of columns: what is constant is no column to an engine
     flags = {"inside": inside, "wanted": wanted, "all": has_all, "used": used}
     made = [expr.alias(name) for name, expr in flags.items()]
     made += [expr.alias(f"known{i}") for i, expr in enumerate(known.values())]
     made += [expr.alias(f"number{i}") for i, expr in enumerate(numbers.values())]
-    found = totals(rows.select(*made), _queries(list(known), list(numbers)))
+    found = totals(rows.select(*made), _queries(list(known), list(numbers), weights))
     _check(found, known, na_action, numbers)
+    if asked.weights is not None and found[f"low {weights}"] < 0:
+        raise DataError("weights must be positive; some are negative.")
     kept = rows if found["used"] == found["rows"] else rows.filter(used)
     return Survey(
         n_read=int(found["rows"]),
@@ -134,12 +136,17 @@ def levels_used(rows: LazyRows, labels: PushedLabels) -> FloatArray:
     return np.array([key in present for key in labels.keys], dtype=bool)
 
 
+def _argument(asked: Asked, name: str) -> str:
+    """Return a name for an argument's column that no variable of the formula has."""
+    return f"{name}=" if name in asked.values or name in asked.keys else name
+
+
 def _known(asked: Asked) -> dict[str, nw.Expr]:
     known = {name: value.known for name, value in asked.values.items()}
     known |= {name: ~key.is_null() for name, key in asked.keys.items() if name not in known}
     for name, number in (("weights", asked.weights), ("offset", asked.offset)):
         if number is not None:
-            known[name] = ~number.is_null()
+            known[_argument(asked, name)] = ~number.is_null()
     return known
 
 
@@ -151,9 +158,9 @@ def _numbers(asked: Asked) -> dict[str, nw.Expr]:
         for i, expr in enumerate(value.exprs)
     }
     if asked.weights is not None:
-        numbers["weights"] = asked.weights
+        numbers[_argument(asked, "weights")] = asked.weights
     if asked.offset is not None:
-        numbers["offset"] = asked.offset
+        numbers[_argument(asked, "offset")] = asked.offset
     return numbers
 
 
@@ -161,7 +168,7 @@ def _name(text: str, place: int, value: PushedNumbers) -> str:
     return f"{text} {place + 1}" if len(value.exprs) > 1 else text
 
 
-def _queries(known: list[str], numbers: list[str]) -> dict[str, nw.Expr]:
+def _queries(known: list[str], numbers: list[str], weights: str) -> dict[str, nw.Expr]:
     inside, wanted, used = nw.col("inside"), nw.col("wanted"), nw.col("used")
     queries = {"rows": nw.len(), "inside": _count(inside), "wanted": _count(wanted)}
     queries |= {"used": _count(used), "missing": _count(~nw.col("all") & wanted)}
@@ -175,7 +182,7 @@ def _queries(known: list[str], numbers: list[str]) -> dict[str, nw.Expr]:
             f"mean {name}": there.mean(), f"sd {name}": there.std(), f"low {name}": there.min(),
             f"high {name}": there.max(), f"infinite {name}": _count(is_infinite & inside),
         }  # fmt: skip
-        if name == "weights":
+        if name == weights:
             queries["log weights"] = nw.when(used & (number > 0.0)).then(number.log()).sum()
     return queries
 
@@ -194,7 +201,8 @@ def _moments(asked: Asked, found: Mapping[str, float]) -> dict[str, tuple[Moment
         if isinstance(value, PushedNumbers)
     }
     if asked.weights is not None:
-        made["weights"] = (one("weights"),)
+        weights = _argument(asked, "weights")
+        made[weights] = (one(weights),)
     return made
 
 
@@ -226,8 +234,6 @@ def _check(
     if not found["used"] > 0:
         worst = max(missing, key=missing.__getitem__)
         raise DataError(f"No row is left: every row has a missing value (most in {brief(worst)}).")
-    if found.get("low weights", 0.0) < 0:
-        raise DataError("weights must be positive; some are negative.")
 
 
 def _is_not_zero(weights: nw.Expr) -> nw.Expr:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlpool.designs.row_summaries import by_queries, fact
 from mlpool.models import GeneralizedLinearModel
-from mlpool.models.residuals import residuals_elsewhere
+from mlpool.models.residuals import RESID, residuals_elsewhere
 from mlpool.sources.design import asked
 from mlpool.sources.order_statistics import quantiles_of
 from mlpool.summaries.r_matrices import vector_text
@@ -41,7 +41,7 @@ def residual_lines(m: FittedModel) -> tuple[tuple[str, ...], tuple[float, ...]]:
 @by_queries(residual_lines)
 def _asked_residual_lines(m: FittedModel) -> tuple[tuple[str, ...], tuple[float, ...]]:
     rows = residuals_elsewhere(m)
-    resid = nw.col("resid") * (1.0 / m.sigma if m.is_mixed else 1.0)
+    resid = nw.col(RESID) * (1.0 / m.sigma if m.is_mixed else 1.0)
     weights = asked(m.design).prior_weights
     if weights is not None:
         resid = resid * weights.sqrt()

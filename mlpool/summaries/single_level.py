@@ -154,7 +154,9 @@ def _fit_measures(m: FittedModel) -> tuple[float, float, float | None, tuple[int
     if slopes == 0 or df <= 0:
         return r2, adjusted, None, (slopes, df)
     if m.vcov_choice is None:
-        return r2, adjusted, (total - rss) / slopes / (rss / df), (slopes, df)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = float(np.divide((total - rss) / slopes, rss / df))
+        return r2, adjusted, ratio, (slopes, df)
     keep = [i for i, name in enumerate(m.names) if name != "(Intercept)"]
     b = m.fixef().to_numpy()[keep]
     vcov = m.vcov().to_numpy()[np.ix_(keep, keep)]

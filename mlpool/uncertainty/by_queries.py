@@ -82,4 +82,5 @@ def _without_clusters(design: PushedDesign, fit: OlsFit, label: str) -> FloatArr
     meat = X.T @ design.squared_residual_total(fit.kept, fit.beta) @ X
     V = fit.vcov_unscaled @ meat @ fit.vcov_unscaled
     n, p = design.n, len(fit.beta)
-    return np.asarray(0.5 * (V + V.T)) * (n / (n - p) if label == "HC1" else 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(0.5 * (V + V.T) * (np.divide(n, n - p) if label == "HC1" else 1.0))

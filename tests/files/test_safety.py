@@ -650,6 +650,7 @@ def paths_of(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @FUZZ
 @given(which=st.integers(0, 2**31), node=NODES)
 def test_random_values_anywhere_in_the_record(

@@ -189,6 +189,10 @@ def changed(d: pd.DataFrame, rng: random.Random, said: list[str]) -> Any:
     return KINDS[kind](made)
 
 
+def in_memory(rows: Any) -> Any:
+    return rows.collect() if hasattr(rows, "collect") else rows
+
+
 def answers(m: Any, rows: Any) -> dict[str, np.ndarray]:
     """Return numbers that storage must not touch."""
     found = {
@@ -196,7 +200,8 @@ def answers(m: Any, rows: Any) -> dict[str, np.ndarray]:
         "se": np.asarray(m.se, dtype=float),
         "loglik": np.array([m.loglik]),
         "fitted": np.asarray(m.fitted, dtype=float),
-        "predict": np.asarray(m.predict(rows), dtype=float),
+        # a lazy frame has lazy predictions, of its own engine
+        "predict": np.asarray(m.predict(in_memory(rows)), dtype=float),
     }
     if m.is_mixed:
         for i, b in enumerate(m.fit.b):

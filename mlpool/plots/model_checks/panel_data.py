@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlpool.models.residuals import residuals_of
 from mlpool.performance.explained_variance import is_bernoulli
 from mlpool.typing import FloatArray, IntArray
 
@@ -67,6 +68,6 @@ class Context:
         """
         m = self.model
         if m.family is None:
-            return np.asarray(m.residuals("pearson"), dtype=np.float64) / float(m.sigma)
+            return np.asarray(residuals_of(m, "pearson") / float(m.sigma))
         seed = self.seed if isinstance(self.seed, int) else 1
         return np.asarray(m.residuals("quantile", seed=seed), dtype=np.float64)

@@ -69,7 +69,15 @@ def without_nan(number: nw.Expr) -> nw.Expr:
 
 
 def key_of(rows: Scan, name: str) -> nw.Expr:
-    """Return a column as a key: null where missing, text of categories."""
+    """Return a column as a key: null where missing, text of categories.
+
+    Raises
+    ------
+    ColumnNotFoundError
+        As :func:`kind_of`; any type may be a key.
+    """
+    if name not in rows.schema:
+        kind_of(rows, name)  # says that there is none
     column = nw.col(name)
     if rows.schema[name].is_float():
         return without_nan(column)

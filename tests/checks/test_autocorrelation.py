@@ -56,6 +56,7 @@ def _rejected(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::mlpool.MlpoolWarning")
 @pytest.mark.parametrize("kind", ["normal", "poisson", "logistic"])
 def test_independent_rows_in_groups_are_called_so(kind: str) -> None:

@@ -86,6 +86,7 @@ def test_a_predictor_keeps_its_values_and_the_table_its_numbers(name):
         assert len(table.to_csv().splitlines()) == len(frame) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*OWN, *ODD, "Piece", "Significance", "Rank", "Response", "PANEL"])
 def test_a_picture_draws_the_estimates_over_the_predictor(name):
     plotnine = pytest.importorskip("plotnine")
@@ -109,6 +110,7 @@ def test_a_picture_draws_the_estimates_over_the_predictor(name):
     assert isinstance(plot, plotnine.ggplot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "levels",
     [["<$10", "$10-$20", ">$20"], ["$\\alpha_$", "b^{2}", "50 %"], ["a$b$c", "\\", "d\ne"]],

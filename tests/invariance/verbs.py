@@ -183,8 +183,8 @@ VERBS: dict[str, list[Row]] = {
         ),
         Row(kinds=G_, ask=_simulated, units={"sim_1": "1"}, draws=True),
     ],
-    "refit": [Row(kinds=E_, ask=_refitted, draws=True)],
-    "update": [Row(kinds=E_, ask=lambda m, s: mlpool.fixef(_smaller(m, s)))],
+    "refit": [Row(kinds=E_, ask=_refitted, draws=True, slow=True)],
+    "update": [Row(kinds=E_, ask=lambda m, s: mlpool.fixef(_smaller(m, s)), slow=True)],
     "load_model": [Row(kinds=E_, ask=_saved)],
     # intervals
     "confint": [
@@ -245,6 +245,7 @@ VERBS: dict[str, list[Row]] = {
                 for c in ("Coefficient", "SE", "CI_low", "CI_high")
                 for i in (1, 2)
             },
+            slow=True,
         )
     ],
     "standardize_parameters": [
@@ -400,8 +401,10 @@ VERBS: dict[str, list[Row]] = {
         Row(kinds=G_, ask=lambda m, s: mlpool.emmeans(m, f"~ `{s['f']}`"), units=PLAIN),
     ],
     "pairs": [
-        Row(kinds=L_, ask=lambda m, s: mlpool.pairs(m, f"~ `{s['f']}`"), units=DIFFERENCE),
-        Row(kinds=G_, ask=lambda m, s: mlpool.pairs(m, f"~ `{s['f']}`"), units=PLAIN),
+        Row(
+            kinds=L_, ask=lambda m, s: mlpool.pairs(m, f"~ `{s['f']}`"), units=DIFFERENCE, slow=True
+        ),
+        Row(kinds=G_, ask=lambda m, s: mlpool.pairs(m, f"~ `{s['f']}`"), units=PLAIN, slow=True),
     ],
     "emtrends": [
         Row(kinds=L_, ask=lambda m, s: mlpool.emtrends(m, f"~ `{s['f']}`", s["x"]), units=SLOPE)

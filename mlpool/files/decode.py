@@ -221,7 +221,8 @@ def _is_range(limits: object) -> TypeGuard[list[int]]:
     return (
         isinstance(limits, list)
         and len(limits) == 3
-        and all(isinstance(one, int) and abs(one) < _MOST for one in limits)
+        # a bool is an int, too, which pandas refuses
+        and all(type(one) is int and abs(one) < _MOST for one in limits)
         and limits[2] != 0
     )
 

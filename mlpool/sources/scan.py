@@ -223,8 +223,8 @@ def _is_arrow_dataset(data: object) -> bool:
 
 
 def _scan_files(path: str | Path) -> Scan:
-    shown, connection = brief(str(path)), _connect()
-    pattern, kind = _pattern(path)
+    shown, (pattern, kind) = brief(str(path)), _pattern(path)
+    connection = _connect()
     try:
         if kind == "parquet":
             is_hive = Path(path).is_dir() and any(Path(path).glob("*=*"))

@@ -668,6 +668,21 @@ def test_random_values_anywhere_in_the_record(
     )
 
 
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("wrong", [False, True, 1.5, "1", None, [1], 10**30])
+def test_row_labels_that_are_no_numbers(
+    place: int, wrong: Any, members: Members, tmp_path: Path
+) -> None:
+    record = json.loads(members["model.json"])
+    (*head, last) = next(p for p in paths_of(record) if p[-1] == "range")
+    inside = record
+    for key in head:
+        inside = inside[key]
+    inside[last][place] = wrong
+    changed = {**members, "model.json": json.dumps(record).encode()}
+    refused(write(tmp_path / "m.mlpool", changed), "its row labels are none")
+
+
 def test_scores_of_levels_that_do_not_fit(tmp_path: Path) -> None:
     cbpp = mlpool.load_data("cbpp")
     m = mlpool.glmer("incidence ~ period + (1 | herd)", cbpp, "poisson")

@@ -248,7 +248,8 @@ def _check_told_apart(loadings: FloatArray, structure: ResidualStructure) -> Non
     spread = np.sqrt((centred**2).mean(axis=0))
     constant = not np.all(spread > 0)
     scaled = centred / np.where(spread > 0, spread, 1.0)
-    if constant or np.linalg.matrix_rank(scaled) < loadings.shape[1]:
+    # of no columns NumPy 1 knows no rank
+    if constant or (scaled.size and np.linalg.matrix_rank(scaled) < loadings.shape[1]):
         said = structure.dispersion_text or (structure.correlation or CorrelationTerm(
             kind="", time=None, group=())).text  # fmt: skip
         raise DataError(

@@ -97,7 +97,8 @@ class Structure:
         if self.kind == "car1":
             assert self.distances is not None
             step = np.min(self.distances[self.distances > 0])
-            return tuple(np.array([_logit(r ** (1.0 / step))]) for r in (0.2, 0.8))  # type: ignore[return-value]
+            low, high = (np.array([_logit(r ** (1.0 / step))]) for r in (0.2, 0.8))
+            return low, high
         return np.append(weak, rest), np.append(strong, rest)
 
 

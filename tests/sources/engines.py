@@ -102,10 +102,10 @@ def spark_frame(d: pd.DataFrame, folder: Path) -> Any:
 
 @cache
 def dask_client() -> Any:
-    """Return a cluster of two worker processes, started once."""
+    """Return a cluster of two worker processes, started once, on ports that are free."""
     distributed = pytest.importorskip("distributed")
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     )
     return distributed.Client(cluster)
 

@@ -210,9 +210,9 @@ def read_trend(trend: str | None, variables: dict[str, Variable]) -> Variable:
         variables, entry if entry in variables else next(known, entry), "trend"
     )
     if not variable.is_numeric:
+        what = "holds TRUE and FALSE" if variable.kind == "boolean" else "is a factor"
         raise OptionError(
-            f"{trend} is a factor and has no slope; use "
-            f"estimate_contrasts(contrast={brief(trend)})."
+            f"{trend} {what} and has no slope; use estimate_contrasts(contrast={brief(trend)})."
         )
     return variable
 

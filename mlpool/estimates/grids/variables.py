@@ -225,10 +225,11 @@ def _columns_of(expressions: Iterable[Expression]) -> list[str]:
 def _kind_of(design: Design, name: str, expressions: Iterable[Expression]) -> VariableKind:
     if isinstance(design, PushedDesign):
         return _kind_elsewhere(design, name, expressions)
-    values, levels = design.column_values(name)
-    if levels:
+    column = design.frame.column(name)
+    if column.levels:
         return "factor"
-    if np.asarray(values).dtype.kind == "b" or _is_boolean(design, name):
+    # the column says so itself where the formula only computes with it: I(b * x)
+    if column.kind == "boolean" or _is_boolean(design, name):
         return "boolean"
     return "factor" if _is_made_factor(name, expressions) else "numeric"
 

@@ -249,7 +249,8 @@ def _make_part(
         kind: ColumnKind = "ordered" if value.is_ordered and not full else "factor"
         return FactorPart(value.codes, coding), [info(kind, label) for label in labels]
     if isinstance(value, MatrixValue):
-        return NumberPart(value.arrays), [info(value.kind, label) for label in value.labels]
+        labels = value.labels if len(value.labels) > 1 else ("",)  # R numbers several columns only
+        return NumberPart(value.arrays), [info(value.kind, label) for label in labels]
     return NumberPart((value.array,)), [info("numeric", "")]
 
 

@@ -124,7 +124,8 @@ def random_parts(model: MixedModel | ResidualModel, re_form: ReForm) -> dict[int
     if not _is_formula(re_form):
         every = {i: tuple(range(r.z.shape[1])) for i, r in enumerate(random)}
         return every if wants_random(re_form) else {}
-    asked = parse_formula(re_form, context=model.design.encoding.context)
+    text = re_form if "~" in re_form else f"~ {re_form}"
+    asked = parse_formula(text, context=model.design.encoding.context)
     found: dict[int, set[int]] = {}
     for bar in asked.bars:
         intercept = [None] if bar.terms.intercept else []

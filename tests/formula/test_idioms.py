@@ -75,6 +75,7 @@ def test_parts_of_the_random_effects():
     np.testing.assert_allclose(every, m.predict(data), rtol=1e-12)
     own = m.predict(re_form="~ (1 | plate)")
     np.testing.assert_allclose(own, m.predict(data, re_form="~(1|plate)"), rtol=1e-12)
+    np.testing.assert_array_equal(own, m.predict(re_form="(1 | plate)"))
     sleep = mlpool.load_data("sleepstudy")
     s = mlpool.lmer("Reaction ~ Days + (Days | Subject)", sleep)
     intercepts = s.predict(sleep.iloc[[1, 89]], re_form="~ (1 | Subject)")

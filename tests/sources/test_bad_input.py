@@ -33,6 +33,7 @@ def source(rows: pd.DataFrame) -> Any:
     [
         ("y ~ x + (1 | name) + (1 | z)", {}, "one grouping factor"),
         ("y ~ bs(x) + (1 | g)", {}, "bs()"),
+        ("y ~ factor(x > mean(x)) + (1 | g)", {}, "mean()"),  # not of the distinct values
         ("y ~ pmin(x, w) + (1 | g)", {}, "pmin()"),
         ("y ~ ifelse(x > w, 'a', 'b') + (1 | g)", {}, "ifelse"),
         ("y ~ nothing + (1 | g)", {}, "There is no column 'nothing'"),

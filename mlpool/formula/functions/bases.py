@@ -114,9 +114,10 @@ def bs(  # noqa: PLR0913 - one argument per argument of the formula's function
     if "knots" not in state:
         if knots is None:
             n_inner = _enough(fewest if df is None else df, fewest) - fewest
-            state["knots"] = _knot_vector(x, n_inner, degree, _boundary(boundary))
+            inner: int | list[float] = n_inner
         else:
-            state["knots"] = _knot_vector(x, _knots(knots), degree, _boundary(boundary))
+            inner = knots_given(knots, "bs")
+        state["knots"] = knot_vector(x, inner, degree, boundary_knots(boundary, "bs"), "bs")
     places = np.array(state["knots"])
     basis = BSpline(places, np.eye(len(places) - degree - 1), degree)(x)
     arrays = tuple(np.ascontiguousarray(column) for column in basis.T[int(not intercept) :])
@@ -124,24 +125,34 @@ def bs(  # noqa: PLR0913 - one argument per argument of the formula's function
     return MatrixValue(arrays=arrays, labels=labels, kind="basis")
 
 
-def _knot_vector(
-    x: FloatArray, inner: int | list[float], degree: int, boundary: tuple[float, float] | None
+def knot_vector(
+    x: FloatArray,
+    inner: int | list[float],
+    degree: int,
+    boundary: tuple[float, float] | None,
+    function: str,
 ) -> list[float]:
-    """Return all knots: those inside (given, or so many quantiles), the ends degree + 1 times."""
-    known = _known(x, "bs")
+    """Return all knots: those inside (given, or so many quantiles), the ends degree + 1 times.
+
+    Raises
+    ------
+    DataError, FormulaError
+        For a constant column, and knots that do not lie between the ends.
+    """
+    known = _known(x, function)
     if len(np.unique(known)) < 2:
-        raise DataError("bs() was given a constant column.")
+        raise DataError(f"{function}() was given a constant column.")
     low, high = boundary or (float(known.min()), float(known.max()))
-    places = _quantiles(known, inner, low, high) if isinstance(inner, int) else inner
+    places = _quantiles(known, inner, (low, high), function) if isinstance(inner, int) else inner
     if places and not low <= places[0] <= places[-1] <= high:
-        raise FormulaError(f"bs(): knots must lie between {low:g} and {high:g}.")
+        raise FormulaError(f"{function}(): knots must lie between {low:g} and {high:g}.")
     return [low] * (degree + 1) + places + [high] * (degree + 1)
 
 
-def _quantiles(known: FloatArray, n: int, low: float, high: float) -> list[float]:
-    within = known[(known >= low) & (known <= high)]
+def _quantiles(known: FloatArray, n: int, ends: tuple[float, float], function: str) -> list[float]:
+    within = known[(known >= ends[0]) & (known <= ends[1])]
     if not len(within):
-        raise DataError("bs() was given no value between its Boundary.knots.")
+        raise DataError(f"{function}() was given no value between its Boundary.knots.")
     return [float(q) for q in np.quantile(within, np.linspace(0, 1, n + 2)[1:-1])]
 
 
@@ -158,19 +169,33 @@ def _enough(df: int, fewest: int) -> int:
     return max(df, fewest)
 
 
-def _knots(knots: list[Any]) -> list[float]:
+def knots_given(knots: list[Any], function: str) -> list[float]:
+    """Return the knots that were given, in order.
+
+    Raises
+    ------
+    FormulaError
+        If they are no numbers.
+    """
     if len(knots) > MAX_SPLINE_COLUMNS or not all(
         is_plain_number(k) and np.isfinite(k) for k in knots
     ):
-        raise FormulaError("bs(): knots must be numbers such as c(1, 2).")
+        raise FormulaError(f"{function}(): knots must be numbers such as c(1, 2).")
     return sorted(float(k) for k in knots)
 
 
-def _boundary(boundary: list[Any] | None) -> tuple[float, float] | None:
+def boundary_knots(boundary: list[Any] | None, function: str) -> tuple[float, float] | None:
+    """Return the boundary knots that were given, lower first, else None.
+
+    Raises
+    ------
+    FormulaError
+        If they are not two numbers.
+    """
     if boundary is None:
         return None
     if len(boundary) != 2 or not all(is_plain_number(b) for b in boundary):
-        raise FormulaError("bs(): Boundary.knots must be two numbers: c(0, 10).")
+        raise FormulaError(f"{function}(): Boundary.knots must be two numbers: c(0, 10).")
     low, high = sorted(float(b) for b in boundary)
     return low, high
 

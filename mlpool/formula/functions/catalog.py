@@ -14,6 +14,9 @@ import numpy as np
 from mlpool.errors import FormulaError, brief
 from mlpool.formula.functions import bases, factors
 from mlpool.formula.functions.bases import State
+from mlpool.formula.functions.column_summaries import SUMMARIES, summary_of
+from mlpool.formula.functions.cuts import cut
+from mlpool.formula.functions.natural_splines import ns
 from mlpool.formula.functions.signatures import Parameter, Signature, bind, numbers_of
 from mlpool.formula.functions.values import (
     FactorValue,
@@ -194,6 +197,25 @@ _FUNCTIONS: dict[str, tuple[Signature, Callable[..., Any]]] = {
         )),
         bases.bs,
     ),
+    "ns": (
+        Signature((
+            _X, Parameter("df", "whole", None), Parameter("knots", "list", None),
+            Parameter("intercept", "flag", False), Parameter("Boundary.knots", "list", None),
+        )),
+        ns,
+    ),
+    "cut": (
+        Signature((
+            _X, Parameter("breaks", "list"), Parameter("labels", "list", None),
+            Parameter("include.lowest", "flag", False), Parameter("right", "flag", True),
+            Parameter("dig.lab", "whole", 3), Parameter("ordered_result", "flag", False),
+        )),
+        cut,
+    ),
+    **{
+        name: (Signature((_X, Parameter("na.rm", "flag", True))), summary_of(name))
+        for name in SUMMARIES
+    },
     "factor": _MAKES_FACTOR,
     "as.factor": _MAKES_FACTOR,
     "as_factor": _MAKES_FACTOR,

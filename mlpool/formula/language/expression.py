@@ -103,7 +103,7 @@ class _ExpressionParser:
     def __init__(self, pieces: list[Piece], formula: str, context: Collection[str]) -> None:
         self.pieces, self.formula, self.context = pieces, formula, context
         self.columns: dict[str, None] = {}
-        self.depth = self.position = 0
+        self.depth = self.position = self.in_call = 0
 
     def parse(self) -> Expression:
         tree, text = self._binary(0)
@@ -202,6 +202,8 @@ class _ExpressionParser:
             return self._column(name)
         if name in ("TRUE", "FALSE", "True", "False"):
             return ast.Constant(value=CONSTANTS[name]), name.upper()
+        if name == "Inf" and self.in_call and not is_call:
+            return ast.Constant(value=math.inf), name
         self._check_name(name, piece, is_call)
         if is_call:
             return self._call(name, piece)
@@ -231,6 +233,7 @@ class _ExpressionParser:
         if not (is_allowed_function(name) or name in self.context):
             self._refuse_function(name, piece)
         self._expect("(")
+        self.in_call += 1
         args: list[ast.expr] = []
         keywords: list[ast.keyword] = []
         texts: list[str] = []
@@ -246,6 +249,7 @@ class _ExpressionParser:
                 args.append(value)
             texts.append(text)
         self._expect(")")
+        self.in_call -= 1
         if self._now.text in ("(", "["):
             self._fail("The result of a call cannot be called or indexed.", self._now)
         func = ast.Name(id=name, ctx=ast.Load())
@@ -292,7 +296,11 @@ class _ExpressionParser:
                 piece,
             )
         if text == "[":
-            self._fail("Square brackets (subscripts, lists) are not allowed in a formula.", piece)
+            self._fail(
+                "Square brackets (subscripts, lists) are not allowed in a formula; a list of "
+                "constants is written c(1, 2).",
+                piece,
+            )
         if text in _DOUBLED:
             self._fail(
                 f"{brief(text)} compares single values; write {brief(_DOUBLED[text])}.", piece

@@ -31,6 +31,17 @@ FUNCTIONS = MappingProxyType(
         "center": "subtract the mean",
         "poly": "orthogonal polynomial: poly(x, 2); raw powers: poly(x, 2, raw = TRUE)",
         "bs": "B-spline basis: bs(x, df = 4), bs(x, knots = c(1, 2), degree = 3)",
+        "ns": "natural cubic spline, straight beyond its ends: ns(x, df = 3), "
+        "ns(x, knots = c(1, 2))",
+        "cut": "classes of a number: cut(x, 3), cut(x, breaks = c(-Inf, 0, Inf), labels = "
+        'c("low", "high")), cut(x, c(0, 5, 10), right = FALSE)',
+        "mean": "a column's mean, of the data the model is fitted to: I(x - mean(x))",
+        "median": "a column's median",
+        "sd": "a column's SD (n - 1): I((x - mean(x)) / sd(x))",
+        "var": "a column's variance (n - 1)",
+        "min": "a column's smallest value",
+        "max": "a column's largest value",
+        "sum": "a column's sum",
         # arithmetic
         "log": "natural logarithm; log(x, 2) to another base",
         "log2": "logarithm to base 2",
@@ -87,6 +98,7 @@ CONSTANTS = MappingProxyType(
         "F": False,
         "True": True,
         "False": False,
+        "Inf": float("inf"),
         "pi": 3.141592653589793,
     }
 )

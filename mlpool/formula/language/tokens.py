@@ -96,7 +96,10 @@ def _no_operator(pieces: Sequence[Piece], at: int, formula: str) -> FormulaError
     elif piece.text == "," and at + 2 < len(pieces) and pieces[at + 2].text == "=":
         return _no_operator(pieces, at + 2, formula)
     elif piece.text in "[]":
-        message = "Square brackets (subscripts, lists) are not allowed in a formula."
+        message = (
+            "Square brackets (subscripts, lists) are not allowed in a formula; a list of constants "
+            "is written c(1, 2)."
+        )
     elif piece.text in "{}":
         message = "Braces are not allowed in a formula; use I(...) for arithmetic."
     elif piece.text == "$":

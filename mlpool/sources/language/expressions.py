@@ -18,6 +18,7 @@ import numpy as np
 
 from mlpool.errors import DataError, FormulaError, brief
 from mlpool.formula.functions.bases import State
+from mlpool.formula.functions.column_summaries import SUMMARIES
 from mlpool.formula.functions.evaluate import Evaluator
 from mlpool.formula.functions.factors import as_codes
 from mlpool.formula.functions.values import (
@@ -49,7 +50,11 @@ from mlpool.typing import FloatArray
 MOST_VALUES = 50_000
 """Distinct values of a column whose labels enter fixed effects or slopes."""
 _LEARNS = frozenset({"scale", "center", "poly"})
-_LABELS = frozenset({"factor", "as.factor", "as_factor", "ordered", "relevel", "C", "as.character"})
+_OF_ALL_ROWS = _LEARNS | frozenset({"bs", "ns", *SUMMARIES})
+"""Functions whose answer depends on every row, not on a column's distinct values."""
+_LABELS = frozenset(
+    {"factor", "as.factor", "as_factor", "ordered", "relevel", "C", "as.character", "cut"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +186,8 @@ class PushedEvaluator:
         columns = [c for c in expression.columns if c not in self.context]
         kinds = {c: kind_of(self.rows, c) for c in columns}
         is_label = bool(calls & _LABELS) or any(kinds[c] != "number" for c in columns)
-        if is_label and not calls & _LEARNS and len(columns) == 1 and not _is_date(tree, kinds):
+        is_one = len(columns) == 1 and not _is_date(tree, kinds)
+        if is_label and is_one and not calls & _OF_ALL_ROWS:
             return self._of_values(expression, columns[0])
         found = self._visit(tree)
         if isinstance(found, PushedNumbers):

@@ -109,6 +109,11 @@ def check_is_model(m: FittedModel, verb: str) -> None:
     ------
     OptionError
     """
+    if getattr(m, "kind", None) == "gls":
+        raise NotSupportedError(
+            f"{verb} does not serve models with a residual correlation or dispersion yet; "
+            "m.residuals('normalized') are what to look at."
+        )
     if getattr(m, "kind", None) not in KINDS:
         raise OptionError(
             f"{verb} needs a fitted model, as lm(), glm(), lmer() or fit() return it; "

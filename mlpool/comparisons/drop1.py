@@ -90,7 +90,7 @@ def drop1(
         table = _lm(m, terms, test or "none", price)
     elif isinstance(m, GeneralizedLinearModel):
         table = _glm(m, terms, test or "none", price)
-    elif m.kind == "lmer" and test in (None, "F"):
+    elif m.kind in ("lmer", "gls") and test in (None, "F"):
         how = joint_inference(m, vcov="model", ci_method=_read_ddf(ddf))
         title = f"{_TITLE} using {METHOD_NAMES[how.method]}:"
         table = lmer_f_table(m, how, terms, f"{title}\n\nModel:\n{m.formula.text}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from mlpool.errors import (
     MlpoolWarning,
+    NotSupportedError,
     OptionError,
     brief,
     check_option,
@@ -233,6 +234,12 @@ def _by_name(
     interval: str,
     options: Mapping[str, Any],
 ) -> ResultFrame:
+    check_model(model, f"{verb}()")
+    if interval == "prediction" and model.kind == "gls":
+        raise NotSupportedError(
+            f"{verb}() does not know the variance of a new response of a model with a residual "
+            "correlation or dispersion; estimate_expectation() has the intervals of means."
+        )
     for name in options:
         if name not in _OPTIONS or (interval != "prediction" and name in ("iterations", "seed")):
             raise OptionError(

@@ -17,6 +17,8 @@ _OF_RESIDUAL_MODELS = {
     "model_parameters", "anova", "emmeans", "pairs", "emtrends", "estimate_means",
     "estimate_contrasts", "estimate_slopes", "joint_tests", "linear_hypothesis", "isREML",
     "isSingular", "ngrps", "deviance", "df_residual", "residuals", "model_frame", "terms",
+    "p_value", "estimate_relation", "estimate_expectation", "estimate_link", "estimate_prediction",
+    "standardize_parameters", "drop1", "ranova",
 }  # fmt: skip
 """Verbs that models with a residual covariance have; the others say so in a sentence."""
 

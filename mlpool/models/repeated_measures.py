@@ -26,6 +26,9 @@ def gls(
     correlation: str | None = None,
     dispersion: str | None = None,
     REML: bool | None = None,
+    *,
+    weights: str | None = None,
+    method: str | None = None,
     **options: Unpack[StructureOptions],
 ) -> ResidualModel:
     """Fit a linear model with correlated or unequal residuals (nlme's ``gls``).
@@ -44,6 +47,10 @@ def gls(
         ``"varIdent(form = ~ 1 | sex)"``, ``"varPower(form = ~ x)"``, ``"varComb(...)"``.
     REML : bool, optional
         REML (default) or ML; ``reml=`` is the same.
+    weights : str, optional
+        nlme's name of `dispersion`: ``"varIdent(form = ~ 1 | sex)"``.
+    method : {"REML", "ML"}, optional
+        nlme's name of `REML`.
     **options
         The other arguments of :func:`fit`.
 
@@ -54,7 +61,7 @@ def gls(
     Raises
     ------
     OptionError
-        If the formula has random effects.
+        If the formula has random effects, or the same is said twice under two names.
 
     See Also
     --------
@@ -69,7 +76,16 @@ def gls(
     >>> round(float(m.correlation_parameters()["phi"]), 4)
     0.8
     """
-    check_arguments("gls", options, _NOT_HERE)
+    check_arguments("gls", options, _NOT_HERE - {"weights"})
+    if weights is not None:
+        if dispersion is not None:
+            raise OptionError("give dispersion= or weights= (nlme's name of the same), not both.")
+        dispersion = _as_structure(weights)
+    if method is not None:
+        if REML is not None:
+            raise OptionError("give REML= or method= (nlme's name of the same), not both.")
+        said = check_option(method, ("REML", "ML"), argument="method")
+        options = _with_reml(options, said == "REML")
     result = fit(
         formula, data, correlation=correlation, dispersion=dispersion or "~ 1",
         **_with_reml(options, REML),
@@ -179,10 +195,26 @@ def lme(
         raise OptionError(f"fixed must be a formula such as 'y ~ x'; got {brief(fixed)}.")
     options["reml"] = how == "REML"
     result = fit(
-        f"{fixed} + {bars_of(random)}", data, correlation=correlation, dispersion=weights, **options
-    )
+        f"{fixed} + {bars_of(random)}", data, correlation=correlation,
+        dispersion=None if weights is None else _as_structure(weights), **options,
+    )  # fmt: skip
     assert isinstance(result, LinearMixedModel | ResidualModel)
     return result
+
+
+def _as_structure(weights: object) -> str:
+    """Return nlme's ``weights=``, which are a structure, not a column of numbers.
+
+    Raises
+    ------
+    OptionError
+    """
+    if isinstance(weights, str) and ("(" in weights or "~" in weights):
+        return weights
+    raise OptionError(
+        "weights= of gls() and lme() is a variance structure such as "
+        f"'varIdent(form = ~ 1 | sex)', as in nlme; got {brief(weights)}."
+    )
 
 
 def _with_reml(options: StructureOptions, REML: bool | None) -> StructureOptions:

@@ -205,13 +205,13 @@ def _read_models(
     else:
         pairs = [(f"Model {i}", m) for i, m in enumerate(models, 1)]
     for name, m in named_models.items():
-        if getattr(m, "kind", None) not in KINDS:
+        if getattr(m, "kind", None) not in (*KINDS, "gls"):
             raise _no_model(name, m)
         pairs.append((name, m))
     if names is not None:
         pairs = [(str(name), m) for name, (_, m) in zip(_names(names, pairs), pairs, strict=True)]
     for name, m in pairs:
-        if getattr(m, "kind", None) not in KINDS:
+        if getattr(m, "kind", None) not in (*KINDS, "gls"):
             raise OptionError(f"compare_parameters() needs fitted models; {name} is {brief(m)}.")
     if not pairs:
         raise OptionError("compare_parameters() needs at least one model.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,9 @@ def standardize_model(
     def rescale(values: FloatArray, text: str) -> FloatArray:
         return _z_scores(m, values, robust, 1.0, text)
 
-    data = scaled_data(m, scaled, rescale if is_scaled else None)
+    as_given, renamed = _structure_as_given(m, names)
+    data = scaled_data(m, {**scaled, **as_given}, rescale if is_scaled else None)
+    changes |= renamed
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MissingDataWarning)  # said when the model was fitted
         return m.update(data=data, **changes)
@@ -141,6 +144,30 @@ def _z_scores(
         warnings.warn(text, MlpoolWarning, stacklevel=user_level())
         scale = 1.0
     return np.asarray((values - center) / scale)
+
+
+def _structure_as_given(
+    m: FittedModel, names: list[str]
+) -> tuple[dict[str, FloatArray], dict[str, str]]:
+    """Return copies of times and covariates of a residual structure, and its text that reads them.
+
+    A correlation counts in the units of its times, whatever a predictor of that name becomes.
+    """
+    copies: dict[str, FloatArray] = {}
+    changes: dict[str, str] = {}
+    if m.kind != "gls":
+        return copies, changes
+    for argument in ("correlation", "dispersion"):
+        text = m.arguments.get(argument)
+        if not isinstance(text, str):
+            continue
+        for name in names:
+            bare = rf"(?<![\w.`]){re.escape(name)}(?![\w.`])(?!\s*[(=])|`{re.escape(name)}`"
+            if re.search(bare, text):
+                copy = f"{name}.as_given"
+                copies[copy] = np.asarray(m.design.frame.column(name).values, dtype=np.float64)
+                changes[argument] = text = re.sub(bare, f"`{copy}`", text)
+    return copies, changes
 
 
 def _unscaled_arguments(m: FittedModel) -> dict[str, Any]:

@@ -25,6 +25,12 @@ import numpy as np
 from mlpool.engine.residual.types import CorrelatedRows, CorrelationKind
 from mlpool.typing import AnyArray, FloatArray, IntArray
 
+BOUNDARY = 14.0
+"""Size of phi at which a correlation is within 2e-6 of one (or a ratio of infinity)."""
+
+_PERFECT = 30.0
+"""Size of phi at which a correlation is within 2e-13 of one and its matrix has an inverse."""
+
 STEP = 1e-30
 """Imaginary step of derivatives: its square is nothing beside any double, so no digit is lost."""
 
@@ -43,12 +49,15 @@ class Structure:
         Visits (``symm``, ``toep``, ``ad``), rows of the largest cluster (``cs``).
     distances : ndarray (U,) or None
         The distances that occur; None where the table is one of pairs of visits.
+    unit : float
+        Time in which phi of ``car1`` and ``exp`` counts, so that the user's unit decides nothing.
     """
 
     kind: CorrelationKind
     n_parameters: int
     n_points: int
     distances: FloatArray | None
+    unit: float = 1.0
 
     def table(self, phi: AnyArray) -> AnyArray:
         """Return the correlations (U,) of all distances or pairs; phi may be complex."""
@@ -56,7 +65,7 @@ class Structure:
             return _VISITS[self.kind](phi, np.array(self.n_points)).ravel()
         if self.kind == "cs":
             return np.where(self.distances == 0, 1.0, self.natural(phi)[0])
-        return _DISTANCES[self.kind](phi, self.distances)
+        return _DISTANCES[self.kind](phi, self.distances / self.unit)
 
     def derivatives(self, phi: FloatArray) -> FloatArray:
         """Return d table / d phi (n_parameters, U)."""
@@ -71,17 +80,51 @@ class Structure:
             upper = np.triu_indices(self.n_points, 1)
             own = _VISITS[self.kind](phi, np.array(self.n_points))
             return own[upper] if self.kind == "symm" else np.tanh(phi / 2)
+        if self.kind == "car1":
+            return np.exp(_log_car1(phi) / self.unit)
+        if self.kind in ("exp", "exp_nugget"):
+            return np.append(np.exp(phi[:1]) * self.unit, _expit(phi[1:]))
         return _NATURAL[self.kind](phi)
 
     def wald_scale(self, phi: AnyArray) -> AnyArray:
         """Return the parameters on the scale on which intervals are symmetric (nlme's)."""
         if self.kind == "symm":
             return 2.0 * np.arctanh(self.natural(phi))
+        if self.kind == "car1":
+            log_phi = _log_car1(phi) / self.unit
+            return log_phi - np.log(-np.expm1(log_phi))
+        if self.kind in ("exp", "exp_nugget"):
+            return np.append(phi[:1] + np.log(self.unit), phi[1:])
         return phi
 
     def from_wald_scale(self, values: FloatArray) -> FloatArray:
         """Return the parameters that users know for values on the scale of intervals."""
-        return np.tanh(values / 2) if self.kind == "symm" else np.asarray(self.natural(values))
+        if self.kind == "symm":
+            return np.tanh(values / 2)
+        if self.kind == "car1":
+            return np.asarray(_expit(values))
+        if self.kind in ("exp", "exp_nugget"):
+            return np.append(np.exp(values[:1]), _expit(values[1:]))
+        return np.asarray(self.natural(values))
+
+    def with_inverse(self, phi: FloatArray) -> FloatArray:
+        """Return phi, or the nearest whose correlations are less than one in floating point."""
+        if self.kind == "symm":
+            return phi
+        lowest = -np.inf if self.kind in ("car1", "exp", "exp_nugget") else -_PERFECT
+        return np.clip(phi, lowest, _PERFECT)
+
+    def is_at_end(self, phi: FloatArray) -> bool:
+        """Tell whether the correlation is perfect or none, as far as the data could show it."""
+        if self.kind not in ("car1", "exp", "exp_nugget"):
+            return float(np.abs(phi).max(initial=0.0)) > BOUNDARY
+        assert self.distances is not None
+        gaps = self.distances[self.distances > 0] / self.unit
+        log_phi = _log_car1(phi) if self.kind == "car1" else -np.exp(-phi[:1])
+        nearest, farthest = -gaps.min() * log_phi[0], -gaps.max() * log_phi[0]
+        within = np.log1p(np.exp(BOUNDARY))  # -log of a correlation of expit(-BOUNDARY)
+        nuggets = float(np.abs(phi[1:]).max(initial=0.0))
+        return bool(nearest > within or farthest < np.exp(-BOUNDARY) or nuggets > BOUNDARY)
 
     def starts(self) -> tuple[FloatArray, FloatArray]:
         """Return phi of a weak and of a strong correlation."""
@@ -90,15 +133,8 @@ class Structure:
         if self.kind in ("symm", "toep", "ad"):
             return np.full(self.n_parameters, 0.0), np.full(self.n_parameters, 0.0)
         if self.kind in ("exp", "exp_nugget"):
-            assert self.distances is not None
-            unit = np.log(np.median(self.distances[self.distances > 0]))
             nugget = np.full(self.n_parameters - 1, -1.5)
-            return np.append(unit - 1.0, nugget), np.append(unit + 1.0, nugget)
-        if self.kind == "car1":
-            assert self.distances is not None
-            step = np.min(self.distances[self.distances > 0])
-            low, high = (np.array([_logit(r ** (1.0 / step))]) for r in (0.2, 0.8))
-            return low, high
+            return np.append(-1.0, nugget), np.append(1.0, nugget)
         return np.append(weak, rest), np.append(strong, rest)
 
 
@@ -109,11 +145,15 @@ def structure_of(rows: CorrelatedRows, distances: FloatArray | None) -> Structur
         "symm": K * (K - 1) // 2, "toep": K - 1, "ad": K - 1, "ar": rows.order,
         "arma11": 2, "exp_nugget": 2,
     }  # fmt: skip
+    unit = 1.0
+    if rows.kind in ("car1", "exp", "exp_nugget") and distances is not None:
+        unit = float(np.median(distances[distances > 0]))
     return Structure(
         kind=rows.kind,
         n_parameters=counts.get(rows.kind, 1),
         n_points=K,
         distances=None if rows.kind in _VISITS else distances,
+        unit=unit,
     )
 
 
@@ -150,7 +190,12 @@ def _powers(r: AnyArray, highest: int) -> AnyArray:
 
 
 def _car1(phi: AnyArray, distances: AnyArray) -> AnyArray:
-    return np.asarray(np.exp(-distances * np.log1p(np.exp(-phi[0]))))
+    return np.asarray(np.exp(distances * _log_car1(phi)[0]))
+
+
+def _log_car1(phi: AnyArray) -> AnyArray:
+    """Return the logarithm of the correlation over one unit, exact near both ends."""
+    return np.asarray(-np.log1p(np.exp(-phi)))
 
 
 def _exp(phi: AnyArray, distances: AnyArray) -> AnyArray:
@@ -246,15 +291,14 @@ _VISITS: dict[str, Table] = {"symm": _symm, "toep": _toep, "ad": _ad}
 
 # --- scales ---------------------------------------------------------------------------------------
 
-_STARTS = {"ar1": (0.4, 2.2), "cs": (-0.5, 0.5), "ar": (0.4, 2.2), "arma11": (0.4, 2.2)}
+_STARTS = {
+    "ar1": (0.4, 2.2), "car1": (-2.0, 1.0), "cs": (-0.5, 0.5), "ar": (0.4, 2.2),
+    "arma11": (0.4, 2.2),
+}  # fmt: skip
 
 
 def _expit(x: AnyArray) -> AnyArray:
     return 1.0 / (1.0 + np.exp(-x))
-
-
-def _logit(r: float) -> float:
-    return float(np.log(r) - np.log1p(-r))
 
 
 def _cs_rho(phi: AnyArray, largest: int) -> AnyArray:
@@ -267,9 +311,6 @@ _NATURAL: dict[str, Callable[[AnyArray], AnyArray]] = {
     "ar1": lambda phi: np.tanh(phi / 2),
     "arma11": lambda phi: np.tanh(phi / 2),
     "ar": ar_coefficients,
-    "car1": _expit,
-    "exp": np.exp,
-    "exp_nugget": lambda phi: np.append(np.exp(phi[:1]), _expit(phi[1:])),
 }
 
 

@@ -9,17 +9,26 @@ from __future__ import annotations
 import numpy as np
 
 from mlpool.engine.residual.columns import working_columns
+from mlpool.engine.residual.correlations import BOUNDARY
 from mlpool.engine.residual.criterion import ResidualCriterion
 from mlpool.engine.residual.rows import normalized_residuals, random_effects
 from mlpool.engine.residual.search import minimise
 from mlpool.engine.residual.types import ResidualData, ResidualFit
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, Optimum
+from mlpool.errors import FitError
 from mlpool.typing import FloatArray
 
-BOUNDARY = 14.0
-"""Size of phi at which a correlation is within 2e-6 of one (or a ratio of infinity)."""
-
+_NO_CONSTANT = (
+    "The constant of constpower() ended where it is nothing beside the power of the covariate, or "
+    "everything: ~ power(x), or no dispersion, says the same."
+)
+_FAR = 230.0
+"""Logarithm of sigma's ratio to the data's SDs whose square is no longer a number (1e-200)."""
+_NO_SIGMA = (
+    "sigma belongs to a covariate of zero (of a power: of one), so far from the data that it is no "
+    "number; subtract the mean of the covariate of dispersion= (a power: divide by it)."
+)
 _AT_THE_END = (
     "The residual correlation ended at the end of its range ({}): the data want none, or a perfect "
     "one, so its standard error and interval say nothing."
@@ -81,7 +90,7 @@ def _starts(criterion: ResidualCriterion) -> list[FloatArray]:
 
 
 def _estimates(criterion: ResidualCriterion, optimum: Optimum, control: Control) -> ResidualFit:
-    data, psi = criterion.data, optimum.end
+    data, psi = criterion.data, _with_inverse(criterion, optimum.end)
     at = criterion.evaluate(psi)
     beta, unscaled = criterion.beta(at.S)
     sigma = criterion.user_sigma(psi, at.pwrss)
@@ -116,6 +125,22 @@ def _estimates(criterion: ResidualCriterion, optimum: Optimum, control: Control)
     )
 
 
+def _with_inverse(criterion: ResidualCriterion, psi: FloatArray) -> FloatArray:
+    """Return psi where covariances have inverses, and sigma is a number.
+
+    Raises
+    ------
+    FitError
+        If it is none.
+    """
+    theta, phi, delta = criterion.split(psi)
+    if not abs(float(criterion.variances.log_centre(delta))) < _FAR:
+        raise FitError(_NO_SIGMA)
+    if criterion.structure is not None:
+        phi = criterion.structure.with_inverse(phi)
+    return np.concatenate([theta, phi, delta])
+
+
 def _scale(criterion: ResidualCriterion, delta: FloatArray) -> FloatArray:
     return np.asarray(np.exp(criterion.variances.log_sd(delta))[criterion.variances.classes])
 
@@ -124,9 +149,11 @@ def _findings(
     criterion: ResidualCriterion, optimum: Optimum, control: Control
 ) -> tuple[Diagnostic, ...]:
     """Return what should be said: a stopped search, a boundary."""
-    theta, phi, _ = criterion.split(optimum.end)
+    theta, phi, delta = criterion.split(optimum.end)
     found = []
-    is_inside = float(np.abs(phi).max(initial=0.0)) <= BOUNDARY
+    structure = criterion.structure
+    lost = criterion.variances.lost_constant(delta)
+    is_inside = not lost and (structure is None or not structure.is_at_end(phi))
     if not optimum.converged and is_inside:
         found.append(
             Diagnostic(
@@ -148,8 +175,15 @@ def _findings(
                 code="singular", severity="info", value=smallest, threshold=control.singular_tol
             )
         )
-    elif criterion.structure is not None and not is_inside:
-        ends = ", ".join(f"{v:.3g}" for v in criterion.structure.natural(phi))
+    elif lost:
+        found.append(
+            Diagnostic(
+                code="boundary", severity="info", value=float(np.abs(delta).max()),
+                threshold=BOUNDARY, hint=_NO_CONSTANT,
+            )
+        )  # fmt: skip
+    elif structure is not None and not is_inside:
+        ends = ", ".join(f"{v:.3g}" for v in structure.natural(phi))
         found.append(
             Diagnostic(
                 code="boundary", severity="info", value=float(np.abs(phi).max()),

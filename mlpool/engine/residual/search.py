@@ -15,7 +15,7 @@ import numpy as np
 from mlpool.engine.residual.criterion import Point, ResidualCriterion
 from mlpool.engine.types import Control, Optimum
 from mlpool.errors import FitError
-from mlpool.typing import FloatArray
+from mlpool.typing import BoolArray, FloatArray
 
 _FORWARD = 1e-6
 """Step of one-sided differences in psi, which has no unit: half the digits of the gradient."""
@@ -29,6 +29,8 @@ _LARGEST_STEP = 2.0
 """In psi: an odds of correlation, a log ratio, a relative standard deviation."""
 _SETTLED = 1e-9
 """Newton step in psi that no longer matters."""
+_NEAR = 1e-6
+"""Newton step that rounding of the deviance cannot tell from none."""
 
 
 @dataclass(slots=True)
@@ -105,6 +107,8 @@ def _descend(search: _Search, psi: FloatArray, point: Point) -> tuple[FloatArray
         values, vectors = np.linalg.eigh(search.hessian(psi, point))
         along = vectors.T @ point.gradient
         bend = np.maximum(np.abs(values), _FLAT * n)
+        if _is_plain(along / bend, bend > np.abs(values), along, max(n, abs(point.value))):
+            return psi, point, True, "converged"
         while True:
             step = -vectors @ (along / _shifted(along, bend, radius))
             length = float(np.abs(step).max())
@@ -123,6 +127,13 @@ def _descend(search: _Search, psi: FloatArray, point: Point) -> tuple[FloatArray
             radius = min(2.0 * radius, _LARGEST_STEP)
         psi, point = psi + step, trial
     return psi, point, False, f"stopped after {steps} steps"
+
+
+def _is_plain(steps: FloatArray, flat: BoolArray, along: FloatArray, size: float) -> bool:
+    """Tell whether only flat directions are left, and nothing is to be gained along them."""
+    others = float(np.abs(steps[~flat]).max(initial=0.0))
+    gain = float(np.abs(steps) @ np.abs(along))
+    return bool(flat.any() and others < _NEAR and gain < 100.0 * _NOISE * size)
 
 
 def _better(

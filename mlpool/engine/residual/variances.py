@@ -11,6 +11,9 @@ from mlpool.engine.residual.patterns import distinct_rows
 from mlpool.engine.residual.types import UnequalRows
 from mlpool.typing import AnyArray, FloatArray, IntArray
 
+_NOTHING = 10.0
+"""Logarithm of a ratio of 5e-5, which is seen in no deviance."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Variances:
@@ -60,6 +63,14 @@ class Variances:
     def log_centre(self, delta: AnyArray) -> AnyArray:
         """Return log d of a row whose loadings as given are zero."""
         return -(self.centre / self.units) @ delta[: len(self.units)]
+
+    def lost_constant(self, delta: FloatArray) -> bool:
+        """Tell whether const of ``const + |x|^power`` is nothing beside the powers, or all."""
+        if self.powers is None:
+            return False
+        r = self.loadings.shape[1]
+        share = delta[r] - delta[r + 1] * np.log(self.powers)
+        return bool(share.max() < -_NOTHING or share.min() > _NOTHING)
 
     def start(self) -> FloatArray:
         """Return delta of equal standard deviations (a constant beside |x|^0.5)."""

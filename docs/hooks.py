@@ -7,6 +7,7 @@ titles. So a new public name is documented by being listed.
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import re
 from pathlib import Path
@@ -36,6 +37,7 @@ def path_of(name: str) -> str:
     value = getattr(mlpool, name)
     if isinstance(value, ModuleType):  # a folder that can be called, as R's formula(m)
         return value.__name__
+    value = inspect.unwrap(value)  # verbs answer unknown keywords around what is written
     return f"{value.__module__}.{value.__qualname__}"
 
 

@@ -4,9 +4,11 @@ The public names are said once, in ``__init__.pyi``, in groups; each is imported
 used, so that ``import mlpool`` stays cheap. Start reading in ``mlpool/models/fit.py``.
 """
 
+from types import FunctionType
+
 from mlpool import registry
 from mlpool.datasets import datasets as datasets  # the folder of this name would hide it
-from mlpool.r_spellings import missing_name
+from mlpool.r_spellings import answering, missing_name
 
 __version__ = "0.1.0"
 
@@ -19,7 +21,8 @@ def __getattr__(name: str) -> object:
     if name not in names:
         hidden = f"module 'mlpool' has no attribute {name!r}."
         raise AttributeError(hidden if name.startswith("_") else missing_name(name, list(names)))
-    value = globals()[name] = registry.verb(name)
+    found = registry.verb(name)
+    value = globals()[name] = answering(found, name) if isinstance(found, FunctionType) else found
     return value
 
 

@@ -66,4 +66,5 @@ class CallableFolder(ModuleType):
 
     def __call__(self, m: object, **options: object) -> Any:
         """Return what the verb ``model_<name of the folder>`` returns, with its options."""
-        return verb(f"model_{self.__name__.rpartition('.')[2]}")(m, **options)
+        public = f"model_{self.__name__.rpartition('.')[2]}"
+        return getattr(import_module("mlpool"), public)(m, **options)

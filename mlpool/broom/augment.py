@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
+from mlpool.frames import read_frame
 from mlpool.models import FittedModel, GeneralizedLinearMixedModel, model_frame, predict
 from mlpool.models.argument_checks import check_model
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.influence import cooks_distance, leverages
 
+if TYPE_CHECKING:
+    from mlpool.keywords import PredictOptions
+    from mlpool.typing import DataLike
 
-def augment(m: FittedModel) -> pd.DataFrame:
+
+def augment(m: FittedModel, newdata: DataLike | None = None) -> pd.DataFrame:
     """Return the model's rows with fitted values, residuals and influence (broom's ``augment``).
 
     Parameters
     ----------
     m : FittedModel
+    newdata : data frame, optional
+        Other rows: they get ``.fitted`` and, of mixed models, ``.fixed``. Groups that are not in
+        the model's data have random effects of zero.
 
     Returns
     -------
@@ -47,6 +57,8 @@ def augment(m: FittedModel) -> pd.DataFrame:
     1   258.705     1  261.872  0.014
     """
     check_model(m, "augment()")
+    if newdata is not None:
+        return _of_new_rows(m, newdata)
     hat = leverages(m)
     columns = {
         ".fitted": _linear_predictor(m),
@@ -56,6 +68,17 @@ def augment(m: FittedModel) -> pd.DataFrame:
     }
     frame = model_frame(m)
     return frame.assign(**columns, **(_of_mixed(m) if m.is_mixed else _left_out(m, hat)))
+
+
+def _of_new_rows(m: FittedModel, newdata: DataLike) -> pd.DataFrame:
+    frame = read_frame(newdata).data.to_pandas()
+    scale: PredictOptions = {} if m.family is None else {"type": "link"}
+    whole: PredictOptions = {**scale, "allow_new_levels": True} if m.is_mixed else scale
+    columns = {".fitted": predict(m, newdata, **whole).to_numpy()}
+    if m.is_mixed:
+        alone: PredictOptions = {**scale, "re_form": False}
+        columns[".fixed"] = predict(m, newdata, **alone).to_numpy()
+    return frame.assign(**columns)
 
 
 def _linear_predictor(m: FittedModel) -> FloatArray:

@@ -5,6 +5,10 @@ Start reading in ``catalog.py``.
 """
 
 from mlpool.datasets.catalog import DatasetInfo, dataset_info, dataset_names
-from mlpool.datasets.load import datasets, load_data
+from mlpool.datasets.load import datasets as _datasets
+from mlpool.datasets.load import load_data
+from mlpool.r_spellings import answering
 
 __all__ = ["DatasetInfo", "dataset_info", "dataset_names", "datasets", "load_data"]
+
+datasets = answering(_datasets, "datasets")

@@ -4,11 +4,13 @@ May import errors, typing, frames. Start reading in ``parse.py`` (text) and ``de
 """
 
 import sys
+from functools import partial
 from types import ModuleType
 
 from mlpool.errors import OptionError, brief
 from mlpool.formula.parse import parse_formula, without_bars
 from mlpool.formula.types import BarTerm, ColumnInfo, ColumnPart, Expression, ParsedFormula, Terms
+from mlpool.r_spellings import answering
 
 __all__ = [
     "BarTerm", "ColumnInfo", "ColumnPart", "Expression", "ParsedFormula", "Terms",
@@ -22,6 +24,7 @@ class _Formula(ModuleType):
     ``mlpool.formula`` is both: importing the folder puts the module where the function would be.
     """
 
+    @partial(answering, name="formula")
     def __call__(self, m: object) -> str:
         """Return the formula of a fitted model, as it was written (R's ``formula``).
 

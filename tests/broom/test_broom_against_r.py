@@ -120,3 +120,37 @@ def test_reml_of_a_constant_and_bad_input() -> None:
             verb(d)
     with pytest.raises(mlpool.OptionError, match="conf_int must be True or False"):
         mlpool.tidy(mlpool.lm("Reaction ~ 1", d), conf_int=0.9)  # type: ignore[arg-type]
+
+
+# R: library(lme4); library(broom.mixed); nd <- sleepstudy[c(1, 12, 25), c("Days", "Subject")]
+# augment(lmer(Reaction ~ Days + (Days | Subject), sleepstudy), newdata = nd)$.fitted
+# augment(glmer(cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, binomial),
+#         newdata = cbpp[c(1, 5), c("herd", "period")])$.fitted
+NEW_ROWS = {
+    "lmer": [253.663655798386, 212.853972114033, 232.518413850118],
+    "glmer": [-0.808713427979033, -1.697436190621852],
+}
+
+
+def test_augment_of_new_rows() -> None:
+    d = mlpool.load_data("sleepstudy").iloc[[0, 11, 24]][["Days", "Subject"]]
+    m = mlpool.lmer("Reaction ~ Days + (Days | Subject)", mlpool.load_data("sleepstudy"))
+    got = mlpool.augment(m, d)
+    assert list(got) == ["Days", "Subject", ".fitted", ".fixed"]
+    assert list(got.index) == [0, 11, 24]
+    # relative: lme4's theta is good to 1e-5, which random effects carry on
+    np.testing.assert_allclose(got[".fitted"], NEW_ROWS["lmer"], rtol=1e-5)
+    np.testing.assert_allclose(got[".fixed"], mlpool.predict(m, d, re_form=False))
+    herds = mlpool.load_data("cbpp").iloc[[0, 4]]
+    g = _fit("glmer")
+    got = mlpool.augment(g, herds)[".fitted"]
+    np.testing.assert_allclose(got, NEW_ROWS["glmer"], rtol=REL["glmer"])
+    other = mlpool.augment(m, d.assign(Subject="nobody"))
+    np.testing.assert_array_equal(other[".fitted"], other[".fixed"])
+
+
+def test_augment_of_new_rows_without_groups() -> None:
+    m = mlpool.lm("Reaction ~ Days", mlpool.load_data("sleepstudy"))
+    got = mlpool.augment(m, {"Days": [0.0, 4.0]})
+    assert list(got) == ["Days", ".fitted"]
+    np.testing.assert_allclose(got[".fitted"], m.predict(pd.DataFrame({"Days": [0.0, 4.0]})))

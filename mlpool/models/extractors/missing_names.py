@@ -1,11 +1,11 @@
-"""What a fitted model answers to a name that it does not have: where the thing is."""
+"""What a fitted model answers to a name or keyword that it does not have."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Never
 
 from mlpool.errors import brief, nearest_names
-from mlpool.r_spellings import r_spelling
+from mlpool.r_spellings import answering_methods, r_spelling
 from mlpool.registry import groups, homes
 
 _NOT_OF_MODELS = ("fit", "data", "simulate and teach", "prepare and describe", "errors", "three")
@@ -14,6 +14,12 @@ _NOT_OF_MODELS = ("fit", "data", "simulate and teach", "prepare and describe", "
 
 class MissingNames:
     """``m.anova`` says ``mlpool.anova(m)``, and R's other names get their sentence."""
+
+    def __init_subclass__(cls) -> None:
+        """Let the methods of every kind of model answer unknown keywords."""
+        super().__init_subclass__()
+        for owner in cls.__mro__[:-1]:  # mixins are no kinds of models themselves
+            answering_methods(owner)
 
     if not TYPE_CHECKING:  # type checkers keep telling wrong names
 

@@ -12,6 +12,7 @@ from mlpool.registry import verb
 
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
+    from mlpool.typing import DataLike
 
 
 class StatsmodelsNames:
@@ -98,7 +99,10 @@ class StatsmodelsNames:
         frame: pd.DataFrame = verb("glance")(self)
         return frame
 
-    def augment(self: FittedModel) -> pd.DataFrame:  # type: ignore[misc]
+    def augment(  # type: ignore[misc]
+        self: FittedModel,
+        newdata: DataLike | None = None,
+    ) -> pd.DataFrame:
         """Return :func:`mlpool.augment` of this model."""
-        frame: pd.DataFrame = verb("augment")(self)
+        frame: pd.DataFrame = verb("augment")(self, newdata)
         return frame

@@ -202,3 +202,12 @@ def test_nothing_private_is_published() -> None:
     refused = re.compile(r"/work/|/root/|/home/|(?<!Spark)session|TODO|FIXME", re.IGNORECASE)
     for path in DOCS:
         assert not refused.search(path.read_text(encoding="utf-8")), path.name
+
+
+def test_no_command_installs_another_project_s_package() -> None:
+    """PyPI's mlpool is not ours: commands name mlpooling, a checkout, or the package needed."""
+    texts = [*DOCS, *(ROOT / "mlpool").rglob("*.py"), ROOT / "pyproject.toml"]
+    wrong = re.compile(r"pip install (?:-\S+ )*['\"]?mlpool\b|\bmlpool\[\w")
+    found = {p.name: m[0] for p in texts if (m := wrong.search(p.read_text(encoding="utf-8")))}
+    assert not found
+    assert '\nname = "mlpooling"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")

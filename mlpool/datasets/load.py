@@ -30,7 +30,7 @@ def load_data(name: str, *, backend: Backend = "pandas") -> Any:
     name : str
         A name from :func:`datasets`, in upper or lower case.
     backend : {"pandas", "polars", "pyarrow"}
-        Kind of data frame; the last two need the extra ``mlpool[io]``.
+        Kind of data frame; the last two need the extra ``mlpooling[io]``.
 
     Returns
     -------
@@ -131,5 +131,5 @@ def _import_backend(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise NotSupportedError(
-            f"backend={brief(name)} needs {name}, which is not installed: pip install 'mlpool[io]'."
+            f"backend={brief(name)} needs {name}, which is not installed: pip install {name}."
         ) from error

@@ -37,7 +37,7 @@ def grammar() -> Any:
         import plotnine
     except ImportError:
         raise NotSupportedError(
-            "Plots need plotnine, which is not installed; run: pip install 'mlpool[plot]'"
+            "Plots need plotnine, which is not installed; run: pip install plotnine"
         ) from None
     return plotnine
 

@@ -175,7 +175,7 @@ def _scan(data: DataLike | Scan) -> Scan:
     if _is_old_narwhals():
         raise NotSupportedError(
             f"Scanning rows needs narwhals {_FIRST_NARWHALS}.0 or later, and {nw.__version__} is "
-            "installed: pip install 'mlpool[scale]'."
+            "installed: pip install --upgrade narwhals."
         )
     if isinstance(data, (str, Path)):
         return _scan_files(data)
@@ -306,7 +306,7 @@ def _duckdb() -> Native:
         import duckdb
     except ImportError:
         raise NotSupportedError(
-            "Scanning files needs DuckDB: pip install 'mlpool[scale]'; or hand over a frame of "
+            "Scanning files needs DuckDB: pip install duckdb; or hand over a frame of "
             "another engine, such as polars.scan_parquet(...)."
         ) from None
     return duckdb

@@ -157,7 +157,7 @@ def _great_tables(spec: TableSpec) -> str:
         from great_tables import GT
     except ImportError as error:
         raise NotSupportedError(
-            "engine='great_tables' needs that package: pip install 'mlpool[html]'."
+            "engine='great_tables' needs that package: pip install great_tables."
         ) from error
     import pandas as pd
 

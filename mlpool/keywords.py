@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., object])
 
 
-def spell_out(keywords: type, like: Callable[..., object] | None = None) -> Callable[[F], F]:
+def spell_out(
+    keywords: type, like: Callable[..., object] | None = None, *, default: object = ...
+) -> Callable[[F], F]:
     """Let ``help`` and ``inspect.signature`` show a function's ``**options`` one by one.
 
     Parameters
@@ -37,7 +39,9 @@ def spell_out(keywords: type, like: Callable[..., object] | None = None) -> Call
     keywords : TypedDict
         Names of the options.
     like : callable, optional
-        The function that takes them, which has their defaults; others are shown as ``...``.
+        The function that takes them, which has their defaults.
+    default : object
+        What is shown of others.
     """
     known = {} if like is None else dict(inspect.signature(like).parameters)
 
@@ -48,7 +52,7 @@ def spell_out(keywords: type, like: Callable[..., object] | None = None) -> Call
             inspect.Parameter(
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=known[name].default if name in known else ...,
+                default=known[name].default if name in known else default,
                 annotation=hint.__forward_arg__ if hasattr(hint, "__forward_arg__") else hint,
             )
             for name, hint in keywords.__annotations__.items()
@@ -126,7 +130,21 @@ class PrintOptions(TypedDict, total=False):
     table_width: int | None
 
 
-class ParametersOptions(TypedDict, total=False):
+class DfSpellings(TypedDict, total=False):
+    """Other names of ``ci_method=``: lmerTest's and that of older versions of R's parameters."""
+
+    ddf: str | None
+    df_method: str | None
+
+
+class CiMethodSpellings(TypedDict, total=False):
+    """Other names of ``ddf=``."""
+
+    ci_method: str | None
+    df_method: str | None
+
+
+class ParametersOptions(DfSpellings, total=False):
     """Those of :func:`mlpool.model_parameters`."""
 
     ci: float | None
@@ -155,7 +173,6 @@ class ParametersOptions(TypedDict, total=False):
     keep: str | list[str] | None
     drop: str | list[str] | None
     table_width: int | None
-    df_method: str | None
     standardize: str | None
 
 
@@ -177,6 +194,8 @@ class SummaryOptions(TypedDict, total=False):
 
     ddf: str | None
     correlation: bool | None
+    ci_method: str | None
+    df_method: str | None
 
 
 class ResidualOptions(TypedDict, total=False):
@@ -207,7 +226,7 @@ class UncertaintyOptions(TypedDict, total=False):
     length: int | None
 
 
-class EstimateOptions(UncertaintyOptions, total=False):
+class EstimateOptions(UncertaintyOptions, DfSpellings, total=False):
     """What ``estimate_means`` and its kin take."""
 
     estimate: str
@@ -236,7 +255,7 @@ class ContrastsOptions(EstimateOptions, total=False):
     exponentiate: bool
 
 
-class ExpectationOptions(UncertaintyOptions, total=False):
+class ExpectationOptions(UncertaintyOptions, DfSpellings, total=False):
     """Those of :func:`mlpool.estimate_relation`."""
 
     include_random: bool | str | None
@@ -272,7 +291,7 @@ class SampleOptions(TypedDict, total=False):
     family: str
 
 
-class PowerOptions(SampleOptions, total=False):
+class PowerOptions(SampleOptions, DfSpellings, total=False):
     """Those of :func:`mlpool.simulate_power` of designs."""
 
     methods: Sequence[str]

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "mlpool"
 
 ROWS = (
     ("errors", "typing", "floating_point", "registry", "keywords"),
-    ("argument_values", "r_spellings"),
+    ("argument_values", "option_spellings", "r_spellings"),
     ("families", "frames", "tables", "datasets"),
     ("engine", "formula", "results"),
     ("sources",),

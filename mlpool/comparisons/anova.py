@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from mlpool.models import GeneralizedLinearModel
 from mlpool.models.argument_checks import backend_of, check_model, name_models
 from mlpool.models.fit import as_bool
 from mlpool.models.fitted import FittedModel
+from mlpool.option_spellings import also_spelt, read_value
 from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
@@ -36,17 +38,10 @@ if TYPE_CHECKING:
 
 _TYPES = {"1": 1, "i": 1, "2": 2, "ii": 2, "3": 3, "iii": 3}
 _DEFAULT_TYPE = {"lm": 1, "glm": 1, "lmer": 3, "glmer": 2, "gls": 3}
-_DDF = {
-    "satterthwaite": "satterthwaite",
-    "kenward-roger": "kenward",
-    "kenward": "kenward",
-    "kr": "kenward",
-    "residual": "residual",
-    "normal": "normal",
-    "lme4": "lme4",
-}
+_DDF = ("satterthwaite", "kenward", "residual", "wald", "normal", "lme4")
 
 
+@also_spelt("ci_method")
 def anova(
     *models: FittedModel | Mapping[str, FittedModel],
     type: str | int | None = None,
@@ -58,6 +53,8 @@ def anova(
     refit: bool = True,
     boundary: bool = False,
     names: Iterable[str] | None = None,
+    ci_method: str | None = None,
+    df_method: str | None = None,
     **named_models: FittedModel,
 ) -> ResultFrame:
     """Test each term of the fixed part of one model, or several models against each other.
@@ -92,6 +89,8 @@ def anova(
         ones; column ``p_boundary`` has them in any case.
     names : list of str, optional
         Names of the models.
+    ci_method, df_method : str, optional
+        Other names of `ddf`.
     **named_models : FittedModel
         ``anova(null=m0, ses=m1)``.
 
@@ -124,14 +123,7 @@ def anova(
     1         temp   1  94.16
     2  recipe:temp   2   0.04
     """
-    given: Mapping[str, object] = named_models  # a misspelt option is none
-    for name, m in given.items():
-        if not isinstance(m, FittedModel):
-            known = ("type", "ddf", "test", "vcov", "cluster", "vcov_args", "refit", "boundary")
-            raise OptionError(
-                f"anova() has no argument {brief(name)}, and {brief(m)} is no fitted model."
-                + nearest_names(name, known)
-            )
+    _check_named(named_models)
     robust = (vcov, cluster, vcov_args)
     is_one = len(models) + len(named_models) == 1
     if is_one and not (models and isinstance(models[0], Mapping)):
@@ -157,6 +149,23 @@ def anova(
         metadata={"kind": m.kind, "method": table.method, "vcov": table.covariance, **extra},
         backend=backend_of(m),
     )
+
+
+def _check_named(given: Mapping[str, object]) -> None:
+    """Refuse named arguments that are no models: a misspelt option is none.
+
+    Raises
+    ------
+    OptionError
+    """
+    own = inspect.signature(anova).parameters
+    known = [n for n, p in own.items() if p.kind is p.KEYWORD_ONLY]
+    for name, m in given.items():
+        if not isinstance(m, FittedModel):
+            raise OptionError(
+                f"anova() has no argument {brief(name)}, and {brief(m)} is no fitted model."
+                + nearest_names(name, known)
+            )
 
 
 def _several_models(
@@ -224,12 +233,7 @@ def _read_type(m: FittedModel, type: str | int | None) -> int:
 def _read_ddf(m: FittedModel, ddf: str | None) -> str | None:
     if ddf is None:
         return None
-    found = _DDF.get(ddf.lower()) if isinstance(ddf, str) else None
-    if found is None:
-        raise OptionError(
-            f"ddf must be one of ('Satterthwaite', 'Kenward-Roger', 'lme4', 'residual', 'normal'); "
-            f"got {brief(ddf)}.{nearest_names(ddf, _DDF)}"
-        )
+    found = read_value("ci_method", ddf, _DDF, argument="ddf")
     if found == "lme4" and m.kind != "lmer":
         raise OptionError(f"ddf='lme4' is for lmer models; this is a {m.kind} model.")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,10 @@ from mlpool.hypotheses.aliased_terms import beyond_rest
 from mlpool.hypotheses.joint_tests import METHOD_NAMES, joint_inference
 from mlpool.hypotheses.term_tests import TermColumns, terms_of
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
+from mlpool.keywords import CiMethodSpellings
 from mlpool.models import GeneralizedLinearModel
 from mlpool.models.argument_checks import backend_of, check_model
+from mlpool.option_spellings import also_spelt, read_value
 from mlpool.refits.reduced_models import (
     by_ml,
     comparable_logliks,
@@ -34,9 +36,11 @@ if TYPE_CHECKING:
     from mlpool.models import FittedModel
 
 _TITLE = "Single term deletions"
+_DDF = ("satterthwaite", "kenward")
 _P_CHI = TestColumn(name="p", header="Pr(>Chi)", role="p")
 
 
+@also_spelt("ci_method", keywords=CiMethodSpellings)
 def drop1(
     model: FittedModel,
     scope: str | Iterable[str] | None = None,
@@ -44,6 +48,7 @@ def drop1(
     test: str | None = None,
     ddf: str = "Satterthwaite",
     k: float = 2.0,
+    **spellings: Unpack[CiMethodSpellings],
 ) -> ResultFrame:
     """Compare a model with those that lack one term of its fixed part (R's ``drop1``).
 
@@ -59,6 +64,8 @@ def drop1(
         Denominator df of lmer's F tests.
     k : float
         Penalty per parameter of AIC.
+    **spellings
+        ``ci_method=`` and ``df_method=``, other names of `ddf`.
 
     Returns
     -------
@@ -91,7 +98,8 @@ def drop1(
     elif isinstance(m, GeneralizedLinearModel):
         table = _glm(m, terms, test or "none", price)
     elif m.kind in ("lmer", "gls") and test in (None, "F"):
-        how = joint_inference(m, vcov="model", ci_method=_read_ddf(ddf))
+        method = read_value("ci_method", ddf, _DDF, argument="ddf")
+        how = joint_inference(m, vcov="model", ci_method=method)
         title = f"{_TITLE} using {METHOD_NAMES[how.method]}:"
         table = lmer_f_table(m, how, terms, f"{title}\n\nModel:\n{m.formula.text}")
     elif test == "F":
@@ -105,15 +113,6 @@ def drop1(
         metadata={"kind": m.kind, "method": table.method, "test": test},
         backend=backend_of(m),
     )
-
-
-def _read_ddf(ddf: str) -> str:
-    methods = {"satterthwaite": "satterthwaite", "kenward-roger": "kenward", "kenward": "kenward",
-               "kr": "kenward"}  # fmt: skip
-    name = str(ddf).lower()
-    if name not in methods:
-        raise OptionError(f"ddf must be 'Satterthwaite' or 'Kenward-Roger'; got {brief(ddf)}.")
-    return methods[name]
 
 
 def _chosen_terms(m: FittedModel, scope: str | Iterable[str] | None) -> list[TermColumns]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,10 @@ from mlpool.errors import OptionError, check_option
 from mlpool.hypotheses.hypothesis_text import Hypotheses, read_hypotheses
 from mlpool.hypotheses.joint_tests import METHOD_NAMES, JointInference, joint_inference
 from mlpool.inference.small_sample.satterthwaite import FTest
+from mlpool.keywords import DfSpellings
 from mlpool.models.argument_checks import backend_of, check_model
 from mlpool.models.fitted import FittedModel
+from mlpool.option_spellings import also_spelt
 from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ _COLUMNS = (
 )
 
 
+@also_spelt("ci_method", keywords=DfSpellings)
 def linear_hypothesis(
     model: FittedModel,
     hypotheses: object,
@@ -39,6 +42,7 @@ def linear_hypothesis(
     cluster: ClusterLike | None = None,
     vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
+    **spellings: Unpack[DfSpellings],
 ) -> ResultFrame:
     """Test linear hypotheses together (car's ``linearHypothesis``).
 
@@ -59,6 +63,8 @@ def linear_hypothesis(
     ci_method : str, optional
         Where denominator df come from; by default the residual df, Satterthwaite's for lmer. With a
         CR covariance ``"satterthwaite"`` is clubSandwich's HTZ test.
+    **spellings
+        ``ddf=`` and ``df_method=``, other names of `ci_method`.
 
     Returns
     -------

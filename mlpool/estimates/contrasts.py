@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,8 @@ from mlpool.estimates.delta.multiplicity import adjusted, families_of, p_adjust_
 from mlpool.estimates.estimates_table import (
     EstimatesLayout,
     beside,
-    grid_columns,
     inference_columns,
+    repeated_columns,
 )
 from mlpool.estimates.grids.grid_language import Focal, read_focal
 from mlpool.estimates.grids.nested_factors import can_exist, nesting_notes
@@ -41,7 +41,9 @@ from mlpool.estimates.scale.links import Scale, read_scale
 from mlpool.estimates.scale.ratios import Ratios, read_ratios
 from mlpool.estimates.slopes import slopes_of
 from mlpool.frames.levels import level_label
+from mlpool.keywords import DfSpellings
 from mlpool.models.argument_checks import check_level, check_model
+from mlpool.option_spellings import also_spelt
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
 from mlpool.typing import IntArray
@@ -79,6 +81,7 @@ class _Plan:
         return math.prod(len(f.values) for f in self.contrast)
 
 
+@also_spelt("ci_method", keywords=DfSpellings)
 def estimate_contrasts(
     model: FittedModel,
     contrast: ByLike | None = None,
@@ -99,6 +102,7 @@ def estimate_contrasts(
     at: dict[str, Any] | None = None,
     two_valued: bool = False,
     exponentiate: bool = False,
+    **spellings: Unpack[DfSpellings],
 ) -> ResultFrame:
     """Return differences between marginal means, or between slopes.
 
@@ -127,7 +131,7 @@ def estimate_contrasts(
     within_by : bool
         Whether the contrasts of every value of `by` are a family of their own (as emmeans), or all
         rows are one, whatever the method. Tukey's and Scheffé's families are always within.
-    vcov, cluster, vcov_args, ci_method
+    vcov, cluster, vcov_args, ci_method, **spellings
         As in :func:`mlpool.model_parameters`.
     length : int or None
         Points of a numeric variable in `by`.
@@ -205,7 +209,7 @@ def _table(
     """Return the rows `kept` with their layout."""
     value = "Ratio" if ratios else "Difference"
     compared_columns = _compared(compared, len(grid) // plan.n_compared)
-    by_columns = _by_columns(grid.iloc[:: plan.n_compared], plan.by, len(compared.weights))
+    by_columns = repeated_columns(grid.iloc[:: plan.n_compared], plan.by, len(compared.weights))
     data, own = beside(by_columns, compared_columns | inference_columns(result, value, p=True))
     order = [own[n] for n in compared_columns] + [f.name for f in plan.by]
     data = data[order + [c for c in data.columns if c not in order]]
@@ -372,12 +376,6 @@ def _compared(compared: Comparison, n: int) -> dict[str, Any]:
     if compared.second:
         return {"Level1": list(compared.first) * n, "Level2": list(compared.second) * n}
     return {"Contrast": list(compared.first) * n}
-
-
-def _by_columns(grid: pd.DataFrame, by: Sequence[Focal], c: int) -> dict[str, Any]:
-    """Return the columns of `by`, c rows for each of its values."""
-    groups = grid[[f.name for f in by]]
-    return grid_columns(groups.iloc[np.repeat(np.arange(len(grid)), c)])
 
 
 def _footers(

@@ -17,16 +17,18 @@ from mlpool.estimates.scale.response_transforms import transformed_response
 from mlpool.estimates.slopes import estimate_slopes
 from mlpool.keywords import ContrastsOptions, MeansOptions, SlopesOptions, spell_out
 from mlpool.models.argument_checks import check_model
+from mlpool.option_spellings import also_spelt, check_agree, read_value
 from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
     from mlpool.typing import ByLike
 
-_MODES = {"satterthwaite": "satterthwaite", "kenward-roger": "kenward", "asymptotic": "normal"}
+_MODES = ("satterthwaite", "kenward", "normal")
 _TYPES = {"link": "link", "linear.predictor": "link", "lp": "link", "response": "response"}
 
 
+@also_spelt("ci_method")
 @spell_out(MeansOptions, like=estimate_means)
 def emmeans(
     model: FittedModel, specs: object, by: ByLike | None = None, *,
@@ -88,6 +90,7 @@ _ADJUST = {
 """emmeans' defaults; where it takes a multivariate t (trt.vs.ctrl, consec), Sidak's stands in."""
 
 
+@also_spelt("ci_method")
 @spell_out(ContrastsOptions, like=estimate_contrasts)
 def pairs(
     model: FittedModel | ResultFrame, specs: object = None, by: ByLike | None = None, *,
@@ -145,6 +148,7 @@ def pairs(
     return _pairs(model, asked, at, lmer_df, type, level, adjust, chosen, {**options})
 
 
+@also_spelt("ci_method")
 @spell_out(SlopesOptions, like=estimate_slopes)
 def emtrends(
     model: FittedModel, specs: object, var: str, *, by: ByLike | None = None,
@@ -287,15 +291,14 @@ def read_mode(model: FittedModel, lmer_df: str | None, options: dict[str, Any]) 
     Raises
     ------
     OptionError
-        For an unknown mode.
+        For an unknown mode, or one that contradicts the options.
     """
     method = options.pop("ci_method", None)
+    check_agree("ci_method", {"ci_method": method, "lmer_df": lmer_df})
     if method is not None or model.kind != "lmer":
         return None if method is None else str(method)
     if options.get("vcov") is not None or options.get("cluster") is not None:
         return None
     if lmer_df is None:
         return "kenward" if model.reml else "satterthwaite"
-    if not isinstance(lmer_df, str) or lmer_df not in _MODES:
-        raise OptionError(f"lmer_df must be one of {tuple(_MODES)}; got {brief(lmer_df)}.")
-    return _MODES[lmer_df]
+    return read_value("ci_method", lmer_df, _MODES, argument="lmer_df")

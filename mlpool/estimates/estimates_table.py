@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.estimates.delta.delta_method import Inference
+from mlpool.estimates.grids.grid_language import Focal
 from mlpool.frames.levels import level_label
 from mlpool.parameters.parameters_table import elements, statistic_columns
 from mlpool.tables import (
@@ -201,6 +202,12 @@ def grid_columns(grid: pd.DataFrame) -> dict[str, Any]:
         else:
             columns[str(name)] = ordered_labels([level_label(v) for v in values])
     return columns
+
+
+def repeated_columns(grid: pd.DataFrame, focal: Sequence[Focal], times: int) -> dict[str, Any]:
+    """Return the columns of some focal variables, every row of the grid so many times."""
+    rows = np.repeat(np.arange(len(grid)), times)
+    return grid_columns(grid[[f.name for f in focal]].iloc[rows])
 
 
 def ordered_labels(labels: Iterable[str]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,9 @@ from mlpool.estimates.grids.nested_factors import nested_factors, nesting_notes
 from mlpool.estimates.grids.reference_grid import focal_grid
 from mlpool.estimates.grids.variables import model_variables
 from mlpool.hypotheses.joint_tests import METHOD_NAMES, JointInference, joint_inference
+from mlpool.keywords import DfSpellings
 from mlpool.models.argument_checks import check_model
+from mlpool.option_spellings import also_spelt
 from mlpool.performance.performance_table import Grid, GridColumn, label_columns
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from mlpool.typing import ByLike, ClusterLike, VcovArgs, VcovLike
 
 
+@also_spelt("ci_method", keywords=DfSpellings)
 def joint_tests(
     model: FittedModel,
     *,
@@ -43,6 +46,7 @@ def joint_tests(
     vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
     by: ByLike | None = None,
+    **spellings: Unpack[DfSpellings],
 ) -> ResultFrame:
     """Test every main effect and interaction as emmeans' ``joint_tests`` does.
 
@@ -56,7 +60,7 @@ def joint_tests(
     model : FittedModel
     lmer_df : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
         As in :func:`mlpool.emmeans`.
-    vcov, cluster, vcov_args, ci_method
+    vcov, cluster, vcov_args, ci_method, **spellings
         As in :func:`mlpool.model_parameters`.
     by : str, sequence of str or dict, optional
         Test the other terms at every level of these factors (numbers: mean minus and plus one).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 
@@ -37,7 +37,9 @@ from mlpool.estimates.request import (
     robust_lines,
 )
 from mlpool.estimates.scale.links import Scale, read_scale
+from mlpool.keywords import DfSpellings
 from mlpool.models.argument_checks import check_level, check_model
+from mlpool.option_spellings import also_spelt
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
 
@@ -53,6 +55,7 @@ _TITLES = {
 }
 
 
+@also_spelt("ci_method", keywords=DfSpellings)
 def estimate_means(
     model: FittedModel,
     by: ByLike | None = None,
@@ -67,6 +70,7 @@ def estimate_means(
     length: int | None = 10,
     at: dict[str, Any] | None = None,
     two_valued: bool = False,
+    **spellings: Unpack[DfSpellings],
 ) -> ResultFrame:
     """Return marginal means at the levels or values of some predictors.
 
@@ -90,7 +94,7 @@ def estimate_means(
         effects of zero; ``"averaged"`` integrates over the random effects (population averages).
     ci : float or None
         Confidence level.
-    vcov, cluster, vcov_args, ci_method
+    vcov, cluster, vcov_args, ci_method, **spellings
         As in :func:`mlpool.model_parameters`.
     length : int or None
         Number of points of a numeric predictor; None: all its distinct values.

@@ -19,8 +19,9 @@ from mlpool.estimates.delta.delta_method import Request
 from mlpool.estimates.delta.row_predictions import Drawn
 from mlpool.estimates.predictions import predictions
 from mlpool.estimates.request import ESTIMATES, read_request
-from mlpool.keywords import ExpectationOptions, PredictionOptions, spell_out
+from mlpool.keywords import DfSpellings, ExpectationOptions, PredictionOptions, spell_out
 from mlpool.models.argument_checks import check_level, check_model
+from mlpool.option_spellings import also_spelt
 from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mlpool.typing import ByLike, ClusterLike, DataLike, VcovArgs, VcovLike
 
 
+@also_spelt("ci_method", keywords=DfSpellings)
 def estimate_relation(
     model: FittedModel,
     by: ByLike | None = None,
@@ -43,6 +45,7 @@ def estimate_relation(
     length: int | None = 10,
     predict: str | None = None,
     estimate: str | None = None,
+    **spellings: Unpack[DfSpellings],
 ) -> ResultFrame:
     """Return the predicted relation between predictors and outcome, for tables and plots.
 
@@ -55,7 +58,7 @@ def estimate_relation(
     data : data frame, optional
         Predict these rows in place of a grid.
     ci : float or None
-    vcov, cluster, vcov_args, ci_method
+    vcov, cluster, vcov_args, ci_method, **spellings
         As in :func:`mlpool.model_parameters`.
     include_random : bool or str, optional
         Whether estimated random effects are in the predictions (a name: those of one grouping
@@ -128,6 +131,7 @@ def _say_estimate(estimate: str | None) -> None:
     )
 
 
+@also_spelt("ci_method")
 @spell_out(ExpectationOptions, like=estimate_relation)
 def estimate_expectation(
     model: FittedModel,
@@ -162,6 +166,7 @@ def estimate_expectation(
     return _by_name("estimate_expectation", model, by, data, "confidence", options)
 
 
+@also_spelt("ci_method")
 @spell_out(ExpectationOptions, like=estimate_relation)
 def estimate_link(
     model: FittedModel,
@@ -184,6 +189,7 @@ def estimate_link(
     return _by_name("estimate_link", model, by, data, "confidence", {**options, "predict": "link"})
 
 
+@also_spelt("ci_method")
 @spell_out(PredictionOptions, like=estimate_relation)
 def estimate_prediction(
     model: FittedModel,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 
@@ -36,7 +36,9 @@ from mlpool.estimates.request import (
 from mlpool.estimates.scale.links import Scale, is_identity, read_scale
 from mlpool.estimates.scale.response_transforms import transformed_response
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
+from mlpool.keywords import DfSpellings
 from mlpool.models.argument_checks import check_level, check_model
+from mlpool.option_spellings import also_spelt
 from mlpool.results import ResultFrame
 from mlpool.tables import names_note
 from mlpool.typing import FloatArray
@@ -49,6 +51,7 @@ STEP = 2.0**-10
 """Step of differences, in standard deviations of the variable."""
 
 
+@also_spelt("ci_method", keywords=DfSpellings)
 def estimate_slopes(
     model: FittedModel,
     trend: str | None = None,
@@ -65,6 +68,7 @@ def estimate_slopes(
     length: int | None = 10,
     at: dict[str, Any] | None = None,
     two_valued: bool = False,
+    **spellings: Unpack[DfSpellings],
 ) -> ResultFrame:
     """Return marginal effects: the derivative of the prediction by a numeric predictor.
 
@@ -85,7 +89,7 @@ def estimate_slopes(
     ci : float or None
     p_adjust : str, optional
         As in :func:`mlpool.p_adjust`, over all rows of the table.
-    vcov, cluster, vcov_args, ci_method
+    vcov, cluster, vcov_args, ci_method, **spellings
         As in :func:`mlpool.model_parameters`.
     length : int or None
         Points of a numeric variable in `by`.
@@ -149,13 +153,10 @@ def estimate_slopes(
         title="Estimated Marginal Effects", labels=tuple(grid.columns), value="Slope",
         statistic=result.symbol, level=ci, shows_p=True, footers=footers, names=own,
     )  # fmt: skip
-    return ResultFrame(
-        data=data,
-        layout=layout,
-        notes=notes_on(model, request, result),
-        metadata=metadata_of(model, "estimate_slopes", request, result)
-        | {"by": tuple(grid.columns), "trend": variable.name, "scale": scale.name, "names": own},
-    )
+    metadata = metadata_of(model, "estimate_slopes", request, result)
+    metadata |= {"by": layout.labels, "trend": variable.name, "scale": scale.name, "names": own}
+    notes = notes_on(model, request, result)
+    return ResultFrame(data=data, layout=layout, notes=notes, metadata=metadata)
 
 
 def _cautions(

@@ -18,6 +18,7 @@ from mlpool.inference.sandwich.cluster_tests import ClusterPieces
 from mlpool.inference.sandwich.heteroscedastic import CR_TYPES
 from mlpool.inference.sandwich.vcov_names import VcovSpec
 from mlpool.inference.small_sample.satterthwaite import satterthwaite_df
+from mlpool.option_spellings import OPTIONS
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.cluster_robust import cluster_pieces
 from mlpool.uncertainty.covariance import VcovChoice, choose_vcov, refuse_robust
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 CI_METHODS: dict[str, tuple[str, ...]] = {
     "lm": ("residual", "wald", "normal", "satterthwaite"),
     "glm": ("profile", "wald", "residual", "normal", "satterthwaite"),
-    "lmer": ("residual", "wald", "normal", "satterthwaite", "kenward", "kr", "profile"),
+    "lmer": ("residual", "wald", "normal", "satterthwaite", "kenward", "profile"),
     "glmer": ("wald", "residual", "normal", "profile"),
     "gls": ("satterthwaite", "residual", "wald", "normal"),
 }
@@ -305,9 +306,9 @@ def read_method(model: EstimatedModel, ci_method: str | None, covariance: Covari
     is_robust = covariance.label is not None
     if ci_method is None:
         return "wald" if is_robust and allowed[0] == "profile" else allowed[0]
-    if not isinstance(ci_method, str) or ci_method.lower() not in allowed:
+    method = OPTIONS["ci_method"].value(ci_method)
+    if not isinstance(method, str) or method not in allowed:
         raise _unknown_method(model.kind, ci_method)
-    method = {"kr": "kenward"}.get(ci_method.lower(), ci_method.lower())
     if is_robust and method in ("profile", "kenward"):
         raise OptionError(
             f"ci_method={brief(method)} has its own standard errors; it takes no vcov= or cluster=."
@@ -367,7 +368,8 @@ def _merge_arguments(
 def _unknown_method(kind: str, ci_method: object) -> Exception:
     allowed = CI_METHODS[kind]
     everywhere = {m for methods in CI_METHODS.values() for m in methods} | set(_ELSEWHERE)
-    if isinstance(ci_method, str) and ci_method.lower() in everywhere:
+    named = OPTIONS["ci_method"].value(ci_method)
+    if isinstance(named, str) and named.lower() in everywhere:
         return NotSupportedError(
             f"ci_method={brief(ci_method)} is not available for {kind} models; use one of "
             f"{allowed}."

@@ -20,7 +20,6 @@ KINDS = ("lm", "glm", *MIXED)
 
 
 _ELSEWHERE = {
-    "df_method": "is called ci_method= here, as in newer versions of R's parameters",
     "standardize": "is a function here: standardize_parameters(m, method='refit')",
 }
 """Arguments of R's function that have another name or place."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,10 @@ from mlpool.errors import NotSupportedError, OptionError
 from mlpool.hypotheses.linear_combinations import read_covariance
 from mlpool.inference.p_adjust import adjust_p, adjustment_note
 from mlpool.inference.profiles.lmm import ProfileIntervals
+from mlpool.keywords import DfSpellings
 from mlpool.models import MixedModel, ResidualModel
 from mlpool.models.argument_checks import check_model
+from mlpool.option_spellings import also_spelt
 from mlpool.parameters.bootstrap import BootstrapTable, bootstrap_table
 from mlpool.parameters.fixed import FixedEffects, fixed_effects
 from mlpool.parameters.grouplevel import group_level_frame, group_level_layout
@@ -59,6 +61,7 @@ _Found = ProfileIntervals | BootstrapTable | None
 """Intervals that belong to both parts of a table."""
 
 
+@also_spelt("ci_method", keywords=DfSpellings)
 def model_parameters(
     m: FittedModel,
     *,
@@ -88,8 +91,8 @@ def model_parameters(
     keep: str | list[str] | None = None,
     drop: str | list[str] | None = None,
     table_width: int | None = None,
-    df_method: str | None = None,
     standardize: str | None = None,
+    **spellings: Unpack[DfSpellings],
 ) -> ResultFrame:
     """Return the table of a model's parameters, as R's easystats prints it.
 
@@ -139,8 +142,10 @@ def model_parameters(
         Print the notes on the method, too.
     keep, drop : str or list of str, optional
         Regular expressions: rows whose raw name matches are kept, or left out.
-    df_method, standardize : str, optional
-        R's arguments, refused in a sentence: `ci_method` and :func:`standardize_parameters` do it.
+    standardize : str, optional
+        R's argument, refused in a sentence: :func:`standardize_parameters` does it.
+    **spellings
+        ``ddf=`` and ``df_method=``, other names of `ci_method`.
 
     Returns
     -------
@@ -168,7 +173,7 @@ def model_parameters(
     Days        |       10.47 | 1.55 | [  7.42,  13.52] |   6.77 | < .001
     """
     check_model(m, "model_parameters()")
-    refuse_elsewhere(df_method=df_method, standardize=standardize)
+    refuse_elsewhere(standardize=standardize)
     options = TableOptions().updated(
         digits=digits, ci_digits=ci_digits, p_digits=p_digits, select=select,
         zap_small=zap_small, table_width=table_width,

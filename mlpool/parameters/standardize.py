@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,9 @@ import pandas as pd
 from mlpool.errors import NotSupportedError, check_option
 from mlpool.floating_point import usual_floats
 from mlpool.formula.types import ColumnInfo
+from mlpool.keywords import DfSpellings
 from mlpool.models.argument_checks import check_model
+from mlpool.option_spellings import also_spelt
 from mlpool.parameters.options import check_flags, wants_ratio
 from mlpool.parameters.parameters import model_parameters
 from mlpool.parameters.parameters_table import ParametersLayout
@@ -31,6 +33,7 @@ _ROUNDED = 1e-8
 """Range within groups, as a share of a predictor's whole range, that is rounding."""
 
 
+@also_spelt("ci_method", keywords=DfSpellings)
 @usual_floats
 def standardize_parameters(
     m: FittedModel,
@@ -42,6 +45,7 @@ def standardize_parameters(
     exponentiate: bool | str = False,
     ci_method: str | None = None,
     digits: int = 2,
+    **spellings: Unpack[DfSpellings],
 ) -> ResultFrame:
     """Return standardized coefficients (effectsize's ``standardize_parameters``).
 
@@ -75,6 +79,8 @@ def standardize_parameters(
     ci_method : str, optional
         As in :func:`model_parameters`.
     digits : int
+    **spellings
+        ``ddf=`` and ``df_method=``, other names of `ci_method`.
 
     Returns
     -------

@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mlpool.errors import MlpoolError, MlpoolWarning, OptionError, brief
 from mlpool.floating_point import usual_floats
 from mlpool.hypotheses.linear_combinations import Covariance, chosen_covariance, read_covariance
+from mlpool.keywords import DfSpellings
 from mlpool.models.argument_checks import check_level, check_model
+from mlpool.option_spellings import also_spelt
 from mlpool.parameters import model_parameters
 from mlpool.reporting.cautions import cautions
 from mlpool.reporting.coefficients import coefficient_sentences
@@ -92,6 +94,7 @@ class Report:
         return out
 
 
+@also_spelt("ci_method", keywords=DfSpellings)
 @usual_floats
 def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
     m: FittedModel,
@@ -103,6 +106,7 @@ def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
     cluster: ClusterLike | None = None,
     standardize: bool | None = None,
     digits: int = 2,
+    **spellings: Unpack[DfSpellings],
 ) -> Report:
     """Describe a fitted model in words, with the numbers of its tables and their methods.
 
@@ -117,6 +121,8 @@ def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
         Standardized coefficients, too, from a second fit to z-scores; by default of linear models.
     digits : int
         Decimals of estimates and intervals.
+    **spellings
+        ``ddf=`` and ``df_method=``, other names of `ci_method`.
 
     Returns
     -------

@@ -16,6 +16,7 @@ from mlpool.models import (
     ResidualModel,
 )
 from mlpool.models.argument_checks import check_model
+from mlpool.option_spellings import also_spelt
 from mlpool.summaries.display import display
 from mlpool.summaries.flextable import summary_table
 from mlpool.summaries.generalized import print_generalized, summarise_generalized
@@ -70,7 +71,7 @@ def summarise(m: FittedModel, **options: Unpack[SummaryOptions]) -> Summary:
                 f"summary() of {m.kind} has no argument {brief(name)}.{nearest_names(name, known)}"
             )
     if isinstance(m, LinearMixedModel):
-        return summarise_mixed(m, **options)
+        return summarise_mixed(m, options.get("ddf"), options.get("correlation"))
     if isinstance(m, ResidualModel):
         return summarise_residual(m, options.get("correlation"))
     if isinstance(m, GeneralizedLinearMixedModel):
@@ -78,7 +79,8 @@ def summarise(m: FittedModel, **options: Unpack[SummaryOptions]) -> Summary:
     return summarise_glm(m) if isinstance(m, GeneralizedLinearModel) else summarise_lm(m)
 
 
-@spell_out(SummaryOptions)
+@also_spelt("ci_method")
+@spell_out(SummaryOptions, default=None)
 def summary(m: FittedModel, **options: Unpack[SummaryOptions]) -> Summary:
     """Return R's ``summary(m)``; printing it gives R's text."""
     return summarise(check_model(m, "summary()"), **options)

@@ -49,7 +49,7 @@ def summarise_mixed(
     Parameters
     ----------
     m : LinearMixedModel
-    ddf : {None, "satterthwaite", "kenward-roger"}
+    ddf : {None, "satterthwaite", "kenward"}
     correlation : bool, optional
         Whether to print the correlations of the fixed effects; None: up to 20 of them.
     """
@@ -167,7 +167,7 @@ def _table(m: LinearMixedModel, ddf: str | None) -> tuple[FloatArray, list[str],
         return np.column_stack([b, se, b / se]), ["Estimate", "Std. Error", "t value"], ""
     df, se, note = denominator_df(m, ddf)
     if m.vcov_choice is not None:
-        parts = contrast_inference(m, np.eye(len(b)), ci_method=ddf.replace("-roger", ""))
+        parts = contrast_inference(m, np.eye(len(b)), ci_method=ddf)
         df, se = parts.df, parts.se
     w = wald(b, se, df)
     header = ["Estimate", "Std. Error", "df", "t value", "Pr(>|t|)"]

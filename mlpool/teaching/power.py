@@ -14,6 +14,7 @@ from mlpool.argument_values import level as read_level
 from mlpool.errors import OptionError, brief, check_option
 from mlpool.keywords import PowerOptions, spell_out
 from mlpool.models.argument_checks import check_model
+from mlpool.option_spellings import also_spelt
 from mlpool.results import ResultFrame
 from mlpool.teaching.model_power import power_of_model
 from mlpool.teaching.studies import METHODS, replicate
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _EFFECTS = {"x": "slope", "w": "effect_w"}
 
 
+@also_spelt("ci_method")
 @spell_out(PowerOptions)
 def simulate_power(
     model: FittedModel | str | None = None,

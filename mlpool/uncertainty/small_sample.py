@@ -9,13 +9,14 @@ import numpy as np
 from mlpool.designs.engine_data import as_lmm_data
 from mlpool.designs.residual_data import residual_design
 from mlpool.designs.row_summaries import fact
-from mlpool.errors import NotSupportedError, OptionError, brief, nearest_names
+from mlpool.errors import NotSupportedError, OptionError
 from mlpool.inference.profiles.glm import GlmProblem, profile_confint_glm
 from mlpool.inference.residual.information import ResidualInformation, residual_information
 from mlpool.inference.small_sample.information import VarianceInformation, standard_information
 from mlpool.inference.small_sample.kenward_roger import KenwardRoger, kenward_roger_of
 from mlpool.inference.small_sample.random_wald import RandomWald, random_wald_of
 from mlpool.inference.small_sample.satterthwaite import satterthwaite_df
+from mlpool.option_spellings import read_value
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -23,12 +24,7 @@ if TYPE_CHECKING:
 
 _USUAL_LEVEL = 0.95
 
-_METHODS = {
-    "satterthwaite": "Satterthwaite's",
-    "kenward-roger": "Kenward-Roger's",
-    "kenward": "Kenward-Roger's",
-    "kr": "Kenward-Roger's",
-}
+_GENITIVE = {"satterthwaite": "Satterthwaite's", "kenward": "Kenward-Roger's"}
 
 
 def denominator_df(m: EstimatedModel, method: str) -> tuple[FloatArray, FloatArray, str]:
@@ -37,7 +33,7 @@ def denominator_df(m: EstimatedModel, method: str) -> tuple[FloatArray, FloatArr
     Parameters
     ----------
     m : LinearMixedModel
-    method : {"satterthwaite", "kenward-roger"}
+    method : {"satterthwaite", "kenward"}
         Kenward-Roger adjusts the standard errors too.
 
     Raises
@@ -47,16 +43,11 @@ def denominator_df(m: EstimatedModel, method: str) -> tuple[FloatArray, FloatArr
     NotSupportedError
         For Kenward-Roger with ML.
     """
-    name = method.lower() if isinstance(method, str) else ""
-    if name not in _METHODS:
-        raise OptionError(
-            f"ddf must be one of {tuple(_METHODS)}; got "
-            f"{brief(method)}.{nearest_names(method, _METHODS)}"
-        )
+    name = read_value("ci_method", method, tuple(_GENITIVE), argument="ddf")
     if name == "satterthwaite":
-        return satterthwaite_df(information_of(m)), m.se.to_numpy(), _METHODS[name]
+        return satterthwaite_df(information_of(m)), m.se.to_numpy(), _GENITIVE[name]
     result = kenward_roger_result(m)
-    return result.df, np.sqrt(np.diag(result.vcov)), _METHODS[name]
+    return result.df, np.sqrt(np.diag(result.vcov)), _GENITIVE[name]
 
 
 @fact("lmer")

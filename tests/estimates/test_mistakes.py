@@ -153,7 +153,7 @@ def test_specs_of_emmeans(m, mixed):
     with pytest.raises(mlpool.OptionError, match=r"cannot be read"):
         mlpool.emmeans(m, "~ a ~ b")
     with pytest.raises(mlpool.OptionError, match=r"lmer_df must be one of"):
-        mlpool.emmeans(mixed, "~ gender", lmer_df="kr")
+        mlpool.emmeans(mixed, "~ gender", lmer_df="wald")
 
 
 def test_a_table_that_is_no_model():

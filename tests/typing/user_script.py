@@ -38,6 +38,11 @@ if isinstance(some, LinearMixedModel):
     assert_type(some.ranef()["school"], pd.DataFrame)
 
 assert_type(mlpool.model_parameters(mixed, ci=0.9, ci_method="satterthwaite"), ResultFrame)
+assert_type(mlpool.model_parameters(mixed, ddf="Kenward-Roger"), ResultFrame)
+assert_type(mlpool.anova(mixed, ci_method="kenward"), ResultFrame)
+assert_type(mlpool.drop1(mixed, df_method="kenward"), ResultFrame)
+assert_type(mlpool.summary(mixed, df_method="kenward"), Summary)
+assert_type(mlpool.estimate_link(mixed, "ses", df_method="residual"), ResultFrame)
 assert_type(mixed.parameters(effects="fixed", digits=3), ResultFrame)
 assert_type(mlpool.anova(flat, mixed, refit=False), ResultFrame)
 assert_type(mlpool.predict(herd, type="response", re_form=False), pd.Series)

@@ -191,35 +191,76 @@ def _unequal(
     codes: IntArray | None,
 ) -> tuple[UnequalRows | None, tuple[str, ...], tuple[str, ...]]:
     """Return loadings, names of delta, and the strata."""
-    loadings: list[FloatArray] = []
+    made = _Loadings(design.n)
     names: list[str] = []
     strata: tuple[str, ...] = ()
     powers: FloatArray | None = None
     term = structure.correlation
     if term is not None and term.by_visit and visits is not None:
         check_strata(visits.places, visits.labels, term.time or "the visit")
-        loadings += [(visits.places == k).astype(np.float64) for k in range(1, len(visits.labels))]
+        made.add_strata(visits.places, len(visits.labels))
         names += visits.labels[1:]
         strata = visits.labels
     for one in structure.dispersion:
         if one.kind == "strata" or _is_factor(design, one):
             own, labels = _strata(design, one, codes)
-            loadings += [(own == k).astype(np.float64) for k in range(1, len(labels))]
+            made.add_strata(own, len(labels))
             names += labels[1:]
             strata = labels if not strata else ()
-        elif one.kind == "constpower":
-            powers = check_covariate(_numbers(design, one.columns[0]), one)
+            continue
+        x = check_covariate(_numbers(design, one.columns[0]), one)
+        if one.kind == "constpower":
+            powers = x
         else:
-            x = check_covariate(_numbers(design, one.columns[0]), one)
-            loadings.append(np.log(np.abs(x)) if one.kind == "power" else x)
+            made.add_numbers(np.log(np.abs(x)) if one.kind == "power" else x)
             names.append("power" if one.kind == "power" else "expon")
     if powers is not None:
         names += ["const", "power"]
     if not names:
         return None, (), ()
-    columns = np.column_stack(loadings) if loadings else np.zeros((design.n, 0))
-    _check_told_apart(columns, structure)
-    return UnequalRows(loadings=columns, powers=powers), tuple(names), strata
+    unequal = made.rows(powers)
+    _check_told_apart(unequal, structure)
+    return unequal, tuple(names), strata
+
+
+class _Loadings:
+    """Loadings of the classes of equal rows, added to one part after another."""
+
+    def __init__(self, n: int) -> None:
+        self.classes: IntArray = np.zeros(n, dtype=np.int64)
+        self.table = np.zeros((1, 0))
+
+    def add_strata(self, codes: IntArray, count: int) -> None:
+        """Add indicators of all strata but the first."""
+        self._cross(codes, np.eye(count)[:, 1:])
+
+    def add_numbers(self, x: FloatArray) -> None:
+        """Add a column of numbers."""
+        values, codes = np.unique(x, return_inverse=True)
+        self._cross(codes.reshape(-1), values[:, None])
+
+    def rows(self, powers: FloatArray | None) -> UnequalRows:
+        """Return the loadings, told apart by `powers` (n,) too."""
+        if powers is None:
+            return UnequalRows(loadings=self.table, powers=None, classes=self.classes)
+        self.add_numbers(powers)
+        return UnequalRows(
+            loadings=self.table[:, :-1], powers=self.table[:, -1], classes=self.classes
+        )
+
+    def _cross(self, codes: IntArray, table: FloatArray) -> None:
+        pairs = self.classes * len(table) + codes
+        count = len(self.table) * len(table)
+        if count <= len(pairs):  # no sorting: the pairs that occur are counted
+            present = np.flatnonzero(np.bincount(pairs, minlength=count))
+            number = np.zeros(count, dtype=np.int64)
+            number[present] = np.arange(len(present))
+            self.classes = number[pairs]
+        else:
+            present, found = np.unique(pairs, return_inverse=True)
+            self.classes = found.reshape(-1)
+        before, own = np.divmod(present, len(table))
+        self.table = np.column_stack([self.table[before], table[own]])
 
 
 def _is_factor(design: Design, term: DispersionTerm) -> bool:
@@ -243,11 +284,13 @@ def _strata(
     return found
 
 
-def _check_told_apart(loadings: FloatArray, structure: ResidualStructure) -> None:
-    centred = loadings - loadings.mean(axis=0)
-    spread = np.sqrt((centred**2).mean(axis=0))
+def _check_told_apart(unequal: UnequalRows, structure: ResidualStructure) -> None:
+    loadings = unequal.loadings
+    weights = np.bincount(unequal.classes, minlength=len(loadings)) / len(unequal.classes)
+    centred = loadings - weights @ loadings
+    spread = np.sqrt(weights @ centred**2)
     constant = not np.all(spread > 0)
-    scaled = centred / np.where(spread > 0, spread, 1.0)
+    scaled = np.sqrt(weights)[:, None] * centred / np.where(spread > 0, spread, 1.0)
     # of no columns NumPy 1 knows no rank
     if constant or (scaled.size and np.linalg.matrix_rank(scaled) < loadings.shape[1]):
         said = structure.dispersion_text or (structure.correlation or CorrelationTerm(

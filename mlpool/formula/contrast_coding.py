@@ -20,6 +20,10 @@ from mlpool.typing import FloatArray, IntArray
 _POLY_NAMES = (".L", ".Q", ".C")
 
 
+_FEW = 8
+"""Columns that are compared one by one, which costs less than looking rows up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dummies:
     """One 0/1 column per level, but for one level left out: a rule, since its matrix can be huge.
@@ -41,6 +45,12 @@ class Dummies:
 
     def rows(self, codes: IntArray) -> FloatArray:
         """Return the columns of rows with these levels; a code of -1 gives zeros."""
+        if self.width <= _FEW:
+            levels = [k for k in range(self.n_levels) if k != self.left_out]
+            few = np.empty((len(codes), self.width))
+            for j, level in enumerate(levels):
+                np.equal(codes, level, out=few[:, j])
+            return few
         out = np.zeros((len(codes), self.width))
         at = np.where(codes > self.left_out, codes - (self.left_out >= 0), codes)
         filled = np.flatnonzero((codes >= 0) & (codes != self.left_out))

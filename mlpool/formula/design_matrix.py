@@ -20,6 +20,9 @@ from mlpool.typing import AnyArray, FloatArray, IntArray
 _BLOCK = 1 << 16
 """Rows multiplied at a time."""
 
+_FEW = 16
+"""Columns of a product that are made one by one, which costs less than broadcasting short rows."""
+
 MAX_DENSE_BYTES = 8_000_000_000
 """Largest model matrix or covariance matrix that is made in full."""
 
@@ -154,6 +157,13 @@ def _product(parts: Sequence[NumberPart | FactorPart], start: int, stop: int) ->
     block = parts[0].block(start, stop)
     for part in parts[1:]:
         other = part.block(start, stop)
+        if block.shape[1] * other.shape[1] <= _FEW:
+            columns = np.empty((stop - start, block.shape[1] * other.shape[1]))
+            for k in range(columns.shape[1]):
+                i, j = divmod(k, block.shape[1])
+                np.multiply(other[:, i], block[:, j], out=columns[:, k])
+            block = columns
+            continue
         block = (other[:, :, None] * block[:, None, :]).reshape(stop - start, -1)
     return block
 

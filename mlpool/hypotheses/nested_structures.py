@@ -59,11 +59,12 @@ def _dispersion_is_within(small: UnequalRows | None, big: UnequalRows | None) ->
     if big is None:
         return False
     if small.powers is not None or big.powers is not None:
-        both = small.powers is not None and big.powers is not None
-        if not (both and np.array_equal(np.asarray(small.powers), np.asarray(big.powers))):
+        if small.powers is None or big.powers is None:
             return False
-    own = small.loadings - small.loadings.mean(axis=0)
-    basis = big.loadings - big.loadings.mean(axis=0)
+        if not np.array_equal(small.powers[small.classes], big.powers[big.classes]):
+            return False
+    own, basis = (one.loadings[one.classes] for one in (small, big))
+    own, basis = own - own.mean(axis=0), basis - basis.mean(axis=0)
     if basis.shape[1] < own.shape[1]:
         return False
     outside = own - basis @ np.linalg.lstsq(basis, own, rcond=None)[0]

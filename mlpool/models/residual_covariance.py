@@ -11,6 +11,7 @@ import pandas as pd
 
 from mlpool.designs.residual_data import ResidualDesign, residual_design
 from mlpool.engine.residual.fit import fit_residual
+from mlpool.engine.residual.rows import normalized_residuals
 from mlpool.engine.residual.types import ResidualFit
 from mlpool.engine.types import Optimum
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option
@@ -247,7 +248,7 @@ class ResidualModel(FittedModel):
         if kind == "pearson":
             values = values / self.fit.scale
         elif kind == "normalized":
-            values = self.fit.normalized
+            values = normalized_residuals(self.residual_design().data, self.fit)
         elif scaled:
             values = values / self.sigma
         return pd.Series(np.array(values), index=self.design.index, name="resid")

@@ -128,7 +128,7 @@ class ResidualCriterion:
         self.n, self.p = data.n, len(columns.kept)
         self.m = self.n - self.p if reml else self.n
         self.template = Template(tuple(z.shape[1] for z in columns.z))
-        self.structure = None if data.correlated is None else _structure(data.correlated)
+        self.structure = None if data.correlated is None else structure_on(data.correlated)
         self.variances = variances_of(data.unequal, data.n)
         self.blocks, nested = _blocks(data)
         batches = batches_of(self.blocks, self._row_keys(), nested, columns.W)
@@ -139,7 +139,12 @@ class ResidualCriterion:
         keys = [self.variances.classes, *[_row_classes(z) for z in self.columns.z]]
         rows = self.data.correlated
         if rows is not None and self.structure is not None and self.structure.kind != "cs":
-            keys.insert(0, np.unique(rows.points, return_inverse=True)[1].reshape(-1))
+            is_place = self.structure.distances is None
+            keys.insert(
+                0,
+                rows.points.astype(np.int64) if is_place
+                else np.unique(rows.points, return_inverse=True)[1].reshape(-1),
+            )  # fmt: skip
         return keys
 
     def ready(self, batch: Batch) -> Prepared:
@@ -272,6 +277,12 @@ class ResidualCriterion:
         back = self.columns.back
         return back @ own + self.columns.shift, back @ inverse @ back.T
 
+    def fixed_part(self, y: FloatArray, S: FloatArray) -> FloatArray:
+        """Return X beta (n,) from the working columns, without X."""
+        p, W, unit = self.p, self.columns.W, self.columns.unit
+        own = np.linalg.solve(S[:p, :p], S[:p, p]) if p else np.empty(0)
+        return np.asarray(y - unit * (W[:, p] - W[:, :p] @ own))
+
 
 def _lower(lam: FloatArray) -> FloatArray:
     """Return the lower triangular factor with a diagonal >= 0 of the same covariance."""
@@ -280,7 +291,7 @@ def _lower(lam: FloatArray) -> FloatArray:
     return np.asarray(q * signs)
 
 
-def _structure(rows: CorrelatedRows) -> Structure:
+def structure_on(rows: CorrelatedRows) -> Structure:
     """Return the structure, with the distances that occur between rows of one level."""
     order = np.argsort(rows.codes, kind="stable")
     distances = {0.0}

@@ -11,7 +11,7 @@ import numpy as np
 from mlpool.engine.residual.columns import working_columns
 from mlpool.engine.residual.correlations import BOUNDARY
 from mlpool.engine.residual.criterion import ResidualCriterion
-from mlpool.engine.residual.rows import normalized_residuals, random_effects
+from mlpool.engine.residual.rows import random_effects
 from mlpool.engine.residual.search import minimise
 from mlpool.engine.residual.types import ResidualData, ResidualFit
 from mlpool.engine.threads import blas_threads
@@ -96,7 +96,7 @@ def _estimates(criterion: ResidualCriterion, optimum: Optimum, control: Control)
     sigma = criterion.user_sigma(psi, at.pwrss)
     _, phi, delta = criterion.split(psi)
     working2 = float(criterion.columns.unit**2 * at.pwrss / criterion.m)
-    fixed = data.X.rows(0, data.n)[:, criterion.columns.kept] @ beta
+    fixed = criterion.fixed_part(data.y, at.S)
     effects = random_effects(criterion, psi, data.y - fixed)
     fitted = fixed.copy()
     for term, b in zip(data.terms, effects.b, strict=True):
@@ -119,7 +119,6 @@ def _estimates(criterion: ResidualCriterion, optimum: Optimum, control: Control)
         fitted=fitted,
         fitted_fixed=fixed,
         scale=_scale(criterion, delta) * np.sqrt(working2),
-        normalized=normalized_residuals(criterion, psi, data.y - fitted) / np.sqrt(working2),
         optimum=optimum,
         diagnostics=_findings(criterion, optimum, control),
     )

@@ -24,6 +24,9 @@ from mlpool.typing import FloatArray, IntArray
 LARGEST_BATCH = 2_000_000
 """Entries of the covariance matrices that are made at a time (16 MB)."""
 
+_COUNTED = 4
+"""Codes per row up to which they are counted, which is faster than sorting."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
@@ -63,14 +66,25 @@ def blocks_of(codes: list[IntArray], n: int) -> IntArray:
     if not codes:
         return np.arange(n)
     if len(codes) == 1:
-        return np.unique(codes[0], return_inverse=True)[1].reshape(-1)
+        return numbered(codes[0])
     offsets = np.cumsum([n, *(int(c.max()) + 1 for c in codes[:-1])])
     ends = np.concatenate([c + o for c, o in zip(codes, offsets, strict=True)])
     rows = np.tile(np.arange(n), len(codes))
     size = int(ends.max()) + 1
     graph = coo_array((np.ones(len(rows), dtype=bool), (rows, ends)), shape=(size, size))
     found = connected_components(graph, directed=False)[1][:n]
-    return np.unique(found, return_inverse=True)[1].reshape(-1)
+    return numbered(found)
+
+
+def numbered(codes: IntArray) -> IntArray:
+    """Return codes >= 0 as 0, 1 ... in their order, without those that no row has."""
+    size = int(codes.max(initial=0)) + 1
+    if size > _COUNTED * len(codes):
+        return np.asarray(np.unique(codes, return_inverse=True)[1].reshape(-1))
+    present = np.bincount(codes, minlength=size) > 0
+    if present.all():
+        return codes
+    return (np.cumsum(present) - 1)[codes]
 
 
 def by_size(blocks: IntArray, order: IntArray) -> list[IntArray]:
@@ -132,8 +146,7 @@ def distinct_rows(matrix: FloatArray) -> tuple[IntArray, IntArray]:
 
 def _joint(number: IntArray, key: IntArray) -> IntArray:
     """Return numbers of the pairs that occur."""
-    pairs = number * (int(key.max(initial=0)) + 1) + key
-    return np.asarray(np.unique(pairs, return_inverse=True)[1].reshape(-1))
+    return numbered(number * (int(key.max(initial=0)) + 1) + key)
 
 
 def _batches_of_size(rows: IntArray, patterns: IntArray, W: FloatArray) -> list[Batch]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlpool.engine.residual.correlations import pair_numbers
-from mlpool.engine.residual.criterion import ResidualCriterion, covariances_of
-from mlpool.engine.residual.patterns import blocks_of, by_size
+from mlpool.engine.residual.criterion import ResidualCriterion, covariances_of, structure_on
+from mlpool.engine.residual.patterns import LARGEST_BATCH, blocks_of, by_size
+from mlpool.engine.residual.types import ResidualData, ResidualFit
+from mlpool.engine.theta import Template
 from mlpool.typing import FloatArray, IntArray
 
 
@@ -40,6 +43,8 @@ def random_effects(
         y - X beta.
     """
     data, columns = criterion.data, criterion.columns
+    if not data.terms:
+        return RandomEffects(b=(), cond_cov=())
     theta = criterion.split(psi)[0]
     sigmas = [lam @ lam.T for lam in criterion.template.matrices(theta)]
     sums = [np.zeros((t.n_levels, z.shape[1])) for t, z in zip(data.terms, columns.z, strict=True)]
@@ -62,28 +67,34 @@ def random_effects(
     return RandomEffects(b=tuple(modes), cond_cov=tuple(covariances))
 
 
-def normalized_residuals(
-    criterion: ResidualCriterion, psi: FloatArray, residual: FloatArray
-) -> FloatArray:
-    """Return L^-1 (y - fitted) (n,) with the lower Cholesky factor of Var(e) / sigma^2.
+def normalized_residuals(data: ResidualData, fit: ResidualFit) -> FloatArray:
+    """Return L^-1 (y - fitted) (n,) with the lower Cholesky factor of Var(e).
 
     Within a level the rows are taken in the order of the data, whatever order the levels are in.
     """
-    rows_of = criterion.data.correlated
-    _, phi, delta = criterion.split(psi)
-    sd = np.exp(criterion.variances.log_sd(delta))[criterion.variances.classes]
-    out = residual / sd
-    if rows_of is None or criterion.structure is None:
-        return np.asarray(out)
-    table = criterion.structure.table(phi)
-    blocks = blocks_of([rows_of.codes], len(residual))
-    for rows in by_size(blocks, np.argsort(blocks, kind="stable")):
-        R = table[_all_pairs(criterion, rows)]
+    out = (data.y - fit.fitted) / fit.scale
+    for rows, R in residual_correlations(data, fit):
         out[rows] = np.linalg.solve(np.linalg.cholesky(R), out[rows][:, :, None])[:, :, 0]
     return np.asarray(out)
 
 
-def _all_pairs(criterion: ResidualCriterion, rows: IntArray) -> IntArray:
-    assert criterion.structure is not None and criterion.data.correlated is not None
-    same = np.ones((len(rows), rows.shape[1], rows.shape[1]), dtype=bool)
-    return pair_numbers(criterion.structure, criterion.data.correlated.points[rows], same)
+def residual_correlations(
+    data: ResidualData, fit: ResidualFit
+) -> Iterator[tuple[IntArray, FloatArray]]:
+    """Give rows (J, m) and correlations (J, m, m) of the levels of the correlation, by size.
+
+    Nothing without a correlation.
+    """
+    correlated = data.correlated
+    if correlated is None:
+        return
+    structure = structure_on(correlated)
+    start = Template(tuple(term.z.shape[1] for term in data.terms)).k
+    table = structure.table(fit.parameters[start : start + structure.n_parameters])
+    levels = blocks_of([correlated.codes], data.n)
+    for rows in by_size(levels, np.argsort(levels, kind="stable")):
+        many = max(1, LARGEST_BATCH // rows.shape[1] ** 2)
+        for first in range(0, len(rows), many):
+            part = rows[first : first + many]
+            same = np.ones((len(part), part.shape[1], part.shape[1]), dtype=bool)
+            yield part, table[pair_numbers(structure, correlated.points[part], same)]

@@ -48,17 +48,21 @@ class UnequalRows:
     """Standard deviations of residuals relative to sigma.
 
     ``log d_i = loadings_i' delta + log(const + |x_i|^power)``, the second part only with `powers`.
+    Rows that are alike in all of it form a class.
 
     Attributes
     ----------
-    loadings : ndarray (n, r)
-        Indicators of strata, x for exp(x delta), log|x| for |x|^delta.
-    powers : ndarray (n,) or None
+    loadings : ndarray (C, r)
+        Of every class: indicators of strata, x for exp(x delta), log|x| for |x|^delta.
+    powers : ndarray (C,) or None
         x of nlme's varConstPower.
+    classes : ndarray of int (n,)
+        The class of every row.
     """
 
     loadings: FloatArray
-    powers: FloatArray | None = None
+    powers: FloatArray | None
+    classes: IntArray
 
     @property
     def n_parameters(self) -> int:
@@ -114,8 +118,6 @@ class ResidualFit:
         X beta.
     scale : ndarray (n,)
         Standard deviations of the residuals.
-    normalized : ndarray (n,)
-        Residuals times the inverse Cholesky factor of their covariance, rows as in the data.
     """
 
     beta: FloatArray
@@ -134,7 +136,6 @@ class ResidualFit:
     fitted: FloatArray
     fitted_fixed: FloatArray
     scale: FloatArray
-    normalized: FloatArray
     optimum: Optimum
     diagnostics: tuple[Diagnostic, ...] = ()
     engine: str = "mlpool"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlpool.engine.residual.correlations import STEP
-from mlpool.engine.residual.patterns import distinct_rows
 from mlpool.engine.residual.types import UnequalRows
 from mlpool.typing import AnyArray, FloatArray, IntArray
 
@@ -79,25 +78,20 @@ class Variances:
 
 
 def variances_of(rows: UnequalRows | None, n: int) -> Variances:
-    """Return the classes of equal rows and what tells them apart."""
+    """Return what tells the classes of rows apart, in units of its spread over the rows."""
     if rows is None or not rows.n_parameters:
         return Variances(
             loadings=np.zeros((1, 0)), powers=None, centre=np.zeros(0), units=np.zeros(0),
             classes=np.zeros(n, dtype=np.int64),
         )  # fmt: skip
-    centre = rows.loadings.mean(axis=0)
-    spread = rows.loadings.std(axis=0)
+    counts = np.bincount(rows.classes, minlength=len(rows.loadings)) / n
+    centre = counts @ rows.loadings
+    spread = np.sqrt(counts @ (rows.loadings - centre) ** 2)
     units = np.where(spread > 0, spread, 1.0)
-    scaled = (rows.loadings - centre) / units
-    powers = np.abs(rows.powers) if rows.powers is not None else np.empty(0)
-    keys = np.column_stack([scaled, powers]) if powers.size else scaled
-    first, classes = distinct_rows(keys)
-    distinct = keys[first]
-    r = rows.loadings.shape[1]
     return Variances(
-        loadings=distinct[:, :r],
-        powers=distinct[:, r] if powers.size else None,
+        loadings=(rows.loadings - centre) / units,
+        powers=None if rows.powers is None else np.abs(rows.powers),
         centre=centre,
         units=units,
-        classes=classes,
+        classes=rows.classes,
     )

@@ -101,6 +101,7 @@ def check_overdispersion(m: FittedModel) -> CountCheck:
     rows = {
         "dispersion ratio": f"{chisq / df:.3f}",
         "Pearson's Chi-Squared": f"{chisq:.3f}",
+        # printed with three digits: a probability
         "p-value": "< 0.001" if p < 0.001 else f"{p:.3f}",
     }
     last = "Overdispersion detected." if found else "No overdispersion detected."

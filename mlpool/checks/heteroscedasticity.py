@@ -63,6 +63,7 @@ def check_heteroscedasticity(m: FittedModel) -> Check:
     fitted = np.asarray(m.fitted, dtype=np.float64)
     centred = fitted - fitted.mean()
     spread = float(centred @ centred)
+    # fitted values that differ by 1e-10 of their own size differ by rounding only
     if spread <= 1e-20 * float(fitted @ fitted):
         return _untold(m, what, "all fitted values are the same", "homogeneity", "Chisq")
     u = e**2 * (m.nobs / m.df_residual)

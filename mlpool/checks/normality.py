@@ -115,6 +115,7 @@ def standardized(m: FittedModel) -> FloatArray | None:
         return None
     h = leverages(m)
     with np.errstate(divide="ignore", invalid="ignore"):
+        # a leverage has no unit: this close to one it leaves a row nothing but rounding
         return np.where(h < 1.0 - 1e-10, e / np.sqrt(1.0 - h), np.nan)
 
 
@@ -134,6 +135,7 @@ def _random(m: FittedModel) -> Normality:
 
 def _scaled(values: FloatArray) -> FloatArray:
     spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    # a spread of this share of the largest value is rounding
     return values / spread if spread > 1e-12 * np.abs(values).max() else 0.0 * values
 
 
@@ -150,6 +152,7 @@ def _sentence(effect: str, p: float) -> str:
 def _test(values: FloatArray) -> tuple[str, float, float]:
     """Return test, statistic and p of the finite values; missing if there is nothing to test."""
     x = values[np.isfinite(values)]
+    # a range of this share of the largest value is rounding
     if len(x) < 3 or np.ptp(x) <= 1e-12 * np.abs(x).max():
         return "", np.nan, np.nan
     if len(x) >= LARGE:

@@ -107,6 +107,7 @@ def check_outliers(
             threshold=limit, panel="influence", model=m,
         )  # fmt: skip
     distance = empty.copy()
+    # a leverage has no unit: this close to one it leaves a row nothing but rounding
     distance[:] = np.where(leverages(m) < 1.0 - 1e-10, cooks_distance(m), np.nan)
     positions = np.flatnonzero(distance.to_numpy() > limit)
     return Outliers(

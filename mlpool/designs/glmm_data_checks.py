@@ -149,6 +149,7 @@ def _check_counts(design: Design, family: Family) -> None:
             f"The {family.name} family needs counts; {brief(name)} has negative values."
         )
     if _is_broken(y):
+        # what `_is_broken` found is further from a whole number than this
         at = float(y[np.abs(y - np.rint(y)) > 1e-6][0])
         raise DataError(
             f"The {family.name} family needs counts; {brief(name)} has values that are not whole "
@@ -158,4 +159,5 @@ def _check_counts(design: Design, family: Family) -> None:
 
 def _is_broken(values: Any) -> bool:
     """Return whether any value is no whole number."""
+    # counts have no unit; of large ones floats (and files) keep a share
     return bool(np.any(np.abs(values - np.rint(values)) > 1e-6 * np.maximum(1.0, np.abs(values))))

@@ -171,6 +171,7 @@ def _of_sums(design: PushedDesign) -> OlsFit:
         vcov_unscaled=fixed.back @ inverse @ fixed.back.T,
         sigma=float(np.sqrt(rss / df)) if df > 0 else float("nan"),
         rss=rss,
+        # an exact fit has the logarithm of the smallest number, not of zero: no share of anything
         loglik=gaussian_loglik(max(rss, float(np.finfo(float).tiny)), sums.n, sums.sum_log_weights),
         n=sums.n,
         df_residual=df,

@@ -291,6 +291,7 @@ def _check_told_apart(unequal: UnequalRows, structure: ResidualStructure) -> Non
     spread = np.sqrt(weights @ centred**2)
     constant = not np.all(spread > 0)
     scaled = np.sqrt(weights)[:, None] * centred / np.where(spread > 0, spread, 1.0)
+    # columns have length one: NumPy's cut-off is a share without units
     # of no columns NumPy 1 knows no rank
     if constant or (scaled.size and np.linalg.matrix_rank(scaled) < loadings.shape[1]):
         said = structure.dispersion_text or (structure.correlation or CorrelationTerm(

@@ -172,6 +172,7 @@ class FreeTemplate(Template):
                 turn[:, a], turn[:, b] = lam[:, b], -lam[:, a]
                 turns[:, i] = turn.T.ravel()
             U, size, _ = np.linalg.svd(turns, full_matrices=True)
+            # 1e-300: of a theta of zero no turn counts, as of zero only
             rank = int(np.sum(size > TURN_TOL * max(float(size.max(initial=0.0)), 1e-300)))
             blocks.append(U[:, rank:])
         return _block_diagonal(blocks)
@@ -228,7 +229,7 @@ def _joined(
 
 
 TURN_TOL = 1e-8
-"""Rotations of columns this much shorter than the others count as no direction at all."""
+"""Rotations of columns that have this share of the longest's length are no direction at all."""
 
 
 def _block_diagonal(blocks: Sequence[FloatArray]) -> FloatArray:

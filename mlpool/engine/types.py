@@ -122,8 +122,11 @@ class Control:
     """
 
     max_evaluations: int = 500
+    # of the deviance per row, by parameters without units
     gtol: float = 1e-9
+    # relative to the deviance
     ftol: float = 1e-12
+    # a ratio of SDs, as lme4's ``isSingular`` has it
     singular_tol: float = 1e-4
     max_dense_bytes: int = 8_000_000_000
     batch_rows: int = 65_536

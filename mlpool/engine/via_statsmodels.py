@@ -61,7 +61,8 @@ def fit_ols(
     w = np.ones(n) if weights is None else weights
     rss = float(w @ (target - fitted) ** 2)
     df = n - p
-    # exact fits leave rounding noise, whose logarithm means nothing but must not stop a fit
+    # exact fits leave rounding noise, whose logarithm means nothing but must not stop a fit: the
+    # smallest number stands in for zero only
     spread = max(rss, np.finfo(float).tiny)
     loglik = 0.5 * (np.log(w).sum() - n * (np.log(2 * np.pi) + 1 - np.log(n) + np.log(spread)))
     mean = float(w @ target / w.sum()) if _has_constant(Xk) else 0.0
@@ -165,6 +166,7 @@ def fit_mixedlm(data: LmmData, *, reml: bool = True) -> LmmFit:
                     target / scale, Q, groups,
                     exog_vc=_components(Zs, groups),
                 )  # fmt: skip
+            # the response is divided by its scale, so that the gradient has no unit
             result = model.fit(reml=reml, method=["bfgs", "lbfgs"], gtol=1e-9)
         except (ValueError, np.linalg.LinAlgError) as error:
             raise FitError(f"statsmodels' MixedLM failed: {str(error).splitlines()[0]}") from None

@@ -148,6 +148,7 @@ def _whole(df: pd.Series) -> pd.Series:
     """Return finite df; those that are whole but for rounding as whole numbers."""
     values = np.where(np.isfinite(df), df, np.nan)
     nearest = np.round(values)
+    # degrees of freedom count: they have no unit
     return pd.Series(np.where(np.abs(values - nearest) < 1e-4, nearest, values), name=df.name)
 
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from mlpool.typing import ByLike, ClusterLike, VcovArgs, VcovLike
 
 STEP = 2.0**-10
-"""Step of differences, in standard deviations of the variable."""
+"""Step of differences, in SDs of the variable: without units."""
 
 
 @also_spelt("ci_method", keywords=DfSpellings)

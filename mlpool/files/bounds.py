@@ -99,6 +99,7 @@ def size_text(count: float) -> str:
     >>> size_text(2e9), size_text(1_500_000)
     ('2.0 GB', '1.5 MB')
     """
+    # bytes of a giga- and a megabyte
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Rises when a file can no longer be read by the mlpool before."""
+# bytes that a model file may have without being asked for
 MAX_BYTES = 2e9
 _SIGNS = re.compile(r"[-+*/:^|~%\s]{200}")
 """What no formula's own text has: signs that parsing would take one by one."""

@@ -124,7 +124,9 @@ class GivenContrasts:
                 f"{k - 1} columns; got {matrix.shape[0]} x {matrix.shape[1]}."
             )
         with_mean = np.column_stack([np.ones(k), matrix])
-        if np.linalg.matrix_rank(with_mean) < with_mean.shape[1]:
+        size = np.linalg.norm(with_mean, axis=0)
+        # the cut-off is a share of lengths of one, whatever unit the user's numbers have
+        if np.linalg.matrix_rank(with_mean / np.where(size > 0, size, 1.0)) < with_mean.shape[1]:
             raise OptionError(f"The contrasts of {brief(text)} determine each other or the mean.")
         if matrix.shape[1] < k - 1:
             rest = np.linalg.qr(with_mean, mode="complete")[0][:, with_mean.shape[1] :]

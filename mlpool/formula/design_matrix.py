@@ -149,6 +149,7 @@ def check_dense(rows: int, columns: int, what: str) -> None:
     size = 8.0 * rows * columns
     if size > MAX_DENSE_BYTES:
         raise NotSupportedError(
+            # bytes of a gigabyte, in which both are shown
             f"This needs {what}, {size / 1e9:.0f} GB; the limit is {MAX_DENSE_BYTES / 1e9:.0f} GB."
         )
 

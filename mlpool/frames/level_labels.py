@@ -111,6 +111,7 @@ def name_values(values: Sequence[Any] | ValueArray) -> Names:
 
 
 def _are_whole(values: ValueArray) -> bool:
+    # whole numbers that an integer of eight bytes holds
     return bool(np.all((np.abs(values) < 2.0**62) & (values == np.floor(values))))
 
 

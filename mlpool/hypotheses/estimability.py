@@ -43,6 +43,7 @@ def null_basis(m: EstimatedModel) -> FloatArray:
     scale = np.linalg.norm(triangle, axis=0) / np.sqrt(n)
     scale = np.where(scale > 0, scale, 1.0)
     triangle = triangle / scale
+    # columns have length one: the cut-off is a share without units
     inside = np.linalg.lstsq(triangle[:, kept], triangle[:, dropped], rcond=None)[0]
     null = np.zeros((full, len(dropped)))
     null[kept], null[dropped, np.arange(len(dropped))] = inside, -1.0
@@ -75,7 +76,7 @@ def estimable_part(m: EstimatedModel, rows: FloatArray) -> FloatArray:
     off = np.where(np.abs(off) > OFF_SPAN * size, off, 0.0)
     if not off.any():
         return rows[:, kept]
-    # columns of N have units of their own
+    # columns of N have units of their own; one of zero is kept from a division by zero only
     off = off / np.maximum(np.abs(off).max(axis=0), np.finfo(float).tiny)
     left, sizes, _ = np.linalg.svd(off)
     rank = int(np.sum(sizes > OFF_SPAN * sizes[0]))

@@ -367,11 +367,14 @@ def _check_consistency(L: FloatArray, values: FloatArray, *, is_text: bool) -> N
     scale = np.linalg.norm(L, axis=1, keepdims=True)
     if np.any(scale == 0):
         raise OptionError("A hypothesis has no coefficient: a row of the matrix is zero.")
+    # rows have length one: the cut-off is a share of the largest
     rank = np.linalg.matrix_rank(L / scale)
     if rank == len(L):
         return
     sides = values / scale[:, 0]
+    # 1e-300 keeps sides of zero from a division by zero only
     both = np.column_stack([L / scale, sides / max(float(np.abs(sides).max()), 1e-300)])
+    # rows of length one, sides of one at most: the cut-off is a share of the largest
     if np.linalg.matrix_rank(both) > rank:
         raise OptionError("The hypotheses contradict each other.")
     if is_text:

@@ -105,6 +105,7 @@ class JointInference:
         parts = (L**2) @ np.clip(np.diag(self.vcov), 0.0, None)
         scale = np.where(scale**2 > _NO_VARIANCE * parts, scale, 0.0)
         standardized = V / np.outer(scale, scale) if np.all(scale > 0) else np.zeros_like(V)
+        # correlations have no unit, so the cut-off has none
         if np.linalg.matrix_rank(standardized, hermitian=True) < rank:
             return FTest(statistic=np.nan, df_num=rank, df_den=self.df, p=np.nan)
         distance = distance / scale

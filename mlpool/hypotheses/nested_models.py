@@ -118,6 +118,7 @@ def variance_is_within(small: EstimatedModel, big: EstimatedModel) -> bool:
     if targets.shape[1] == 0:
         return True
     basis = np.column_stack([_variance_basis(big.design.random, rows), np.eye(len(rows)).ravel()])
+    # made of orthonormal columns: the cut-off is a share without units
     solution = np.linalg.lstsq(basis, targets, rcond=None)[0]
     outside = np.linalg.norm(targets - basis @ solution, axis=0)
     return bool(np.all(outside <= _SPAN_TOL * np.linalg.norm(targets, axis=0)))
@@ -155,6 +156,7 @@ def _variance_basis(random: Any, rows: IntArray) -> FloatArray:
 
 def _orthonormal(z: FloatArray) -> FloatArray:
     """Return an orthonormal basis of the columns, those that earlier ones determine left out."""
+    # the smallest number keeps a column of zeros from a division by zero only
     Q, R = np.linalg.qr(z / np.maximum(np.linalg.norm(z, axis=0), np.finfo(np.float64).tiny))
     return np.asarray(Q[:, np.abs(np.diag(R)) > _RANK_TOL])
 

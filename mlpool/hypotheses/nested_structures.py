@@ -67,6 +67,9 @@ def _dispersion_is_within(small: UnequalRows | None, big: UnequalRows | None) ->
     own, basis = own - own.mean(axis=0), basis - basis.mean(axis=0)
     if basis.shape[1] < own.shape[1]:
         return False
+    size = np.linalg.norm(basis, axis=0)
+    basis = basis / np.where(size > 0, size, 1.0)
+    # columns have length one: the cut-off is a share without units
     outside = own - basis @ np.linalg.lstsq(basis, own, rcond=None)[0]
     lengths = np.linalg.norm(own, axis=0)
     return bool(np.all(np.linalg.norm(outside, axis=0) <= _SPAN_TOL * lengths))

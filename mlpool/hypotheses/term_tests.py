@@ -38,7 +38,8 @@ _BLOCK = 1 << 16
 _NO_VARIANCE = 1e-13
 """Share of the largest eigenvalue of correlations that is their rounding (some hundred eps)."""
 _RANK_TOL = 1e-6
-"""Entries of estimable functions are of the size of contrasts; what is smaller is rounding."""
+"""Entries of estimable functions are contrasts of columns in one unit; less is their rounding, as
+a share of the largest singular value or of one."""
 MAX_CELLS = 3_000
 """Columns of one dummy per cell up to which type III hypotheses are found."""
 

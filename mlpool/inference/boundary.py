@@ -62,6 +62,7 @@ def mixture_text(mixture: Mixture) -> str:
     parts = []
     for df, weight in sorted(mixture.items()):
         inverse = 1.0 / weight
+        # a probability as a share of a whole number: rounding of it
         is_simple = weight < 1.0 and abs(inverse - round(inverse)) < 1e-12
         size = "" if weight == 1.0 else f"1/{round(inverse)} " if is_simple else f"{weight:g} "
         parts.append(f"{size}chi2({df})")

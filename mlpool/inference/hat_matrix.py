@@ -93,6 +93,7 @@ def smoother(data: LmmData, theta: FloatArray, kept: IntArray) -> Smoother:
     one_factor = len({term.factor for term in data.terms}) == 1
     inverse = _block_inverse(S, data) if one_factor else _dense_inverse(S)
     R = X - S @ (inverse @ (S.T @ X))
+    # X is orthonormal: the cut-off is a share of what random effects leave of a column
     return Smoother(S=S, inverse=inverse, R=R, G=np.linalg.pinv(R.T @ X, hermitian=True))
 
 
@@ -163,6 +164,7 @@ def _dense_inverse(S: Any) -> FloatArray:
     if Q > MAX_CROSSED:
         raise NotSupportedError(
             f"Leverages of a model with {Q} random effects of several factors need "
+            # gigabytes of one float: eight bytes
             f"{8e-9 * Q * Q:.1f} GB; they are made for at most {MAX_CROSSED}."
         )
     M = (S.T @ S).toarray()

@@ -56,6 +56,7 @@ def quantile_residuals(
 
 def _normal_score(below: FloatArray, above: FloatArray) -> FloatArray:
     """Return Phi^-1 from whichever tail is the smaller; finite beyond the reach of doubles."""
+    # a probability of zero has no quantile: the smallest number stands in
     tiny = np.finfo(np.float64).tiny
     left = special.ndtri(np.maximum(below, tiny))
     right = -special.ndtri(np.maximum(above, tiny))

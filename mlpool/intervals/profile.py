@@ -31,6 +31,8 @@ POINTS = 8
 """Points on each side of an estimate, besides those visited in search of bounds."""
 AT_ZERO, AT_ONE = 1e-4, 1.0 - 1e-4
 """A SD below this share of the outcome's scale, or a correlation beyond, is at the boundary."""
+LEAST = float(np.nextafter(0.0, 1.0))
+"""SDs of glmer below this are zero only where they are exactly that."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -116,7 +118,7 @@ class Profile:
         is_lmer = self.model.kind == "lmer"
         # glmer takes exact zeros; slopes far from their predictor's origin correlate by almost one
         # with the intercept without being singular.
-        zero = AT_ZERO * float(self.model.sigma) if is_lmer else np.nextafter(0.0, 1.0)
+        zero = AT_ZERO * float(self.model.sigma) if is_lmer else LEAST
         may_be_one = is_lmer or self.model.is_singular
         out = []
         for i, name, curve in zip(self.positions, self.names, self.curves, strict=True):

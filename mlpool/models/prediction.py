@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 16
 _POLES = ("inverse", "1/mu^2")
+_POLYNOMIALS = ("identity", "sqrt")
 REACH = 9.0
 """SDs within which averages integrate: 1e-19 of a normal distribution lies beyond."""
 
@@ -228,12 +229,13 @@ def mean_over_effects(
             f"{family.link}: predictors reach zero, where the mean is infinite. Predictions for "
             "random effects of zero are there with re_form=False; a log link has averages."
         )
-    largest = float(sd.max(initial=0.0))
+    # In the response's own units an SD of the linear predictor says nothing of a step in z: there
+    # are no poles but those that were refused.
+    largest = 0.0 if family.link in (*_POLES, *_POLYNOMIALS) else float(sd.max(initial=0.0))
     # exp(sd z) moves the integrand's bulk by sd.
     reach = REACH + (largest if family.link == "log" else 0.0)
-    nodes = np.linspace(
-        -reach, reach, 1 + 2 * int(np.ceil(reach / min(0.5, 0.3 / (largest + 1e-9))))
-    )
+    step = min(0.5, 0.3 / largest) if largest > 0 else 0.5
+    nodes = np.linspace(-reach, reach, 1 + 2 * int(np.ceil(reach / step)))
     weights = np.exp(-0.5 * nodes**2)
     total = np.zeros_like(eta)
     for x, w in zip(nodes, weights, strict=True):

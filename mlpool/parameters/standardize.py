@@ -284,6 +284,7 @@ def _pseudo(m: FittedModel, deviation: Any) -> FloatArray:
 def _are_constant(columns: FloatArray, firsts: FloatArray) -> FloatArray:
     """Tell which columns (n, p) are their group's first value but for rounding (p,)."""
     within = np.abs(columns - firsts).max(axis=0)
+    # relative to the largest value of each column
     rounding = 4.0 * np.finfo(np.float64).eps * np.abs(columns).max(axis=0)
     return np.asarray(within <= _ROUNDED * np.ptp(columns, axis=0) + rounding)
 

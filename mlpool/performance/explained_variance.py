@@ -117,6 +117,7 @@ def rmse(m: FittedModel) -> float:
 def fits_exactly(m: FittedModel) -> bool:
     """Return whether the residuals of a linear model are rounding errors, or sigma is missing."""
     scale = float(np.abs(np.asarray(m.design.y)).max(initial=0.0))
+    # a share of the largest response is rounding of it
     return not float(m.sigma) > 1e-12 * scale
 
 
@@ -142,6 +143,7 @@ def _asked_rmse(m: FittedModel) -> float:
 
 @by_queries(fits_exactly)
 def _asked_whether_exact(m: FittedModel) -> bool:
+    # a share of the largest response is rounding of it
     return not float(m.sigma) > 1e-12 * asked(m.design).largest_response
 
 

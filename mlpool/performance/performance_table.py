@@ -142,6 +142,7 @@ def compact_weight(value: float) -> str:
     """Return a weight without its zero: ``<.001``, ``0.979``, ``>.999``."""
     if math.isnan(value):
         return ""
+    # probabilities, printed with three digits
     return "<.001" if value < 0.001 else ">.999" if value > 0.999 else f"{value:.3f}"
 
 

@@ -60,6 +60,7 @@ def _solve(r2: float, p: int, n: int, share: float) -> float:
     high = float(np.arctanh(np.sqrt(r2))) + 1.0 / np.sqrt(n)
     while distance(high) > 0.0:
         high += 0.5
+    # digits of Fisher's z, which has no unit
     return float(np.tanh(optimize.brentq(distance, 0.0, high, rtol=1e-12)) ** 2)
 
 

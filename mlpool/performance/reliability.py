@@ -105,6 +105,7 @@ def _sampling_shares(m: FittedModel, terms: list[RandomDesign]) -> FloatArray:
     triangle = _triangle(terms, m.design.n)
     size = np.sqrt(np.einsum("ij,ij->j", triangle, triangle))
     size = np.where(size > 0, size, 1.0)
+    # columns have length one: the cut-off is a share without units
     back = np.linalg.pinv(triangle / size) / size[:, None]
     inverses = _inverses(_cross_products(m, terms, back))
     return np.asarray(np.einsum("ka,jab,kb->jk", back, inverses, back))
@@ -144,6 +145,7 @@ def _inverses(products: FloatArray) -> FloatArray:
     scale = np.where(scale > 0, scale, 1.0)
     scales = scale[:, :, None] * scale[:, None, :]
     unit = products / scales
+    # an eigenvalue of correlations between columns, in no unit
     regular = np.linalg.matrix_rank(unit, tol=_SINGULAR, hermitian=True) == unit.shape[1]
     inverses = np.full(products.shape, np.nan)
     inverses[regular] = np.linalg.inv(unit[regular]) / scales[regular]

@@ -309,6 +309,7 @@ def _scales_and_panels(grid: GridPlot, mapped: str | None) -> list[Any]:
 
 def percent_labels(values: Sequence[float]) -> list[str]:
     """Return axis labels in percent, without decimals where none are needed."""
+    # percent that are whole but for rounding
     digits = 0 if all(abs(100 * v - round(100 * v)) < 1e-9 for v in values) else 1
     return [f"{100 * v:.{digits}f}%" for v in values]
 

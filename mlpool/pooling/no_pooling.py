@@ -109,7 +109,12 @@ def _loadings(Z: FloatArray, X: FloatArray, random: Any) -> FloatArray:
             A[:, a, b] = np.bincount(random.codes, Z[:, a] * Z[:, b], J)
         for b in range(d):
             D[:, a, b] = np.bincount(random.codes, Z[:, a] * X[:, b], J)
-    return np.asarray(np.linalg.pinv(A, rcond=1e-12, hermitian=True) @ D)
+    size = np.sqrt(np.einsum("jaa->ja", A))
+    size[size == 0.0] = 1.0
+    unit = A / (size[:, :, None] * size[:, None, :])
+    # a share of the largest eigenvalue of what has a unit diagonal
+    inverse = np.linalg.pinv(unit, rcond=1e-12, hermitian=True) / size[:, None, :]
+    return np.asarray((inverse @ D) / size[:, :, None])
 
 
 def _determined(X: FloatArray, Z: FloatArray, random: Any, weights: Any) -> BoolArray:
@@ -125,4 +130,5 @@ def _determined(X: FloatArray, Z: FloatArray, random: Any, weights: Any) -> Bool
     solved = sweep(sums.block(sums.layout.z, sums.layout.z), sums.block(sums.layout.z, x))
     total = np.diag(sums.total)[x]
     left = total - np.diag(solved.explained)
+    # the smallest number keeps a column of zeros below its own share: zero only
     return np.asarray(left <= WITHIN_DOUBTFUL * np.maximum(total, np.finfo(float).tiny))

@@ -34,7 +34,7 @@ Statistic = Callable[[Any], Any]
 Drawn = TypeVar("Drawn")
 
 _LOST = 1e-10
-"""A resample whose scaled cross-products have a smaller reciprocal condition lost a column."""
+"""Ratio of the eigenvalues of scaled cross-products below which a resample lost a column."""
 _LOST_COLUMN = "The resample leaves a coefficient without variation in its column."
 _SURE = 1e-10
 """A fitted probability this close to 0 or 1 in a replicate alone means separated outcomes."""

@@ -85,6 +85,7 @@ class Residuals:
             for b, lam in zip(m.fit.b, factors, strict=True):
                 self._effects.append(_inflated(b, m.sigma * lam))
         else:
+            # a leverage has no unit: a residual grows 1e4 times at most
             e = e / np.sqrt(1.0 - np.minimum(leverages(m), 1.0 - 1e-8))
             e = e - e.mean()
         self._e = e

@@ -138,6 +138,7 @@ def _z_scores(
     used = values if kept is None else values[kept]
     center = (median if robust else mean)(used, weights)
     scale = (mad if robust else sd)(used, weights) * factor
+    # a spread of this share of the center is rounding
     if not scale > 1e-14 * abs(center):
         spread = "median absolute deviation" if robust else "standard deviation"
         text = f"Column {brief(name)} has a {spread} of 0 over the rows used and is only centred."

@@ -14,6 +14,7 @@ import numpy as np
 from mlpool.typing import FloatArray
 
 _EPS = 2.220446049250313e-16
+"""R's ``.Machine$double.eps``: probabilities below are printed as less than it."""
 
 
 def format_numbers(values: Sequence[float], digits: int = 7, nsmall: int = 0) -> list[str]:
@@ -95,6 +96,7 @@ def format_pvalues(values: Sequence[float], digits: int, eps: float = _EPS) -> l
 
 def stars(p: float) -> str:
     """Return R's significance code of a p-value."""
+    # R's levels of probabilities and their signs
     for limit, code in ((0.001, "***"), (0.01, "**"), (0.05, "*"), (0.1, ".")):
         if p <= limit:
             return code

@@ -160,7 +160,12 @@ def _fit_measures(m: FittedModel) -> tuple[float, float, float | None, tuple[int
     keep = [i for i, name in enumerate(m.names) if name != "(Intercept)"]
     b = m.fixef().to_numpy()[keep]
     vcov = m.vcov().to_numpy()[np.ix_(keep, keep)]
-    return r2, adjusted, float(b @ np.linalg.lstsq(vcov, b, rcond=None)[0]) / slopes, (slopes, df)
+    se = np.sqrt(np.diag(vcov))
+    se[~(se > 0)] = 1.0
+    t, correlations = b / se, vcov / np.outer(se, se)
+    # correlations have no unit, so the cut-off has none
+    wald = float(t @ np.linalg.lstsq(correlations, t, rcond=None)[0])
+    return r2, adjusted, wald / slopes, (slopes, df)
 
 
 def _coefficients(m: FittedModel, letter: str) -> tuple[FloatArray, pd.DataFrame]:

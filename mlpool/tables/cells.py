@@ -14,10 +14,11 @@ _SCIENTIFIC_FROM = 1e5
 """Values of this size and above are printed in scientific notation."""
 
 _P_SMALL, _P_LARGE = 0.001, 0.999
-"""Limits beyond which a p-value is printed as a bound."""
+"""Probabilities beyond which a p-value is printed as a bound."""
 
 _PADDING = re.compile(r"([(\[]|, ) +")
 
+# probabilities below which stars stand, as in R's tables
 _STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
 

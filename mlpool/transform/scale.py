@@ -247,6 +247,7 @@ def _transform_vector(
 
 def _scaled(values: FloatArray, scaling: Scaling, name: str, groups: Groups | None) -> FloatArray:
     """Return ``(x - center) / scale``; not divided, with a warning, where there is no spread."""
+    # 1e-300: a constant of zero is flat, too, as zero only
     rounding = _ROUNDING * np.maximum(np.abs(scaling.center), 1e-300)
     is_flat = scaling.scale <= rounding
     if np.any(is_flat):

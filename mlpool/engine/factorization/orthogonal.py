@@ -98,6 +98,7 @@ class Triangle:
         columns = np.hstack([self.Z, self.Xy[:, :-1]])
         size = np.linalg.norm(columns, axis=0)
         columns = columns / np.where(size > 0, size, 1.0)
+        # columns have length one: the cut-off of the rank is a share without units
         found, _, rank, _ = lstsq(columns, self.Xy[:, -1])
         rest = self.Xy[:, -1] - columns @ found
         return float(rest @ rest), self.n - int(rank)

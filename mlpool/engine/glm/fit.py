@@ -37,6 +37,7 @@ EDGE_DECREMENT = 1e-5
 """Expected fall of the deviance, relative to its size, that only the edge of the range prevents."""
 BARRIERS = 10.0 ** -np.arange(1.0, 11.0)
 _EPS = float(np.finfo(np.float64).eps)
+"""Least slope of a probability by eta, as R's binomial links have it: both without units."""
 
 
 def fit_glm(  # noqa: PLR0913 - one argument per symbol of the formula
@@ -134,6 +135,7 @@ class GlmRows:
 
         Near an edge Fisher's weights grow without end where the log-likelihood is straight.
         """
+        # a share of the way to the edge of the range; without an edge, eta is a log or log odds
         h = 1e-4 * np.minimum(np.minimum(eta - limits[0], limits[1] - eta), 1.0 + np.abs(eta))
         return np.maximum((self.score(eta - h) - self.score(eta + h)) / (2.0 * h), 0.0)
 
@@ -148,6 +150,7 @@ class GlmRows:
         try:
             found = np.asarray(cho_solve(cho_factor(A), right))
         except np.linalg.LinAlgError:
+            # Q is orthonormal: the cut-off is a share of the largest weight, whatever the units
             found = np.asarray(np.linalg.lstsq(A, right, rcond=None)[0])
         return found
 
@@ -288,15 +291,18 @@ def _centred(
         step = rows.solve(curve, score)
         fall = float(score @ step)
         share = 1.0
+        # a share of the step, below which nothing of it is left but rounding
         while share > 1e-12:
             trial = rows.predictor(gamma + share * step)
             there = value(trial)
+            # Armijo's share of the fall that the slope promises
             if np.isfinite(there) and there <= here - 1e-4 * share * fall:
                 break
             share /= 2.0
         else:
             return gamma
         gamma, eta, here = gamma + share * step, trial, there
+        # a share of what the barrier itself weighs, in units of the deviance
         if fall < 1e-3 * tau:
             return gamma
     return gamma

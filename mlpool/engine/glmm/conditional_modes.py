@@ -29,9 +29,9 @@ MAX_STEPS, MAX_HALVINGS = 100, 40
 DECREMENT = 1e-9
 """Squared length of a Newton step, in SDs of the modes, after which the next would be rounding."""
 DECREMENT_CURVED = 1e-12
-"""The same where weights are not those of a canonical link: convergence is slower at first."""
+"""The same, in SDs, where weights are not a canonical link's: convergence is slower at first."""
 DECREMENT_SCORING = 1e-17
-"""The same where Fisher's weights stand in for negative ones: convergence is linear."""
+"""The same, in SDs, where Fisher's weights stand in for negative ones: convergence is linear."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +217,7 @@ def _line_search(
     found = _point(problem, b, e, gamma, shape)
     if lenient and np.isfinite(found.h):
         return found
+    # a share of half the penalised deviance, or of one of its units, is rounding
     slack = 1e-10 * (1.0 + abs(here.h))
     share = 1.0
     for _ in range(MAX_HALVINGS):

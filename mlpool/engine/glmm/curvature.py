@@ -16,6 +16,7 @@ STEP = 3e-3
 RIDGE = 1e-6
 """Share of the information that is added, and of one per squared unit where there is none."""
 _SHAPE_STEP = 1e-3
+"""Step in the logarithm of the dispersion, which has no unit."""
 
 
 def scoring(objective: Laplace, x: FloatArray, state: State) -> FloatArray:
@@ -71,6 +72,7 @@ def _shape_curvature(objective: Laplace, x: FloatArray, state: State) -> float:
     moved[-1] += _SHAPE_STEP
     later = objective.gradient(objective.state(moved))[-1]
     second = (later - objective.gradient(state)[-1]) / _SHAPE_STEP
+    # of the deviance by a logarithm: without units; one is an SD of the logarithm of 1.4
     return float(second) if second > 1e-3 else 1.0
 
 

@@ -27,7 +27,8 @@ from mlpool.errors import FitError, NotSupportedError
 from mlpool.typing import BoolArray, FloatArray
 
 SNAP = 1e-3
-"""Diagonal entries of theta below this, in units of the link scale, are tried as exact zeros."""
+"""Share of a typical difference on the link scale (`Problem.unit`) below which diagonal entries of
+theta are tried as exact zeros."""
 OTHER_STARTS = (0.3, 0.1, 0.03)
 """Shares of the first theta from which a search that lost its way begins once more."""
 ROUNDING = 0.1
@@ -147,7 +148,8 @@ def _snapped(objective: Laplace, found: Found) -> Found:
         return found
     objective.accept(found.state)
     state = objective.state(x)
-    if state.value > found.state.value + 1e-9 * max(1.0, abs(found.state.value)) * 1e-2:
+    # a share of the deviance, or of one of its units, that is rounding
+    if state.value > found.state.value + 1e-11 * max(1.0, abs(found.state.value)):
         x[:k] = theta
         state = objective.state(x)
     found.log.append((tuple(x.tolist()), state.value))

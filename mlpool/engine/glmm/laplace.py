@@ -240,6 +240,7 @@ def _inverse(S: FloatArray) -> FloatArray:
     except np.linalg.LinAlgError:
         # Separated outcomes leave directions without information: their variance is enormous.
         values, vectors = np.linalg.eigh(S)
+        # rounding of the largest eigenvalue; the smallest number keeps zero from a division by zero
         floor = np.finfo(np.float64).eps * max(float(values[-1]), np.finfo(np.float64).tiny)
         # Without any information it overflows, which the caller refuses: no event of NumPy's.
         with np.errstate(over="ignore", invalid="ignore"):

@@ -156,6 +156,7 @@ class RowModel:
         q = np.where(e > 0, e / fails, 1.0)
         beyond = np.where(e < 1e-4, e / 2.0, q - 1.0)  # q - 1 to first order: rounding is 1e-9
         hits, misses = self.m * self.y, self.m * (1.0 - self.y)
+        # e has no unit: below, log(1 - exp(-e)) is log(e) to all digits; 1e-300 keeps log(0) out
         log_fails = np.where(e < 1e-8, np.minimum(eta, 0.0), np.log(np.maximum(fails, 1e-300)))
         weight = self.m * e * r
         return RowValues(
@@ -258,6 +259,7 @@ class RowModel:
             return m * (y * eta - np.logaddexp(0.0, eta))
         if self.family == Family("binomial", "cloglog"):
             e = np.exp(np.minimum(eta, 700.0))
+            # e has no unit: below, log(1 - exp(-e)) is log(e) to all digits
             hits = np.where(e < 1e-8, np.minimum(eta, 0.0), np.log(-np.expm1(-np.maximum(e, 1e-8))))
             return np.asarray(m * (y * hits - (1.0 - y) * e))
         mu = mean_and_derivatives(self.family.link, eta)[0]

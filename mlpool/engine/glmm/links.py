@@ -11,7 +11,7 @@ from mlpool.typing import FloatArray
 Four = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 _EPS = float(np.finfo(np.float64).eps)
-"""R keeps binomial means this far from 0 and 1."""
+"""R keeps binomial means, which are probabilities, this far from 0 and 1."""
 
 
 def mean_and_derivatives(link: str, eta: FloatArray) -> Four:

@@ -23,6 +23,7 @@ DECREMENT = 1e-11
 NOISE = 1e-13
 """Rounding of the deviance, relative to its size."""
 ARMIJO, MAX_HALVINGS = 1e-4, 30
+"""Share of the fall that the slope promises, which a step must make; and how often it is halved."""
 CURVED = 1e-10
 """Share of its parts that s'y must have: less is rounding of gradients."""
 LONGEST = 1.5
@@ -97,13 +98,14 @@ def minimise(
         if fall < max(DECREMENT, NOISE * abs(here.state.value)):
             here.converged, here.message = True, "the expected fall of the deviance is nil"
             return here
-        step *= min(
-            1.0, float(np.min(LONGEST * (np.abs(here.x) + scale) / (np.abs(step) + 1e-300)))
-        )
+        # 1e-300 keeps a step of zero from a division by zero only
+        longest = LONGEST * (np.abs(here.x) + scale) / (np.abs(step) + 1e-300)
+        step *= min(1.0, float(np.min(longest)))
         moved = _move(objective, here, step)
         if moved is None:
             if fresh:
                 here.message = "no step lowers the deviance"
+                # of the deviance, which has no unit: no test could show it
                 here.converged = fall < 1e-5
                 return here
             # The guess of the curvature has gone astray: begin again from the information here.
@@ -142,6 +144,7 @@ def _move(objective: Objective, here: Found, step: FloatArray) -> Found | None:
             objective.accept(state)
             inverse = _updated(here.curvature, x - here.x, g - here.gradient)
             return Found(x=x, gradient=g, state=state, curvature=inverse, log=here.log)
+        # keeps a straight line from a division by zero only
         best = -0.5 * slope * share / max(change / share - slope, 1e-300)
         share = float(np.clip(best, 0.1 * share, 0.5 * share))
     return None

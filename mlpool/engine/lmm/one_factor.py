@@ -112,6 +112,7 @@ class OneFactor(Criterion):
         x = self.within[:-1, :-1]
         size = np.sqrt(np.where(np.diag(x) > 0, np.diag(x), 1.0))
         used = np.count_nonzero(np.einsum("aaj->aj", self.blocks.F))
+        # columns have length one: the cut-off is a share without units
         is_left = self.n > used + np.linalg.matrix_rank(x / np.outer(size, size))
         return left_within(self.within) if is_left else None
 

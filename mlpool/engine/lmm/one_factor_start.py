@@ -67,6 +67,7 @@ def _scoring_step(objective: OneFactor, theta: FloatArray) -> FloatArray:
     # Entries of Sigma have the units of the predictors: only a unit diagonal compares them.
     size = np.sqrt(np.maximum(np.diag(information), 0.0))
     size[size == 0.0] = 1.0
+    # a share of the largest eigenvalue of what has a unit diagonal
     step = np.linalg.lstsq(information / np.outer(size, size), slope / size, rcond=1e-10)[0]
     return np.asarray(-step / size, dtype=np.float64)
 

@@ -61,6 +61,7 @@ def moment_deviations(
     unit = np.sqrt(np.where(seen, np.diag(left), 1.0))
     found = np.zeros(len(left))
     part = np.ix_(seen, seen)
+    # a share of the largest eigenvalue of what has a unit diagonal
     found[seen] = np.linalg.lstsq(
         left[part] / np.outer(unit[seen], unit[seen]), right[seen] / unit[seen], rcond=1e-12
     )[0]

@@ -192,6 +192,7 @@ def user_blocks(N: FloatArray, T: FloatArray, Lam: FloatArray) -> FloatArray:
     if T.shape[0] == T.shape[1]:
         back = np.linalg.inv(T)
         return np.asarray(back @ N @ back.T)
+    # Working columns are orthonormal: NumPy's cut-off is a share of the largest ratio of SDs.
     # A column that occurs twice: what the working columns do not see keeps its prior variance.
     seen = np.linalg.pinv(T @ Lam)
     hidden = np.eye(len(Lam)) - seen @ (T @ Lam)

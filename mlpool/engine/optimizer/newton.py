@@ -28,7 +28,7 @@ NOISE = 64 * float(np.finfo(float).eps)
 """Rounding error of a deviance, relative to itself or to the number of rows: the unit of the
 response may bring a sum of n logarithms close to zero, but not its rounding."""
 SNAP = 1e-4
-"""Scaled singular value of lambda below which exactly zero is tried."""
+"""Singular value of lambda, a ratio of SDs in scaled columns, below which exactly zero is tried."""
 GROWN = 30.0
 """Size of theta in the search's units, or of these in its, from which it goes on in units of where
 it is."""
@@ -186,6 +186,7 @@ def _descend(search: _Search, point: _Point) -> tuple[_Point, str]:
         gain = (point.value - trial.value) / predicted if predicted > 0 else -1.0
         length = float(np.linalg.norm(step))
         if visible:
+            # a share of the fall that the model promised
             accepted = gain > 1e-4
         else:
             accepted = bool(np.isfinite(trial.value)) and _less_steep(trial, point)
@@ -214,6 +215,7 @@ def _step(search: _Search, point: _Point, radius: float) -> tuple[FloatArray, bo
     N = search.directions(point.phi)
     B = N.T @ point.hessian @ N
     s, smallest = trust_step(N.T @ point.gradient, B, radius)
+    # a share of the largest curvature is rounding; 1e-300 keeps a flat one from being none
     return np.asarray(N @ s), smallest >= -1e-7 * max(float(np.abs(B).max(initial=0.0)), 1e-300)
 
 
@@ -229,6 +231,7 @@ def trust_step(gradient: FloatArray, B: FloatArray, radius: float) -> tuple[Floa
     eigenvalues, Q = np.linalg.eigh((B + B.T) / 2)
     smallest = float(eigenvalues[0])
     g = Q.T @ gradient
+    # a share of the largest curvature; 1e-300 keeps zero from a division by zero only
     floor = 1e-12 * max(float(np.abs(eigenvalues).max()), 1e-300)
     if smallest > floor:
         s = -g / eigenvalues
@@ -242,10 +245,12 @@ def trust_step(gradient: FloatArray, B: FloatArray, radius: float) -> tuple[Floa
             low = shift
         else:
             high = shift
+        # the shift is found to ten digits of itself
         if high - low <= 1e-10 * high:
             break
     s = -g / np.maximum(eigenvalues + high, floor)
     missing = radius**2 - float(s @ s)
+    # a share of the squared radius
     if smallest < 0 and missing > 1e-6 * radius**2:
         # The hard case: at a saddle the gradient has no part along the downhill direction.
         s[0] += np.copysign(np.sqrt(missing), -g[0] if g[0] != 0 else 1.0)

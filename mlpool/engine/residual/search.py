@@ -24,13 +24,13 @@ _CENTRAL = 2e-3
 _NOISE = 1e-13
 """Rounding of the deviance per row."""
 _FLAT = 1e-8
-"""Curvature per row that is none: the direction is then not followed."""
+"""Curvature of the deviance per row that is none: the direction is then not followed."""
 _LARGEST_STEP = 2.0
 """In psi: an odds of correlation, a log ratio, a relative standard deviation."""
 _SETTLED = 1e-9
-"""Newton step in psi that no longer matters."""
+"""Newton step in psi, which has no unit, that no longer matters."""
 _NEAR = 1e-6
-"""Newton step that rounding of the deviance cannot tell from none."""
+"""Newton step in psi that rounding of the deviance cannot tell from none."""
 
 
 @dataclass(slots=True)

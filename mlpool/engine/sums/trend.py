@@ -76,6 +76,7 @@ def sample_trend(rows: Rows) -> FloatArray:
     used = np.flatnonzero((size > 0) & ~(is_constant & has_intercept))
     used = used[independent_columns(X[:, used] / size[used])]
     if used.size and used.size < len(y):
+        # columns have length one: the cut-off is a share without units
         trend[used] = lstsq(X[:, used] / size[used], y, lapack_driver="gelsy")[0] / size[used]
     return trend
 
@@ -116,6 +117,7 @@ def solve_scaled(A: FloatArray, b: FloatArray) -> FloatArray:
     """Solve A x = b for a positive semi-definite A (p, p) of columns in any units."""
     size = np.sqrt(np.maximum(np.diag(A), 0.0))
     size[size == 0.0] = 1.0
+    # with a unit diagonal the cut-off is a share without units
     return np.asarray(lstsq(A / np.outer(size, size), b / size, lapack_driver="gelsy")[0] / size)
 
 
@@ -124,4 +126,5 @@ def scaled_inverse(A: FloatArray) -> FloatArray:
     size = np.sqrt(np.maximum(np.diag(A), 0.0))
     size[size == 0.0] = 1.0
     unit = np.outer(size, size)
+    # with a unit diagonal the cut-off is a share without units
     return np.asarray(np.linalg.pinv(A / unit, hermitian=True) / unit)

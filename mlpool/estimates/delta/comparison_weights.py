@@ -151,10 +151,12 @@ def _poly(labels: list[str]) -> Any:
 
 def _whole(row: FloatArray) -> FloatArray:
     """Scale to the smallest whole numbers."""
+    # weights of a row of length one: less is rounding of zero
     row = np.where(np.abs(row) < 1e-10, 0.0, row)
     row = row / np.abs(row[row != 0.0]).min()
     for factor in range(1, 1001):
         scaled = row * factor
+        # relative to the smallest weight, which is one here
         if np.max(np.abs(scaled - np.round(scaled))) < 1e-6 * factor:
             return np.asarray(np.round(scaled))
     return row

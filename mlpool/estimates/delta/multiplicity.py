@@ -89,6 +89,7 @@ def families_of(exist: BoolArray, compared: Comparison, within_by: bool) -> list
     for i, (cells, rows) in enumerate(zip(exist, possible, strict=True)):
         key = rows.tobytes()
         if key not in ranks:
+            # weights of means sum to zero and have no unit: the cut-off is a share of the largest
             ranks[key] = int(np.linalg.matrix_rank(weights[rows])) if rows.any() else 0
         places = i * c + np.flatnonzero(rows)
         families.append(Family(rows=places, n_means=int(cells.sum()), rank=ranks[key]))
@@ -150,6 +151,7 @@ def adjusted_p(
     if method == "tukey":
         return _tukey_p(np.abs(statistic), df, n_means)
     if method == "sidak":
+        # a probability below one by rounding, whose logarithm is finite
         return np.array(-np.expm1(len(p) * np.log1p(-np.minimum(p, 1.0 - 1e-16))))
     if method == "scheffe":
         return _scheffe_p(statistic, df, rank)

@@ -223,6 +223,7 @@ def _pretty(low: float, high: float) -> FloatArray:
     for factor, weight in ((2.0, 1.5), (5.0, 2.75), (10.0, 1.5)):
         if factor * base - cell < weight * (cell - unit):
             unit = factor * base
+    # R's ``pretty``: in steps of the round unit
     first, last = math.floor(low / unit + 1e-7), math.ceil(high / unit - 1e-7)
     return np.asarray(np.arange(first, last + 1) * unit, dtype=np.float64)
 

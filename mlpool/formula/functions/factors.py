@@ -88,6 +88,7 @@ def date_label(days: float) -> str:
     ('2024-01-01', '2024-01-01 10:30:00')
     """
     day = np.datetime64("1970-01-01") + np.timedelta64(int(np.floor(days)), "D")
+    # microseconds of a day, which time stamps count
     microseconds = round((days - np.floor(days)) * 86_400e6)
     if microseconds == 0:
         return str(day)

@@ -235,5 +235,6 @@ def _solve(A: FloatArray, b: FloatArray) -> FloatArray:
     scale = np.sqrt(np.diag(A))
     scale = np.where(scale > 0, scale, 1.0)
     return np.asarray(
+        # a share of the largest eigenvalue of what has a unit diagonal
         np.linalg.lstsq(A / np.outer(scale, scale), b / scale, rcond=1e-14)[0] / scale
     )

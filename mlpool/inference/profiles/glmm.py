@@ -134,7 +134,9 @@ class GlmmSide(Side):
         start = self._last
         if start is None:
             x0, N = self._path(self.inside)
-            start = np.asarray(np.linalg.lstsq(N, x - x0, rcond=None)[0], dtype=np.float64)
+            size = np.linalg.norm(N, axis=0)
+            # columns of length one: the cut-off is a share without units
+            start = np.asarray(np.linalg.lstsq(N / size, x - x0, rcond=None)[0] / size)
         try:
             found = self._model.minimum(self._path, value, start)
         except (FitError, np.linalg.LinAlgError):

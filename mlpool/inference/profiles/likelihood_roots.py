@@ -54,6 +54,7 @@ def solve_distance(
         else:
             high = t
         if np.isfinite(high):
+            # a share of the distance, of which rounding leaves no more
             if high - low <= 1e-13 * high:
                 return t
             t = step if low < step < high else 0.5 * (low + high)

@@ -161,6 +161,7 @@ def _random_curves(surface: Surface, ml: LmmFit) -> tuple[Curve, ...]:
         raise FitError("the variance parameters of the fit are no covariance matrix.")
     lowest = surface.deviance(fit)
     _, hessian = surface.derivatives(psi, fit)
+    # log SDs and Fisher z have no unit: a share of the largest curvature
     spread = np.sqrt(2.0 * np.abs(np.diag(np.linalg.pinv(hessian, rcond=1e-10, hermitian=True))))
     return tuple(
         Curve(

@@ -33,9 +33,11 @@ _NEAR_EDGE, _TINY_SD = 2.5, 0.05
 _OTHER_MINIMUM = 1e-4
 _MAX_SCORING = 60
 _MAX_HALVINGS = 25
+#: Expected fall of the deviance, which has no unit, that no test could show.
 _DEVIANCE_TOL = 1e-9
 #: A promised fall of the deviance beyond this means that the minimum was not reached.
 _STUCK = 1e-4
+#: Deviance below the fit's, which has no unit, from which the fit had not converged.
 _BETTER_FIT = 1e-3
 #: A covariance whose smallest eigenvalue is below this share of the largest is none.
 _NEGATIVE = -1e-9
@@ -224,6 +226,7 @@ class RandomSide(Side):
 
     def guess(self, target: float) -> float:
         """Return a Wald distance of at most one, or a leap away from the boundary."""
+        # SDs of a log SD or a Fisher z, which have no unit
         wald = target * min(max(self._spread, 1e-3), 1.0)
         return max(wald, self._surface.way_inside(self._psi, self._i, self.sign))
 
@@ -294,6 +297,7 @@ def _minimise_others(
     deviance = surface.deviance(fit)
     for _ in range(_MAX_SCORING):
         gradient, hessian = surface.derivatives(psi, fit)
+        # log SDs and Fisher z have no unit: a share of the largest curvature
         inverse = np.linalg.pinv(hessian[np.ix_(free, free)], rcond=1e-12, hermitian=True)
         step = np.zeros(len(psi))
         step[free] = -inverse @ gradient[free]

@@ -93,6 +93,7 @@ class ClusterPieces:
         eta = q * (q + 1) / self._total_variance(L)
         df = eta - q + 1.0
         covariance = L @ self.vcov @ L.T
+        # in units of standard errors the cut-off is a share without units
         if df <= 0 or np.linalg.matrix_rank(covariance, hermitian=True) < q:
             return FTest(statistic=np.nan, df_num=q, df_den=df, p=np.nan)
         estimate = L @ self.beta - rhs

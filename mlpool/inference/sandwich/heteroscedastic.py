@@ -29,7 +29,7 @@ HC_TYPES = ("HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5")
 CL_TYPES = ("HC0", "HC1", "HC2", "HC3")
 CR_TYPES = ("CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3")
 
-#: sandwich's limit: a hat value this close to 1 makes HC2..HC5 meaningless.
+#: sandwich's limit: a hat value, which has no unit, this close to 1 makes HC2..HC5 meaningless.
 _HAT_LIMIT = 1.0 - float(np.sqrt(np.finfo(np.float64).eps))
 
 

@@ -255,5 +255,6 @@ def _check_size(Q: int) -> None:
     if Q > MAX_CROSSED:
         raise NotSupportedError(
             f"Cluster-robust covariances of a model with {Q} random effects of several factors "
+            # gigabytes of one float: eight bytes
             f"need {8e-9 * Q * Q:.0f} GB; use the model's own covariance."
         )

@@ -158,6 +158,7 @@ class WildCoefficient:
             inside, step = outside, 2.0 * step
         else:
             return side * np.inf
+        # a share of the standard error
         while abs(outside - inside) > 1e-7 * self.se:
             middle = 0.5 * (inside + outside)
             if self.p(middle) <= alpha:

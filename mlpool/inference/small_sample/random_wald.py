@@ -112,6 +112,7 @@ def phi_errors(info: VarianceInformation, J: FloatArray, kept: BoolArray) -> Flo
     expected = info.expected_reml if info.reml else info.expected_ml
     half = covariance_root(expected).T @ info.phi_map()[:, kept]
     size = np.linalg.norm(half, axis=0)
+    # columns have length one: a share of the largest singular value
     inverse = np.linalg.pinv(half / size, rcond=_NO_INFORMATION)
     return np.asarray(np.linalg.norm((J[:, kept] / size) @ inverse, axis=1))
 
@@ -157,6 +158,7 @@ def _columns_left(info: VarianceInformation) -> FloatArray:
     left: list[float] = []
     for t, lam in enumerate(info.lams):
         T = np.eye(lam.shape[0]) if info.slopes is None else info.slopes[t]
+        # the smallest number keeps a column of zeros from a division by zero only
         unit = T / np.maximum(np.linalg.norm(T, axis=0), np.finfo(float).tiny)
         for row, col in vech_positions(lam.shape[0]):
             across = unit[:, row] - unit[:, col] * (unit[:, row] @ unit[:, col])

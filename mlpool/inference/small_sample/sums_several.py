@@ -98,6 +98,7 @@ class _Slots:
         if needed > MAX_DENSE_BYTES:
             raise NotSupportedError(
                 "degrees of freedom by Satterthwaite or Kenward-Roger need "
+                # bytes of a gigabyte, in which it is shown
                 f"{needed / 1e9:.0f} GB for {many} x {few} random effects of crossed grouping "
                 "factors; use the residual or normal ones."
             )

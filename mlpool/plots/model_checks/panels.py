@@ -29,7 +29,7 @@ _ALL_LEVERAGE = 1e-10
 """A leverage, which has no unit, this close to one leaves a row no residual but rounding."""
 
 _NO_LEVERAGE = 1e-6
-"""Where the lines of equal distance begin if a row has a leverage of zero."""
+"""Where the lines of equal distance begin if a row has a leverage of zero: a share of one."""
 
 
 # --- residuals ----------------------------------------------------------------------------------

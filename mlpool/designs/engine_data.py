@@ -26,6 +26,7 @@ def as_lmm_data(design: Design) -> LmmData:
         terms=terms,
         weights=design.weights,
         offset=design.offset,
-        sums=None if pushed is None else pushed.sums,
+        sums=None if pushed is None or pushed.factor_sums is not None else pushed.sums,
+        factor_sums=None if pushed is None else pushed.factor_sums,
         kept=None if pushed is None else pushed.kept_columns,
     )

@@ -18,6 +18,7 @@ from mlpool.typing import FloatArray, IntArray, RowSource
 
 if TYPE_CHECKING:
     from mlpool.engine.sums.cluster_sums import CrossProducts
+    from mlpool.engine.sums.cross_sums import FactorSums
 
 Severity = Literal["info", "warning", "error"]
 
@@ -75,8 +76,10 @@ class LmmData:
     sums : CrossProducts or None
         Sums of the one grouping factor where they were made elsewhere: the rows are then not
         read, and need not be there.
+    factor_sums : FactorSums or None
+        The same of several grouping factors.
     kept : ndarray of int or None
-        Columns of X that are estimated, which goes with `sums`.
+        Columns of X that are estimated, which goes with these sums.
     """
 
     y: FloatArray
@@ -85,6 +88,7 @@ class LmmData:
     weights: FloatArray | None = None
     offset: FloatArray | None = None
     sums: CrossProducts | None = None
+    factor_sums: FactorSums | None = None
     kept: IntArray | None = None
 
     @property

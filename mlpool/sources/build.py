@@ -15,7 +15,6 @@ from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.formula.contrast_coding import GivenContrasts, read_contrasts
 from mlpool.formula.design_matrix import make_matrix
 from mlpool.formula.functions.bases import State
-from mlpool.formula.functions.evaluate import Evaluator
 from mlpool.formula.functions.values import (
     FactorValue,
     MatrixValue,
@@ -25,20 +24,18 @@ from mlpool.formula.functions.values import (
 )
 from mlpool.formula.language.expression import parse_expression
 from mlpool.formula.newdata import Encoding
-from mlpool.formula.random_terms import RandomDesign, make_random
 from mlpool.formula.response import read_response
 from mlpool.formula.text_numbers import refuse_numbers_as_text
 from mlpool.formula.types import Expression, ParsedFormula
-from mlpool.frames import read_frame
 from mlpool.sources.absent_rows import SCANNED, AbsentFrame, absent_rows
 from mlpool.sources.columns import PushedColumn, distinct_columns
 from mlpool.sources.design import PushedDesign, number_of
+from mlpool.sources.groups import Grouped, GroupedRows, with_groups
 from mlpool.sources.language.expressions import Pushed, PushedEvaluator, PushedLabels, PushedNumbers
 from mlpool.sources.language.variables import key_of, kind_of, numbers_of
-from mlpool.sources.lazy_rows import Native
-from mlpool.sources.queries import Groups, engines_in_a_sentence
+from mlpool.sources.queries import engines_in_a_sentence
 from mlpool.sources.scan import Scan
-from mlpool.sources.sums import PushedRows, total_sums, with_clusters
+from mlpool.sources.sums import PushedRows, total_sums
 from mlpool.sources.survey import Asked, Survey, levels_used, survey
 
 
@@ -134,10 +131,7 @@ class _Builder:
             sum_log_weights=self.found.sum_log_weights,
         )  # fmt: skip
         sums, kept = total_sums(rows)
-        random: tuple[RandomDesign, ...] = ()
-        group_values: dict[str, Value] = {}
-        if formula.bars:
-            sums, random, group_values = self._with_groups(rows, sums)
+        grouped = self._groups(rows, sums, tuple(z.shape[1] for z, _ in Z))
         assert formula.response is not None
         absent = absent_rows(n)
         has_offset = self.asked.offset is not None or bool(formula.offsets)
@@ -149,7 +143,7 @@ class _Builder:
             trials=None,
             response_levels=(),
             X=X,
-            random=random,
+            random=grouped.random,
             weights=None if self.asked.weights is None else absent,
             offset=absent if has_offset else None,
             cluster=(),
@@ -160,10 +154,11 @@ class _Builder:
             missing_by=self.found.missing_by,
             frame=AbsentFrame(names, self.found.n_read, SCANNED),
             encoding=Encoding.from_training(
-                formula, self.states, {**self.made, **group_values}, self.coding, self.context,
+                formula, self.states, {**self.made, **grouped.values}, self.coding, self.context,
                 offset=self.offset,
             ),
-            sums=sums,
+            sums=grouped.sums,
+            factor_sums=grouped.factor_sums,
             kept_columns=kept,
             scan=self.rows,
             rows=rows,
@@ -186,53 +181,15 @@ class _Builder:
             expr=expr if self.asked.offset is None else expr - self.asked.offset, centre=centre
         )
 
-    def _with_groups(
-        self, rows: PushedRows, sums: CrossProducts
-    ) -> tuple[CrossProducts, tuple[RandomDesign, ...], dict[str, Value]]:
-        """Ask for the sums per level of the grouping factor."""
-        formula, n = self.formula, self.found.n
-        names = {bar.group_name for bar in formula.bars}
-        if len(names) > 1:
-            raise NotSupportedError(
-                f"Scanned rows can have one grouping factor, and the formula has {len(names)} "
-                f"({', '.join(sorted(names))}); read the rows into memory for several."
-            )
-        outer = tuple(sorted({0, *map(int, sums.layout.z)}))
-        groups = rows.by_cluster(sums.layout, self.keys, outer)
-        values = self._group_values(groups)
-        random = make_random(formula.bars, {**self.made, **values}, n, contrasts=self.coding)
-        place, levels = np.asarray(random[0].codes), len(random[0].levels)
-        if (place < 0).any():
-            raise NotSupportedError(
-                f"{brief(random[0].group)} is missing for values of its column, which scanned rows "
-                "cannot have; leave these rows out by subset=."
-            )
-        absent = absent_rows(n)
-        return (
-            with_clusters(sums, outer, groups, place, levels),
-            tuple(replace(r, codes=absent) for r in random),
-            {text: _forget_codes(value) for text, value in values.items()},
-        )
-
-    def _group_values(self, groups: Groups) -> dict[str, Value]:
-        """Evaluate the grouping factors on the keys that the engine found."""
-        evaluator = Evaluator(read_frame(_keys_frame(groups, self.rows)), self.states, self.context)
-        expressions = {e.text: e for bar in self.formula.bars for e in bar.group}
-        return {text: without_unused(evaluator.value(e)) for text, e in expressions.items()}
-
-
-def _keys_frame(groups: Groups, rows: Scan) -> Native:
-    """Return the keys as a frame; enumerations keep their order, which Arrow does not tell."""
-    enumerated = [c for c in groups.keys.columns if rows.schema[c] == nw.Enum]
-    if not enumerated:
-        return groups.keys.to_native()
-    columns: dict[str, Native] = {c: groups.keys[c].to_list() for c in groups.keys.columns}
-    for name in enumerated:
-        kind = rows.schema[name]
-        assert isinstance(kind, nw.Enum)
-        categories = list(kind.categories)
-        columns[name] = pd.Categorical(columns[name], categories=categories)
-    return pd.DataFrame(columns)
+    def _groups(self, rows: PushedRows, sums: CrossProducts, sizes: tuple[int, ...]) -> Grouped:
+        """Ask for the sums per level of the grouping factors."""
+        if not self.formula.bars:
+            return Grouped(random=(), values={}, sums=sums)
+        asked = GroupedRows(
+            formula=self.formula, scan=self.rows, rows=rows, keys=self.keys, made=self.made,
+            coding=self.coding, states=self.states, context=self.context, sizes=sizes,
+        )  # fmt: skip
+        return with_groups(asked, sums)
 
 
 def _value_expressions(formula: ParsedFormula) -> list[Expression]:
@@ -280,10 +237,6 @@ def _without_rows(value: Pushed, n: int) -> Value:
 
 def _is_truth(value: Value) -> bool:
     return isinstance(value, FactorValue) and set(value.levels) <= {"FALSE", "TRUE"}
-
-
-def _forget_codes(value: Value) -> Value:
-    return replace(value, codes=np.empty(0, np.int32)) if isinstance(value, FactorValue) else value
 
 
 def _column_numbers(given: object, rows: Scan, argument: str) -> nw.Expr | None:

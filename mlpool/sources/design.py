@@ -10,6 +10,7 @@ import narwhals as nw
 import numpy as np
 
 from mlpool.engine.sums.cluster_sums import CrossProducts
+from mlpool.engine.sums.cross_sums import FactorSums
 from mlpool.errors import DataError, OptionError, brief
 from mlpool.formula.design import Design
 from mlpool.sources.absent_rows import NOT_SAVED, absent_rows, refuse_rows
@@ -30,6 +31,8 @@ class PushedDesign(Design):
     ----------
     sums : CrossProducts
         Of all rows, and per cluster where the model has clusters.
+    factor_sums : FactorSums or None
+        Per level and per pair of levels, where there are several grouping factors.
     kept_columns : ndarray of int
         Columns of X that are estimated.
     scan : Scan or None
@@ -43,6 +46,7 @@ class PushedDesign(Design):
 
     sums: CrossProducts
     kept_columns: IntArray
+    factor_sums: FactorSums | None = None
     scan: Scan | None = None
     rows: PushedRows | None = None
     survey: Survey | None = None
@@ -97,7 +101,7 @@ class PushedDesign(Design):
         keys = {c: key_of(self.scan, c) for c in self._key_columns(way)}
         groups = self.rows.by_cluster(layout, keys, outer)
         J = len(groups.values["rows"])
-        return with_clusters(self.sums, outer, groups, np.arange(J), J)
+        return with_clusters(self.sums, outer, groups, (np.arange(J), J))
 
     def _key_columns(self, way: str) -> list[str]:
         for random in self.random:

@@ -94,9 +94,14 @@ class PushedRows:
         return nw.col(f"u{layout.y}") + float(left[0])
 
     def by_cluster(self, layout: Layout, keys: dict[str, nw.Expr], outer: Iterable[int]) -> Groups:
-        """Return the sums of each cluster, products of columns a <= b named ``"a b"``."""
-        first = list(outer)
-        pairs = sorted({(min(a, b), max(a, b)) for a in first for b in range(layout.k)})
+        """Return the sums of each cluster: products of `outer` with all distinct columns."""
+        return self.grouped(layout, keys, [(a, b) for a in outer for b in range(layout.k)])
+
+    def grouped(
+        self, layout: Layout, keys: dict[str, nw.Expr], products: Iterable[tuple[int, int]]
+    ) -> Groups:
+        """Return sums per combination of `keys`, products of columns a <= b named ``"a b"``."""
+        pairs = sorted({(min(a, b), max(a, b)) for a, b in products})
         wanted = [pair for pair in pairs if not self._is_zero(layout, *pair)]
         places = {f"k{i}": key for i, key in enumerate(keys.values())}
         rows = self.centred(layout, places)
@@ -185,7 +190,7 @@ def _without_clusters(rows: PushedRows, layout: Layout) -> CrossProducts:
 
 
 def with_clusters(
-    sums: CrossProducts, outer: tuple[int, ...], groups: Groups, place: IntArray, n_levels: int
+    sums: CrossProducts, outer: tuple[int, ...], groups: Groups, to: tuple[IntArray, int]
 ) -> CrossProducts:
     """Return sums with those of every cluster.
 
@@ -196,18 +201,33 @@ def with_clusters(
     outer : tuple of int
         Distinct columns whose products there are per cluster, the constant first.
     groups : Groups
-    place : ndarray of int of shape (groups,)
-        Cluster of every group.
-    n_levels : int
+    to : (ndarray of int of shape (groups,), int)
+        Cluster of every group, and how many there are.
     """
-    k = sums.layout.k
-    by_cluster = np.zeros((len(outer), k, n_levels))
+    inner = tuple(range(sums.layout.k))
+    return replace(sums, outer=outer, sums=added_up(groups, outer, inner, to))
+
+
+def added_up(
+    groups: Groups, outer: tuple[int, ...], inner: tuple[int, ...], to: tuple[IntArray, int]
+) -> FloatArray:
+    """Return the sums (outer, inner, m) of products, groups gathered in m places.
+
+    Parameters
+    ----------
+    groups : Groups
+    outer, inner : tuple of int
+        Distinct columns; a product that was not asked for is zero.
+    to : (ndarray of int of shape (groups,), int)
+        Place of every group, and m.
+    """
+    found = np.zeros((len(outer), len(inner), to[1]))
     for i, a in enumerate(outer):
-        for b in range(k):
-            found = groups.values.get(f"{min(a, b)} {max(a, b)}")
-            if found is not None:
-                by_cluster[i, b] = np.bincount(place, found, n_levels)
-    return replace(sums, outer=outer, sums=by_cluster)
+        for j, b in enumerate(inner):
+            values = groups.values.get(f"{min(a, b)} {max(a, b)}")
+            if values is not None:
+                found[i, j] = np.bincount(to[0], values, to[1])
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,17 @@ if TYPE_CHECKING:
 
 
 def check_same_group(design: PushedDesign, ways: tuple[str, ...]) -> None:
-    """Refuse clusters of a mixed model that are not its grouping factor.
+    """Refuse clusters of a mixed model that are not its one grouping factor.
 
     Raises
     ------
     NotSupportedError
     """
+    if design.factor_sums is not None:
+        raise NotSupportedError(
+            "Cluster-robust covariances of scanned rows are of models with one grouping factor; "
+            "read the rows into memory for several."
+        )
     group = str(design.random[0].group)
     if ways != (group,):
         raise NotSupportedError(

@@ -31,7 +31,6 @@ def source(rows: pd.DataFrame) -> Any:
 @pytest.mark.parametrize(
     ("formula", "options", "says"),
     [
-        ("y ~ x + (1 | name) + (1 | z)", {}, "one grouping factor"),
         ("y ~ bs(x) + (1 | g)", {}, "bs()"),
         ("y ~ factor(x > mean(x)) + (1 | g)", {}, "mean()"),  # not of the distinct values
         ("y ~ pmin(x, w) + (1 | g)", {}, "pmin()"),

@@ -40,6 +40,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "subset": ("y ~ x + ordered(s, levels = c('low', 'mid', 'top')) + (1 | g)",
                {"subset": "s != 'mid' & z < 5"}),
     "nested keys": ("y ~ x + (1 | name:flag)", {}),
+    "crossed": ("y ~ x + (x | name) + (1 | z)", {"weights": "w"}),
+    "nested": ("y ~ s + (1 | g/flag)", {}),
     "dates as numbers": ("y ~ I(day > 19790) + z + (1 | g)", {}),
 }  # fmt: skip
 SINGLE: dict[str, tuple[str, dict[str, Any]]] = {
@@ -48,8 +50,9 @@ SINGLE: dict[str, tuple[str, dict[str, Any]]] = {
     "lm without intercept": ("y ~ 0 + s + x", {}),
     "lm with an aliased column": ("y ~ x + I(2 * x - 3) + s", {}),
 }
-FEW = ("slopes", "weights, offset, uncorrelated", "learned")
-"""What every engine is asked: numbers and text, labels of numbers and logicals, what learns."""
+FEW = ("slopes", "weights, offset, uncorrelated", "learned", "crossed")
+"""What every engine is asked: numbers and text, labels of numbers and logicals, what learns, pairs
+of levels."""
 EVERY_CASE = "polars_lazy"
 """The engine that is asked everything; the program is the same for all."""
 
@@ -123,10 +126,11 @@ def test_every_engine_gives_the_model_in_memory(
     np.testing.assert_allclose([m.sigma, m.loglik], [want.sigma, want.loglik], rtol=RTOL)
     if case not in SINGLE:
         np.testing.assert_allclose(m.theta, want.theta, rtol=1e-7, atol=RTOL)
-        (group,) = want.ranef()
-        effects, expected = m.ranef()[group], want.ranef()[group]
-        assert list(effects.index) == list(expected.index)
-        np.testing.assert_allclose(effects, expected, rtol=0, atol=1e-8 * want.sigma)
+        assert list(m.ranef()) == list(want.ranef())
+        for group, expected in want.ranef().items():
+            effects = m.ranef()[group]
+            assert list(effects.index) == list(expected.index)
+            np.testing.assert_allclose(effects, expected, rtol=0, atol=1e-8 * want.sigma)
 
 
 @pytest.mark.parametrize("engine", [e for e in ENGINES if e not in SLOW])

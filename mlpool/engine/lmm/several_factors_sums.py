@@ -53,29 +53,22 @@ class SeveralParts:
         cls, data: LmmData, control: Control, kept: IntArray | None
     ) -> tuple[SeveralParts, IntArray]:
         """Make the sums and lay them out; returns the kept columns of X too."""
-        factors = grouping_factors(data)
-        step = control.batch_rows
-        nested = {}
-        for f, fine in enumerate(factors):
-            for c, coarse in enumerate(factors):
-                is_first = fine.n_levels > coarse.n_levels or f < c
-                if f != c and is_first:
-                    parent = parent_levels(fine, coarse, step)
-                    if parent is not None:
-                        nested[f, c] = parent
-        structure = find_structure(factors, nested)
+        factors, step = grouping_factors(data), control.batch_rows
+        structure = find_structure(factors, _nested(data, factors, step))
         check_core_size(factors, structure.core, control.max_dense_bytes)
-        sums, found = factor_sums(data, factors, step)
+        sums, found = _sums_of_factors(data, factors, step)
         kept = found if kept is None else kept
         columns = tuple(Columns.of(s) for s in sums)
         pairs = {
             (f, g): pair_sums(data, (factors[f], factors[g]), (sums[f], sums[g]), step)
+            if data.factor_sums is None
+            else data.factor_sums.pair(f, g)
             for f, g in structure.crossed_pairs
         }
         fixed = FixedColumns.of(sums[0], kept)
         blocks = lay_out(structure, sums, pairs, columns, fixed.R)
         parts = cls(
-            factors=tuple(replace(f, codes=f.codes[:0]) for f in factors),
+            factors=tuple(replace(f, codes=np.empty(0, np.int32)) for f in factors),
             structure=structure,
             totals=sums[0].without_clusters(),
             columns=columns,
@@ -143,6 +136,33 @@ class SeveralParts:
         return scale
 
 
+def _nested(
+    data: LmmData, factors: tuple[GroupingFactor, ...], batch_rows: int
+) -> dict[tuple[int, int], IntArray]:
+    """Return the coarse level of every fine level for the pairs of factors that are nested."""
+    nested = {}
+    for f, fine in enumerate(factors):
+        for c, coarse in enumerate(factors):
+            if f == c or not (fine.n_levels > coarse.n_levels or f < c):
+                continue
+            if data.factor_sums is None:
+                parent = parent_levels(fine, coarse, batch_rows)
+            else:
+                parent = data.factor_sums.parents(f, c)
+            if parent is not None:
+                nested[f, c] = parent
+    return nested
+
+
+def _sums_of_factors(
+    data: LmmData, factors: tuple[GroupingFactor, ...], batch_rows: int
+) -> tuple[tuple[CrossProducts, ...], IntArray]:
+    """Return the sums of every factor, and the columns of X that are estimated."""
+    if data.factor_sums is None or data.kept is None:
+        return factor_sums(data, factors, batch_rows)
+    return data.factor_sums.factors, data.kept
+
+
 @lru_cache(maxsize=256)
 def _entries(
     template: Template, terms: tuple[int, ...], sizes: tuple[int, ...]
@@ -169,7 +189,9 @@ def _standards(factors: tuple[GroupingFactor, ...], sums: tuple[CrossProducts, .
 def _triangle(
     data: LmmData, parts: SeveralParts, sums: tuple[CrossProducts, ...]
 ) -> Triangle | None:
-    """Reduce the rows of [Z X y] in working columns where they may be needed."""
+    """Reduce the rows of [Z X y] in working columns where they may be needed and are at hand."""
+    if data.factor_sums is not None:
+        return None
     blocks, shapes = parts.blocks, effect_shapes(parts.blocks)
     n_effects = sum(q * J for q, J in shapes)
     numbers = data.n * (n_effects + len(blocks.total))

@@ -65,6 +65,38 @@ class PairSums:
     cols: IntArray
     values: FloatArray
 
+    def transposed(self) -> PairSums:
+        """Return the same sums with the factors in the other order."""
+        order = np.lexsort((self.rows, self.cols))
+        values = np.ascontiguousarray(self.values.swapaxes(0, 1)[..., order])
+        return PairSums(rows=self.cols[order], cols=self.rows[order], values=values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactorSums:
+    """All sums of several grouping factors that were made elsewhere than here, from no rows.
+
+    Attributes
+    ----------
+    factors : tuple of CrossProducts
+        Of each factor, in order of its first term, in the same distinct columns; Z of a layout is
+        the factor's own.
+    pairs : dict from (int, int) to PairSums
+        Of every two factors; the first is the one that comes first.
+    """
+
+    factors: tuple[CrossProducts, ...]
+    pairs: dict[tuple[int, int], PairSums]
+
+    def pair(self, f: int, g: int) -> PairSums:
+        """Return the sums between two factors in any order."""
+        return self.pairs[f, g] if f < g else self.pairs[g, f].transposed()
+
+    def parents(self, fine: int, coarse: int) -> IntArray | None:
+        """Return the coarse level that each fine level lies in, or None: see `parent_levels`."""
+        pair = self.pair(fine, coarse)
+        return pair.cols if pair.rows.size == self.factors[fine].n_levels else None
+
 
 def grouping_factors(data: LmmData) -> tuple[GroupingFactor, ...]:
     """Gather the terms of each grouping factor, in order of their first term."""

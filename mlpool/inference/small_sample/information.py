@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlpool.engine.types import LmmData, LmmFit
+from mlpool.inference.small_sample.combined_columns import several_factors_elsewhere
 from mlpool.inference.small_sample.coordinates import Coordinates, coordinates, in_coordinates
 from mlpool.inference.small_sample.kernels import inner, multiply, trace
 from mlpool.inference.small_sample.sums import (
@@ -201,6 +202,11 @@ def _sums_without_units(
         mapped = read.mapped(chosen, fit.sigma)
         if data.sums is not None or mapped.amplification <= _MOST_AMPLIFIED:
             return mapped.variance_sums(_mapped(chosen, lams), 1.0), chosen
+    if data.factor_sums is not None:
+        elsewhere = several_factors_elsewhere(data, fit)
+        chosen = elsewhere.coordinates(fit.sigma, [lam.shape[0] for lam in lams])
+        mapped_there = elsewhere.mapped(chosen, fit.sigma)
+        return mapped_there.variance_sums(_mapped(chosen, lams), 1.0), chosen
     chosen = coordinates(data, fit)
     return variance_sums(*in_coordinates(data, fit, chosen), _mapped(chosen, lams)), chosen
 

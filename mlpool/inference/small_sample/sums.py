@@ -28,7 +28,11 @@ import scipy.linalg
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.columns import Rows
 from mlpool.engine.types import LmmData, LmmFit
-from mlpool.inference.small_sample.coordinates import Coordinates, covariance_root, made_coordinates
+from mlpool.inference.small_sample.combined_columns import (
+    CombinedColumns,
+    several_factors_elsewhere,
+    user_columns,
+)
 from mlpool.inference.small_sample.rows import residuals
 from mlpool.inference.small_sample.sums_graded import graded_sums, need_grading
 from mlpool.inference.small_sample.sums_several import several_factors
@@ -74,6 +78,8 @@ def variance_sums(data: LmmData, fit: LmmFit, roots: tuple[FloatArray, ...]) -> 
     """
     if has_one_factor(data):
         return read_one_factor(data, fit).variance_sums(roots, fit.sigma)
+    if data.factor_sums is not None:
+        return several_factors_elsewhere(data, fit).variance_sums(roots, fit.sigma)
     if need_grading(data, roots):
         return graded_sums(data, fit, roots)
     return several_factors(data, fit, roots)
@@ -85,24 +91,8 @@ def has_one_factor(data: LmmData) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OneFactorSums:
-    """Per-cluster sums of one grouping factor and the columns that they are wanted of.
-
-    Attributes
-    ----------
-    sums : CrossProducts
-        Of centred distinct columns (k).
-    z : ndarray of shape (k, q)
-        Random-effects columns of all terms as combinations of these.
-    w : ndarray of shape (k, p + 1)
-        X and the residuals.
-    n : int
-    """
-
-    sums: CrossProducts
-    z: FloatArray
-    w: FloatArray
-    n: int
+class OneFactorSums(CombinedColumns):
+    """Per-cluster sums of one grouping factor and the columns that they are wanted of."""
 
     def variance_sums(self, roots: tuple[FloatArray, ...], sigma: float) -> VarianceSums:
         """Return all sums for one grouping factor."""
@@ -112,31 +102,6 @@ class OneFactorSums:
         T = self.w.T @ self.sums.total @ self.w
         return _one_factor(A, D, T, scipy.linalg.block_diag(*roots), (self.n, sigma))
 
-    def triangular_factor(self, columns: FloatArray) -> FloatArray:
-        """Return R of the rows of combined columns (k, m); only centred columns are squared."""
-        used = np.flatnonzero(np.any(columns != 0.0, axis=1))
-        half = covariance_root(self.sums.total[np.ix_(used, used)]).T @ columns[used]
-        return np.asarray(np.linalg.qr(half, mode="r"))
-
-    def coordinates(self, sigma: float, sizes: list[int]) -> Coordinates:
-        """Return the coordinates without units of X and of terms of `sizes` columns."""
-        terms = np.split(self.z, np.cumsum(sizes)[:-1], axis=1)
-        factors = [self.triangular_factor(c) for c in (self.w[:, :-1], *terms)]
-        return made_coordinates(factors, self.n, sigma)
-
-    def mapped(self, chosen: Coordinates, sigma: float) -> OneFactorSums:
-        """Return the sums of columns in `chosen`."""
-        inverse = scipy.linalg.block_diag(*(np.linalg.inv(T) for T in chosen.slopes))
-        w = np.column_stack([self.w[:, :-1] @ chosen.basis, self.w[:, -1]]) / sigma
-        return replace(self, z=self.z @ inverse, w=w)
-
-    @property
-    def amplification(self) -> float:
-        """By how much rounding of the sums grows in the combined columns of unit length."""
-        lengths = np.sqrt(np.maximum(np.diag(self.sums.total), 0.0))
-        grown = lengths @ np.abs(np.hstack([self.z, self.w[:, :-1]]))
-        return float(np.max(grown)) ** 2 / self.n
-
 
 def read_one_factor(data: LmmData, fit: LmmFit) -> OneFactorSums:
     """Sum [Z, X, residuals] by cluster, by the engine's pass over the rows.
@@ -144,7 +109,8 @@ def read_one_factor(data: LmmData, fit: LmmFit) -> OneFactorSums:
     Of sums that were made elsewhere the residuals are a combination of columns.
     """
     if data.sums is not None:
-        return _of_sums(data.sums, fit)
+        z, w = user_columns(data.sums, fit)
+        return OneFactorSums(sums=data.sums, z=z, w=w, n=fit.n)
     with_residuals = replace(data, y=residuals(data, fit), offset=None)
     sums = CrossProducts.from_rows(Rows.of_factor(with_residuals, data.terms[0].factor))
     layout = sums.layout
@@ -152,13 +118,6 @@ def read_one_factor(data: LmmData, fit: LmmFit) -> OneFactorSums:
         sums=sums, z=sums.uncentre(layout.z),
         w=sums.uncentre(np.append(layout.x[fit.kept], layout.y)), n=fit.n,
     )  # fmt: skip
-
-
-def _of_sums(sums: CrossProducts, fit: LmmFit) -> OneFactorSums:
-    layout = sums.layout
-    X, (y,) = sums.uncentre(layout.x[fit.kept]), sums.uncentre(np.array([layout.y])).T
-    w = np.column_stack([X, y - X @ fit.beta])
-    return OneFactorSums(sums=sums, z=sums.uncentre(layout.z), w=w, n=fit.n)
 
 
 def _from_right(S: FloatArray, R: FloatArray) -> FloatArray:

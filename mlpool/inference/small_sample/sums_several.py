@@ -16,6 +16,7 @@ Nothing has the size of factor 1 squared. What belongs to sigma^2 follows from
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,12 +51,44 @@ def several_factors(data: LmmData, fit: LmmFit, lams: tuple[FloatArray, ...]) ->
     NotSupportedError
         If the factors beside the largest have too many levels for dense matrices.
     """
+    _Slots(data).check_size()
+    A, D, T = _read(data, fit)
+    return sums_of_products(data, Products(A=A, D=D, T=T), lams, fit.sigma**2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Products:
+    """What the sums of several factors are made of.
+
+    Attributes
+    ----------
+    A : csr_array of shape (Q, Q)
+        Z'Z, term by term and level by level.
+    D : ndarray of shape (Q, p + 1)
+        Z'W.
+    T : ndarray of shape (p + 1, p + 1)
+        W'W.
+    """
+
+    A: scipy.sparse.csr_array
+    D: FloatArray
+    T: FloatArray
+
+
+def sums_of_products(
+    data: LmmData, products: Products, lams: tuple[FloatArray, ...], s2: float
+) -> VarianceSums:
+    """Form all sums at the estimate from products; `data` says what terms there are.
+
+    Raises
+    ------
+    NotSupportedError
+        As :func:`several_factors`.
+    """
     slots = _Slots(data)
     slots.check_size()
-    A, D, T = _read(data, fit)
-    s2 = fit.sigma**2
-    first = _FirstFactor(A, D, slots, lams)
-    return _assembled(first, slots, lams, T, s2, fit.n)
+    first = _FirstFactor(products.A, products.D, slots, lams)
+    return _assembled(first, slots, lams, products.T, s2, data.n)
 
 
 class _Slots:

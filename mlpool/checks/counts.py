@@ -11,6 +11,7 @@ from scipy import stats
 
 from mlpool.argument_values import number
 from mlpool.checks.result import ALPHA, Check, cannot_tell, check_is_model
+from mlpool.designs.row_summaries import of_combinations
 from mlpool.errors import NotSupportedError
 from mlpool.families import COUNTS
 from mlpool.floating_point import usual_floats
@@ -91,6 +92,7 @@ def check_overdispersion(m: FittedModel) -> CountCheck:
         )
     if name == "binomial" and is_bernoulli(m):
         raise NotSupportedError("Single trials (0 or 1) cannot be overdispersed.")
+    m = of_combinations(m)
     df = float(m.df_residual)
     chisq = float(np.sum(np.asarray(m.residuals("pearson"), dtype=np.float64) ** 2))
     if df < 1 or not np.isfinite(chisq):

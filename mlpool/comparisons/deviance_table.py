@@ -14,6 +14,7 @@ import pandas as pd
 
 from mlpool.comparisons.terms_table import DF, F_VALUE, P_CHISQ, P_F, ROMAN, Table, _coding_note
 from mlpool.comparisons.tests_table import AnovaLayout, TestColumn
+from mlpool.designs.row_summaries import of_combinations
 from mlpool.engine.glm.fit import fit_glm
 from mlpool.engine.rank import independent_columns
 from mlpool.errors import OptionError
@@ -29,6 +30,7 @@ class ColumnFits:
     """Deviances of one glm with some of its columns, each fitted once."""
 
     def __init__(self, model: GeneralizedLinearModel) -> None:
+        model = of_combinations(model)
         self.model = model
         self._all = model.design.X.dense()
         self._terms = np.array([c.term for c in model.design.X.columns])

@@ -8,13 +8,15 @@ prints the same text.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from mlpool.errors import FitError, NotSupportedError
 from mlpool.formula.design import Design
+from mlpool.sources.combinations import CombinedDesign
 from mlpool.sources.design import PushedDesign
+from mlpool.typing import FloatArray
 
 
 class Remembers(Protocol):
@@ -49,6 +51,8 @@ class _Fact:
 _FACTS: dict[str, _Fact] = {}
 _ASKED: dict[str, Callable[[Any], Any]] = {}
 """Fact -> function that makes it of rows that are elsewhere."""
+_COUNTED: dict[str, Callable[[Any, FloatArray], Any]] = {}
+"""Fact -> function that makes it of counted combinations of rows."""
 
 
 def fact(
@@ -91,8 +95,38 @@ def by_queries(of: Callable[[M], T]) -> Callable[[Callable[[M], T]], Callable[[M
     return mark
 
 
+def by_counts(
+    of: Callable[[M], T],
+) -> Callable[[Callable[[M, FloatArray], T]], Callable[[M, FloatArray], T]]:
+    """Mark how a fact is made of a model of combinations (m,) and their counts (m,)."""
+
+    def mark(make: Callable[[M, FloatArray], T]) -> Callable[[M, FloatArray], T]:
+        _COUNTED[of.__name__] = make
+        return make
+
+    return mark
+
+
+def same_by_counts(of: Callable[[M], T]) -> Callable[[M], T]:
+    """Mark a fact that weighted combinations give as single rows do."""
+    _COUNTED[of.__name__] = lambda m, counts: of(m)
+    return of
+
+
+def of_combinations(m: M) -> M:
+    """Return the model on the combinations that it was fitted to, the model itself without."""
+    if not isinstance(m.design, CombinedDesign):
+        return m
+    changed: Any = {"design": m.design.cells, "fit": m.design.record, "_cache": {}}
+    made: M = replace(cast(Any, m), **changed)
+    return made
+
+
 def _maker(name: str, make: Callable[[M], T], m: M) -> Callable[[M], T]:
-    return _ASKED.get(name, make) if isinstance(m.design, PushedDesign) else make
+    design = m.design
+    if isinstance(design, CombinedDesign) and name in _COUNTED:
+        return lambda model: _COUNTED[name](of_combinations(model), design.counts)
+    return _ASKED.get(name, make) if isinstance(design, PushedDesign) else make
 
 
 def facts_of(m: Remembers) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from mlpool.formula.types import BarTerm, ParsedFormula
 from mlpool.frames import Frame, HeldFrame
 from mlpool.models.fitted import FittedModel
 from mlpool.sources.absent_rows import AbsentRows, refuse_rows
+from mlpool.sources.combinations import CombinedDesign
 from mlpool.sources.design import PushedDesign
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Encoder:
 
     def node(self, value: object) -> Any:
         """Return the tree of a value."""
-        if isinstance(value, PushedDesign):
+        if isinstance(value, (PushedDesign, CombinedDesign)):
             value = value.without_rows()
         if value is None or isinstance(value, (bool, str)):
             return value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.designs.row_summaries import fact
+from mlpool.designs.row_summaries import fact, same_by_counts
 from mlpool.engine.rank import triangular_factor
 from mlpool.errors import RankDeficiencyWarning, user_level
 from mlpool.typing import BoolArray, FloatArray
@@ -26,6 +26,7 @@ _ROUNDING = 1e-9
 """Share of a null vector's largest entry, all columns of X having the same length, that is zero."""
 
 
+@same_by_counts
 @fact("lm", "glm", "lmer", "glmer", when=lambda m: bool(m.aliased))
 def null_basis(m: EstimatedModel) -> FloatArray:
     """Return the null space of X, a vector per dropped column a: (C, -1) with ``X_a = X_kept C``.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from mlpool.designs.combined_records import of_all_rows, rows_fitted, said_of_counts
 from mlpool.designs.engine_data import as_lmm_data
 from mlpool.designs.glmm_data_checks import check_glmm, check_not_glmm, check_quadrature
 from mlpool.designs.group_checks import check_groups
@@ -49,9 +50,11 @@ from mlpool.models.generalized_mixed import (
 )
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.residual_covariance import ResidualModel, check_residual_request
+from mlpool.models.scanned import check_scanned, is_generalized
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.sources import Scan, read_rows, with_memory_limit
 from mlpool.sources.build import build_pushed_design
+from mlpool.sources.combinations import build_combined_design
 from mlpool.uncertainty.covariance import choose_vcov
 
 if TYPE_CHECKING:
@@ -233,13 +236,15 @@ def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
     assert request.family is not None
     if request.family.is_negative_binomial:
         request.family.statsmodels()
-    say_broken_weights(design, request.family)
+    rows = rows_fitted(design)
+    say_broken_weights(rows, request.family)
     record = fit_glm(
-        design.y, design.X.dense(), request.family,
-        trials=design.trials, weights=design.weights, offset=design.offset,
+        rows.y, rows.X.dense(), request.family,
+        trials=rows.trials, weights=rows.weights, offset=rows.offset,
     )  # fmt: skip
-    if not say_separated(design, record, request.family):
+    if not say_separated(rows, record, request.family):
         say_not_converged(record, request.family)
+    design, record = of_all_rows(design, record, request.family)
     return _finish(GeneralizedLinearModel, request, design, record)
 
 
@@ -276,12 +281,14 @@ def _fit_generalized_mixed(request: _Request) -> GeneralizedLinearMixedModel:
             "statsmodels has no maximum likelihood for generalised mixed models; leave engine= out."
         )
     design = _design(request, binomial=request.family.name == "binomial")
-    check_glmm(design, request.family)
-    say_broken_weights(design, request.family)
-    nodes = check_quadrature(request.nAGQ, design)
+    rows = rows_fitted(design)
+    check_glmm(rows, request.family)
+    say_broken_weights(rows, request.family)
+    nodes = check_quadrature(request.nAGQ, rows)
     record = fit_glmm(
-        as_glmm_data(design, request.family), n_quadrature=nodes, control=request.control
+        as_glmm_data(rows, request.family), n_quadrature=nodes, control=request.control
     )
+    design, record = of_all_rows(design, record, request.family)
     family = fitted_family(request.family, record)
     return _finish(GeneralizedLinearMixedModel, replace(request, family=family), design, record)
 
@@ -289,7 +296,13 @@ def _fit_generalized_mixed(request: _Request) -> GeneralizedLinearMixedModel:
 def _design(request: _Request, *, binomial: bool = False) -> Design:
     options = dict(request.design_options)
     if isinstance(request.frame, Scan):
-        _check_scanned(request)
+        check_scanned(request.family, request.formula, request.arguments)
+        if is_generalized(request.family, request.formula):
+            combined = build_combined_design(
+                request.formula, request.frame, binomial=binomial, **options
+            )
+            say_what_was_left_out(combined, is_mixed=bool(request.formula.bars), is_linear=False)
+            return combined
         design: Design = build_pushed_design(
             request.formula, request.frame, cluster=request.cluster, **options
         )
@@ -305,27 +318,6 @@ def _design(request: _Request, *, binomial: bool = False) -> Design:
     return design
 
 
-def _check_scanned(request: _Request) -> None:
-    """Refuse what no query fits.
-
-    Raises
-    ------
-    NotSupportedError
-        For generalised models, residual structures, and statsmodels, which need the rows.
-    """
-    if request.structure is not None:
-        raise NotSupportedError("A residual structure needs the rows in memory; read them first.")
-    gaussian = Family("gaussian", "identity")
-    if request.family not in ((None, gaussian) if request.formula.bars else (None,)):
-        raise NotSupportedError(
-            "Scanned rows are fitted by lm() and lmer(); generalised models need the rows in "
-            "memory: read them, or count the combinations of outcome and predictors where they "
-            "are and fit these with weights=."
-        )
-    if request.engine == "statsmodels":
-        raise NotSupportedError("statsmodels needs the rows in memory; leave engine= out.")
-
-
 def _finish(kind: type[M], request: _Request, design: Design, record: Any) -> M:
     """Put the model together and say, at most once each, what the user should know."""
     all_names = design.X.names
@@ -336,7 +328,7 @@ def _finish(kind: type[M], request: _Request, design: Design, record: Any) -> M:
     choice = choose_vcov(design, request.vcov, clusters, names)
     if choice is not None and design.cluster:
         choice = replace(choice, cluster_names=tuple(name for _, _, name in design.cluster))
-    messages = fit_messages(design, record, request.family)
+    messages = fit_messages(rows_fitted(design), record, request.family)
     model = kind(
         design=design,
         fit=record,
@@ -344,7 +336,7 @@ def _finish(kind: type[M], request: _Request, design: Design, record: Any) -> M:
         call=request.call,
         family=request.family if kind in _GENERALIZED else None,
         vcov_choice=choice,
-        messages=tuple(text for text, _ in messages),
+        messages=(*said_of_counts(design), *(text for text, _ in messages)),
         arguments=request.arguments,
     )
     say_what_was_found(messages, choice)

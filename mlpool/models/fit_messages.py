@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.designs.row_summaries import fact
+from mlpool.designs.row_summaries import fact, same_by_counts
 from mlpool.engine.glm.mean_range import is_on_the_edge
 from mlpool.errors import (
     ConvergenceWarning,
@@ -247,6 +247,7 @@ def _is_flat(columns: FloatArray, vcov: FloatArray) -> bool:
     return not float(np.linalg.eigvalsh((variances + variances.T) / 2)[-1]) < SEPARATION_SE**2
 
 
+@same_by_counts
 @fact("glm", "glmer")
 def separated_coefficients(m: FittedModel) -> tuple[str, ...]:
     """Return the coefficients of a fitted model that run to infinity."""
@@ -254,6 +255,7 @@ def separated_coefficients(m: FittedModel) -> tuple[str, ...]:
     return tuple(separated_columns(m.design, record, m.family))
 
 
+@same_by_counts
 @fact("glm", "glmer")
 def separation(m: FittedModel) -> str:
     """Return how far outcomes are separated: "", "quasi-complete" or "complete"."""

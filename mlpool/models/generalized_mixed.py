@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.designs.engine_data import as_lmm_data
-from mlpool.designs.row_summaries import fact
+from mlpool.designs.row_summaries import fact, same_by_counts
 from mlpool.engine.glmm import GlmmData, GlmmFit, fit_glmm
 from mlpool.families import Family
 from mlpool.formula.design import Design
@@ -119,6 +119,7 @@ class GeneralizedLinearMixedModel(MixedModel):
         return values
 
 
+@same_by_counts
 @fact("glmer")
 def conditional_deviance(m: GeneralizedLinearMixedModel) -> float:
     """Return the sum of squared deviance residuals given the random effects."""

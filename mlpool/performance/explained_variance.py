@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import narwhals as nw
 import numpy as np
 
-from mlpool.designs.row_summaries import by_queries, fact
+from mlpool.designs.counted_rows import counted_mean
+from mlpool.designs.row_summaries import by_counts, by_queries, fact, same_by_counts
 from mlpool.errors import NotSupportedError
 from mlpool.models import MixedModel
 from mlpool.models.residuals import RESID, residuals_elsewhere
 from mlpool.performance.variance_components import smallest_diagonal, variance_parts
 from mlpool.sources.design import asked
 from mlpool.sources.queries import totals
+from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -59,6 +61,7 @@ def r2_values(m: FittedModel, tolerance: float = TOLERANCE) -> dict[str, float]:
     return {"R2_Nagelkerke": r2_nagelkerke(m)}
 
 
+@same_by_counts
 @fact("glm", "glmer")
 def is_bernoulli(m: FittedModel) -> bool:
     """Return whether every response is one trial, 0 or 1."""
@@ -113,6 +116,19 @@ def rmse(m: FittedModel) -> float:
     return float(np.sqrt(np.mean(np.asarray(m.resid) ** 2)))
 
 
+@by_counts(r2_tjur)
+def _counted_r2_tjur(m: FittedModel, counts: FloatArray) -> float:
+    y, mu = m.design.y, np.asarray(m.fitted)
+    success, failure = (counted_mean(mu[y == k], counts[y == k]) for k in (1, 0))
+    return success - failure
+
+
+@by_counts(rmse)
+def _counted_rmse(m: FittedModel, counts: FloatArray) -> float:
+    return float(np.sqrt(counted_mean((m.design.y - np.asarray(m.fitted)) ** 2, counts)))
+
+
+@same_by_counts
 @fact("lm", "glm", "lmer", "glmer")
 def fits_exactly(m: FittedModel) -> bool:
     """Return whether the residuals of a linear model are rounding errors, or sigma is missing."""

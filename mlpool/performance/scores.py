@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpool.designs.row_summaries import fact
+from mlpool.designs.counted_rows import counted_mean
+from mlpool.designs.row_summaries import by_counts, fact
 from mlpool.families import Family
 from mlpool.models import family as family_of
 from mlpool.performance.explained_variance import is_bernoulli
@@ -46,6 +47,18 @@ def percent_correct(m: FittedModel) -> float:
     return float(np.mean(np.where(y == 1, mu, 1.0 - mu)))
 
 
+@by_counts(log_loss)
+def _counted_log_loss(m: FittedModel, counts: FloatArray) -> float:
+    y, mu = m.design.y, np.asarray(m.fitted)
+    return -counted_mean(np.log(np.where(y == 1, mu, 1.0 - mu)), counts)
+
+
+@by_counts(percent_correct)
+def _counted_percent_correct(m: FittedModel, counts: FloatArray) -> float:
+    y, mu = m.design.y, np.asarray(m.fitted)
+    return counted_mean(np.where(y == 1, mu, 1.0 - mu), counts)
+
+
 @fact("glm", "glmer", when=has_scores)
 def scoring_rules(m: FittedModel) -> tuple[float, float]:
     """Return the logarithmic and the spherical score by R's definitions.
@@ -59,18 +72,23 @@ def scoring_rules(m: FittedModel) -> tuple[float, float]:
     ----------
     Carvalho (2016), Decision Analysis 13, 223-242.
     """
-    log_p = _log_densities(m, family_of(m))
+    return _scores(m, np.ones(len(m.design.y)))
+
+
+@by_counts(scoring_rules)
+def _scores(m: FittedModel, counts: FloatArray) -> tuple[float, float]:
+    log_p = _log_densities(m, family_of(m), counts)
     largest = float(log_p.max())
     p = np.exp(log_p - largest)  # the common factor cancels in the spherical score
-    return float(log_p.mean()), float(p.mean() / np.sqrt(np.sum(p**2)))
+    return counted_mean(log_p, counts), counted_mean(p, counts) / float(np.sqrt(counts @ p**2))
 
 
-def _log_densities(m: FittedModel, family: Family) -> FloatArray:
+def _log_densities(m: FittedModel, family: Family, counts: FloatArray) -> FloatArray:
     from scipy.special import gammaln, xlog1py, xlogy
 
     y, mu = m.design.y, np.asarray(m.fitted)
     if family.kin == "poisson":
         return np.asarray(xlogy(y, mu) - mu - gammaln(y + 1))
-    size = y.sum()
+    size = counts @ y
     choose = gammaln(size + 1) - gammaln(y + 1) - gammaln(size - y + 1)
     return np.asarray(choose + xlogy(y, mu) + xlog1py(size - y, -mu))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.designs.row_summaries import by_queries, fact
+from mlpool.designs.row_summaries import by_counts, by_queries, fact, same_by_counts
 from mlpool.errors import NotSupportedError
 from mlpool.formula.design import Design
 from mlpool.formula.design_matrix import make_matrix
@@ -182,6 +182,24 @@ def _moments_of_sums(m: FittedModel) -> DesignMoments:
     )
 
 
+@by_counts(design_moments)
+def _counted_moments(m: FittedModel, counts: FloatArray) -> DesignMoments:
+    """Return the moments of rows of which each combination has so many."""
+    design, n = m.design, float(counts.sum())
+    columns = design.X.dense()[:, m.fit.kept]
+    about = columns - np.average(columns, axis=0, weights=counts)
+    zz = []
+    for random in design.random:
+        z = random.z.dense()
+        zz.append(np.asarray((z * counts[:, None]).T @ z / n))
+    return DesignMoments(
+        cov_X=(about * counts[:, None]).T @ about / (n - 1.0),
+        mean_zz=tuple(zz),
+        is_dispersion=tuple(len(r.levels) == n for r in design.random),
+    )
+
+
+@same_by_counts
 @fact("glmer")
 def distribution_variance(m: FittedModel) -> float:
     """Return the residual variance, or the one that the distribution implies on the link scale.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.row_summaries import of_combinations
 from mlpool.errors import NotSupportedError
 from mlpool.inference.profiles.glm import glm_curves
 from mlpool.inference.profiles.glmm import glmm_curves
@@ -55,6 +56,7 @@ def profile_bounds(m: FittedModel, level: float) -> ProfileIntervals:
 
 
 def _make(m: FittedModel) -> tuple[Curve, ...]:
+    m = of_combinations(m)
     if isinstance(m, LinearModel):
         raise NotSupportedError(
             "An lm has no profile of its own: zeta is a straight line, and confint(m) gives the "

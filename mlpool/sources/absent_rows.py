@@ -65,9 +65,9 @@ class AbsentRows:
     __hash__ = None  # type: ignore[assignment]
 
 
-def absent_rows(*shape: int) -> Any:
+def absent_rows(*shape: int, sentence: str = SCANNED) -> Any:
     """Return what stands for an array of rows of a model that was fitted where they lie."""
-    return AbsentRows(shape, SCANNED)
+    return AbsentRows(shape, sentence)
 
 
 def _refusing(self: AbsentRows, *args: object) -> NoReturn:

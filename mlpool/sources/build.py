@@ -81,7 +81,7 @@ def build_pushed_design(
         keys={**keys, **{name: key_of(rows, name) for name in ways}},
         weights=_column_numbers(weights, rows, "weights"),
         offset=_column_numbers(offset, rows, "offset"),
-        subset=_subset(subset, rows, context),
+        subset=subset_of(subset, rows, context),
     )
     found = survey(rows.lazy, asked, na_action)
     values = {text: _with_levels_used(value, found) for text, value in values.items()}
@@ -267,8 +267,14 @@ def _ways(cluster: object) -> list[str]:
     return ways
 
 
-def _subset(subset: object, rows: Scan, context: Mapping[str, Any] | None) -> nw.Expr | None:
-    """Return 1 where a row is wanted."""
+def subset_of(subset: object, rows: Scan, context: Mapping[str, Any] | None) -> nw.Expr | None:
+    """Return 1 where a row is wanted, None for all rows.
+
+    Raises
+    ------
+    DataError, OptionError
+        For what is not true or false for each row, and arrays.
+    """
     if subset is None:
         return None
     if not isinstance(subset, str):

@@ -23,7 +23,7 @@ from mlpool.formula.random_terms import RandomDesign, group_codes, make_random
 from mlpool.formula.types import BarTerm, ParsedFormula
 from mlpool.frames import read_frame
 from mlpool.sources.absent_rows import absent_rows
-from mlpool.sources.lazy_rows import Native
+from mlpool.sources.lazy_rows import Answer, Native
 from mlpool.sources.queries import Groups
 from mlpool.sources.scan import Scan
 from mlpool.sources.sums import PushedRows, added_up, with_clusters
@@ -64,7 +64,7 @@ class GroupedRows:
 
     def values(self, groups: Groups, bar: BarTerm) -> dict[str, Value]:
         """Evaluate a term's grouping factor on keys that the engine found."""
-        frame = read_frame(_keys_frame(groups, self.scan))
+        frame = read_frame(keys_frame(groups.keys, self.scan))
         evaluator = Evaluator(frame, self.states, self.context)
         return {e.text: without_unused(evaluator.value(e)) for e in bar.group}
 
@@ -225,12 +225,12 @@ def _levels(grouped: GroupedRows, groups: Groups, factor: _Factor) -> IntArray:
     return random.find([group_codes(e, values[e.text]) for e in random.bar.group]).astype(np.int64)
 
 
-def _keys_frame(groups: Groups, rows: Scan) -> Native:
+def keys_frame(keys: Answer, rows: Scan) -> Native:
     """Return the keys as a frame; enumerations keep their order, which Arrow does not tell."""
-    enumerated = [c for c in groups.keys.columns if rows.schema[c] == nw.Enum]
+    enumerated = [c for c in keys.columns if rows.schema[c] == nw.Enum]
     if not enumerated:
-        return groups.keys.to_native()
-    columns: dict[str, Native] = {c: groups.keys[c].to_list() for c in groups.keys.columns}
+        return keys.to_native()
+    columns: dict[str, Native] = {c: keys[c].to_list() for c in keys.columns}
     for name in enumerated:
         kind = rows.schema[name]
         assert isinstance(kind, nw.Enum)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlpool.argument_values import whole_number
-from mlpool.designs.row_summaries import fact
+from mlpool.designs.row_summaries import fact, same_by_counts
 from mlpool.floating_point import usual_floats
 from mlpool.models import MixedModel
 from mlpool.models.argument_checks import check_model
@@ -90,6 +90,7 @@ def _mixed_lines(m: MixedModel, digits: int) -> list[str]:
     ]
 
 
+@same_by_counts
 @fact("lmer", "glmer")
 def display_deviance(m: FittedModel) -> float:
     """Return the deviance that display() prints: of a linear mixed model, that of its ML fit."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import narwhals as nw
 import numpy as np
 
-from mlpool.designs.row_summaries import by_queries, fact
+from mlpool.designs.counted_rows import counted_quantiles
+from mlpool.designs.row_summaries import by_counts, by_queries, fact
 from mlpool.models import GeneralizedLinearModel
 from mlpool.models.residuals import RESID, residuals_elsewhere
 from mlpool.sources.design import asked
@@ -36,6 +37,15 @@ def residual_lines(m: FittedModel) -> tuple[tuple[str, ...], tuple[float, ...]]:
     if len(values) > _MOST_LISTED or m.is_mixed:
         return QUANTILES, tuple(zapsmall(five_numbers(values), _DIGITS).tolist())
     return tuple(str(i) for i in m.design.index), tuple(values.tolist())
+
+
+@by_counts(residual_lines)
+def _counted_residual_lines(
+    m: FittedModel, counts: FloatArray
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Return the quartiles of rows' residuals: those of combinations hold the root of counts."""
+    values = counted_quantiles(_residuals(m) / np.sqrt(counts), counts, np.array(QUARTILES))
+    return QUANTILES, tuple(zapsmall(values, _DIGITS).tolist())
 
 
 @by_queries(residual_lines)

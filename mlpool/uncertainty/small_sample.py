@@ -8,7 +8,7 @@ import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
 from mlpool.designs.residual_data import residual_design
-from mlpool.designs.row_summaries import fact
+from mlpool.designs.row_summaries import fact, of_combinations, same_by_counts
 from mlpool.errors import NotSupportedError, OptionError
 from mlpool.inference.profiles.glm import GlmProblem, profile_confint_glm
 from mlpool.inference.residual.information import ResidualInformation, residual_information
@@ -119,6 +119,7 @@ def profile_intervals(m: EstimatedModel, level: float = _USUAL_LEVEL) -> FloatAr
     return usual_profile_intervals(m) if level == _USUAL_LEVEL else _profile_intervals(m, level)
 
 
+@same_by_counts
 @fact("glm")
 def usual_profile_intervals(m: EstimatedModel) -> FloatArray:
     """Return the bounds at the level that tables have by default."""
@@ -126,5 +127,6 @@ def usual_profile_intervals(m: EstimatedModel) -> FloatArray:
 
 
 def _profile_intervals(m: EstimatedModel, level: float) -> FloatArray:
+    m = of_combinations(m)
     se = np.sqrt(np.diag(m.fit.vcov_unscaled) * m.fit.dispersion)
     return profile_confint_glm(glm_problem(m), m.fit.beta, se, level)

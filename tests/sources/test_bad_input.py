@@ -61,12 +61,6 @@ def _escaped(text: str) -> str:
     return text.replace("(", r"\(").replace(")", r"\)")
 
 
-def test_generalised_models_are_refused(source: Any) -> None:
-    for fit, formula in ((mlpool.glm, "flag ~ x"), (mlpool.glmer, "flag ~ x + (1 | g)")):
-        with pytest.raises(mlpool.NotSupportedError, match="generalised models"):
-            fit(formula, source, family="binomial")
-
-
 def test_a_constant_response_is_found(rows: pd.DataFrame) -> None:
     with warnings.catch_warnings(), pytest.raises(mlpool.FitError, match="constant"):
         warnings.simplefilter("ignore")

@@ -48,9 +48,7 @@ def log_likelihood(
     total, n = float(m.sum()), len(y)
     match family.name:
         case "binomial":
-            size, hits = np.rint(m), np.rint(m * y)
-            constant = gammaln(size + 1.0) - gammaln(hits + 1.0) - gammaln(size - hits + 1.0)
-            return float(np.sum(constant + hits * np.log(mu) + (size - hits) * np.log1p(-mu)))
+            return float(np.sum(binomial_log_likelihoods(y, mu, m)))
         case "poisson":
             return float(np.sum(m * (xlogy(y, mu) - mu - gammaln(y + 1.0))))
         case "Gamma":
@@ -62,6 +60,13 @@ def log_likelihood(
             return float(-0.5 * each)
     log_w = float(np.sum(np.log(m)))
     return float(0.5 * (log_w - n * (np.log(2.0 * np.pi * deviance / n) + 1.0)))
+
+
+def binomial_log_likelihoods(y: FloatArray, mu: FloatArray, prior: FloatArray) -> FloatArray:
+    """Return the log-likelihood (n,) of every row, whose weight is its number of trials."""
+    size, hits = np.rint(prior), np.rint(prior * y)
+    constant = gammaln(size + 1.0) - gammaln(hits + 1.0) - gammaln(size - hits + 1.0)
+    return np.asarray(constant + hits * np.log(mu) + (size - hits) * np.log1p(-mu))
 
 
 def prior_weights(n: int, trials: FloatArray | None, weights: FloatArray | None) -> FloatArray:

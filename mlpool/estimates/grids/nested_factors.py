@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mlpool.designs.row_summaries import fact
+from mlpool.designs.row_summaries import fact, same_by_counts
 from mlpool.estimates.grids.reference_grid import GridRows
 from mlpool.estimates.grids.variables import Variable, model_variables
 from mlpool.frames.levels import level_label
@@ -26,6 +26,7 @@ Nests = Mapping[str, Mapping[str, tuple[int, ...]]]
 """Factor -> factor that it is nested in -> the place of that one's level for each of its levels."""
 
 
+@same_by_counts
 @fact("lm", "glm", "lmer", "glmer", when=lambda m: bool(m.aliased))
 def nested_factors(m: FittedModel) -> dict[str, dict[str, tuple[int, ...]]]:
     """Return which fixed factors are nested in which; of two that determine each other, the first.

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from mlpool.designs.row_summaries import fact
+from mlpool.designs.counted_rows import counted_mean, counted_quantiles, counted_sd
+from mlpool.designs.row_summaries import by_counts, fact
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.formula.language.expression import column_expression
 from mlpool.formula.types import Expression
@@ -182,6 +183,15 @@ def model_variables(model: FittedModel) -> dict[str, Variable]:
 @fact("lm", "glm", "lmer", "glmer")
 def variable_summaries(m: FittedModel) -> dict[str, VariableSummary]:
     """Return what is remembered of a model's variables, by name."""
+    return _summaries(m, None)
+
+
+@by_counts(variable_summaries)
+def _counted_summaries(m: FittedModel, counts: FloatArray) -> dict[str, VariableSummary]:
+    return _summaries(m, counts)
+
+
+def _summaries(m: FittedModel, counts: FloatArray | None) -> dict[str, VariableSummary]:
     design, formula = m.design, m.design.formula
     fixed = [e for term in formula.fixed.terms for e in term]
     slopes = [e for bar in formula.bars for term in bar.terms.terms for e in term]
@@ -194,7 +204,7 @@ def variable_summaries(m: FittedModel) -> dict[str, VariableSummary]:
     for expressions in ([*fixed, *offsets], slopes):
         for name in _columns_of(expressions):
             if name not in found and name not in given:
-                found[name] = _summarise(design, name, _kind_of(design, name, expressions))
+                found[name] = _summarise(design, name, _kind_of(design, name, expressions), counts)
     for name in _columns_of(grouping):
         if name not in found:
             found[name] = VariableSummary(name=name, kind="factor", is_group=True)
@@ -287,14 +297,20 @@ def _summarise_elsewhere(design: PushedDesign, name: str, kind: VariableKind) ->
     )  # fmt: skip
 
 
-def _summarise(design: Design, name: str, kind: VariableKind) -> VariableSummary:
+def _summarise(
+    design: Design, name: str, kind: VariableKind, counts: FloatArray | None
+) -> VariableSummary:
     if isinstance(design, PushedDesign):
         return _summarise_elsewhere(design, name, kind)
     values, levels = _read_rows(design, name, kind)
     if kind != "numeric":
         return VariableSummary(name=name, kind=kind, levels=levels)
     x = np.asarray(values, dtype=np.float64)
-    distinct = np.unique(x)
+    distinct, place = np.unique(x, return_inverse=True)
+    if counts is not None:
+        return _summarise_counted(
+            name, distinct, np.bincount(place.ravel(), counts).astype(np.float64)
+        )
     return VariableSummary(
         name=name,
         kind=kind,
@@ -305,6 +321,23 @@ def _summarise(design: Design, name: str, kind: VariableKind) -> VariableSummary
         is_whole=bool(np.all(distinct == np.floor(distinct))),
         n_distinct=len(distinct),
         distinct=tuple(distinct.tolist()) if len(distinct) <= FEW_VALUES else (),
+    )
+
+
+def _summarise_counted(name: str, x: FloatArray, counts: FloatArray) -> VariableSummary:
+    """Summarise a number that takes the values x (m,) in so many rows."""
+    (median,) = counted_quantiles(x, counts, np.array([0.5]))
+    (mad,) = counted_quantiles(np.abs(x - median), counts, np.array([0.5]))
+    return VariableSummary(
+        name=name,
+        kind="numeric",
+        mean=counted_mean(x, counts),
+        sd=counted_sd(x, counts),
+        mad=1.4826 * float(mad),
+        quantiles=tuple(counted_quantiles(x, counts, np.array(QUANTILES)).tolist()),
+        is_whole=bool(np.all(x == np.floor(x))),
+        n_distinct=len(x),
+        distinct=tuple(x.tolist()) if len(x) <= FEW_VALUES else (),
     )
 
 

@@ -21,16 +21,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack, overload
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import ColumnNotFoundError, brief, nearest_names
+from mlpool.errors import ColumnNotFoundError, NotSupportedError, brief, nearest_names
 from mlpool.registry import verb
-from mlpool.tables import (
-    TableOptions,
-    TableSpec,
-    render_html,
-    render_latex,
-    render_markdown,
-    render_text,
-)
+from mlpool.tables import Exports, TableOptions, TableSpec, render_text
 
 if TYPE_CHECKING:
     from plotnine import ggplot
@@ -47,7 +40,7 @@ class TableLayout(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class ResultFrame:
+class ResultFrame(Exports):
     """Results of a function such as :func:`mlpool.model_parameters`.
 
     Printing it gives R's text; columns are those of R's data frame, unrounded:
@@ -283,25 +276,6 @@ class ResultFrame:
         _teach_great_tables()
         return type(self)
 
-    def to_markdown(self, **options: Unpack[PrintOptions]) -> str:
-        """Return Markdown as R's ``print_md()``; options as in :meth:`print`."""
-        return render_markdown(self.table(**options))
-
-    def to_html(self, *, engine: str = "inline", **options: Unpack[PrintOptions]) -> str:
-        """Return one self-contained HTML table.
-
-        Parameters
-        ----------
-        engine : {"inline", "great_tables"}
-        **options
-            As in :meth:`print`.
-        """
-        return render_html(self.table(**options), engine)
-
-    def to_latex(self, **options: Unpack[PrintOptions]) -> str:
-        """Return LaTeX with booktabs rules; options as in :meth:`print`."""
-        return render_latex(self.table(**options))
-
     @overload
     def to_csv(self) -> str: ...
     @overload
@@ -325,6 +299,28 @@ class ResultFrame:
         Path(path).write_text(text, encoding="utf-8", newline="\n")
         return None
 
+    def to_excel(self, path: str | PathLike[str]) -> None:
+        """Write the raw frame, numbers with 16 digits, as a sheet of Excel.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, which ends in ``.xlsx``.
+
+        Raises
+        ------
+        NotSupportedError
+            If openpyxl is not installed.
+        OSError, ValueError
+            If the file cannot be written, or has another ending.
+        """
+        try:
+            self.data.to_excel(path, index=False, engine="openpyxl")
+        except ImportError:
+            raise NotSupportedError(
+                "Excel files need openpyxl, which is not installed; run: pip install openpyxl"
+            ) from None
+
     def to_json(self) -> str:
         """Return the raw frame as a JSON list of records, numbers in full precision.
 
@@ -335,15 +331,6 @@ class ResultFrame:
     def _updated(self, **options: Unpack[PrintOptions]) -> TableOptions:
         given = {name: value for name, value in options.items() if value is not None}
         return self.options.updated(**given)
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
-    def _repr_latex_(self) -> str:
-        return self.to_latex()
-
-    def _repr_markdown_(self) -> str:
-        return self.to_markdown()
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle with the metadata as a plain dict: a read-only view cannot be pickled."""

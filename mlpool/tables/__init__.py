@@ -1,10 +1,11 @@
 """Descriptions of tables, their cells, and one renderer per medium; knows nothing of models.
 
 May import errors and typing only. Start reading in ``spec.py``; ``cells.py`` makes the strings,
-``text.py``, ``markdown.py``, ``html.py`` and ``latex.py`` lay them out.
+``text.py``, ``markdown.py``, ``html.py``, ``latex.py``, ``typst.py`` and ``docx.py`` lay them out.
 """
 
 from mlpool.tables.column_names import names_note, own_names
+from mlpool.tables.exports import Exports
 from mlpool.tables.glue import Elements, glue, is_style
 from mlpool.tables.html import render_html
 from mlpool.tables.latex import render_latex
@@ -16,6 +17,7 @@ from mlpool.tables.text import render_text
 __all__ = [
     "Column",
     "Elements",
+    "Exports",
     "Note",
     "RowGroup",
     "TableOptions",

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from mlpool.tables.cells import in_parentheses, without_padding
-from mlpool.tables.spec import Column, RowGroup, TableSpec, merge_columns
+from mlpool.tables.grid import GridRow, grid_of
+from mlpool.tables.spec import TableSpec
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -25,22 +25,18 @@ _ESCAPES = {
     "<": r"$<$",
     ">": r"$>$",
     "×": r"$\times$",
+    "\u2212": "$-$",
 }
 
 
 def render_latex(spec: TableSpec) -> str:
     r"""Return a ``table`` environment: caption, ``tabular`` with booktabs rules, notes below."""
-    columns = merge_columns(spec.groups)
-    rows: list[list[str]] = []
-    for i, group in enumerate(spec.groups):
-        rows += _rows(group, columns, spec.groups[0] if i else None)
+    grid = grid_of(spec)
     body = tabulate(
-        rows,
-        headers=[escape_latex(c.header) for c in columns],
+        [_cells(row, i == 0) for i, row in enumerate(grid.rows)],
+        headers=[escape_latex(header) for header in grid.headers],
         tablefmt="latex_raw",
-        colalign=[
-            "left" if i == 0 or c.kind == "label" else "right" for i, c in enumerate(columns)
-        ],
+        colalign=["left" if left else "right" for left in grid.is_left],
         disable_numparse=True,
     )
     lines = [r"\begin{table}", r"\centering"]
@@ -57,37 +53,12 @@ def escape_latex(text: str) -> str:
     return "".join(_ESCAPES.get(char, char) for char in text)
 
 
-def _rows(group: RowGroup, columns: list[Column], first: RowGroup | None) -> list[list[str]]:
-    by_name = {c.name: c for c in group.columns}
-    rows = []
-    if group.heading:
-        rows.append(_heading(group, columns, first))
-    for row in range(group.n_rows):
-        cells = [_cell(by_name.get(c.name), row) for c in columns]
-        if row in group.rules:
-            cells[0] = rf"\midrule {cells[0]}"
-        rows.append(cells)
-    return rows
-
-
-def _heading(group: RowGroup, columns: list[Column], first: RowGroup | None) -> list[str]:
-    """Return the heading row; headers that differ from the first group's stand in it."""
-    own = {c.name: c.header for c in group.columns}
-    above = {c.name: c.header for c in first.columns} if first else own
-    rest = [
-        escape_latex(own[c.name]) if c.name in own and own[c.name] != above.get(c.name) else ""
-        for c in columns[1:]
-    ]
-    space = r"\addlinespace " if first else ""
-    return [rf"{space}\textit{{{escape_latex(group.heading)}}}", *rest]
-
-
-def _cell(column: Column | None, row: int) -> str:
-    if column is None:
-        return ""
-    cell = column.cells[row]
-    shown = cell if column.kind == "label" else without_padding(cell)
-    return escape_latex(in_parentheses(shown))
+def _cells(row: GridRow, is_first: bool) -> list[str]:
+    first, *rest = (escape_latex(cell) for cell in row.cells)
+    if row.is_heading:
+        space = "" if is_first else r"\addlinespace "
+        return [rf"{space}\textit{{{first}}}", *rest]
+    return [rf"\midrule {first}" if row.has_rule else first, *rest]
 
 
 def _with_booktabs(body: str) -> str:

@@ -137,6 +137,8 @@ from mlpool.estimates import estimate_grouplevel as estimate_grouplevel
 from mlpool.estimates import emmeans as emmeans
 from mlpool.estimates import pairs as pairs
 from mlpool.estimates import emtrends as emtrends
+from mlpool.estimates import contrast as contrast
+from mlpool.estimates import regrid as regrid
 from mlpool.estimates import joint_tests as joint_tests
 
 # data

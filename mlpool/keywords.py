@@ -237,11 +237,16 @@ class MeansOptions(EstimateOptions, total=False):
 
     two_valued: bool
     adjust: str | None
+    weights: str | None
+    offset: float | None
+    bias_adjust: bool | float
 
 
-class SlopesOptions(MeansOptions, total=False):
+class SlopesOptions(EstimateOptions, total=False):
     """Those of :func:`mlpool.estimate_slopes` that emmeans' spellings hand on."""
 
+    two_valued: bool
+    adjust: str | None
     p_adjust: str | None
 
 
@@ -253,6 +258,8 @@ class ContrastsOptions(EstimateOptions, total=False):
     adjust_ci: bool
     within_by: bool
     exponentiate: bool
+    weights: str | None
+    offset: float | None
 
 
 class ExpectationOptions(UncertaintyOptions, DfSpellings, total=False):

@@ -30,6 +30,7 @@ NAMES = {
     "check_heterogeneity_bias report",
     "estimate_means estimate_contrasts estimate_slopes estimate_relation estimate_expectation",
     "estimate_link estimate_prediction estimate_grouplevel emmeans pairs emtrends joint_tests",
+    "contrast regrid",
     "icc r2 get_variance reliability model_performance compare_performance",
     "load_data datasets factor model_matrix",
     "scan",

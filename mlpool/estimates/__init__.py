@@ -1,6 +1,8 @@
 """From a model to answers: marginal means, contrasts, slopes, predictions, group levels."""
 
 from mlpool.estimates.contrasts import estimate_contrasts
+from mlpool.estimates.emmeans.contrast import contrast
+from mlpool.estimates.emmeans.regrid import regrid
 from mlpool.estimates.emmeans_names import emmeans, emtrends, pairs
 from mlpool.estimates.grouplevel import estimate_grouplevel
 from mlpool.estimates.joint_tests import joint_tests
@@ -14,6 +16,7 @@ from mlpool.estimates.relation import (
 from mlpool.estimates.slopes import estimate_slopes
 
 __all__ = [
+    "contrast",
     "emmeans",
     "emtrends",
     "estimate_contrasts",
@@ -26,4 +29,5 @@ __all__ = [
     "estimate_slopes",
     "joint_tests",
     "pairs",
+    "regrid",
 ]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
 
-from mlpool.argument_values import flag
+from mlpool.argument_values import flag, is_text
 from mlpool.errors import NotSupportedError, OptionError, brief
-from mlpool.estimates.delta.averages import BLOCK_NUMBERS, Answers
+from mlpool.estimates.delta.averages import BLOCK_NUMBERS, Answers, logarithms
 from mlpool.estimates.delta.comparison_weights import Comparison, make_comparison
-from mlpool.estimates.delta.delta_method import Inference, Request, infer, joined
+from mlpool.estimates.delta.delta_method import Inference, Request
+from mlpool.estimates.delta.family_inference import correlations, infer_families
 from mlpool.estimates.delta.multiplicity import adjusted, families_of, p_adjust_note, read_p_adjust
 from mlpool.estimates.estimates_table import (
     EstimatesLayout,
@@ -22,6 +24,7 @@ from mlpool.estimates.estimates_table import (
     inference_columns,
     repeated_columns,
 )
+from mlpool.estimates.grids.cell_weights import weights_note
 from mlpool.estimates.grids.grid_language import Focal, read_focal
 from mlpool.estimates.grids.nested_factors import can_exist, nesting_notes
 from mlpool.estimates.grids.reference_grid import focal_grid
@@ -37,8 +40,9 @@ from mlpool.estimates.request import (
     read_request,
     robust_lines,
 )
-from mlpool.estimates.scale.links import Scale, read_scale
-from mlpool.estimates.scale.ratios import Ratios, read_ratios
+from mlpool.estimates.scale.links import Scale, is_identity, read_scale
+from mlpool.estimates.scale.ratios import OF_MEANS, Ratios, read_ratios
+from mlpool.estimates.scale.response_transforms import transformed_response
 from mlpool.estimates.slopes import slopes_of
 from mlpool.frames.levels import level_label
 from mlpool.keywords import DfSpellings
@@ -102,6 +106,8 @@ def estimate_contrasts(
     at: dict[str, Any] | None = None,
     two_valued: bool = False,
     exponentiate: bool = False,
+    weights: str | None = None,
+    offset: float | None = None,
     **spellings: Unpack[DfSpellings],
 ) -> ResultFrame:
     """Return differences between marginal means, or between slopes.
@@ -119,12 +125,15 @@ def estimate_contrasts(
     comparison : str, dict or array
         ``"pairwise"`` (later minus earlier level), ``"reference"``, ``"sequential"``,
         ``"meandev"`` (minus the mean of all), ``"meanotherdev"``, ``"helmert"``, ``"poly"``; with
-        ``rev`` before the first three the other way round; or weights: ``{"A vs B, C":
-        [1, -.5, -.5]}``.
+        ``rev`` before the first three the other way round; ``"ratio"``: later over earlier mean
+        on the response's scale, tested by the difference of their logarithms; or weights:
+        ``{"A vs B, C": [1, -.5, -.5]}``.
     estimate, predict
         As in :func:`mlpool.estimate_means`.
     p_adjust : str, optional
-        ``"tukey"`` (pairwise), ``"sidak"``, ``"scheffe"``, or as :func:`mlpool.p_adjust`.
+        ``"tukey"`` (pairwise), ``"mvt"`` (the contrasts' own correlations; against one control
+        Dunnett's test), ``"dunnettx"`` (emmeans' approximation of it), ``"sidak"``,
+        ``"scheffe"``, or as :func:`mlpool.p_adjust`.
     ci : float or None
     adjust_ci : bool
         Widen intervals with the p-values, so that they hold together.
@@ -135,7 +144,7 @@ def estimate_contrasts(
         As in :func:`mlpool.model_parameters`.
     length : int or None
         Points of a numeric variable in `by`.
-    at, two_valued
+    at, two_valued, weights, offset
         As in :func:`mlpool.estimate_means`.
     exponentiate : bool
         Ratios - of odds with a logit link, of means with a log link, of geometric means of
@@ -171,22 +180,26 @@ def estimate_contrasts(
     p-value adjustment method: Holm (1979)
     """
     check_model(model, "estimate_contrasts()")
-    ratios = read_ratios(model, exponentiate, predict)
+    of_means = is_text(comparison, "ratio")
+    ratios = OF_MEANS if of_means else read_ratios(model, exponentiate, predict)
     plan = _read_plan(
-        model, contrast, by, estimate=estimate, predict="link" if ratios else predict,
-        length=length, at=at, two_valued=two_valued,
+        model, contrast, by, estimate=estimate,
+        predict="link" if ratios and not of_means else _of_response(model, predict, of_means),
+        length=length, at=at, two_valued=two_valued, weights=weights, offset=offset,
     )  # fmt: skip
     method = read_p_adjust(p_adjust)
     grid = focal_grid(plan.focal)
-    compared = make_comparison(comparison, _labels(grid.iloc[: plan.n_compared], plan.contrast))
+    labels = _labels(grid.iloc[: plan.n_compared], plan.contrast)
+    compared = make_comparison("pairwise" if of_means else comparison, labels)
     _check_tukey(method, compared.name)
     request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
-    result = _infer_families(model, _answers(model, grid, plan), compared, request)
+    answers = logarithms(_answers(model, grid, plan)) if of_means else _answers(model, grid, plan)
+    result = infer_families(model, answers, compared, request)
     exist = can_exist(grid, plan.averaging.variables, plan.averaging.nests)
-    families = families_of(
-        exist.reshape(-1, plan.n_compared), compared, flag(within_by, "within_by")
-    )
-    result = adjusted(result, families, method, flag(adjust_ci, "adjust_ci"), request.ci)
+    exist = exist.reshape(-1, plan.n_compared)
+    families = families_of(exist, compared, flag(within_by, "within_by"))
+    together = partial(correlations, model, answers, compared, request)
+    result = adjusted(result, families, method, flag(adjust_ci, "adjust_ci"), request.ci, together)
     kept = np.concatenate([f.rows for f in families]) if families else np.arange(0)
     return _table(
         model, plan, request, compared, grid=grid, kept=kept, method=method, ratios=ratios,
@@ -238,6 +251,13 @@ def _table(
     )
 
 
+def _of_response(model: FittedModel, predict: str | None, of_means: bool) -> str | None:
+    """Return the scale of means whose ratios are taken: of the outcome itself, unless given."""
+    if not of_means or predict is not None or not is_identity(model.family):
+        return predict
+    return None if transformed_response(model) is None else "response"
+
+
 def _check_tukey(method: str, comparison: str) -> None:
     if method == "tukey" and comparison not in ("pairwise", "revpairwise"):
         raise OptionError(
@@ -255,6 +275,8 @@ def _read_plan(
     length: int | None,
     at: object,
     two_valued: bool,
+    weights: str | None,
+    offset: float | None,
 ) -> _Plan:
     variables = model_variables(model)
     if contrast is None:
@@ -274,8 +296,9 @@ def _read_plan(
     if trend is not None:
         focal, groups = groups, ()
     averaging = read_averaging(
-        model, estimate, variables, (*focal, *groups), two_valued=two_valued, at=at
-    )
+        model, estimate, variables, (*focal, *groups), two_valued=two_valued, at=at,
+        weights=weights, offset=offset,
+    )  # fmt: skip
     scale = read_scale(model, predict, "inverse_link" if averaging.setting else "response")
     if trend is not None and scale.predict == "inverse_link":
         scale = replace(scale, predict="response")
@@ -337,40 +360,6 @@ def _answers(model: FittedModel, grid: pd.DataFrame, plan: _Plan) -> Answers:
     return Answers(value=value, jacobian=jacobian, size=size)
 
 
-def _infer_families(
-    model: FittedModel, answers: Answers, compared: Comparison, request: Request
-) -> Inference:
-    """Return the contrasts of every family, families one after the other."""
-    W = compared.weights
-    c, k = W.shape
-    p = answers.jacobian.shape[1]
-    value, J = answers.value.reshape(-1, k), answers.jacobian.reshape(-1, k, p)
-    size = np.zeros_like(value) if answers.size is None else answers.size.reshape(-1, k)
-    families = max(1, BLOCK_NUMBERS // max(1, c * p))
-    rows = max(1, BLOCK_NUMBERS // max(1, p))
-    parts = []
-    for first in range(0, len(value), families):
-        own = slice(first, first + families)
-        # several families at once have all their rows; a family too large comes in parts
-        for row in range(0, c, rows if families == 1 else c):
-            chosen = W[row : row + rows] if families == 1 else W
-            part = Answers(
-                value=_weighted(chosen, value[own, :, None])[..., 0].ravel(),
-                jacobian=_weighted(chosen, J[own]).reshape(-1, p),
-                size=_weighted(np.abs(chosen), size[own, :, None])[..., 0].ravel(),
-            )
-            parts.append(infer(model, part, request, zap=True))
-    return joined(parts)
-
-
-def _weighted(W: Any, values: Any) -> Any:
-    """Return W times every family's values (f, k, m); missing only where one missing has weight."""
-    missing = np.isnan(values).any(axis=2)
-    out = W @ np.where(np.isnan(values), 0.0, values)
-    out[(missing.astype(float) @ np.abs(W).T) > 0.0] = np.nan
-    return out
-
-
 def _compared(compared: Comparison, n: int) -> dict[str, Any]:
     """Return what every row compares, for n values of `by`."""
     if compared.second:
@@ -387,6 +376,7 @@ def _footers(
     others = others_line(plan.averaging, plan.focal)
     if others and plan.trend is None:
         lines.append(others)
+    lines += weights_note(plan.averaging.weights)
     lines.append(p_adjust_note(method))
     lines += (ratios.note,) if ratios else scale_footer(plan.scale, "Contrasts")
     lines += say_extrapolation(plan.focal)

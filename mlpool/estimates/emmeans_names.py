@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
 
 from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.estimates.contrasts import estimate_contrasts
+from mlpool.estimates.emmeans.contrast import ADJUST, contrast
 from mlpool.estimates.grids.emmeans_formulas import Specs, read_specs
 from mlpool.estimates.means import estimate_means
 from mlpool.estimates.pairwise import MeansAndContrasts
-from mlpool.estimates.scale.links import is_identity
+from mlpool.estimates.scale.links import TYPES, is_identity
 from mlpool.estimates.scale.ratios import ratios_of
 from mlpool.estimates.scale.response_transforms import transformed_response
 from mlpool.estimates.slopes import estimate_slopes
@@ -19,13 +23,13 @@ from mlpool.keywords import ContrastsOptions, MeansOptions, SlopesOptions, spell
 from mlpool.models.argument_checks import check_model
 from mlpool.option_spellings import also_spelt, check_agree, read_value
 from mlpool.results import ResultFrame
+from mlpool.sources.design import PushedDesign
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
     from mlpool.typing import ByLike
 
 _MODES = ("satterthwaite", "kenward", "normal")
-_TYPES = {"link": "link", "linear.predictor": "link", "lp": "link", "response": "response"}
 
 
 @also_spelt("ci_method")
@@ -34,6 +38,7 @@ def emmeans(
     model: FittedModel, specs: object, by: ByLike | None = None, *,
     at: dict[str, Any] | None = None,
     lmer_df: str | None = None, type: str | None = None, level: float | None = None,
+    sigma: float | None = None,
     **options: Unpack[MeansOptions],
 ) -> ResultFrame | MeansAndContrasts:  # fmt: skip
     """Return estimated marginal means as emmeans does; a spelling of :func:`estimate_means`.
@@ -56,13 +61,19 @@ def emmeans(
         Scale of generalised models and of transformed responses; the link's, as in R.
     level : float, optional
         Confidence level (also ``ci=``).
+    sigma : float, optional
+        The standard deviation that ``bias_adjust=True`` takes, if not the model's own.
     **options
-        Of :func:`estimate_means`; factors are averaged with equal weights.
+        Of :func:`estimate_means`: ``weights=``, ``offset=``, ``bias_adjust=`` ...
 
     Returns
     -------
     ResultFrame
         Or, for ``"pairwise ~ ..."``, means and contrasts: ``.emmeans`` and ``.contrasts``.
+
+    See Also
+    --------
+    contrast, pairs, regrid : what can be made of the table of means.
 
     Examples
     --------
@@ -74,20 +85,23 @@ def emmeans(
     check_model(model, "emmeans()")
     asked = read_specs(specs, by)
     given: dict[str, Any] = {**options}
+    if sigma is not None:
+        given["bias_adjust"] = sigma if given.get("bias_adjust", True) else False
     adjust = given.pop("adjust", None) if asked.comparison else None
     means = _means(model, asked, at, lmer_df, type, level, given)
+    means = _within(means, asked.groups)
     if not asked.comparison:
         return means
-    adjust = adjust or _ADJUST.get(asked.comparison, "sidak")
+    adjust = adjust or ADJUST.get(asked.comparison, "none")
+    given.pop("bias_adjust", None)  # differences and ratios of medians, as in R
     contrasts = _pairs(model, asked, at, lmer_df, type, level, adjust, asked.comparison, given)
     return MeansAndContrasts(emmeans=means, contrasts=contrasts)
 
 
-_ADJUST = {
-    "pairwise": "tukey", "revpairwise": "tukey", "meandev": "fdr", "meanotherdev": "fdr",
-    "poly": "none",
-}  # fmt: skip
-"""emmeans' defaults; where it takes a multivariate t (trt.vs.ctrl, consec), Sidak's stands in."""
+def _within(table: ResultFrame, groups: tuple[str, ...]) -> ResultFrame:
+    """Return the table, contrasts of which are taken within some of its columns."""
+    linear = replace(table.metadata["linear"], groups=groups)
+    return replace(table, metadata={**table.metadata, "linear": linear})
 
 
 @also_spelt("ci_method")
@@ -103,7 +117,9 @@ def pairs(
 
     Parameters
     ----------
-    model, specs, by, at, lmer_df, level
+    model : FittedModel or ResultFrame
+        A model, or a table of means such as :func:`emmeans` returns, which needs no `specs`.
+    specs, by, at, lmer_df, level
         As in :func:`emmeans`; after a bar ``|`` families of their own.
     adjust : str
         Of p-values and intervals; ``"tukey"`` as emmeans.
@@ -120,8 +136,7 @@ def pairs(
     Raises
     ------
     OptionError
-        For a table of means in place of the model, or without `specs`; and as
-        :func:`estimate_contrasts`.
+        Without `specs` of a model; and as :func:`estimate_contrasts`.
 
     Examples
     --------
@@ -131,11 +146,15 @@ def pairs(
     [0.412, 0.391, 0.999]
     """
     if isinstance(model, ResultFrame):
-        by_names = " + ".join(map(str, model.metadata.get("by", ()))) or "f"
-        raise OptionError(
-            f"pairs() takes the model that the table is of: pairs(m, '~ {by_names}'), or both at "
-            f"once with emmeans(m, 'pairwise ~ {by_names}')."
-        )
+        others = {"specs": specs, "at": at, "lmer_df": lmer_df, "comparison": comparison}
+        own = [n for n, v in (others | options).items() if v is not None]
+        if own:
+            raise OptionError(
+                f"pairs() of a table of means takes by=, adjust=, reverse=, type= and level=; "
+                f"{own[0]}= belongs to the means: pairs(emmeans(m, '~ f', {own[0]}=...))."
+            )
+        method = "revpairwise" if reverse else "pairwise"
+        return contrast(model, method, by=by, adjust=adjust, type=type, level=level)
     model = check_model(model, "pairs()")
     if specs is None:
         raise OptionError("pairs() needs what is compared: pairs(m, '~ f').")
@@ -187,12 +206,14 @@ def emtrends(
         _read_type(type)
     adjust = own.pop("adjust", None) if asked.comparison else None
     given = _common(model, lmer_df, level, own) | {"at": held}
+    given.pop("offset", None)  # estimate_slopes() has none
     slopes = _call(estimate_slopes, model, {"trend": var, "by": focal or None} | given, own)
+    slopes = _within(slopes, asked.groups)
     if not asked.comparison:
         return slopes
     if asked.groups or not asked.names:
         raise OptionError("contrasts of trends are between the levels of 'pairwise ~ g'.")
-    given |= {"adjust_ci": True, "p_adjust": adjust or _ADJUST.get(asked.comparison, "sidak")}
+    given |= {"adjust_ci": True, "p_adjust": adjust or ADJUST.get(asked.comparison, "none")}
     given |= {"contrast": var, "by": focal, "comparison": asked.comparison}
     return MeansAndContrasts(emmeans=slopes, contrasts=_call(estimate_contrasts, model, given, own))
 
@@ -237,14 +258,23 @@ def _common(
     model: FittedModel, lmer_df: Any, level: Any, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Return what all verbs are given: averages over 0/1 columns, df and level as emmeans."""
-    given = {"two_valued": True, "ci_method": read_mode(model, lmer_df, dict(options))}
+    method = read_mode(model, lmer_df, dict(options))
+    given = {"two_valued": True, "ci_method": method, **_average_offset(model, options)}
     return given if level is None else given | {"ci": level}
+
+
+def _average_offset(model: FittedModel, options: dict[str, object]) -> dict[str, float]:
+    """Return the mean of the model's offset, which emmeans takes where none is given."""
+    offset = None if isinstance(model.design, PushedDesign) else model.design.offset
+    if offset is None or options.get("estimate", "typical") in ("average", "population"):
+        return {}
+    return {"offset": float(np.mean(offset))}
 
 
 def _read_type(type: object) -> str:
     if type is None:
         return "link"
-    return _TYPES[check_option(type, _TYPES, argument="type")]
+    return TYPES[check_option(type, TYPES, argument="type")]
 
 
 def _on_scale(options: dict[str, Any], type: object, response: str) -> dict[str, Any]:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Unpack
 import pandas as pd
 
 from mlpool.estimates.delta.averages import Answers, average
-from mlpool.estimates.delta.delta_method import infer_blocks
+from mlpool.estimates.delta.delta_method import Inference, infer_blocks
+from mlpool.estimates.emmeans.linear_estimates import LinearEstimates
 from mlpool.estimates.estimates_table import (
     EstimatesLayout,
     beside,
     grid_columns,
     inference_columns,
 )
+from mlpool.estimates.grids.cell_weights import weights_note
 from mlpool.estimates.grids.grid_language import Focal, read_focal
 from mlpool.estimates.grids.nested_factors import nesting_notes
 from mlpool.estimates.grids.reference_grid import focal_grid
@@ -36,6 +38,7 @@ from mlpool.estimates.request import (
     read_request,
     robust_lines,
 )
+from mlpool.estimates.scale.bias_adjustment import adjust_for_bias
 from mlpool.estimates.scale.links import Scale, read_scale
 from mlpool.keywords import DfSpellings
 from mlpool.models.argument_checks import check_level, check_model
@@ -70,6 +73,9 @@ def estimate_means(
     length: int | None = 10,
     at: dict[str, Any] | None = None,
     two_valued: bool = False,
+    weights: str | None = None,
+    offset: float | None = None,
+    bias_adjust: bool | float = False,
     **spellings: Unpack[DfSpellings],
 ) -> ResultFrame:
     """Return marginal means at the levels or values of some predictors.
@@ -102,6 +108,15 @@ def estimate_means(
         Values to hold other predictors at: ``{"ses": 0}``; several are averaged over.
     two_valued : bool
         Average over numbers with two distinct values (0/1) as over factors, as emmeans does.
+    weights : {"equal", "proportional", "outer", "cells", "flat"}, optional
+        How levels that are averaged over count: the same, by how often their combinations occur,
+        by how often each level occurs, by how often combinations occur with the focal levels, or
+        the same where they do. As in R's ``emmeans``.
+    offset : float, optional
+        In place of the model's own offset, which is at the means of its variables.
+    bias_adjust : bool or float
+        Means, not medians, of outcomes taken back from ``log(y)`` or a link: ``h + sd^2 h'' / 2``
+        with the residual standard deviation, or the one given.
 
     Returns
     -------
@@ -142,28 +157,37 @@ def estimate_means(
     variables = model_variables(model)
     focal = read_focal(_factors(variables) if by is None else by, variables, length=length)
     check_by([f.name for f in focal], variables, "marginal means")
-    averaging = read_averaging(model, estimate, variables, focal, two_valued=two_valued, at=at)
+    averaging = read_averaging(
+        model, estimate, variables, focal, two_valued=two_valued, at=at, weights=weights,
+        offset=offset,
+    )  # fmt: skip
     default = "inverse_link" if averaging.setting is not None else "response"
-    scale = read_scale(model, predict, default)
+    scale = adjust_for_bias(model, read_scale(model, predict, default), bias_adjust)
     request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
     grid = averaging.existing(focal_grid(focal))
     make = averages(model, focal, averaging, scale)
     result = infer_blocks(model, grid, make, request, scale=scale, rows_each=averaging.n_averaged)
+    linear = LinearEstimates(
+        model=model, grid=grid, scale=scale, request=request, focal=focal, averaging=averaging
+    )
+    return _table(linear, averaging, result)
+
+
+def _table(linear: LinearEstimates, averaging: Averaging, result: Inference) -> ResultFrame:
+    """Return the rows of means with their layout."""
+    model, grid, scale, request = linear.model, linear.grid, linear.scale, linear.request
     value = mean_name(scale)
-    footers = means_footers(model, focal, averaging, scale) + robust_lines(model, request)
+    footers = means_footers(model, linear.focal, averaging, scale) + robust_lines(model, request)
     footers += missing_notes(model, result.estimate, "means", averaging.estimate)
     data, names = beside(grid_columns(grid), inference_columns(result, value, p=False))
     layout = EstimatesLayout(
         title=_TITLES[averaging.estimate], labels=tuple(grid.columns), value=value,
-        statistic=result.symbol, level=ci, footers=footers + names_note(names), names=names,
+        statistic=result.symbol, level=request.ci, footers=footers + names_note(names), names=names,
     )  # fmt: skip
-    return ResultFrame(
-        data=data,
-        layout=layout,
-        notes=notes_on(model, request, result),
-        metadata=metadata_of(model, "estimate_means", request, result)
-        | {"by": tuple(grid.columns), "scale": scale.name, "names": names},
-    )
+    metadata = metadata_of(model, "estimate_means", request, result)
+    metadata |= {"by": tuple(grid.columns), "scale": scale.name, "names": names, "linear": linear}
+    notes = notes_on(model, request, result)
+    return ResultFrame(data=data, layout=layout, notes=notes, metadata=metadata)
 
 
 def averages(
@@ -190,6 +214,7 @@ def means_footers(
     others = others_line(averaging, focal)
     if others:
         lines.append(others)
+    lines += weights_note(averaging.weights)
     lines += scale_footer(scale, "Predictions")
     lines += say_extrapolation(focal)
     lines += interaction_notes(model, names, averaging.averaged_names, "means")

@@ -12,6 +12,7 @@ from mlpool.errors import ExtrapolationWarning, brief
 from mlpool.estimates.grids.grid_language import Focal
 from mlpool.estimates.grids.reference_grid import Setting
 from mlpool.estimates.grids.variables import Variable
+from mlpool.estimates.scale.bias_adjustment import BiasAdjusted
 from mlpool.estimates.scale.links import Scale
 from mlpool.estimates.scale.response_transforms import TransformedResponse
 from mlpool.frames.levels import level_label
@@ -72,6 +73,11 @@ def scale_footer(scale: Scale, what: str) -> tuple[str, ...]:
     family = scale.family
     if family is None or family.link == "identity":
         return ()
+    if isinstance(family, BiasAdjusted):
+        return (
+            f"{what} are taken back from {family.link} to the response-scale and adjusted for a "
+            f"standard deviation of {family.sd:.3g}.",
+        )
     if scale.is_averaged:
         return (f"{what} are on the response-scale, averaged over the random effects.",)
     if isinstance(family, TransformedResponse):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mlpool.argument_values import flag
+from mlpool.argument_values import flag, number
 from mlpool.errors import OptionError, brief, check_option
 from mlpool.estimates.delta.delta_method import Inference, Request
+from mlpool.estimates.grids.cell_weights import combination_weights, read_weights
 from mlpool.estimates.grids.grid_language import Focal, read_focal
 from mlpool.estimates.grids.nested_factors import Nests, can_exist, nested_factors, within_nests
 from mlpool.estimates.grids.reference_grid import (
@@ -51,17 +52,29 @@ class Averaging:
         None for averages over rows of the data.
     nests : mapping
         Factors that are nested in others (see :func:`nested_factors`).
+    weights : str
+        How averaged combinations are weighted.
+    offset : float, optional
+        Stands in the place of the model's own.
     """
 
     estimate: str
     variables: Mapping[str, Variable]
     setting: Setting | None
     nests: Nests
+    weights: str = "equal"
+    offset: float | None = None
 
     def rows(self, grid: pd.DataFrame, focal: Sequence[Focal]) -> GridRows:
         """Return the rows that the answers of a grid average over."""
         if self.setting is not None:
             rows = expand(grid, self.variables, self.setting)
+            rows = replace(rows, offset=self.offset)
+            if self.weights != "equal" and self.setting.averaged:
+                weight = combination_weights(
+                    self.weights, grid, focal, self.variables, self.setting
+                )
+                return replace(rows, weight=weight.ravel())
             return within_nests(rows, self.variables, self.nests, self.setting.averaged)
         observed = observed_frame(self.variables)
         if self.estimate == "population":
@@ -95,6 +108,8 @@ def read_averaging(
     *,
     two_valued: bool = False,
     at: Any = None,
+    weights: str | None = None,
+    offset: float | None = None,
 ) -> Averaging:
     """Return how to average.
 
@@ -102,6 +117,8 @@ def read_averaging(
     ----------
     at : mapping, optional
         Values that variables are held at: ``{"x": 7}``.
+    weights, offset
+        As in :func:`mlpool.estimate_means`.
 
     Raises
     ------
@@ -121,8 +138,15 @@ def read_averaging(
         setting = make_setting(
             variables, focal, averages=way == "typical", two_valued=two_valued, at=held
         )
+    weighting = read_weights(weights)
+    if (weighting != "equal" and way != "typical") or (offset is not None and setting is None):
+        raise OptionError("weights= and offset= are for estimate='typical', means of a grid.")
+    # weighted by the rows of the data, combinations that cannot exist count nothing
     nests = nested_factors(model) if way == "typical" else {}
-    return Averaging(estimate=way, variables=variables, setting=setting, nests=nests)
+    return Averaging(
+        estimate=way, variables=variables, setting=setting, nests=nests, weights=weighting,
+        offset=None if offset is None else number(offset, "offset"),
+    )  # fmt: skip
 
 
 def read_request(

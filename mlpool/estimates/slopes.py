@@ -12,7 +12,8 @@ import pandas as pd
 from mlpool.argument_values import is_text
 from mlpool.errors import OptionError, brief
 from mlpool.estimates.delta.averages import Answers, average_slopes
-from mlpool.estimates.delta.delta_method import infer_blocks
+from mlpool.estimates.delta.delta_method import Request, infer_blocks
+from mlpool.estimates.emmeans.linear_estimates import LinearEstimates
 from mlpool.estimates.estimates_table import (
     EstimatesLayout,
     beside,
@@ -155,8 +156,20 @@ def estimate_slopes(
     )  # fmt: skip
     metadata = metadata_of(model, "estimate_slopes", request, result)
     metadata |= {"by": layout.labels, "trend": variable.name, "scale": scale.name, "names": own}
+    metadata["linear"] = _linear(model, grid, scale, request, focal, averaging, variable)
     notes = notes_on(model, request, result)
     return ResultFrame(data=data, layout=layout, notes=notes, metadata=metadata)
+
+
+def _linear(
+    model: FittedModel, grid: pd.DataFrame, scale: Scale, request: Request,
+    focal: tuple[Focal, ...], averaging: Averaging, variable: Variable,
+) -> LinearEstimates:  # fmt: skip
+    """Return what contrasts of the slopes are made of."""
+    return LinearEstimates(
+        model=model, grid=grid, scale=scale, request=request, focal=focal, averaging=averaging,
+        trend=variable.name, step=step_of(variable),
+    )  # fmt: skip
 
 
 def _cautions(

@@ -77,6 +77,10 @@ def _covariances(m: Any, s: Study) -> pd.DataFrame:
     return pd.DataFrame(cells, columns=["Pair", "Covariance"])
 
 
+def _cells(m: Any, s: Study) -> Any:
+    return mlpool.emmeans(m, f"~ `{s['f']}`")
+
+
 def _role(name: str, s: Study) -> str:
     return "x" if name == s["x"] else name
 
@@ -399,6 +403,14 @@ VERBS: dict[str, list[Row]] = {
     "emmeans": [
         Row(kinds=L_, ask=lambda m, s: mlpool.emmeans(m, f"~ `{s['f']}`"), units=LEVEL),
         Row(kinds=G_, ask=lambda m, s: mlpool.emmeans(m, f"~ `{s['f']}`"), units=PLAIN),
+    ],
+    "contrast": [
+        Row(kinds=L_, ask=lambda m, s: mlpool.contrast(_cells(m, s)), units=DIFFERENCE),
+        Row(kinds=G_, ask=lambda m, s: mlpool.contrast(_cells(m, s)), units=PLAIN),
+    ],
+    "regrid": [
+        Row(kinds=L_, ask=lambda m, s: mlpool.regrid(_cells(m, s)), units=LEVEL),
+        Row(kinds=G_, ask=lambda m, s: mlpool.regrid(_cells(m, s)), units=PLAIN),
     ],
     "pairs": [
         Row(

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mlpool.errors import NotSupportedError
+from mlpool.errors import NotSupportedError, OptionError
 from mlpool.estimates.grids.reference_grid import GridRows
 from mlpool.estimates.scale.links import Scale
 from mlpool.hypotheses.estimability import not_estimable
@@ -56,7 +56,7 @@ def average(model: FittedModel, rows: GridRows, scale: Scale) -> Answers:
     beta = np.asarray(model.fit.beta)
     value, size = np.zeros(rows.n_answers), np.zeros(rows.n_answers)
     jacobian = np.zeros((rows.n_answers, len(beta)))
-    for part, X, eta in predicted_blocks(model, rows.frame):
+    for part, X, eta in predicted_blocks(model, rows.frame, rows.offset):
         weight, answer = rows.weight[part], rows.answer[part]
         spread = (
             random_variance(model, with_groups(model, rows.frame.iloc[part]))
@@ -92,7 +92,7 @@ def average_slopes(
     jacobian = np.zeros((rows.n_answers, len(beta)))
     total = np.zeros((rows.n_answers, model.design.X.shape[1])) if model.aliased else None
     centre = np.asarray(rows.frame[trend], dtype=np.float64)
-    for part, X, eta in predicted_blocks(model, rows.frame):
+    for part, X, eta in predicted_blocks(model, rows.frame, rows.offset):
         frame = rows.frame.iloc[part]
         at = centre[part]
         near = _difference(model, frame, trend, at, step)
@@ -115,6 +115,25 @@ def average_slopes(
     answers = _only_known(model, made, rows, total)
     # on another scale the slope depends on where the row is
     return answers if scale.is_linear else _only_known(model, answers, rows)
+
+
+def logarithms(answers: Answers) -> Answers:
+    """Return the logarithms of answers, whose differences are logarithms of ratios.
+
+    Raises
+    ------
+    OptionError
+        If an answer is not positive.
+    """
+    known = answers.value[~np.isnan(answers.value)]
+    if np.any(known <= 0.0):
+        raise OptionError(
+            f"ratios need means above 0 on the response-scale; the smallest is {known.min():.3g}."
+        )
+    return Answers(
+        value=np.log(answers.value), jacobian=answers.jacobian / answers.value[:, None],
+        size=np.abs(np.log(answers.value)) + 1.0,
+    )  # fmt: skip
 
 
 def with_groups(model: FittedModel, frame: pd.DataFrame) -> pd.DataFrame:
@@ -172,9 +191,12 @@ def _difference(
 
 
 def predicted_blocks(
-    model: FittedModel, frame: pd.DataFrame
+    model: FittedModel, frame: pd.DataFrame, offset: float | None = None
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
-    """Yield (slice, X of the estimated coefficients, eta) over blocks of rows."""
+    """Yield (slice, X of the estimated coefficients, eta) over blocks of rows.
+
+    `offset` stands in the place of the model's own.
+    """
     kept = np.asarray(model.fit.kept)
     beta = np.asarray(model.fit.beta)
     width = max(1, model.design.X.shape[1])
@@ -184,8 +206,9 @@ def predicted_blocks(
         new = model.design.new(_readable(frame.iloc[part]), random=False)
         X = new.X
         X = X if len(kept) == X.shape[1] else X[:, kept]
+        own = new.offset if offset is None else offset
         eta = X @ beta
-        yield part, X, eta if new.offset is None else eta + new.offset
+        yield part, X, eta if own is None else eta + own
 
 
 def _readable(frame: pd.DataFrame) -> pd.DataFrame:

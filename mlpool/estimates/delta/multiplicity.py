@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,8 @@ from scipy import stats
 from mlpool.errors import OptionError, nearest_names
 from mlpool.estimates.delta.comparison_weights import Comparison
 from mlpool.estimates.delta.delta_method import Inference, critical_values
+from mlpool.estimates.delta.dunnett import dunnettx_critical, dunnettx_p
+from mlpool.inference.largest_t import LargestT
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
@@ -18,7 +20,12 @@ _SIMULTANEOUS = {
     "tukey": "Tukey (1949)",
     "sidak": "Šidák (1967)",
     "scheffe": "Scheffé (1959)",
+    "mvt": "multivariate t (Dunnett, 1955; Hothorn et al., 2008)",
+    "dunnettx": "Dunnett (1955), approximated as emmeans does",
 }
+_SPELLINGS = {"dunnett": "mvt"}
+"""Against one control, Dunnett's test is the multivariate t's."""
+
 _BY_SIZE = ("bonferroni", "holm", "hochberg", "hommel", "fdr", "by")
 
 
@@ -31,6 +38,7 @@ def read_p_adjust(method: object) -> str:
         For unknown methods.
     """
     name = method.lower() if isinstance(method, str) else method
+    name = _SPELLINGS.get(name, name) if isinstance(name, str) else name
     if name in _SIMULTANEOUS:
         return str(name)
     try:
@@ -114,12 +122,26 @@ def adjusted(
     method: str,
     adjust_ci: bool,
     level: float | None,
+    correlation_of: Callable[[IntArray], FloatArray] | None = None,
 ) -> Inference:
-    """Return the result with p-values (and intervals, if asked) adjusted by family."""
+    """Return the result with p-values (and intervals, if asked) adjusted by family.
+
+    Parameters
+    ----------
+    correlation_of : callable, optional
+        The correlations of rows of the table, which the multivariate t needs.
+    """
     p, critical = result.p.copy(), result.critical.copy()
     for family in families:
         own = family.rows
         df, k, rank = result.df[own], family.n_means, family.rank
+        if method == "mvt" and correlation_of is not None:
+            known = own[np.isfinite(result.statistic[own])]
+            largest = LargestT(correlation=correlation_of(known))
+            p[known] = largest.tails(result.statistic[known], result.df[known])
+            if adjust_ci and level is not None:
+                critical[known] = largest.quantiles(level, result.df[known])
+            continue
         p[own] = adjusted_p(result.p[own], result.statistic[own], df, method, k, rank)
         if adjust_ci and level is not None:
             critical[own] = adjusted_critical(level, df, method, k, rank, len(own))
@@ -148,6 +170,8 @@ def adjusted_p(
     Tukey: ``P(q_(k, df) > sqrt(2) |t|)`` with the studentized range q; Šidák:
     ``1 - (1 - p)^c``; Scheffé: ``P(F_(r, df) > t^2 / r)``.
     """
+    if method == "tukey" and n_means == 2:
+        return p  # one difference is no family; the studentized range loses small tails
     if method == "tukey":
         return _tukey_p(np.abs(statistic), df, n_means)
     if method == "sidak":
@@ -155,6 +179,8 @@ def adjusted_p(
         return np.array(-np.expm1(len(p) * np.log1p(-np.minimum(p, 1.0 - 1e-16))))
     if method == "scheffe":
         return _scheffe_p(statistic, df, rank)
+    if method == "dunnettx":
+        return dunnettx_p(np.abs(statistic), df, len(p))
     return adjust_p(p, method, n=len(p))
 
 
@@ -178,6 +204,8 @@ def adjusted_critical(
         finite = np.isfinite(df)
         out = np.sqrt(np.full(len(df), stats.chi2.ppf(level, rank)))
         out[finite] = np.sqrt(rank * stats.f.ppf(level, rank, df[finite]))
+    elif method == "dunnettx":
+        return np.array([dunnettx_critical(level, v, n_tests) for v in df])
     elif method in _BY_SIZE:
         return critical_values(1.0 - (1.0 - level) / max(n_tests, 1), df)
     else:

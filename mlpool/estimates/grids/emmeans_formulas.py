@@ -13,7 +13,7 @@ from mlpool.formula.language.lexer import unquote_name
 if TYPE_CHECKING:
     from mlpool.typing import ByLike
 
-_COMPARISONS = {
+COMPARISONS = {
     "pairwise": "revpairwise",
     "revpairwise": "pairwise",
     "trt.vs.ctrl": "reference",
@@ -23,6 +23,7 @@ _COMPARISONS = {
     "eff": "meandev",
     "del.eff": "meanotherdev",
     "poly": "poly",
+    "helmert": "helmert",
 }
 """emmeans' words before the tilde; its pairwise is the earlier minus the later level."""
 
@@ -72,12 +73,12 @@ def read_specs(specs: object, by: ByLike | None = None) -> Specs:
     before, tilde, after = _outside_backticks(specs)
     comparison = ""
     if tilde and before:
-        if before not in _COMPARISONS:
+        if before not in COMPARISONS:
             raise OptionError(
                 f"specs={brief(specs)}: contrasts before the tilde are one of "
-                f"{', '.join(_COMPARISONS)}.{nearest_names(before, _COMPARISONS)}"
+                f"{', '.join(COMPARISONS)}.{nearest_names(before, COMPARISONS)}"
             )
-        comparison = _COMPARISONS[before]
+        comparison = COMPARISONS[before]
     text = after if tilde else before
     parts = _split(text, "|")
     if "~" in "".join(re.sub(r"`(?:[^`\\]|\\.)*`", "", part) for part in parts) or len(parts) > 2:

@@ -164,12 +164,15 @@ class GridRows:
     weight : ndarray of shape (m,)
         Its weight; weights of an answer add up to one.
     n_answers : int
+    offset : float, optional
+        Stands in the place of the model's own offset.
     """
 
     frame: pd.DataFrame
     answer: IntArray
     weight: FloatArray
     n_answers: int
+    offset: float | None = None
 
 
 def expand(grid: pd.DataFrame, variables: Mapping[str, Variable], setting: Setting) -> GridRows:

@@ -20,6 +20,9 @@ from mlpool.typing import FloatArray
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
 
+TYPES = {"link": "link", "linear.predictor": "link", "lp": "link", "response": "response"}
+"""emmeans' words for a scale, and ours."""
+
 PREDICT = ("response", "inverse_link", "link", "averaged")
 """Scales: averages on the response's own scale, on the link's then taken back, on the link's; of
 generalised mixed models the response averaged over the random effects' distribution."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from mlpool.errors import OptionError
 from mlpool.estimates.delta.delta_method import Inference
-from mlpool.estimates.scale.links import is_identity
-from mlpool.estimates.scale.response_transforms import transformed_response
+from mlpool.estimates.scale.links import Scale, is_identity
+from mlpool.estimates.scale.response_transforms import TransformedResponse, transformed_response
 from mlpool.models import family as family_of
 from mlpool.parameters.options import check_flags
 
@@ -50,6 +50,10 @@ class Ratios:
         return replace(result, estimate=ratio, se=ratio * factor * result.se, low=low, high=high)
 
 
+OF_MEANS = Ratios(base=float(np.exp(1.0)), what="Ratios", scale="log-scale")
+"""Of means whose logarithms were taken after they were averaged."""
+
+
 def read_ratios(
     model: FittedModel, exponentiate: object, predict: str | None = None
 ) -> Ratios | None:
@@ -75,6 +79,16 @@ def read_ratios(
             f"those of this model are on the scale of {scale}."
         )
     return found
+
+
+def ratios_on(model: FittedModel, scale: Scale) -> Ratios | None:
+    """Return what exponentiated contrasts of answers are that were moved to a scale."""
+    family = scale.family
+    if isinstance(family, TransformedResponse) and family.link == "log":
+        return OF_MEANS
+    if is_identity(family) and not is_identity(model.family):
+        return None
+    return ratios_of(model)
 
 
 def ratios_of(model: FittedModel) -> Ratios | None:

@@ -58,6 +58,12 @@ class TransformedResponse:
         with np.errstate(over="ignore"):
             return np.asarray(_BASES[self.function] ** eta - self.shift)
 
+    def curvature(self, eta: FloatArray) -> FloatArray:
+        """Return the second derivative of the outcome by the prediction."""
+        if self.function == "sqrt":
+            return np.where(np.asarray(eta) > 0.0, 2.0, 0.0)
+        return np.asarray(np.log(_BASES[self.function]) * self.derivative(eta))
+
     def derivative(self, eta: FloatArray) -> FloatArray:
         """Return the derivative of the outcome by the prediction."""
         eta = np.asarray(eta, dtype=np.float64)

@@ -1,0 +1,1 @@
+"""R's emmeans on tables of means: `contrast` and `regrid`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlpool.designs.same_rows import same_rows, same_values
+from mlpool.designs.same_rows import same_responses, same_rows, same_weights
 from mlpool.errors import DataError, brief
 from mlpool.models.fitted import FittedModel
 
@@ -30,14 +30,12 @@ def check_same_data(models: Mapping[str, FittedModel], verb: str) -> None:
                 f"{pair} were fitted to different rows of the data, though to as many; missing "
                 "values of a variable of one model may be the reason: fit both to the same rows."
             )
-        if not same_values(m.design.y, first.design.y) or not same_values(
-            m.design.trials, first.design.trials
-        ):
+        if not same_responses(m.design, first.design):
             raise DataError(
                 f"{pair} have different responses ({first.design.response_name} and "
                 f"{m.design.response_name}, or other rows of it)."
             )
-        if not same_values(m.design.weights, first.design.weights):
+        if not same_weights(m, first):
             raise DataError(f"{pair} have different weights.")
         if _distribution(m) != _distribution(first):
             raise DataError(

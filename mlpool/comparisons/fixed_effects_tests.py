@@ -16,6 +16,7 @@ from mlpool.engine.rank import triangular_factor
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.hypotheses.joint_tests import METHOD_NAMES, joint_inference, untestable
 from mlpool.hypotheses.nested_models import fixed_is_within, variance_is_within
+from mlpool.sources.design import PushedDesign
 
 if TYPE_CHECKING:
     from mlpool.inference.small_sample.satterthwaite import FTest
@@ -98,6 +99,9 @@ def _test(small: FittedModel, big: FittedModel, method: str) -> FTest:
 
 def _restriction(small: FittedModel, big: FittedModel) -> FloatArray:
     """Return L (r, p_big) with ``L beta = 0`` where `big` predicts as `small` can."""
+    if isinstance(big.design, PushedDesign):  # nested by the names of their columns
+        names = set(small.names)
+        return np.eye(len(big.names))[[name not in names for name in big.names]]
 
     def rows(start: int) -> FloatArray:
         stop = min(start + _BLOCK, big.design.n)

@@ -16,11 +16,11 @@ import pandas as pd
 from mlpool.comparisons.tests_table import AnovaLayout, TestColumn
 from mlpool.errors import OptionError, brief
 from mlpool.hypotheses.aliased_terms import beyond_rest, beyond_some, has_aliased
+from mlpool.hypotheses.column_factors import column_factor
 from mlpool.hypotheses.joint_tests import METHOD_NAMES, JointInference
 from mlpool.hypotheses.term_tests import (
     TermColumns,
     adjusted_rows,
-    factor_of_columns,
     intercept_columns,
     least_squares_rows,
     left_out,
@@ -68,7 +68,7 @@ def hypotheses_of_terms(
         return beyond_some(model, terms, type_, V, by_containment=is_mixed)
     out = [left_out(terms, t, type_, by_containment=is_mixed) for t in terms]
     if is_mixed and any(map(len, out)):
-        R = factor_of_columns(model.design.X, np.asarray(model.fit.kept))
+        R = column_factor(model.design, np.asarray(model.fit.kept))
         return [least_squares_rows(R, t.columns, o) for t, o in zip(terms, out, strict=True)]
     return [adjusted_rows(how.vcov, t.columns, o) for t, o in zip(terms, out, strict=True)]
 

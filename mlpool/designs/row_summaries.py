@@ -14,6 +14,9 @@ from typing import Any, Protocol, TypeVar, cast
 
 from mlpool.errors import FitError, NotSupportedError
 from mlpool.formula.design import Design
+from mlpool.frames import Frame
+from mlpool.sources import Scan
+from mlpool.sources.absent_rows import NOT_SAVED, refuse_rows
 from mlpool.sources.combinations import CombinedDesign
 from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray
@@ -120,6 +123,21 @@ def of_combinations(m: M) -> M:
     changed: Any = {"design": m.design.cells, "fit": m.design.record, "_cache": {}}
     made: M = replace(cast(Any, m), **changed)
     return made
+
+
+def rows_of(design: Design) -> Frame | Scan:
+    """Return what a model can be fitted to again: its data, or where they lie.
+
+    Raises
+    ------
+    NotSupportedError
+        If the model came from a file or another session and has no data.
+    """
+    if not isinstance(design, (PushedDesign, CombinedDesign)):
+        return design.frame
+    if design.scan is None:
+        refuse_rows(NOT_SAVED)
+    return design.scan
 
 
 def _maker(name: str, make: Callable[[M], T], m: M) -> Callable[[M], T]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpool.hypotheses.term_tests import MAX_CELLS, TermColumns, factor_of_columns, left_out
+from mlpool.hypotheses.column_factors import column_factor
+from mlpool.hypotheses.term_tests import MAX_CELLS, TermColumns, left_out
 from mlpool.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Spans:
         design, kept = model.design.X, np.asarray(model.fit.kept)
         p, width = len(kept), design.shape[1]
         order = np.concatenate([kept, np.setdiff1d(np.arange(width), kept)])
-        factor = factor_of_columns(design, order)[:p]
+        factor = column_factor(model.design, order)[:p]
         place = np.empty(width, dtype=np.int64)
         place[order] = np.arange(width)
         first = int(bool(design.intercept))

@@ -16,6 +16,9 @@ import numpy as np
 from mlpool.engine.rank import triangular_factor
 from mlpool.hypotheses.nested_structures import why_structures_differ
 from mlpool.inference.boundary import add_mixtures
+from mlpool.sources.absent_rows import AbsentRows
+from mlpool.sources.combinations import CombinedDesign
+from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -75,6 +78,8 @@ def fixed_is_within(small: EstimatedModel, big: EstimatedModel) -> bool:
 
 def _offset_step(small: EstimatedModel, big: EstimatedModel) -> FloatArray | None:
     """Return by how much the offsets differ (n,), None if they do not."""
+    if _is_elsewhere(small, big):
+        return None  # compared by name
     zero = np.zeros(big.design.n)
     step = np.asarray(
         (zero if small.design.offset is None else small.design.offset)
@@ -89,6 +94,8 @@ def columns_are_within(
     """Tell whether the columns of `small`, and `extra` (n,), are combinations of those of `big`."""
     if len(small.names) > len(big.names):
         return False
+    if _is_elsewhere(small, big):
+        return _same_by_name(small, big) and set(small.names) <= set(big.names)
     if len(small.names) + len(big.names) > _MOST_COLUMNS and extra is None:
         return set(small.names) <= set(big.names)
     first = [m.fit.kept for m in (big, small)]
@@ -113,6 +120,8 @@ def columns_are_within(
 
 def variance_is_within(small: EstimatedModel, big: EstimatedModel) -> bool:
     """Tell whether every covariance matrix that `small` can have, `big` can have too."""
+    if _is_elsewhere(small, big):
+        return _variance_by_name(small, big)
     rows = _telling_rows([*small.design.random, *big.design.random], big.design.n)
     targets = _variance_basis(small.design.random, rows)
     if targets.shape[1] == 0:
@@ -122,6 +131,43 @@ def variance_is_within(small: EstimatedModel, big: EstimatedModel) -> bool:
     solution = np.linalg.lstsq(basis, targets, rcond=None)[0]
     outside = np.linalg.norm(targets - basis @ solution, axis=0)
     return bool(np.all(outside <= _SPAN_TOL * np.linalg.norm(targets, axis=0)))
+
+
+def _is_elsewhere(*models: EstimatedModel) -> bool:
+    """Tell whether a model has no rows here: its columns are then known by their names."""
+    return any(isinstance(m.design, (PushedDesign, CombinedDesign)) for m in models)
+
+
+def _same_by_name(small: EstimatedModel, big: EstimatedModel) -> bool:
+    """Tell whether names of columns mean the same in both models, and offsets are the same."""
+    a, b = small.design.encoding, big.design.encoding
+    first, second = (tuple(e.text for e in m.design.formula.offsets) for m in (small, big))
+    known, other = dict(a.context or {}), dict(b.context or {})
+    return (
+        (first, a.offset_name, set(known)) == (second, b.offset_name, set(other))
+        and all(_is_same_value(known[name], other[name]) for name in known)
+        and all(
+            a.factors[t].levels == b.factors[t].levels
+            and _is_same_value(a.contrasts.get(t), b.contrasts.get(t))
+            for t in set(a.factors) & set(b.factors)
+        )
+    )
+
+
+def _is_same_value(a: object, b: object) -> bool:
+    """Tell whether two constants or names of codings are the same; others must be one object."""
+    return a is b or (isinstance(a, (str, int, float)) and type(a) is type(b) and a == b)
+
+
+def _variance_by_name(small: EstimatedModel, big: EstimatedModel) -> bool:
+    """Tell whether every term of `small` is part of one of `big` with the same group."""
+    return all(
+        any(
+            own.group == other.group and set(own.z.names) <= set(other.z.names)
+            for other in big.design.random
+        )
+        for own in small.design.random
+    )
 
 
 def _telling_rows(random: list[Any], n: int) -> IntArray:
@@ -218,6 +264,8 @@ def _same_levels(a: Any, b: Any) -> bool:
     """Tell whether two factors group rows in the same way."""
     if len(a.levels) != len(b.levels):
         return False
+    if isinstance(a.codes, AbsentRows) or isinstance(b.codes, AbsentRows):
+        return bool(a.group == b.group)
     x, y = np.asarray(a.codes, dtype=np.int64), np.asarray(b.codes, dtype=np.int64)
     pairs = x * len(b.levels) + y
     same: bool = np.array_equal(x, y) or len(np.unique(pairs)) == len(a.levels)

@@ -27,7 +27,8 @@ import scipy.linalg
 
 from mlpool.engine.rank import triangular_factor
 from mlpool.errors import NotSupportedError
-from mlpool.formula.design_matrix import DesignMatrix, FactorPart
+from mlpool.formula.design_matrix import FactorPart
+from mlpool.hypotheses.telling_rows import telling_rows
 from mlpool.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -170,13 +171,6 @@ def least_squares_rows(R: FloatArray, own: IntArray, out: IntArray) -> FloatArra
     return np.asarray(L / np.linalg.norm(L, axis=1, keepdims=True))
 
 
-def factor_of_columns(X: DesignMatrix, kept: IntArray) -> FloatArray:
-    """Return R of ``X[:, kept] = Q R``."""
-    starts = range(0, X.n, _BLOCK)
-    blocks = (X.rows(start, min(start + _BLOCK, X.n))[:, kept] for start in starts)
-    return triangular_factor(blocks, len(kept))
-
-
 # --- type III -----------------------------------------------------------------------------------
 
 
@@ -234,7 +228,7 @@ def _cell_coding(model: EstimatedModel) -> tuple[FloatArray, IntArray]:
     X spans what X_o does, so B comes from one triangular factor of [X, X_o] without rounding of
     the size of n.
     """
-    X, kept = model.design.X, np.asarray(model.fit.kept)
+    X, kept = telling_rows(model.design), np.asarray(model.fit.kept)
     sizes = [
         int(np.prod([_n_columns(part) for part in parts], dtype=np.int64)) for parts in X.terms
     ]

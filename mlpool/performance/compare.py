@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mlpool.designs.same_rows import same_rows, same_values
+from mlpool.designs.same_rows import same_responses, same_rows
 from mlpool.errors import MlpoolWarning, user_level
 from mlpool.floating_point import usual_floats
 from mlpool.models.argument_checks import backend_of, name_models
@@ -137,7 +137,7 @@ def _warn_different_data(models: Mapping[str, FittedModel]) -> None:
 
 
 def _is_of_same_data(a: FittedModel, b: FittedModel) -> bool:
-    return same_rows(a.design, b.design) and same_values(a.design.y, b.design.y)
+    return same_rows(a.design, b.design) and same_responses(a.design, b.design)
 
 
 def _warn_different_nodes(models: Mapping[str, FittedModel]) -> None:

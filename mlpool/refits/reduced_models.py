@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.row_summaries import rows_of
 from mlpool.engine.lmm.fit import fit_lmm
 from mlpool.errors import (
     MissingDataWarning,
+    NotSupportedError,
     OptionError,
     RankDeficiencyWarning,
     SingularFitWarning,
@@ -23,6 +25,8 @@ from mlpool.models.extractors.log_likelihood import deviance_of
 from mlpool.models.fit import fit
 from mlpool.models.residual_covariance import ResidualModel
 from mlpool.refits.refit import with_record
+from mlpool.sources import Scan
+from mlpool.sources.design import PushedDesign
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -71,7 +75,10 @@ def refit_formula(m: FittedModel, text: str) -> Any:
         **m.arguments, "cluster": None, "vcov": None, "na_action": "omit", "reml": m.reml,
         "control": replace(m.control, start=None),
     }  # fmt: skip
-    if m.design.kept is not None:
+    rows = rows_of(m.design)
+    if isinstance(m.design, PushedDesign):
+        rows, arguments["subset"] = m.design.own_rows, None
+    elif m.design.kept is not None and not isinstance(rows, Scan):
         arguments["subset"] = m.design.kept
     if "|" not in text:
         arguments["nAGQ"] = 1
@@ -81,7 +88,13 @@ def refit_formula(m: FittedModel, text: str) -> Any:
     with warnings.catch_warnings():
         for category in (MissingDataWarning, SingularFitWarning, RankDeficiencyWarning):
             warnings.simplefilter("ignore", category)
-        return fit(text, m.design.frame, **arguments)
+        again = fit(text, rows, **arguments)
+    if again.nobs != m.nobs:
+        raise NotSupportedError(
+            f"Without a variable that is missing in some rows there are {again.nobs:,} rows, not "
+            f"{m.nobs:,}, and counted combinations do not tell which: leave these out by subset=."
+        )
+    return again
 
 
 def comparable_logliks(models: Sequence[FittedModel], *, reml: bool) -> list[float]:

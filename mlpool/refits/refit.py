@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 import numpy as np
 import pandas as pd
 
+from mlpool.designs.row_summaries import rows_of
 from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.formula.design import Design
 from mlpool.formula.parse import parse_formula
@@ -23,6 +24,7 @@ from mlpool.models.generalized_mixed import fitted_family
 from mlpool.models.verbs import check_arguments
 from mlpool.refits.refit_response import check_left_side, with_response
 from mlpool.refits.simulate import KINDS
+from mlpool.sources import Scan
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -128,11 +130,11 @@ def update(
     if formula is not None:
         text = update_formula(m.formula, formula, arguments.get("context"))
         if data is None:
-            new = parse_formula(
-                text, columns=m.design.frame.columns, context=arguments.get("context")
-            )
-            check_left_side(m.design.frame, m.formula, new)
-    return fit(text, m.design.frame if data is None else data, **arguments)
+            rows = rows_of(m.design)
+            new = parse_formula(text, columns=rows.columns, context=arguments.get("context"))
+            if not isinstance(rows, Scan):
+                check_left_side(rows, m.formula, new)
+    return fit(text, rows_of(m.design) if data is None else data, **arguments)
 
 
 def read_new_response(design: Design, y: object) -> FloatArray:

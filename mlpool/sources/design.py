@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,12 +11,12 @@ import numpy as np
 
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.cross_sums import FactorSums
-from mlpool.errors import DataError, OptionError, brief
+from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.formula.design import Design
 from mlpool.sources.absent_rows import NOT_SAVED, absent_rows, refuse_rows
 from mlpool.sources.language.expressions import Pushed, PushedLabels
 from mlpool.sources.language.variables import key_of, kind_of
-from mlpool.sources.queries import totals
+from mlpool.sources.queries import collected, totals
 from mlpool.sources.scan import Scan
 from mlpool.sources.sums import PushedRows, with_clusters
 from mlpool.sources.survey import Survey
@@ -67,6 +67,14 @@ class PushedDesign(Design):
         return y.low == y.high
 
     @property
+    def response_summary(self) -> tuple[float, ...]:
+        """Number, mean, SD and range of the response, by which it is recognised."""
+        if self.survey is None:
+            refuse_rows(NOT_SAVED)
+        (y,) = self.survey.moments[self.response_name]
+        return (float(self.n), y.mean, y.sd, y.low, y.high)
+
+    @property
     def response(self) -> nw.Expr:
         """The response on the model's own rows."""
         return number_of(self.values[self.response_name])
@@ -83,6 +91,25 @@ class PushedDesign(Design):
         if self.rows is None:
             refuse_rows(NOT_SAVED)
         return self.rows.total(self.sums.layout, weighted=False)
+
+    def combinations_of(self, texts: Sequence[str], most: int) -> IntArray:
+        """Return the combinations (m, f) of the levels of factors that the rows used have.
+
+        Raises
+        ------
+        NotSupportedError
+            If there are more than `most`.
+        """
+        if self.survey is None:
+            refuse_rows(NOT_SAVED)
+        if not texts:
+            return np.zeros((1, 0), dtype=np.int64)
+        places = [number_of(self.values[text]).alias(f"f{i}") for i, text in enumerate(texts)]
+        found = collected(self.survey.used.select(*places).unique().head(most + 1))
+        if len(found) > most:
+            raise NotSupportedError(f"The factors have more than {most:,} combinations of levels.")
+        columns = [found[f"f{i}"].to_list() for i in range(len(texts))]
+        return np.array(columns, dtype=np.int64).T
 
     def clustered(self, way: str, *, whole: bool) -> CrossProducts:
         """Return the sums of every cluster of a column, by a query.

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from mlpool.engine.lmm.criterion import Criterion
-from mlpool.engine.lmm.fit import is_one_factor
+from mlpool.engine.lmm.fit import is_one_factor, prepare
 from mlpool.engine.lmm.identifiability import check_estimable, check_identified
 from mlpool.engine.lmm.one_factor import OneFactor
 from mlpool.engine.lmm.several_factors import SeveralFactors
@@ -41,7 +41,7 @@ from mlpool.engine.sums.trend import (
     solve_scaled,
 )
 from mlpool.engine.theta import Template
-from mlpool.engine.types import ArrayRows, Control, LmmData
+from mlpool.engine.types import ArrayRows, Control, LmmData, LmmFit
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray, IntArray
 
@@ -278,6 +278,52 @@ class _TakenRows:
         if self._made is None:
             self._made = ArrayRows(self._source.rows(self._picked))
         return self._made.rows(start, stop)
+
+
+def deviance_held(data: LmmData, ml: LmmFit, i: int, value: float) -> float:
+    """Return the ML deviance with a coefficient held, of sums that were made elsewhere.
+
+    Parameters
+    ----------
+    data : LmmData
+    ml : LmmFit
+        Where the search starts.
+    i : int
+        Which of the estimated coefficients.
+    value : float
+        Its part, ``value * x``, is taken off the response.
+    """
+    assert data.kept is not None
+    column = int(data.kept[i])
+
+    def held(sums: CrossProducts | None) -> CrossProducts | None:
+        return None if sums is None else _without_column(sums, column, value)
+
+    several = data.factor_sums
+    if several is not None:
+        factors = tuple(_without_column(s, column, value) for s in several.factors)
+        several = replace(several, factors=factors)
+    rest = np.delete(data.kept, i)
+    rest = np.where(rest > column, rest - 1, rest)
+    control = Control(progress=False)
+    without = replace(data, sums=held(data.sums), factor_sums=several, kept=rest)
+    return search(prepare(without, reml=False, control=control), ml.theta, control).criterion
+
+
+def _without_column(sums: CrossProducts, column: int, value: float) -> CrossProducts:
+    """Return the sums of the response less a part of a column of X, without this column."""
+    layout = sums.layout
+    a, y = layout.index[column], layout.y
+    R = np.eye(layout.k)
+    R[a, y] -= value
+    R[0, y] -= value * layout.centre[a]
+    index = (*layout.index[:column], *layout.index[column + 1 :])
+    return replace(
+        sums,
+        layout=replace(layout, index=index, p=layout.p - 1),
+        sums=np.ascontiguousarray(np.einsum("abj,bc->acj", sums.sums, R)),
+        total=R.T @ sums.total @ R,
+    )
 
 
 def search(objective: Criterion, theta: FloatArray, control: Control) -> Estimates:

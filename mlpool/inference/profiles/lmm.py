@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlpool.engine.lmm.fit import fit_lmm
-from mlpool.engine.lmm.repeated_fits import Refitted, new_responses
+from mlpool.engine.lmm.repeated_fits import Refitted, deviance_held, new_responses
 from mlpool.engine.types import ArrayRows, Control, LmmData, LmmFit
 from mlpool.errors import FitError
 from mlpool.inference.profiles.lmm_surface import RandomSide, Surface, root_of
@@ -121,6 +121,8 @@ class _Without:
     def deviance(self, value: float) -> float:
         """Return the ML deviance with the column's coefficient held."""
         data, ml = self._data, self._ml
+        if data.kept is not None:
+            return deviance_held(data, ml, self._i, value)
         if self._again is None:
             X = data.X.rows(0, data.n)[:, ml.kept]
             self._column, X = X[:, self._i], np.delete(X, self._i, axis=1)

@@ -81,6 +81,14 @@ class CombinedDesign(Design):
             "each was fitted once, with its count."
         )
 
+    @property
+    def response_summary(self) -> tuple[float, ...]:
+        """Number, sums and range of the response, by which it is recognised."""
+        y, w = self.cells.y, self.counts
+        trials = np.ones(len(y)) if self.cells.trials is None else self.cells.trials
+        sums = (w @ y, w @ y**2, w @ trials, w @ (y * trials))
+        return (float(self.n), *map(float, sums), float(y.min()), float(y.max()))
+
     def without_rows(self) -> Design:
         """Return what a file keeps of the design."""
         return Design(**{f.name: getattr(self, f.name) for f in fields(Design)})

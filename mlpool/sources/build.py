@@ -79,6 +79,7 @@ def build_pushed_design(
     asked = Asked(
         values=values,
         keys={**keys, **{name: key_of(rows, name) for name in ways}},
+        float_keys=frozenset(name for name in (*keys, *ways) if rows.schema[name].is_float()),
         weights=_column_numbers(weights, rows, "weights"),
         offset=_column_numbers(offset, rows, "offset"),
         subset=subset_of(subset, rows, context),

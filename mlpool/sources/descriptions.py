@@ -13,7 +13,7 @@ from mlpool.sources.design import PushedDesign
 from mlpool.sources.language.variables import Kind, kind_of, numbers_of
 from mlpool.sources.lazy_rows import LazyRows
 from mlpool.sources.order_statistics import BINS, quantiles_of
-from mlpool.sources.queries import by_group, collected, totals
+from mlpool.sources.queries import by_group, collected, engines_in_a_sentence, totals
 from mlpool.typing import FloatArray
 
 
@@ -47,12 +47,14 @@ def kind_of_variable(design: PushedDesign, name: str) -> Kind:
     return kind_of(design.own_rows, name)
 
 
+@engines_in_a_sentence()
 def labels_of(design: PushedDesign, name: str) -> Column:
     """Return the distinct values of a column on the rows used, as a column."""
     found = collected(design.own_rows.lazy.select(name).drop_nulls().unique())
     return read_frame(found.to_native()).column(name)
 
 
+@engines_in_a_sentence()
 def describe_number(
     design: PushedDesign, name: str, shares: Sequence[float], most: int
 ) -> NumberDescription:

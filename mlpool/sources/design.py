@@ -16,7 +16,7 @@ from mlpool.formula.design import Design
 from mlpool.sources.absent_rows import NOT_SAVED, absent_rows, refuse_rows
 from mlpool.sources.language.expressions import Pushed, PushedLabels
 from mlpool.sources.language.variables import key_of, kind_of
-from mlpool.sources.queries import collected, totals
+from mlpool.sources.queries import collected, engines_in_a_sentence, totals
 from mlpool.sources.scan import Scan
 from mlpool.sources.sums import PushedRows, with_clusters
 from mlpool.sources.survey import Survey
@@ -84,6 +84,7 @@ class PushedDesign(Design):
         """The prior weights on the model's own rows."""
         return None if self.rows is None else self.rows.weights
 
+    @engines_in_a_sentence()
     def unweighted_total(self) -> FloatArray:
         """Return the sums of products (k, k) of all columns, about their centres."""
         if not self.sums.has_weights:
@@ -92,6 +93,7 @@ class PushedDesign(Design):
             refuse_rows(NOT_SAVED)
         return self.rows.total(self.sums.layout, weighted=False)
 
+    @engines_in_a_sentence()
     def combinations_of(self, texts: Sequence[str], most: int) -> IntArray:
         """Return the combinations (m, f) of the levels of factors that the rows used have.
 
@@ -111,6 +113,7 @@ class PushedDesign(Design):
         columns = [found[f"f{i}"].to_list() for i in range(len(texts))]
         return np.array(columns, dtype=np.int64).T
 
+    @engines_in_a_sentence()
     def clustered(self, way: str, *, whole: bool) -> CrossProducts:
         """Return the sums of every cluster of a column, by a query.
 
@@ -136,6 +139,7 @@ class PushedDesign(Design):
                 return list(dict.fromkeys(c for e in random.bar.group for c in e.columns))
         return [way]
 
+    @engines_in_a_sentence()
     def clusters_of(self, way: object) -> tuple[IntArray, tuple[str, ...]]:
         """Return codes that nobody can read, and one entry per cluster of a column.
 
@@ -165,6 +169,7 @@ class PushedDesign(Design):
         codes = absent_rows(self.n)
         return codes, ("",) * int(found["n"])
 
+    @engines_in_a_sentence()
     def squared_residual_total(self, kept: IntArray, beta: FloatArray) -> FloatArray:
         """Return the sums (k, k) of ``w^2 e^2`` times products of all pairs of columns."""
         if self.rows is None:
@@ -190,6 +195,7 @@ class PushedDesign(Design):
             mean = found["f"] / found["w"]
         return totals(rows, {"s": (weight * (f - mean) * (f - mean)).sum()})["s"]
 
+    @engines_in_a_sentence()
     def fitted_squares(self, kept: IntArray, beta: FloatArray, *, about_mean: bool) -> float:
         """Return the weighted sum of squared fitted values of least squares."""
         if self.offset is not None:
@@ -203,6 +209,7 @@ class PushedDesign(Design):
         mean = float(self.sums.total[0] @ slopes / self.sums.total[0, 0])
         return float(slopes @ self.sums.total @ slopes - self.sums.total[0, 0] * mean**2)
 
+    @engines_in_a_sentence()
     def mean_of(self, number: nw.Expr) -> float:
         """Return the mean of a column over the rows used, by a query."""
         return totals(self.own_rows.lazy, {"mean": number.mean()})["mean"]

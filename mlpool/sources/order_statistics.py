@@ -13,7 +13,7 @@ import narwhals as nw
 import numpy as np
 
 from mlpool.sources.lazy_rows import LazyRows
-from mlpool.sources.queries import by_group, totals
+from mlpool.sources.queries import by_group, engines_in_a_sentence, totals
 from mlpool.typing import FloatArray, IntArray
 
 BINS = 4096
@@ -21,6 +21,7 @@ FEW_ROWS = 200_000
 """Rows whose values are looked at one by one."""
 
 
+@engines_in_a_sentence()
 def quantiles_of(rows: LazyRows, number: nw.Expr, shares: Sequence[float]) -> FloatArray:
     """Return quantiles of a column by linear interpolation, as ``numpy.quantile`` does.
 

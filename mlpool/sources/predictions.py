@@ -23,7 +23,7 @@ from mlpool.sources.language.variables import numbers_of
 from mlpool.sources.lazy_rows import Answer, LazyRows
 from mlpool.sources.queries import collected, engines_in_a_sentence
 from mlpool.sources.scan import Scan
-from mlpool.sources.tables import lazy_beside
+from mlpool.sources.tables import joined, lazy_beside
 from mlpool.typing import FloatArray, IntArray
 
 
@@ -136,7 +136,7 @@ class Predictor:
                 for name, column in zip(names, np.ascontiguousarray(padded.T), strict=True)
             )
         )
-        lazy = lazy.join(lazy_beside(rows.lazy, table), on=keys, how="left")
+        lazy = joined(lazy, lazy_beside(rows.lazy, table), keys)
         effects = [nw.col(n).fill_null(0.0) if self.allow_new_levels else nw.col(n) for n in names]
         total: nw.Expr | None = None
         columns = columns_of(random.z, random.bar.terms, values)

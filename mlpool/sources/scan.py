@@ -48,7 +48,10 @@ class Scan:
 
     def __init__(self, native: Native, lazy: LazyRows, connection: Native = None) -> None:
         self.native, self.lazy, self._connection = native, lazy, connection
-        self.schema: Mapping[str, nw.dtypes.DType] = lazy.collect_schema()
+        try:
+            self.schema: Mapping[str, nw.dtypes.DType] = lazy.collect_schema()
+        except Exception as error:
+            raise DataError(f"The rows cannot be queried: {first_line(error)}") from None
         self.columns: tuple[str, ...] = tuple(self.schema)
         if len({c.lower() for c in self.columns}) < len(self.columns) and connection is not None:
             raise DataError("Two columns differ in capitals only, which DuckDB cannot tell apart.")

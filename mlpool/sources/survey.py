@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -77,6 +77,8 @@ class Asked:
         Expressions of the formula, in the order in which missing rows are noted.
     keys : mapping from name to narwhals.Expr
         Columns of grouping factors and clusters.
+    float_keys : frozenset of str
+        Keys that may be infinite.
     weights : narwhals.Expr or None
     offset : narwhals.Expr or None
         The offset handed over beside the formula.
@@ -86,6 +88,7 @@ class Asked:
 
     values: Mapping[str, Pushed]
     keys: Mapping[str, nw.Expr]
+    float_keys: frozenset[str] = frozenset()
     weights: nw.Expr | None = None
     offset: nw.Expr | None = None
     subset: nw.Expr | None = None
@@ -107,13 +110,17 @@ def survey(rows: LazyRows, asked: Asked, na_action: str) -> Survey:
     has_all = reduce(lambda a, b: a & b, known.values())
     used = has_all & wanted
     numbers, weights = _numbers(asked), _argument(asked, "weights")
+    infinite = {k: asked.keys[k] for k in sorted(asked.float_keys) if k not in numbers}
     # made first, so that aggregates are of columns: what is constant is no column to an engine
     flags = {"inside": inside, "wanted": wanted, "all": has_all, "used": used}
     made = [expr.alias(name) for name, expr in flags.items()]
     made += [expr.alias(f"known{i}") for i, expr in enumerate(known.values())]
     made += [expr.alias(f"number{i}") for i, expr in enumerate(numbers.values())]
-    found = totals(rows.select(*made), _queries(list(known), list(numbers), weights))
-    _check(found, known, na_action, numbers)
+    made += [expr.alias(f"key{i}") for i, expr in enumerate(infinite.values())]
+    queries = _queries(list(known), list(numbers), weights)
+    queries |= {f"infinite {k}": _infinite(f"key{i}") for i, k in enumerate(infinite)}
+    found = totals(rows.select(*made), queries)
+    _check(found, known, na_action, [*numbers, *infinite])
     if asked.weights is not None and found[f"low {weights}"] < 0:
         raise DataError("weights must be positive; some are negative.")
     kept = rows if found["used"] == found["rows"] else rows.filter(used)
@@ -177,14 +184,19 @@ def _queries(known: list[str], numbers: list[str], weights: str) -> dict[str, nw
     for i, name in enumerate(numbers):
         number = nw.col(f"number{i}")
         there = nw.when(used).then(number)
-        is_infinite = (number > INFINITE) | (number < -INFINITE)
         queries |= {
             f"mean {name}": there.mean(), f"sd {name}": there.std(), f"low {name}": there.min(),
-            f"high {name}": there.max(), f"infinite {name}": _count(is_infinite & inside),
+            f"high {name}": there.max(), f"infinite {name}": _infinite(f"number{i}"),
         }  # fmt: skip
         if name == weights:
             queries["log weights"] = nw.when(used & (number > 0.0)).then(number.log()).sum()
     return queries
+
+
+def _infinite(name: str) -> nw.Expr:
+    """Return in how many of the rows wanted a number is infinite."""
+    number = nw.col(name)
+    return _count(((number > INFINITE) | (number < -INFINITE)) & nw.col("inside"))
 
 
 def _moments(asked: Asked, found: Mapping[str, float]) -> dict[str, tuple[Moments, ...]]:
@@ -210,7 +222,7 @@ def _check(
     found: Mapping[str, float],
     known: Mapping[str, nw.Expr],
     na_action: str,
-    numbers: Mapping[str, nw.Expr],
+    numbers: Sequence[str],
 ) -> None:
     if not found["rows"]:
         raise DataError("The data have no rows.")

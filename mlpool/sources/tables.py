@@ -1,7 +1,8 @@
-"""A small table beside rows that are elsewhere: the one step that is each engine's own."""
+"""A small table beside rows that are elsewhere, and joined to them: what is each engine's own."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 
 from mlpool.errors import NotSupportedError
@@ -37,4 +38,20 @@ def lazy_beside(rows: LazyRows, table: Answer) -> LazyRows:
         raise NotSupportedError(
             f"Predictions of rows held by {name} are not made there; read them."
         )
+    return lazy_frame(made)
+
+
+def joined(rows: LazyRows, table: LazyRows, keys: Sequence[str]) -> LazyRows:
+    """Return the rows with the table's other columns, null where a key is not in it.
+
+    Polars keeps the order of the rows when told so, which narwhals does not say; other engines have
+    none.
+    """
+    if rows.implementation.value != "polars":
+        return rows.join(table, on=list(keys), how="left")
+    native, other = rows.to_native(), table.to_native()
+    try:
+        made: Native = native.join(other, on=list(keys), how="left", maintain_order="left")
+    except TypeError:  # Polars before 1.21 keeps the order of its left joins unasked
+        made = native.join(other, on=list(keys), how="left")
     return lazy_frame(made)

@@ -160,3 +160,87 @@ def test_narwhals_of_old_is_too_old_to_scan(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(mlpool.NotSupportedError, match=r"needs narwhals 2\.0"):
         mlpool.scan(lazy)
     assert mlpool.lm("y ~ x", lazy).nobs == 3  # read into memory
+
+
+def small_rows() -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    g, x = rng.integers(0, 20, 300), rng.normal(size=300)
+    y = 1.0 + x + rng.normal(size=20)[g] + rng.normal(size=300)
+    return pd.DataFrame({"y": y, "x": x, "g": g, "row": np.arange(300)})
+
+
+def one_sentence(ask: Any, says: str) -> None:
+    with warnings.catch_warnings(), pytest.raises(mlpool.MlpoolError, match=says) as caught:
+        warnings.simplefilter("ignore")
+        ask()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_connection_that_was_closed() -> None:
+    duckdb = pytest.importorskip("duckdb")
+    connection = duckdb.connect()
+    relation = connection.from_df(small_rows())
+    source = mlpool.scan(relation)
+    m = mlpool.lmer("y ~ x + (1 | g)", source)
+    connection.close()
+    closed = "cannot be queried: Connection Error"
+    one_sentence(lambda: mlpool.scan(relation), closed)
+    one_sentence(lambda: mlpool.lmer("y ~ x + (1 | g)", source), closed)
+    for ask in (
+        m.predict, m.residuals, lambda: m.vcov("CR1", cluster="g"), lambda: mlpool.summary(m),
+        lambda: mlpool.estimate_slopes(m, trend="x"),
+    ):  # fmt: skip
+        one_sentence(ask, closed)
+    assert "Satterthwaite" in str(mlpool.anova(m))  # what the sums say needs no query
+
+
+def test_infinite_keys_are_counted_by_rows() -> None:
+    d = small_rows()
+    d["g"] = np.where(d["g"] == 3, np.inf, d["g"])
+    d["k"], d["u"] = d["row"] % 3, np.where(d["row"] < 50, np.inf, 1.0)
+    lazy, n = mlpool.scan(pl.from_pandas(d).lazy()), int(np.isinf(d["g"]).sum())
+    for data in (d, lazy):
+        one_sentence(lambda rows=data: mlpool.lmer("y ~ x + (1 | g)", rows), f"infinite in {n}")
+    one_sentence(lambda: mlpool.glm("k ~ u", lazy, family="poisson"), "'u' is infinite in 50 rows")
+
+
+def test_names_that_are_empty_and_relations_that_are() -> None:
+    duckdb = pytest.importorskip("duckdb")
+    d = small_rows().rename(columns={"x": ""})
+    want = mlpool.lm("y ~ g", d).fixef()
+    for data in (pl.from_pandas(d).lazy(), duckdb.connect().from_df(d)):
+        found = mlpool.lm("y ~ g", mlpool.scan(data)).fixef()
+        np.testing.assert_allclose(found, want, rtol=1e-10)
+    nothing = duckdb.connect().sql("select 1.0 y, 2.0 x, 3 g where false")
+    one_sentence(lambda: mlpool.lmer("y ~ x + (1 | g)", mlpool.scan(nothing)), "have no rows")
+    one_sentence(lambda: mlpool.glm("y ~ x", mlpool.scan(nothing), family="poisson"), "no rows")
+
+
+def test_damaged_pages_of_a_file(tmp_path: Path) -> None:
+    pytest.importorskip("duckdb")
+    small_rows().to_parquet(tmp_path / "rows.parquet", index=False)
+    whole = bytearray((tmp_path / "rows.parquet").read_bytes())
+    whole[4:60] = b"\xff" * 56  # the head of the first page
+    (tmp_path / "rows.parquet").write_bytes(bytes(whole))
+    for source in (tmp_path / "rows.parquet", pl.scan_parquet(tmp_path / "rows.parquet")):
+        one_sentence(lambda data=source: mlpool.lmer("y ~ x + (1 | g)", mlpool.scan(data)),
+                     "cannot answer a query|cannot be queried")  # fmt: skip
+
+
+@pytest.mark.parametrize("shift", [2**53, 2**63 + 1])
+def test_keys_beyond_the_whole_numbers_of_floats(shift: int) -> None:
+    d = small_rows()
+    keys = np.array([shift + int(i) for i in d["g"]], dtype=np.uint64)
+    source = mlpool.scan(pl.from_pandas(d.assign(g=keys)).lazy())
+    m = mlpool.lmer("y ~ x + (1 | g)", source)
+    assert m.ngroups == {"g": 20}
+    np.testing.assert_allclose(m.fixef(), mlpool.lmer("y ~ x + (1 | g)", d).fixef(), rtol=1e-9)
+
+
+def test_polars_keeps_the_order_of_predictions() -> None:
+    rows = pl.from_pandas(small_rows())
+    m = mlpool.lmer("y ~ x + (1 | g)", mlpool.scan(rows.lazy()))
+    found = m.predict(rows.lazy()).collect()
+    assert found["row"].to_list() == list(range(300))
+    want = mlpool.lmer("y ~ x + (1 | g)", small_rows()).predict(small_rows())
+    np.testing.assert_allclose(found["predicted"], want, rtol=1e-9)

@@ -132,6 +132,7 @@ def build_combined_design(
         raise DataError("The formula names no column of the data.")
     found = combinations(rows, asked, subset_of(subset, rows, context))
     frame = read_frame(found.frame)
+    _refuse_infinite(formula, Evaluator(frame, {}, context), found.counts)
     prior = None if weights is None else np.asarray(frame.column(str(weights)).values, dtype=float)
     cells = build_design(
         formula, frame, weights=found.counts if prior is None else found.counts * prior,
@@ -158,6 +159,20 @@ def _refuse_learning(formula: ParsedFormula) -> None:
                 raise NotSupportedError(
                     f"{expression.text} learns from all rows, which a generalised model of scanned "
                     "rows does not read: make the column where the rows are."
+                )
+
+
+def _refuse_infinite(formula: ParsedFormula, evaluator: Evaluator, counts: FloatArray) -> None:
+    """Refuse infinite numbers, counted by rows and not by combinations."""
+    for expression in all_expressions(formula):
+        value = evaluator.value(expression)
+        arrays = getattr(value, "arrays", (getattr(value, "array", None),))
+        for array in arrays:
+            rows = 0.0 if array is None else float(counts[np.isinf(array)].sum())
+            if rows:
+                raise DataError(
+                    f"{brief(expression.text)} is infinite in {int(rows)} rows; set them missing "
+                    "or drop them."
                 )
 
 

@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 
 from mlpool.comparisons.argument_checks import check_same_data
-from mlpool.comparisons.models_table import Step, boundary_notes, check_reml, ratio_step
+from mlpool.comparisons.models_table import (
+    Step,
+    boundary_notes,
+    check_reml,
+    error_notes,
+    ratio_step,
+)
 from mlpool.errors import OptionError, check_option
 from mlpool.hypotheses.nested_models import same_fixed
 from mlpool.models.argument_checks import backend_of, name_models
@@ -98,10 +104,10 @@ def test_likelihoodratio(
     frame = pd.DataFrame([_row(name, m, steps.get(name)) for name, m in used])
     estimator = "REML" if reml else "ML"
     columns: tuple[GridColumn, ...] = _COLUMNS
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = tuple(error_notes(steps))
     if boundary:
         columns = (*_COLUMNS, GridColumn(name="p_boundary", header="p (boundary)", style="p"))
-        notes = tuple(boundary_notes(steps))
+        notes = (*notes, *boundary_notes(steps))
     return ResultFrame(
         data=frame,
         layout=Grid(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 P_BOUNDARY = TestColumn(name="p_boundary", header="Pr(boundary)", role="p")
 _SLACK = 1e-6
 """By how much the likelihood of a larger model may stay below that of a smaller one by rounding."""
+_ERRORS = 4.0
+"""Monte Carlo standard errors by which it may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,8 @@ class Step:
         ``1/2 chi2(0) + 1/2 chi2(1)``; empty without a boundary.
     remark : str
         Why there is no test; empty where there is one.
+    error : float
+        Monte Carlo standard error of `chi2`, of fits by the iterative solver.
     """
 
     chi2: float = np.nan
@@ -53,6 +57,7 @@ class Step:
     p_boundary: float = np.nan
     mixture: str = ""
     remark: str = ""
+    error: float = 0.0
 
 
 def ratio_step(small: tuple[str, FittedModel, float], big: tuple[str, FittedModel, float]) -> Step:
@@ -64,26 +69,36 @@ def ratio_step(small: tuple[str, FittedModel, float], big: tuple[str, FittedMode
         return Step(df=df, remark=f"{reason}: no test.")
     if df == 0:
         return Step(df=0.0, remark=f"{name_a} and {name_b} are the same model.")
-    if loglik_b < loglik_a - _SLACK * max(1.0, abs(loglik_a)):
+    error = float(np.hypot(_deviance_error(a), _deviance_error(b)))
+    if loglik_b < loglik_a - _SLACK * max(1.0, abs(loglik_a)) - _ERRORS * error:
         return Step(
             df=df,
             remark=f"The likelihood of {name_b} is below that of {name_a}, a special case of it: "
             "one search did not reach its optimum, so there is no test.",
         )
     chi2 = max(0.0, 2.0 * (loglik_b - loglik_a))
-    step = Step(chi2=chi2, df=df, p=chi2_upper_p(chi2, df))
+    step = Step(chi2=chi2, df=df, p=chi2_upper_p(chi2, df), error=error)
     if not has_new_variance(a, b):
         return step
     mixture = null_mixture(a, b)
     if mixture is None:
-        return Step(chi2=chi2, df=df, p=step.p, mixture="unknown")
-    return Step(
-        chi2=chi2,
-        df=df,
-        p=step.p,
-        p_boundary=mixture_p(chi2, mixture),
-        mixture=mixture_text(mixture),
-    )
+        return replace(step, mixture="unknown")
+    return replace(step, p_boundary=mixture_p(chi2, mixture), mixture=mixture_text(mixture))
+
+
+def _deviance_error(m: FittedModel) -> float:
+    """Return the Monte Carlo standard error of a model's -2 log-likelihood."""
+    record = getattr(m.fit, "monte_carlo", None)
+    return 0.0 if record is None else float(record.deviance_error)
+
+
+def error_notes(steps: Mapping[str, Step]) -> list[str]:
+    """Say how far the probes of the iterative solver leave a test's statistic uncertain."""
+    return [
+        f"Chi2 of {name} has a Monte Carlo standard error of {step.error:.2g}."
+        for name, step in steps.items()
+        if step.error > 0.0 and not step.remark
+    ]
 
 
 def described(m: FittedModel) -> str:
@@ -137,7 +152,7 @@ def likelihood_table(models: Mapping[str, FittedModel], *, refit: bool, boundary
         *(TestColumn(name=n, header=n) for n in ("AIC", "BIC", "logLik", "deviance")),
         CHISQ, DF, P_CHISQ,
     )  # fmt: skip
-    notes = [s.remark for s in steps.values() if s.remark]
+    notes = [s.remark for s in steps.values() if s.remark] + error_notes(steps)
     if boundary:
         columns = (*columns, P_BOUNDARY)
         notes += boundary_notes(steps)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mlpool.comparisons.models_table import P_BOUNDARY, Step, boundary_notes, ratio_step
+from mlpool.comparisons.models_table import (
+    P_BOUNDARY,
+    Step,
+    boundary_notes,
+    error_notes,
+    ratio_step,
+)
 from mlpool.comparisons.terms_table import DF, P_CHISQ
 from mlpool.comparisons.tests_table import DIGITS, AnovaLayout, TestColumn
 from mlpool.formula.types import BarTerm, Terms
@@ -77,6 +83,7 @@ def ranova(model: FittedModel, *, reduce: bool = True, boundary: bool = False) -
         P_CHISQ,
     )
     notes = [f"{label}: {s.remark}" for label, s in steps.items() if s.remark]
+    notes += error_notes(steps)
     if as_bool(boundary, "boundary"):
         columns = (*columns, P_BOUNDARY)
         notes += boundary_notes(steps)

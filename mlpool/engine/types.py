@@ -123,6 +123,17 @@ class Control:
         Starting theta instead of moment estimates.
     memory_limit : str or None
         What DuckDB may hold of scanned files, such as ``"4GB"``; the rest spills to disk.
+    solver : {"cholesky", "iterative"} or None
+        How linear models with crossed factors are solved: by a dense block for all factors but the
+        largest, or by conjugate gradients and seeded probes. None: iterative where that block
+        would hold more than 4,000 random effects or pass `max_dense_bytes`.
+    seed : int
+        Of the iterative solver's probes: the same seed gives the same digits.
+    theta_error : float
+        The iterative solver's Monte Carlo error of theta, as a share of theta's standard error, at
+        which no more probes are added.
+    deviance_error : float
+        The same for the error of -2 log-likelihood, in its own unit.
     """
 
     max_evaluations: int = 500
@@ -138,6 +149,10 @@ class Control:
     progress: bool | None = None
     start: tuple[float, ...] | None = None
     memory_limit: str | None = None
+    solver: Literal["cholesky", "iterative"] | None = None
+    seed: int = 1
+    theta_error: float = 0.01
+    deviance_error: float = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +198,37 @@ class Optimum:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MonteCarlo:
+    """What the iterative solver's probes left uncertain, and its average information.
+
+    Attributes
+    ----------
+    seed : int
+    probes, deviance_probes : int
+        Behind the scores of theta, and behind log|V|.
+    theta_error : ndarray of shape (k,)
+        Monte Carlo standard errors of theta.
+    theta_share : float
+        The largest of them as a share of its theta's standard error.
+    deviance_error : float
+        Monte Carlo standard error of -2 log-likelihood.
+    C : ndarray of shape (k + 1, k + 1)
+        Covariance of (theta, log sigma^2) from the average information.
+    dPhi : ndarray of shape (k + 1, p, p)
+        Derivatives of Var(beta-hat) by them.
+    """
+
+    seed: int
+    probes: int
+    theta_error: FloatArray
+    theta_share: float
+    deviance_error: float
+    deviance_probes: int
+    C: FloatArray
+    dPhi: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LmmFit:
     """A fitted linear mixed model.
 
@@ -213,6 +259,8 @@ class LmmFit:
         ``"mlpool"`` or ``"statsmodels"``.
     raw : object
         The statsmodels results object where that engine did the work, else None.
+    monte_carlo : MonteCarlo or None
+        Errors of a fit by the iterative solver; None: there are none.
     """
 
     beta: FloatArray
@@ -232,6 +280,7 @@ class LmmFit:
     diagnostics: tuple[Diagnostic, ...] = ()
     engine: str = "mlpool"
     raw: Any = field(default=None, repr=False, compare=False)
+    monte_carlo: MonteCarlo | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -13,7 +13,7 @@ import numpy as np
 from mlpool.designs.least_squares import AbsorbedOls
 from mlpool.engine.glmm.types import GlmmFit, Inference, LevelScores
 from mlpool.engine.pooling.absorbed_factor import AbsorbedFit, Addresses
-from mlpool.engine.types import Control, Diagnostic, LmmFit, OlsFit, Optimum
+from mlpool.engine.types import Control, Diagnostic, LmmFit, MonteCarlo, OlsFit, Optimum
 from mlpool.estimates.grids.variables import VariableSummary
 from mlpool.families import Family
 from mlpool.formula.contrast_coding import Contrasts, Dummies, GivenContrasts
@@ -44,7 +44,8 @@ RECORDS: dict[str, type] = {
         *MODELS, Design, DesignMatrix, NumberPart, FactorPart, Dummies, Contrasts, GivenContrasts,
         RandomDesign,
         Encoding, FactorValue, ColumnInfo, ColumnPart, Column, Control, Diagnostic, Optimum, OlsFit,
-        LmmFit, GlmmFit, Inference, LevelScores, AbsorbedOls, AbsorbedFit, Addresses, Family,
+        LmmFit, MonteCarlo, GlmmFit, Inference, LevelScores, AbsorbedOls, AbsorbedFit, Addresses,
+        Family,
         VcovChoice, VarianceInformation, DesignMoments, VariableSummary, NumberValue, MatrixValue,
     )
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -25,7 +25,6 @@ from mlpool.errors import (
     OptionError,
     brief,
     check_option,
-    nearest_names,
 )
 from mlpool.families import Family, get_family
 from mlpool.formula import parse_formula
@@ -34,6 +33,7 @@ from mlpool.formula.nlme_spellings import read_structure
 from mlpool.formula.residual_structure import ResidualStructure
 from mlpool.formula.types import ParsedFormula
 from mlpool.frames import Frame
+from mlpool.models.control import as_control, check_not_iterative
 from mlpool.models.fit_messages import (
     fit_messages,
     say_broken_weights,
@@ -153,7 +153,8 @@ def fit(
         What to do with missing values.
     engine : {"auto", "mlpool", "statsmodels"}
     control : Control or dict, optional
-        Tolerances and limits of the optimiser.
+        Tolerances and limits of the optimiser; ``{"solver": "iterative", "seed": 1}`` and
+        ``{"solver": "cholesky"}`` for crossed factors of lmer, by default by their size.
     context : mapping, optional
         Functions and constants that the formula may use.
     nAGQ : int
@@ -181,7 +182,7 @@ def fit(
     >>> round(m.sigma, 3)
     25.592
     """
-    settings = _as_control(control)
+    settings = as_control(control)
     frame = with_memory_limit(read_rows(data), settings.memory_limit)
     parsed = parse_formula(formula, columns=frame.columns, context=context)
     check_option(engine, _ENGINES, argument="engine")
@@ -253,6 +254,7 @@ def _fit_mixed(request: _Request) -> LinearMixedModel:
     check_groups(design)
     data = as_lmm_data(design)
     if request.engine == "statsmodels":
+        check_not_iterative(request.control, "statsmodels' fits have their own")
         record = fit_mixedlm(data, reml=request.reml)
     else:
         record = fit_lmm(data, reml=request.reml, control=request.control)
@@ -262,6 +264,7 @@ def _fit_mixed(request: _Request) -> LinearMixedModel:
 def _fit_residual(request: _Request, structure: ResidualStructure) -> ResidualModel:
     check_not_glmm(request.nAGQ)
     check_residual_request(request.arguments)
+    check_not_iterative(request.control, "residual structures are not fitted by it")
     design = _design(request)
     check_groups(design)
     made = residual_design(design, structure)
@@ -271,6 +274,7 @@ def _fit_residual(request: _Request, structure: ResidualStructure) -> ResidualMo
 
 def _fit_generalized_mixed(request: _Request) -> GeneralizedLinearMixedModel:
     assert request.family is not None
+    check_not_iterative(request.control, "generalised models keep their dense block")
     if request.family.is_quasi:
         raise NotSupportedError(
             f"The family {request.family.name} has no likelihood, which random effects need; take "
@@ -341,22 +345,6 @@ def _finish(kind: type[M], request: _Request, design: Design, record: Any) -> M:
     )
     say_what_was_found(messages, choice)
     return model
-
-
-def _as_control(control: Control | Mapping[str, Any] | None) -> Control:
-    if control is None:
-        return Control()
-    if isinstance(control, Control):
-        return control
-    if not isinstance(control, Mapping):
-        raise OptionError(
-            "control must be a dict such as {'max_evaluations': 1000} or mlpool.Control(...)."
-        )
-    known = [f.name for f in fields(Control)]
-    for name in control:
-        if name not in known:
-            raise OptionError(f"control has no setting {brief(name)}.{nearest_names(name, known)}")
-    return Control(**control)
 
 
 def as_bool(value: object, argument: str) -> bool:

@@ -192,6 +192,8 @@ def fit_messages(
             found.append((f"{d.hint[0].upper()}{d.hint[1:]}.", ConvergenceWarning))
         elif d.code == "boundary":
             found.append((d.hint, SingularFitWarning))
+        elif d.code == "monte_carlo":
+            found.append((_probes_text(d), ConvergenceWarning))
         elif d.code in ("scale", "nearly_unidentified"):
             found.append((d.hint, ScalingWarning))
         else:
@@ -293,6 +295,13 @@ def _separation_text(design: Design, record: Any, names: list[str]) -> str:
         f"{brief(design.response_name)} can be told apart by these columns without error. "
         "Drop or merge "
         "them (a level with one outcome only, say); numbers shown are where the search stopped."
+    )
+
+
+def _probes_text(d: Diagnostic) -> str:
+    return (
+        f"The iterative solver's Monte Carlo error is {d.value:.2g} times what was asked for; "
+        "control={'solver': 'cholesky'} has none, where a dense block fits in memory."
     )
 
 

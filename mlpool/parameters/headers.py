@@ -53,6 +53,18 @@ def method_notes(
     return tuple(notes)
 
 
+def solver_notes(m: FittedModel) -> tuple[str, ...]:
+    """Return the sentence on the Monte Carlo errors of the iterative solver, where it worked."""
+    record = getattr(m.fit, "monte_carlo", None)
+    if record is None:
+        return ()
+    return (
+        f"Fitted iteratively (seed {record.seed}); Monte Carlo errors: "
+        f"{100 * record.theta_share:.2g}% of the variance parameters' standard errors, "
+        f"{record.deviance_error:.2g} in -2 log-likelihood.",
+    )
+
+
 def _wald_note(m: FittedModel, method: str) -> str:
     test = "z" if m.family is not None and not m.family.has_dispersion else "t"
     if method == "profile":

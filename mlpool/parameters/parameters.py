@@ -19,7 +19,7 @@ from mlpool.option_spellings import also_spelt
 from mlpool.parameters.bootstrap import BootstrapTable, bootstrap_table
 from mlpool.parameters.fixed import FixedEffects, fixed_effects
 from mlpool.parameters.grouplevel import group_level_frame, group_level_layout
-from mlpool.parameters.headers import coefficient_header, method_notes
+from mlpool.parameters.headers import coefficient_header, method_notes, solver_notes
 from mlpool.parameters.model_footer import info_lines
 from mlpool.parameters.options import (
     DEFAULT_LEVEL,
@@ -370,6 +370,7 @@ def _with_footers(
     footers = [adjustment_note(request.p_adjust)] if request.effects != "random" else []
     footers += info_lines(m) if include_info else ()
     footers += table.notes if verbose else ()
+    footers += solver_notes(m)
     lines = tuple(line for line in footers if line)
     assert isinstance(table.layout, ParametersLayout)
     table = replace(table, layout=replace(table.layout, footers=lines))

@@ -13,12 +13,13 @@ import numpy as np
 from mlpool.engine.theta import Template
 from mlpool.inference.profiles.lmm import ProfileIntervals
 from mlpool.inference.residual.information import ResidualInformation
+from mlpool.inference.small_sample.covariance_information import average_bounds
 from mlpool.inference.small_sample.information import VarianceInformation
 from mlpool.inference.small_sample.random_wald import RandomWald, phi_errors, random_wald_of
 from mlpool.inference.small_sample.random_wald_glmm import random_bounds, sigma_bounds
 from mlpool.models import GeneralizedLinearMixedModel
 from mlpool.typing import FloatArray
-from mlpool.uncertainty.small_sample import information, information_of
+from mlpool.uncertainty.small_sample import information, information_of, is_iterative
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel, MixedModel, ResidualModel
@@ -123,6 +124,9 @@ def wald_intervals(model: FittedModel, level: float) -> Intervals:
     """
     if isinstance(model, GeneralizedLinearMixedModel):
         return _generalized_intervals(model, level)
+    if is_iterative(model):
+        template = Template(tuple(r.z.shape[1] for r in model.design.random))
+        return average_bounds(model.fit, template, level)
     info = information(model)
     result = random_wald_of(info, level)
     sd = {p: float(e) for p, e in zip(result.places, result.estimate, strict=True)}

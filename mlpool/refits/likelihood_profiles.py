@@ -17,7 +17,7 @@ from mlpool.models import GeneralizedLinearModel, LinearModel
 from mlpool.models import family as family_of
 from mlpool.models.extractors.parameter_names import random_places
 from mlpool.models.generalized_mixed import as_glmm_data
-from mlpool.uncertainty.small_sample import glm_problem
+from mlpool.uncertainty.small_sample import glm_problem, is_iterative
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -31,7 +31,7 @@ def curves_of(m: FittedModel) -> tuple[Curve, ...]:
     Raises
     ------
     NotSupportedError
-        For lm, whose profile is the t interval, and ``nAGQ=0``.
+        For lm, whose profile is the t interval, ``nAGQ=0``, and fits by the iterative solver.
     """
     if "curves" not in m._cache:
         m._cache["curves"] = _make(m)
@@ -65,6 +65,11 @@ def _make(m: FittedModel) -> tuple[Curve, ...]:
     if isinstance(m, GeneralizedLinearModel):
         se = np.sqrt(np.diag(m.fit.vcov_unscaled) * m.fit.dispersion)
         return glm_curves(glm_problem(m), m.fit.beta, se)
+    if is_iterative(m):
+        raise NotSupportedError(
+            "Profiles need the deviance to more digits than the iterative solver's probes give; "
+            "confint(m, method='Wald') has intervals, and control={'solver': 'cholesky'} profiles."
+        )
     if m.kind == "lmer":
         lmm = profile_curves(as_lmm_data(m.design), m.fit)
         return (*lmm.random, *lmm.fixed)

@@ -38,6 +38,7 @@ from mlpool.refits.simulate import response_model
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.influence import leverages
 from mlpool.uncertainty.score_rows import score_rows
+from mlpool.uncertainty.small_sample import is_iterative
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -219,8 +220,8 @@ def _single_level(m: FittedModel) -> LinearRefits | GlmRefits:
 
 
 def _is_foreign(m: FittedModel) -> bool:
-    """Tell whether another engine fitted this mixed model: its replicates are its work, too."""
-    return bool(m.is_mixed and m.fit.engine != "mlpool")
+    """Tell whether replicates are the work of another engine or solver, as the model itself is."""
+    return bool(m.is_mixed and m.fit.engine != "mlpool") or is_iterative(m)
 
 
 def influence_values(m: FittedModel, task: FromCases) -> FloatArray:

@@ -12,6 +12,10 @@ from mlpool.designs.row_summaries import fact, of_combinations, same_by_counts
 from mlpool.errors import NotSupportedError, OptionError
 from mlpool.inference.profiles.glm import GlmProblem, profile_confint_glm
 from mlpool.inference.residual.information import ResidualInformation, residual_information
+from mlpool.inference.small_sample.covariance_information import (
+    CovarianceInformation,
+    average_information,
+)
 from mlpool.inference.small_sample.information import VarianceInformation, standard_information
 from mlpool.inference.small_sample.kenward_roger import KenwardRoger, kenward_roger_of
 from mlpool.inference.small_sample.random_wald import RandomWald, random_wald_of
@@ -50,16 +54,21 @@ def denominator_df(m: EstimatedModel, method: str) -> tuple[FloatArray, FloatArr
     return result.df, np.sqrt(np.diag(result.vcov)), _GENITIVE[name]
 
 
+def is_iterative(m: EstimatedModel) -> bool:
+    """Tell whether a linear mixed model was fitted by the iterative solver."""
+    return m.kind == "lmer" and m.fit.monte_carlo is not None
+
+
 @fact("lmer")
 def information(m: EstimatedModel) -> VarianceInformation:
     """Return the information of the variance parameters, computed once per model."""
     return standard_information(as_lmm_data(m.design), m.fit)
 
 
-def information_of(m: EstimatedModel) -> VarianceInformation | ResidualInformation:
+def information_of(m: EstimatedModel) -> VarianceInformation | CovarianceInformation:
     """Return the information of a linear model's variance parameters, of any structure."""
     if m.kind != "gls":
-        return information(m)
+        return average_information(m.fit) if is_iterative(m) else information(m)
     cache = m._cache
     if "residual_information" not in cache:
         made = residual_design(m.design, m.structure)
@@ -76,12 +85,17 @@ def kenward_roger_result(m: EstimatedModel) -> KenwardRoger:
     OptionError
         If the fit is by maximum likelihood.
     NotSupportedError
-        For models with a residual covariance.
+        For models with a residual covariance, and fits by the iterative solver.
     """
     if m.kind == "gls":
         raise NotSupportedError(
             "Kenward-Roger's method does not serve residual structures yet; "
             "ci_method='satterthwaite' does."
+        )
+    if is_iterative(m):
+        raise NotSupportedError(
+            "Kenward-Roger's method needs the dense block that the iterative solver leaves out; "
+            "ci_method='satterthwaite' has its df from the average information."
         )
     if not m.reml:
         raise OptionError("Kenward-Roger degrees of freedom need a REML fit; use reml=True.")

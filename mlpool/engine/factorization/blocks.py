@@ -86,13 +86,18 @@ def check_core_size(
         With the size in the sentence.
     """
     n2 = sum(factors[i].n_effects for i in core)
-    need = DENSE_COPIES * 8 * n2 * n2
+    need = dense_core_bytes(n2)
     if need > max_bytes:
         raise FitError(
             f"The crossed factors need a dense block of {n2:,} x {n2:,} ({need / 2**30:,.1f} GiB "
             f"of working memory), above the limit of {max_bytes / 2**30:,.1f} GiB; raise it with "
             "control={'max_dense_bytes': ...} where the machine has the memory."
         )
+
+
+def dense_core_bytes(n2: int) -> int:
+    """Return the memory that a dense core of n2 random effects works with."""
+    return DENSE_COPIES * 8 * n2 * n2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from mlpool.engine.lmm.identifiability import (
     check_identified,
     square_of_rounding,
 )
+from mlpool.engine.lmm.iterative.fit import fit_iterative, takes_iterations
 from mlpool.engine.lmm.one_factor import OneFactor
 from mlpool.engine.lmm.several_factors import SeveralFactors
 from mlpool.engine.optimizer.convergence import findings_of, singular_finding
@@ -63,6 +64,9 @@ def fit_lmm(data: LmmData, *, reml: bool = True, control: Control | None = None)
     """
     control = control or Control()
     with blas_threads(control.blas_threads):
+        check_identified(data)
+        if not is_one_factor(data) and takes_iterations(data, control):
+            return fit_iterative(data, reml=reml, control=control)
         return fit_criterion(prepare(data, reml=reml, control=control), control)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from mlpool.engine.factorization.block_cholesky import Elimination, Reduced, z_products
 from mlpool.engine.factorization.blocks import Blocks
 from mlpool.engine.factorization.orthogonal import OrthogonalElimination
+from mlpool.engine.lmm.iterative.elimination import IterativePass
 from mlpool.typing import FloatArray
 
 
@@ -25,6 +26,15 @@ class ForwardPass:
         factor, core = Elimination(blocks, factors), blocks.core
         levels = [level.W for level in blocks.levels]
         return cls(factor, factor.reduce(levels, None if core is None else core.W))
+
+    @property
+    def logdet(self) -> float:
+        """log|V|."""
+        return self.factor.logdet
+
+    def schur_of(self, total: FloatArray) -> FloatArray:
+        """Return [X y]'V^-1 [X y] from [X y]'[X y]."""
+        return total - self.factor.inner(self.reduced, self.reduced)
 
     def rest(self) -> Reduced:
         """Return Z'V^-1 [X y] of every factor."""
@@ -57,8 +67,9 @@ class ForwardPass:
         return S, W - inner(reduced, self.reduced)
 
 
-Eliminated = ForwardPass | OrthogonalElimination
-"""The elimination by blocks, or by orthogonal triangles where groups lie far apart."""
+Eliminated = ForwardPass | OrthogonalElimination | IterativePass
+"""The elimination by blocks, or by orthogonal triangles where groups lie far apart,
+or by conjugate gradients."""
 
 
 def _inner(t: Reduced, x: Reduced) -> FloatArray:

@@ -97,7 +97,7 @@ class SeveralFactors(Criterion):
     @property
     def dense(self) -> DenseEffects | None:
         """All of Z'Z where it is small enough for exact second derivatives, else None."""
-        if self._dense is None:
+        if self._dense is None and self.parts.has_exact_curvature:
             n_effects = sum(q * J for q, J in effect_shapes(self.blocks))
             if n_effects <= exact_traces.LIMIT:
                 self._dense = DenseEffects.of(self.blocks)
@@ -318,8 +318,7 @@ class SeveralFactors(Criterion):
         parts = self.parts.eliminate(self.factors(theta))
         if isinstance(parts, OrthogonalElimination):
             return self.profile_root(parts.root, parts.logdet, parts)
-        S = self.total - parts.factor.inner(parts.reduced, parts.reduced)
-        return self.profile(S, parts.factor.logdet, parts)
+        return self.profile(parts.schur_of(self.total), parts.logdet, parts)
 
     def _explained(self, found: Solution[Eliminated], E: FloatArray) -> FloatArray:
         """Return what E (q, J, p + 1) takes off G: sum_j E W E', W = (m / r^2) v v' [+ S_xx^-1]."""

@@ -44,6 +44,7 @@ class SeveralParts:
     columns: tuple[Columns, ...]
     blocks: Blocks
     fixed: FixedColumns
+    kept: IntArray
     standards: Standards
     has_means: bool
     triangle: Triangle | None = None
@@ -53,9 +54,23 @@ class SeveralParts:
         cls, data: LmmData, control: Control, kept: IntArray | None
     ) -> tuple[SeveralParts, IntArray]:
         """Make the sums and lay them out; returns the kept columns of X too."""
-        factors, step = grouping_factors(data), control.batch_rows
-        structure = find_structure(factors, _nested(data, factors, step))
+        factors = grouping_factors(data)
+        structure = find_structure(factors, nested_pairs(data, factors, control.batch_rows))
         check_core_size(factors, structure.core, control.max_dense_bytes)
+        parts, sums = cls.of_structure(data, factors, structure, control, kept)
+        return replace(parts, triangle=_triangle(data, parts, sums)), parts.kept
+
+    @classmethod
+    def of_structure(
+        cls,
+        data: LmmData,
+        factors: tuple[GroupingFactor, ...],
+        structure: Structure,
+        control: Control,
+        kept: IntArray | None,
+    ) -> tuple[SeveralParts, tuple[CrossProducts, ...]]:
+        """Make the sums for a given order of elimination; returns each factor's own too."""
+        step = control.batch_rows
         sums, found = _sums_of_factors(data, factors, step)
         kept = found if kept is None else kept
         columns = tuple(Columns.of(s) for s in sums)
@@ -66,18 +81,23 @@ class SeveralParts:
             for f, g in structure.crossed_pairs
         }
         fixed = FixedColumns.of(sums[0], kept)
-        blocks = lay_out(structure, sums, pairs, columns, fixed.R)
-        parts = cls(
+        parts = SeveralParts(
             factors=tuple(replace(f, codes=np.empty(0, np.int32)) for f in factors),
             structure=structure,
             totals=sums[0].without_clusters(),
             columns=columns,
-            blocks=blocks,
+            blocks=lay_out(structure, sums, pairs, columns, fixed.R),
             fixed=fixed,
+            kept=kept,
             standards=_standards(factors, sums),
             has_means=all(np.isin(s.layout.z, s.layout.x[kept]).all() for s in sums),
         )
-        return replace(parts, triangle=_triangle(data, parts, sums)), kept
+        return parts, sums
+
+    @property
+    def has_exact_curvature(self) -> bool:
+        """Whether small models may keep all of Z'Z for exact second derivatives."""
+        return True
 
     def eliminate(self, lambdas: tuple[FloatArray, ...]) -> Eliminated:
         """Eliminate at Lambda of every factor, in the order of elimination."""
@@ -136,7 +156,7 @@ class SeveralParts:
         return scale
 
 
-def _nested(
+def nested_pairs(
     data: LmmData, factors: tuple[GroupingFactor, ...], batch_rows: int
 ) -> dict[tuple[int, int], IntArray]:
     """Return the coarse level of every fine level for the pairs of factors that are nested."""

@@ -27,6 +27,7 @@ from mlpool.engine.residual.criterion import ResidualCriterion
 from mlpool.engine.residual.fit import criterion_of
 from mlpool.engine.residual.search import derivatives_at
 from mlpool.engine.residual.types import ResidualData, ResidualFit
+from mlpool.inference.small_sample.covariance_information import CovarianceInformation
 from mlpool.typing import FloatArray
 
 _FLAT = 1e-9
@@ -52,35 +53,15 @@ class WaldScale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ResidualInformation:
-    """Covariance of the parameters (psi, log sigma^2) and how they move that of beta.
+class ResidualInformation(CovarianceInformation):
+    """The same with the parameters as intervals see them.
 
     Attributes
     ----------
-    beta : ndarray (p,)
-    Phi : ndarray (p, p)
-        Covariance of beta.
-    C : ndarray (k + 1, k + 1)
-        Inverse of the observed information.
-    dPhi : ndarray (k + 1, p, p)
     scale : WaldScale
-        The parameters as intervals see them.
     """
 
-    beta: FloatArray
-    Phi: FloatArray
-    C: FloatArray
-    dPhi: FloatArray
     scale: WaldScale
-
-    @property
-    def vcov(self) -> FloatArray:
-        """Covariance of the coefficients (p, p)."""
-        return self.Phi
-
-    def contrasts(self, L: FloatArray) -> FloatArray:
-        """Return contrasts of the coefficients in the coordinates of `Phi`: the same."""
-        return L
 
 
 def residual_information(data: ResidualData, fit: ResidualFit) -> ResidualInformation:

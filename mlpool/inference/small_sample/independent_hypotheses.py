@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpool.inference.residual.information import ResidualInformation
 from mlpool.inference.small_sample.coordinates import covariance_root
+from mlpool.inference.small_sample.covariance_information import CovarianceInformation
 from mlpool.inference.small_sample.information import VarianceInformation
 from mlpool.typing import FloatArray
 
@@ -86,13 +86,13 @@ def principal_axes(
 
 
 def independent_contrasts(
-    info: VarianceInformation | ResidualInformation, L: FloatArray, rhs: FloatArray | None = None
+    info: VarianceInformation | CovarianceInformation, L: FloatArray, rhs: FloatArray | None = None
 ) -> IndependentContrasts:
     """Return the principal axes of the covariance of ``L beta``, less those of no variance.
 
     Parameters
     ----------
-    info : VarianceInformation or ResidualInformation
+    info : VarianceInformation or CovarianceInformation
     L : ndarray of shape (r, p)
         Contrasts of the model's own coefficients.
     rhs : ndarray of shape (r,), optional

@@ -56,8 +56,13 @@ def random_bounds(
         Of the deviance, theta first.
     level : float
     """
-    z = NormalDist().inv_cdf(0.5 * (1.0 + level))
     V = theta_covariance(hessian)[: template.k, : template.k]
+    return bounds_of(template, theta, V, level)
+
+
+def bounds_of(template: Template, theta: FloatArray, V: FloatArray, level: float) -> Bounds:
+    """Return (SE, low, high) of every SD and correlation, from the covariance V of theta (k, k)."""
+    z = NormalDist().inv_cdf(0.5 * (1.0 + level))
     term_of, row_of, col_of = template.index
     found: Bounds = {}
     for t, lam in enumerate(template.matrices(theta)):
@@ -99,7 +104,10 @@ def _bounds(
 
 def sigma_bounds(sigma: float, hessian: FloatArray, level: float) -> tuple[float, float, float]:
     """Return (SE, low, high) of the square root of a dispersion, whose logarithm is last."""
-    z = NormalDist().inv_cdf(0.5 * (1.0 + level))
-    share = float(np.sqrt(theta_covariance(hessian)[-1, -1])) / 2.0
-    factor = float(np.exp(z * share))
-    return sigma * share, sigma / factor, sigma * factor
+    return sigma_interval(sigma, float(np.sqrt(theta_covariance(hessian)[-1, -1])) / 2.0, level)
+
+
+def sigma_interval(sigma: float, log_error: float, level: float) -> tuple[float, float, float]:
+    """Return (SE, low, high) of a SD whose logarithm has the standard error `log_error`."""
+    factor = float(np.exp(NormalDist().inv_cdf(0.5 * (1.0 + level)) * log_error))
+    return sigma * log_error, sigma / factor, sigma * factor

@@ -22,7 +22,7 @@ import numpy as np
 
 from mlpool.engine.types import LmmData, LmmFit
 from mlpool.errors import OptionError
-from mlpool.inference.residual.information import ResidualInformation
+from mlpool.inference.small_sample.covariance_information import CovarianceInformation
 from mlpool.inference.small_sample.independent_hypotheses import independent_contrasts
 from mlpool.inference.small_sample.information import (
     VarianceInformation,
@@ -84,7 +84,7 @@ def satterthwaite(data: LmmData, fit: LmmFit, L: FloatArray | None = None) -> Fl
 
 
 def satterthwaite_df(
-    info: VarianceInformation | ResidualInformation, L: FloatArray | None = None
+    info: VarianceInformation | CovarianceInformation, L: FloatArray | None = None
 ) -> FloatArray:
     """Satterthwaite degrees of freedom of contrasts (rows of `L`; default: coefficients).
 
@@ -93,9 +93,9 @@ def satterthwaite_df(
     return _df_here(info, info.contrasts(_contrasts(info, L)))
 
 
-def _df_here(info: VarianceInformation | ResidualInformation, rows: FloatArray) -> FloatArray:
+def _df_here(info: VarianceInformation | CovarianceInformation, rows: FloatArray) -> FloatArray:
     """Degrees of freedom of contrasts of the coefficients in the coordinates of `info`."""
-    if isinstance(info, ResidualInformation):
+    if isinstance(info, CovarianceInformation):
         C, dPhi = info.C, info.dPhi
     else:
         C, dPhi = _theta_covariance(info)
@@ -106,7 +106,7 @@ def _df_here(info: VarianceInformation | ResidualInformation, rows: FloatArray) 
 
 
 def satterthwaite_f(
-    info: VarianceInformation | ResidualInformation, L: FloatArray, rhs: FloatArray | None = None
+    info: VarianceInformation | CovarianceInformation, L: FloatArray, rhs: FloatArray | None = None
 ) -> FTest:
     """F test of ``L beta = rhs`` (zeros by default), lmerTest's ``contestMD``.
 
@@ -138,7 +138,9 @@ def _joint_df(nu: FloatArray) -> float:
     return 2.0 * (nu.size + beyond) / beyond
 
 
-def _contrasts(info: VarianceInformation | ResidualInformation, L: FloatArray | None) -> FloatArray:
+def _contrasts(
+    info: VarianceInformation | CovarianceInformation, L: FloatArray | None
+) -> FloatArray:
     p = info.Phi.shape[0]
     if L is None:
         return np.eye(p)

@@ -1,0 +1,1 @@
+"""Crossed factors without a dense block: start with `fit.py`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, get_args
 
 import pandas as pd
@@ -14,8 +15,18 @@ from mlpool.parameters.options import KINDS, MIXED
 from mlpool.parameters.parameters import model_parameters
 from mlpool.parameters.parameters_table import FIXED, RANDOM, ParametersLayout, elements
 from mlpool.parameters.row_selection import keep_rows
+from mlpool.performance.model_rows import Footer, footer_rows, paper_notes
 from mlpool.results import ResultFrame
-from mlpool.tables import Column, RowGroup, TableOptions, TableSpec, glue, is_style
+from mlpool.tables import (
+    Column,
+    Note,
+    RowGroup,
+    TableOptions,
+    TableSpec,
+    glue,
+    is_style,
+    rows_below,
+)
 from mlpool.tables.cells import in_parentheses
 from mlpool.tables.glue import STYLES
 from mlpool.typing import Effects
@@ -25,7 +36,10 @@ if TYPE_CHECKING:
     from mlpool.typing import ClusterLike, NamesLike, VcovArgs, VcovLike
 
 _DEFAULT_STYLE = "ci"
-_SHORTHANDS = {"minimal": "ci_p2", "short": "se_p"}
+PAPER = "paper"
+PAPER_STYLE = "{estimate}{stars}\n({se})"
+"""What a cell of a paper's table holds; the line break begins a row."""
+_SHORTHANDS = {"minimal": "ci_p2", "short": "se_p", PAPER: PAPER_STYLE}
 _SHOWN = ("Coefficient", "SE", "CI_low", "CI_high", "p")
 _KEYS = ("Parameter", "Effects", "Group")
 
@@ -45,6 +59,9 @@ class CompareLayout:
     nobs : tuple of int
         Rows used by each model.
     effects : {"all", "fixed", "random"}
+    footer : tuple of Footer
+        Rows about whole models, of a paper's table, which has all effects in one grid.
+    notes : tuple of Note
     """
 
     models: tuple[str, ...]
@@ -52,16 +69,17 @@ class CompareLayout:
     headers: tuple[str, ...]
     nobs: tuple[int, ...]
     effects: str
+    footer: tuple[Footer, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def describe(self, data: pd.DataFrame, options: TableOptions) -> TableSpec:
         """Return the table: fixed effects with the number of observations, or one per effect."""
         style = _style(options.select)
-        if self.effects == "fixed":
-            groups: tuple[RowGroup, ...] = (self._with_observations(data, options, style),)
-        else:
-            shown = [e for e in ("fixed", "random") if (data["Effects"] == e).any()]
-            groups = tuple(self._group(data, options, style, effect) for effect in shown)
-        return TableSpec(groups=groups)
+        shown = [e for e in ("fixed", "random") if (data["Effects"] == e).any()]
+        groups = tuple(self._group(data, options, style, effect) for effect in shown)
+        if self.effects == "fixed" or self.footer:
+            groups = (self._with_footer(groups or (self._group(data, options, style, "fixed"),)),)
+        return TableSpec(groups=groups, notes=self.notes)
 
     def _group(
         self, data: pd.DataFrame, options: TableOptions, style: str, effect: str
@@ -73,18 +91,25 @@ class CompareLayout:
         for name, header in zip(self.models, self.headers, strict=True):
             columns += _model_columns(data, options, style, name, header)
         chosen = [replace(c, cells=tuple(c.cells[i] for i in rows)) for c in columns]
-        return RowGroup(columns=tuple(chosen), heading=FIXED if effect == "fixed" else RANDOM)
+        return RowGroup(columns=rows_below(chosen), heading=FIXED if effect == "fixed" else RANDOM)
 
-    def _with_observations(self, data: pd.DataFrame, options: TableOptions, style: str) -> RowGroup:
-        """Return the coefficients, a line, and each model's number of rows."""
-        grid = self._group(data, options, style, "fixed")
-        first, *rest = grid.columns
-        per_model = len(rest) // len(self.models)
-        counts = [str(n) for n in self.nobs]
-        below = [counts[i // per_model] if i % per_model == 0 else "" for i in range(len(rest))]
-        columns = [_extended(first, "Observations")]
-        columns += [_extended(column, cell) for column, cell in zip(rest, below, strict=True)]
-        return RowGroup(columns=tuple(columns), rules=(grid.n_rows,))
+    def _with_footer(self, groups: tuple[RowGroup, ...]) -> RowGroup:
+        """Return the effects, a line between them, and below a line the rows of whole models."""
+        counts = tuple(str(n) for n in self.nobs)
+        footer = self.footer or (Footer(label="Observations", cells=counts),)
+        columns = []
+        for i, column in enumerate(groups[0].columns):
+            above = [cell for group in groups for cell in group.columns[i].cells]
+            columns.append(replace(column, cells=(*above, *self._below(i, groups[0], footer))))
+        ends = accumulate(group.n_rows for group in groups)
+        return RowGroup(columns=tuple(columns), rules=tuple(ends))
+
+    def _below(self, i: int, group: RowGroup, footer: tuple[Footer, ...]) -> tuple[str, ...]:
+        """Return a column's cells of the rows below; a model's stand in its first column."""
+        if i == 0:
+            return tuple(row.label for row in footer)
+        model, other = divmod(i - 1, (len(group.columns) - 1) // len(self.models))
+        return tuple("" if other else row.cells[model] for row in footer)
 
 
 def compare_parameters(
@@ -126,7 +151,8 @@ def compare_parameters(
     digits, ci_digits, p_digits, select, zap_small, table_width
         How to print. `select` is a style: ``"ci"`` (default), ``"se"``, ``"se_p"``, ``"ci_p"``,
         ``"se_p2"``, ``"ci_p2"``, ``"est"``, or a pattern of ``{estimate} {stars} {se} {ci} {ci_low}
-        {ci_high} {p}``, a bar beginning a new column.
+        {ci_high} {p}``, a bar beginning a new column, a line break a row below. ``"paper"``: stars,
+        standard errors below, and rows of random effects, observations, groups, R2, ICC, AIC, BIC.
     keep, drop : str or list of str, optional
         Regular expressions on raw names.
     **named_models : FittedModel
@@ -163,6 +189,7 @@ def compare_parameters(
         zap_small=zap_small, table_width=table_width,
     )  # fmt: skip
     _style(options.select)
+    effects = "all" if select == PAPER and effects == "fixed" else effects
     tables = {
         name: model_parameters(
             m, ci=check_level(ci), ci_method="wald",
@@ -174,19 +201,31 @@ def compare_parameters(
     }  # fmt: skip
     if not tables:
         raise OptionError("effects='random' needs at least one mixed model.")
-    frame, labels = _side_by_side(tables)
+    frame, labels = _side_by_side(tables, residual_last=select == PAPER)
     frame, kept = keep_rows(frame, keep, drop)
     shown = {name: fits[name] for name in tables}
-    layout = CompareLayout(
-        models=tuple(shown),
-        labels=tuple(labels[i] for i in kept),
-        headers=tuple(_header_of(tables[name]) for name in shown),
-        nobs=tuple(m.nobs for m in shown.values()),
-        effects=effects,
-    )
+    layout = _layout_of(shown, tables, tuple(labels[i] for i in kept), effects, select == PAPER)
     layout.describe(frame, options)  # a wrong style is told here, not when it is printed
     metadata = {"models": tuple(shown), "nobs": layout.nobs, "ci": ci, "effects": effects}
     return ResultFrame(data=frame, layout=layout, options=options, metadata=metadata)
+
+
+def _layout_of(
+    models: Mapping[str, FittedModel],
+    tables: Mapping[str, ResultFrame],
+    labels: tuple[str, ...],
+    effects: str,
+    is_paper: bool,
+) -> CompareLayout:
+    return CompareLayout(
+        models=tuple(models),
+        labels=labels,
+        headers=tuple(_header_of(table) for table in tables.values()),
+        nobs=tuple(m.nobs for m in models.values()),
+        effects=effects,
+        footer=footer_rows(models) if is_paper else (),
+        notes=paper_notes(models) if is_paper else (),
+    )
 
 
 def _read_models(
@@ -258,7 +297,9 @@ def _style(select: NamesLike | None) -> str:
     )
 
 
-def _side_by_side(tables: Mapping[str, ResultFrame]) -> tuple[pd.DataFrame, list[str]]:
+def _side_by_side(
+    tables: Mapping[str, ResultFrame], *, residual_last: bool
+) -> tuple[pd.DataFrame, list[str]]:
     """Return one row per parameter, in order of first appearance, and the rows' printed names."""
     printed: dict[tuple[str, ...], str] = {}
     wide: dict[tuple[str, ...], dict[str, Any]] = {}
@@ -272,7 +313,7 @@ def _side_by_side(tables: Mapping[str, ResultFrame]) -> tuple[pd.DataFrame, list
             printed.setdefault(key, label)
             wide.setdefault(key, {}).update({f"{c}.{name}": record[c] for c in numbers})
     # Python's sort is stable: within an effect, rows stay in order of first appearance.
-    order = sorted(wide, key=lambda key: key[1])
+    order = sorted(wide, key=lambda key: (key[1], residual_last and key[2] == "Residual"))
     rows = [dict(zip(_KEYS, key, strict=True)) | wide[key] for key in order]
     return pd.DataFrame(rows, columns=[*_KEYS, *columns]), [printed[key] for key in order]
 

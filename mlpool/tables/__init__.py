@@ -10,6 +10,7 @@ from mlpool.tables.glue import Elements, glue, is_style
 from mlpool.tables.html import render_html
 from mlpool.tables.latex import render_latex
 from mlpool.tables.markdown import render_markdown
+from mlpool.tables.rows_below import rows_below
 from mlpool.tables.select import select_columns
 from mlpool.tables.spec import Column, Note, RowGroup, TableOptions, TableSpec
 from mlpool.tables.text import render_text
@@ -30,5 +31,6 @@ __all__ = [
     "render_latex",
     "render_markdown",
     "render_text",
+    "rows_below",
     "select_columns",
 ]

@@ -132,6 +132,48 @@ def test_markdown_and_html(sleep_lm: Any, sleep_model: Any) -> None:
     assert r"\midrule Observations" in table.to_latex()
 
 
+def test_a_papers_table(sleep_lm: Any, sleep_model: Any) -> None:
+    table = compare_parameters(ols=sleep_lm, mixed=sleep_model, select="paper")
+    assert str(table).split("\n") == [
+        "Parameter                     |       ols |     mixed",
+        "-----------------------------------------------------",
+        "(Intercept)                   | 251.41*** | 251.41***",
+        "                              |  (6.61)   |  (6.82)  ",
+        "Days                          |  10.47*** |  10.47***",
+        "                              |  (1.24)   |  (1.55)  ",
+        "-----------------------------------------------------",
+        "SD (Intercept: Subject)       |           |     24.74",
+        "SD (Days: Subject)            |           |      5.92",
+        "Cor (Intercept~Days: Subject) |           |      0.07",
+        "SD (Residual)                 |           |     25.59",
+        "-----------------------------------------------------",
+        "Observations                  |       180 |       180",
+        "Groups (Subject)              |           |        18",
+        "R2                            |     0.286 |          ",
+        "R2 (adj.)                     |     0.282 |          ",
+        "R2 (marg.)                    |           |     0.279",
+        "R2 (cond.)                    |           |     0.799",
+        "ICC                           |           |     0.722",
+        "AIC                           |    1906.3 |    1764.0",
+        "BIC                           |    1915.9 |    1783.1",
+        "",
+        "Standard errors in parentheses. * p < .05, ** p < .01, *** p < .001",
+        "AIC and BIC of REML fits: the likelihood (ML) at the REML estimates.",
+    ]
+    fit = mlpool.compare_performance(ols=sleep_lm, mixed=sleep_model)
+    assert [f"{v:.1f}" for v in fit["AIC"]] == ["1906.3", "1764.0"]
+    assert r"\midrule Observations" in table.to_latex()
+    assert "R2" not in str(compare_parameters(sleep_lm, select="{estimate}\n({se})"))
+
+
+def test_a_line_break_begins_a_row(sleep_lm: Any) -> None:
+    text = str(compare_parameters(m=sleep_lm, select="{estimate}\n[{ci_low}]|{p}", keep="Days"))
+    assert text.split("\n")[2:4] == [
+        "Days         |                   10.47  | <0.001",
+        "             |                   [8.02] |       ",
+    ]
+
+
 def test_sentences(sleep_lm: Any, sleep_model: Any) -> None:
     with pytest.raises(OptionError, match=r"no argument 'digts'\. Did you mean 'digits'"):
         compare_parameters(sleep_lm, digts=3)

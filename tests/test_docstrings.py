@@ -21,6 +21,8 @@ MODULES = sorted(
 def test_examples(name: str) -> None:
     if name.startswith("mlpool.plots"):
         pytest.importorskip("plotnine")
+    if name == "mlpool.sklearn":
+        pytest.importorskip("sklearn")
     module = importlib.import_module(name)
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     lines: list[str] = []

@@ -25,7 +25,7 @@ ROWS = (
     ("uncertainty",),
     ("hypotheses",),
     ("models",),
-    ("refits", "teaching"),
+    ("refits", "teaching", "sklearn"),
     ("performance", "summaries"),
     ("comparisons", "parameters", "checks"),
     ("estimates", "reporting", "intervals", "robust", "broom"),

@@ -215,7 +215,9 @@ def _with_levels_used(value: Pushed, found: Survey) -> Pushed:
     """Drop the levels that no row used has, as in memory."""
     if not isinstance(value, PushedLabels):
         return value
-    is_used = levels_used(found.used, value)
+    # where every row is used the values were found in these very rows: one scan less
+    is_all = found.n == found.n_read
+    is_used = np.ones(len(value.keys), bool) if is_all else levels_used(found.used, value)
     kept = replace(value.value, codes=np.asarray(value.value.codes)[is_used])
     keys = tuple(k for k, used in zip(value.keys, is_used, strict=True) if used)
     dropped = without_unused(kept)

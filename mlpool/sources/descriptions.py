@@ -13,7 +13,7 @@ from mlpool.sources.design import PushedDesign
 from mlpool.sources.language.variables import Kind, kind_of, numbers_of
 from mlpool.sources.lazy_rows import LazyRows
 from mlpool.sources.order_statistics import BINS, quantiles_of
-from mlpool.sources.queries import by_group, collected, engines_in_a_sentence, totals
+from mlpool.sources.queries import by_group, collected, distinct, engines_in_a_sentence, totals
 from mlpool.typing import FloatArray
 
 
@@ -50,7 +50,7 @@ def kind_of_variable(design: PushedDesign, name: str) -> Kind:
 @engines_in_a_sentence()
 def labels_of(design: PushedDesign, name: str) -> Column:
     """Return the distinct values of a column on the rows used, as a column."""
-    found = collected(design.own_rows.lazy.select(name).drop_nulls().unique())
+    found = collected(distinct(design.own_rows.lazy.select(name).drop_nulls(), [name]))
     return read_frame(found.to_native()).column(name)
 
 
@@ -91,6 +91,6 @@ def _few_values(rows: LazyRows, ends: tuple[float, float], most: int) -> FloatAr
     bins = by_group(rows.with_columns(place), ["b"], {})
     if len(bins.values["rows"]) > most:
         return None
-    found = collected(rows.unique().head(most + 1))
+    found = collected(distinct(rows, rows.collect_schema().names()).head(most + 1))
     values = np.sort(np.asarray(found["v"].to_numpy(), dtype=np.float64))
     return None if len(values) > most else values

@@ -16,7 +16,7 @@ from mlpool.formula.design import Design
 from mlpool.sources.absent_rows import NOT_SAVED, absent_rows, refuse_rows
 from mlpool.sources.language.expressions import Pushed, PushedLabels
 from mlpool.sources.language.variables import key_of, kind_of
-from mlpool.sources.queries import collected, engines_in_a_sentence, totals
+from mlpool.sources.queries import collected, distinct, engines_in_a_sentence, totals
 from mlpool.sources.scan import Scan
 from mlpool.sources.sums import PushedRows, with_clusters
 from mlpool.sources.survey import Survey
@@ -106,11 +106,12 @@ class PushedDesign(Design):
             refuse_rows(NOT_SAVED)
         if not texts:
             return np.zeros((1, 0), dtype=np.int64)
-        places = [number_of(self.values[text]).alias(f"f{i}") for i, text in enumerate(texts)]
-        found = collected(self.survey.used.select(*places).unique().head(most + 1))
+        names = [f"f{i}" for i in range(len(texts))]
+        places = [number_of(self.values[t]).alias(f) for t, f in zip(texts, names, strict=True)]
+        found = collected(distinct(self.survey.used.select(*places), names).head(most + 1))
         if len(found) > most:
             raise NotSupportedError(f"The factors have more than {most:,} combinations of levels.")
-        columns = [found[f"f{i}"].to_list() for i in range(len(texts))]
+        columns = [found[name].to_list() for name in names]
         return np.array(columns, dtype=np.int64).T
 
     @engines_in_a_sentence()
@@ -161,7 +162,7 @@ class PushedDesign(Design):
             refuse_rows(NOT_SAVED)
         kind_of(self.scan, way, used_as="cluster")
         key = key_of(self.scan, way).alias("key")
-        keys = self.survey.used.select(key).unique(subset=["key"])
+        keys = distinct(self.survey.used.select(key), ["key"])
         gone = nw.when(nw.col("key").is_null()).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
         found = totals(keys, {"n": nw.len(), "gone": gone.sum()})
         if found["gone"] > 0:

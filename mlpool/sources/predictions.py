@@ -21,7 +21,7 @@ from mlpool.sources.columns import columns_of
 from mlpool.sources.language.expressions import Pushed, PushedEvaluator, PushedLabels
 from mlpool.sources.language.variables import numbers_of
 from mlpool.sources.lazy_rows import Answer, LazyRows
-from mlpool.sources.queries import collected, engines_in_a_sentence
+from mlpool.sources.queries import collected, distinct, engines_in_a_sentence
 from mlpool.sources.scan import Scan
 from mlpool.sources.tables import joined, lazy_beside
 from mlpool.typing import FloatArray, IntArray
@@ -126,7 +126,7 @@ class Predictor:
         place, b = term
         random = self.design.random[place]
         keys = list(dict.fromkeys(c for e in random.bar.group for c in e.columns))
-        known = collected(rows.lazy.select(*keys).drop_nulls().unique())
+        known = collected(distinct(rows.lazy.select(*keys).drop_nulls(), keys))
         codes = self._codes(random, known)
         names = [f"effect {place} {i}" for i in range(b.shape[1])]
         padded = np.vstack([b, np.zeros(b.shape[1])])[codes]

@@ -12,7 +12,7 @@ import numpy as np
 from mlpool.errors import DataError, brief, check_option
 from mlpool.sources.language.expressions import Pushed, PushedLabels, PushedNumbers
 from mlpool.sources.lazy_rows import LazyRows
-from mlpool.sources.queries import collected, totals
+from mlpool.sources.queries import collected, distinct, totals
 from mlpool.typing import FloatArray
 
 INFINITE = float(np.finfo(np.float64).max)
@@ -138,7 +138,7 @@ def survey(rows: LazyRows, asked: Asked, na_action: str) -> Survey:
 def levels_used(rows: LazyRows, labels: PushedLabels) -> FloatArray:
     """Return which of a column's distinct values (m,) the rows used have."""
     column = labels.column.alias("key")
-    found = collected(rows.select(column).unique(subset=["key"]))["key"].to_list()
+    found = collected(distinct(rows.select(column), ["key"]))["key"].to_list()
     present = set(found)
     return np.array([key in present for key in labels.keys], dtype=bool)
 

@@ -143,3 +143,28 @@ def test_it_travels_and_says_what_needs_rows(tmp_path: Path) -> None:
         m.vcov("CR1", cluster="school")
     with pytest.raises(mlpool.NotSupportedError, match="rows in memory"):
         m.simulate()
+
+
+@pytest.mark.parametrize("has_gaps", [False, True])
+def test_levels_are_asked_for_again_only_where_rows_are_left_out(
+    has_gaps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlpool.sources import build
+
+    asked: list[int] = []
+    kept = build.levels_used
+
+    def counted(*given: Any) -> Any:
+        asked.append(1)
+        return kept(*given)
+
+    monkeypatch.setattr(build, "levels_used", counted)
+    rows = ratings(1500)
+    if has_gaps:
+        rows.loc[rows["dept"] == "dept 6", "x"] = np.nan
+    formula = "y ~ dept + x + (1 | s)"
+    m = quietly(formula, mlpool.scan(pl.from_pandas(rows).lazy()), {})
+    assert len(asked) == int(has_gaps)
+    want = quietly(formula, rows, {})
+    assert m.names == want.names
+    np.testing.assert_allclose(m.fixef(), want.fixef(), rtol=RTOL)

@@ -11,7 +11,7 @@ from mlpool.errors import DataError, NotSupportedError
 from mlpool.sources.groups import keys_frame
 from mlpool.sources.language.variables import key_of, kind_of
 from mlpool.sources.lazy_rows import Native
-from mlpool.sources.queries import by_group, totals
+from mlpool.sources.queries import by_group, distinct, totals
 from mlpool.sources.scan import Scan
 from mlpool.typing import FloatArray
 
@@ -62,7 +62,7 @@ def combinations(rows: Scan, names: Sequence[str], wanted: nw.Expr | None) -> Co
     inside = rows.lazy if wanted is None else rows.lazy.filter(wanted == 1.0)
     places = {f"k{i}": key_of(rows, name) for i, name in enumerate(names)}
     made = inside.select(*(key.alias(place) for place, key in places.items()))
-    found = int(totals(made.unique(), {"rows": nw.len()})["rows"])
+    found = int(totals(distinct(made, list(places)), {"rows": nw.len()})["rows"])
     if not found:
         raise DataError("subset leaves no rows.")
     if found > MOST_COMBINATIONS:

@@ -43,7 +43,7 @@ from mlpool.sources.language.arithmetic import (
 from mlpool.sources.language.learned import learn_poly, learn_scale
 from mlpool.sources.language.variables import key_of, kind_of, numbers_of, without, without_nan
 from mlpool.sources.lazy_rows import KeyValue, Native
-from mlpool.sources.queries import collected
+from mlpool.sources.queries import collected, distinct
 from mlpool.sources.scan import Scan
 from mlpool.typing import FloatArray
 
@@ -214,7 +214,7 @@ class PushedEvaluator:
         """Return a frame of a column's distinct values, and the values."""
         if column not in self._keys:
             key = key_of(self.rows, column).alias(column)
-            found = self.rows.lazy.select(key).unique(subset=[column])
+            found = distinct(self.rows.lazy.select(key), [column])
             most = collected(found.filter(~nw.col(column).is_null()).head(MOST_VALUES + 1))
             if len(most) > MOST_VALUES:
                 raise not_pushed(

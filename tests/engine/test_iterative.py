@@ -19,7 +19,7 @@ from mlpool.engine.lmm.iterative.parts import IterativeParts
 from mlpool.engine.lmm.several_factors import SeveralFactors
 from mlpool.engine.theta import Template
 from mlpool.engine.types import ArrayRows, Control, LmmData, LmmFit, ReTerm
-from mlpool.errors import FitError
+from mlpool.errors import FitError, OptionError
 from tests.engine.several_designs import SPECS, n_theta, several_data
 
 ITERATIVE = Control(solver="iterative")
@@ -340,3 +340,14 @@ def test_the_solver_is_chosen_by_the_size_of_the_dense_core():
     assert fit_lmm(large).monte_carlo is not None
     with pytest.raises(FitError, match="dense block"):
         fit_lmm(small, control=replace(EXACT, max_dense_bytes=10_000))
+
+
+def test_mistakes_are_sentences_here_too():
+    data = DESIGNS["even"]
+    with pytest.raises(OptionError, match="start must hold 2 finite numbers"):
+        fit_lmm(data, control=replace(ITERATIVE, start=(1.0,)))
+    given = fit_lmm(data, control=replace(ITERATIVE, start=(0.2, 1.5)))
+    assert given.theta == pytest.approx(fit_lmm(data, control=ITERATIVE).theta, rel=1e-5)
+    u, i = (t.codes for t in data.terms)
+    with pytest.raises(FitError, match="explain"):
+        fit_lmm(replace(data, y=np.sin(u) + np.cos(i)), control=ITERATIVE)

@@ -22,13 +22,13 @@ from mlpool.engine.lmm.identifiability import (
 from mlpool.engine.lmm.iterative.fit import fit_iterative, takes_iterations
 from mlpool.engine.lmm.one_factor import OneFactor
 from mlpool.engine.lmm.several_factors import SeveralFactors
+from mlpool.engine.lmm.user_start import user_start
 from mlpool.engine.optimizer.convergence import findings_of, singular_finding
 from mlpool.engine.optimizer.local_minima import deepest
 from mlpool.engine.optimizer.newton import Log, SearchInterrupt, interrupted, minimise
-from mlpool.engine.theta import Template
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
-from mlpool.errors import FitError, OptionError, brief
+from mlpool.errors import FitError
 from mlpool.typing import FloatArray
 
 
@@ -111,7 +111,7 @@ def _search(objective: Criterion, control: Control) -> Optimum:
     if control.start is None:
         start, before = objective.start()
     else:
-        start, before = _user_start(control, objective.template), ()
+        start, before = user_start(control, objective.template), ()
     working = objective.working()
     try:
         found = minimise(working, objective.to_working(start), control)
@@ -138,23 +138,6 @@ def _user_log(objective: Criterion, log: Log) -> Log:
         return tuple(float(t) for t in objective.from_working(np.array(theta)))
 
     return tuple((user(theta), value) for theta, value in log)
-
-
-def _user_start(control: Control, template: Template) -> FloatArray:
-    """Return the starting theta of ``control.start``.
-
-    Raises
-    ------
-    OptionError
-        If it has the wrong length or holds values that are not finite.
-    """
-    start = np.asarray(control.start, dtype=np.float64)
-    if start.shape != (template.k,) or not np.all(np.isfinite(start)):
-        raise OptionError(
-            f"start must hold {template.k} finite numbers (theta in lme4's order); "
-            f"got {brief(control.start)}."
-        )
-    return template.canonical(start)
 
 
 def _estimates(

@@ -20,6 +20,7 @@ from mlpool.engine.lmm.iterative.parts import IterativeParts, one_first
 from mlpool.engine.lmm.iterative.score_search import Root, find_root
 from mlpool.engine.lmm.several_factors import SeveralFactors
 from mlpool.engine.lmm.several_factors_sums import nested_pairs
+from mlpool.engine.lmm.user_start import user_start
 from mlpool.engine.optimizer.convergence import singular_finding
 from mlpool.engine.optimizer.diagnostics import search_diagnostics
 from mlpool.engine.sums.cross_sums import grouping_factors
@@ -66,7 +67,7 @@ def fit_iterative(data: LmmData, *, reml: bool, control: Control) -> LmmFit:
     parts = IterativeParts.of_data(data, control)
     objective = SeveralFactors(parts, template, parts.kept, reml=reml)
     check_estimable(objective)
-    start = objective.start()[0] if control.start is None else np.array(control.start)
+    start = objective.start()[0] if control.start is None else user_start(control, template)
     near = find_root(objective, start, control)
     at, evaluations, probes = near.theta, near.evaluations, LEAST_PROBES
     while True:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlpool.engine.lmm.identifiability import EXPLAINED
 from mlpool.engine.lmm.several_factors import FreeSeveral, SeveralFactors
 from mlpool.engine.optimizer.newton import MAX_RADIUS, SNAP, trust_step
 from mlpool.engine.optimizer.progress import ProgressLine
 from mlpool.engine.types import Control
+from mlpool.errors import FitError
 from mlpool.typing import FloatArray
 
 ARRIVED = 3e-3
@@ -60,10 +62,14 @@ class _Search:
         self.evaluations = 0
         self.progress = ProgressLine(control.progress)
 
-    def visit(self, phi: FloatArray) -> _Point:
+    def visit(self, phi: FloatArray) -> _Point | None:
+        """Return the scores at phi; None where the criterion does not exist."""
         theta = phi * self.scale
-        _, gradient = self.working.evaluate(theta)
-        hessian = self.working.hessian(theta)
+        try:
+            _, gradient = self.working.evaluate(theta)
+            hessian = self.working.hessian(theta)
+        except np.linalg.LinAlgError:
+            return None
         self.evaluations += 1
         self.progress.update(self.evaluations, float(np.abs(gradient).max(initial=0.0)))
         return _Point(phi, gradient * self.scale, hessian * np.outer(self.scale, self.scale))
@@ -82,12 +88,20 @@ def find_root(objective: SeveralFactors, start: FloatArray, control: Control) ->
     objective : SeveralFactors
     start : ndarray of shape (k,)
     control : Control
+
+    Raises
+    ------
+    FitError
+        If no residual variation is left at the start.
     """
     working = objective.working()
     search = _Search(working, control)
     radius = 1.0
     try:
-        point = search.visit(objective.to_working(start) / search.scale)
+        first = search.visit(objective.to_working(start) / search.scale)
+        if first is None:
+            raise FitError(EXPLAINED)
+        point = first
         while True:
             step = search.step(point, radius)
             bend = float(step @ point.hessian @ step)
@@ -98,9 +112,12 @@ def find_root(objective: SeveralFactors, start: FloatArray, control: Control) ->
                 theta = objective.from_working(end * search.scale)
                 return Root(start, theta, search.evaluations, has_arrived)
             trial = search.visit(point.phi + step)
+            length = float(np.linalg.norm(step))
+            if trial is None:
+                radius = length / 4.0
+                continue
             change = float((point.gradient + trial.gradient) @ step) / 2.0
             predicted = float(point.gradient @ step) + bend / 2.0
-            length = float(np.linalg.norm(step))
             if change > 0.0:
                 radius = length / 4.0
                 continue
@@ -117,5 +134,7 @@ def _snapped(search: _Search, phi: FloatArray) -> FloatArray:
     if snapped is None:
         return phi
     there = search.visit(snapped)
+    if there is None:
+        return phi
     rises = float(np.linalg.eigvalsh(there.hessian)[0]) >= -LEVEL * np.abs(there.hessian).max()
     return snapped if rises else phi

@@ -46,6 +46,7 @@ from mlpool import formula as formula
 from mlpool.models import terms as terms
 from mlpool.models import model_frame as model_frame
 from mlpool.models import ngrps as ngrps
+from mlpool.models import rePCA as rePCA
 from mlpool.models import isSingular as isSingular
 from mlpool.models import isREML as isREML
 from mlpool.models import getME as getME
@@ -93,6 +94,9 @@ from mlpool.comparisons import ranova as ranova
 from mlpool.comparisons import drop1 as drop1
 from mlpool.comparisons import linear_hypothesis as linear_hypothesis
 from mlpool.comparisons import p_adjust as p_adjust
+from mlpool.comparisons import eta_squared as eta_squared
+from mlpool.comparisons import omega_squared as omega_squared
+from mlpool.comparisons import epsilon_squared as epsilon_squared
 
 # how good a model is
 from mlpool.performance import icc as icc

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 METHODS = {
+    "anova_parameters": "mlpool.comparisons.effect_sizes",
     "plot_curves": "mlpool.plots.intervals",
     "plot_draws": "mlpool.plots.intervals",
     "print_text": "mlpool.summaries",

@@ -83,6 +83,7 @@ class LargestT:
         if count == 1 or self.sf(low, df) <= 1.0 - level:
             return float(low)
         wanted = np.log(1.0 - level)
+        # a share of the quantile, below the error of the sum over directions
         return float(
             optimize.brentq(lambda q: np.log(self.sf(q, df)) - wanted, low, 1.01 * high, rtol=1e-9)
         )

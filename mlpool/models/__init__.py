@@ -15,6 +15,7 @@ from mlpool.models.extractors.coefficients import (
     vcov,
 )
 from mlpool.models.extractors.influence import cooks_distance, hatvalues
+from mlpool.models.extractors.principal_components import rePCA
 from mlpool.models.extractors.r_names import (
     AIC,
     BIC,
@@ -55,6 +56,6 @@ __all__ = [
     "MixedModel", "ResidualModel", "VarCorr", "VarCorrTable", "coef", "cooks_distance",
     "deviance", "df_residual", "family", "fit", "fitted", "fixef", "getME", "get_parameters",
     "glm", "glmer", "gls", "hatvalues", "isREML", "isSingular", "lm", "lme", "lmer", "logLik",
-    "mmrm", "model_frame", "ngrps", "nobs", "p_value", "predict", "ranef", "resid", "residuals",
-    "sigma", "standard_error", "terms", "vcov", "weights",
+    "mmrm", "model_frame", "ngrps", "nobs", "p_value", "predict", "ranef", "rePCA", "resid",
+    "residuals", "sigma", "standard_error", "terms", "vcov", "weights",
 ]  # fmt: skip

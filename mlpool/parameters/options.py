@@ -1,4 +1,4 @@
-"""Checks of what a user asks the tables for."""
+"""Checks of what a user asks the tables for, and where else the question belongs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from mlpool.argument_values import is_text
 from mlpool.errors import OptionError, brief
+from mlpool.registry import verb
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+    from mlpool.results import ResultFrame
 
 MIXED = ("lmer", "glmer")
 """Kinds of models with random effects."""
@@ -23,6 +25,12 @@ _ELSEWHERE = {
     "standardize": "is a function here: standardize_parameters(m, method='refit')",
 }
 """Arguments of R's function that have another name or place."""
+
+
+def of_tests(table: ResultFrame, ci: float | None) -> ResultFrame:
+    """Return the table of `anova` with shares of variance: a verb of a room beside this one."""
+    shares: ResultFrame = verb("anova_parameters")(table, ci)
+    return shares
 
 
 def refuse_elsewhere(**given: object) -> None:

@@ -25,6 +25,7 @@ from mlpool.parameters.options import (
     DEFAULT_LEVEL,
     MIXED,
     check_flags,
+    of_tests,
     refuse_elsewhere,
 )
 from mlpool.parameters.parameters_table import FIXED, RANDOM, ParametersLayout
@@ -63,7 +64,7 @@ _Found = ProfileIntervals | BootstrapTable | None
 
 @also_spelt("ci_method", keywords=DfSpellings)
 def model_parameters(
-    m: FittedModel,
+    m: FittedModel | ResultFrame,
     *,
     ci: float | None = 0.95,
     ci_method: str | None = None,
@@ -99,7 +100,8 @@ def model_parameters(
     Parameters
     ----------
     m : FittedModel
-        From ``lm``, ``glm``, ``lmer`` or ``fit``.
+        From ``lm``, ``glm``, ``lmer`` or ``fit``; or the table of :func:`anova` of one, which gets
+        partial eta, omega and epsilon squared with intervals (see :func:`eta_squared`).
     ci : float or None
         Confidence level; None for no intervals.
     ci_method : str, optional
@@ -172,6 +174,8 @@ def model_parameters(
     (Intercept) |      251.41 | 6.82 | [237.94, 264.87] |  36.84 | < .001
     Days        |       10.47 | 1.55 | [  7.42,  13.52] |   6.77 | < .001
     """
+    if isinstance(m, ResultFrame):
+        return of_tests(m, ci)
     check_model(m, "model_parameters()")
     refuse_elsewhere(standardize=standardize)
     options = TableOptions().updated(
@@ -182,13 +186,11 @@ def model_parameters(
                  summary=summary, include_reference=include_reference, verbose=verbose,
                  wb_component=wb_component)  # fmt: skip
     request = read_request(
-        m, read_covariance(m, vcov, cluster, vcov_args), ci_method, bootstrap=bootstrap, ci=ci,
-        effects=effects, exponentiate=exponentiate, p_adjust=p_adjust, ci_random=ci_random,
-        iterations=iterations, seed=seed, include_reference=include_reference,
-        wb_component=wb_component,
+        m, read_covariance(m, vcov, cluster, vcov_args), ci_method, bootstrap=bootstrap, seed=seed,
+        effects=effects, exponentiate=exponentiate, p_adjust=p_adjust, ci_random=ci_random, ci=ci,
+        iterations=iterations, include_reference=include_reference, wb_component=wb_component,
     )  # fmt: skip
-    make = _group_level_table if group_level else _table
-    table = make(m, request, options, keep, drop)
+    table = (_group_level_table if group_level else _table)(m, request, options, keep, drop)
     return _with_footers(table, m, request, include_info or summary, verbose)
 
 

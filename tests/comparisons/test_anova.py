@@ -375,3 +375,13 @@ def test_too_many_cells_are_refused_by_number(monkeypatch) -> None:
     monkeypatch.setattr("mlpool.hypotheses.term_tests.MAX_CELLS", 20)
     with pytest.raises(mlpool.NotSupportedError, match="28 cells of the factors; 20"):
         mlpool.anova(model("cake"), type=3)
+
+
+def test_strata_of_aov_are_those_of_random_intercepts():
+    """R: summary(aov(angle ~ recipe * temperature + Error(recipe:replicate), cake))."""
+    formula = "angle ~ recipe * temperature + (1 | recipe:replicate)"
+    table = mlpool.anova(mlpool.lmer(formula, mlpool.load_data("cake")))
+    # relative: lmer's optimum is one of theta, good to about 1e-8
+    F = [0.248788787072, 20.51986042905, 1.00619798396]
+    np.testing.assert_allclose(table["F"], F, rtol=1e-6)
+    np.testing.assert_allclose(table["df_error"], [42.0, 210.0, 210.0], rtol=1e-5)

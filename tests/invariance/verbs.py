@@ -145,6 +145,8 @@ VERBS: dict[str, list[Row]] = {
     "logLik": [Row(kinds=E_, ask=lambda m, s: mlpool.logLik(m), units={"value": "likelihood"})],
     "sigma": [Row(kinds=L_, ask=lambda m, s: mlpool.sigma(m), units={"value": "y"})],
     "nobs": [Row(kinds=E_, ask=lambda m, s: mlpool.nobs(m))],
+    # relative to sigma and rotated: the units of columns change which directions are large
+    "rePCA": [Row(kinds=M_, ask=lambda m, s: float(len(mlpool.rePCA(m))))],
     "ngrps": [Row(kinds=M_, ask=lambda m, s: float(sum(mlpool.ngrps(m).values())))],
     "isSingular": [Row(kinds=M_, ask=lambda m, s: float(mlpool.isSingular(m)))],
     "isREML": [Row(kinds=LM, ask=lambda m, s: float(mlpool.isREML(m)))],
@@ -296,6 +298,10 @@ VERBS: dict[str, list[Row]] = {
         Row(kinds=LM, ask=lambda m, s: mlpool.anova(m, ddf="Kenward-Roger")),
         Row(kinds=E_, ask=lambda m, s: _tests(mlpool.anova(_smaller(m, s), m))),
     ],
+    **{
+        name: [Row(kinds=LM, ask=lambda m, s, name=name: getattr(mlpool, name)(m))]
+        for name in ("eta_squared", "omega_squared", "epsilon_squared")
+    },
     "test_likelihoodratio": [
         Row(kinds=E_, ask=lambda m, s: _tests(mlpool.test_likelihoodratio(_smaller(m, s), m)))
     ],

@@ -32,6 +32,7 @@ def dunnettx_p(t: FloatArray, df: FloatArray, k: int) -> FloatArray:
     known = np.isfinite(t) & ~np.isnan(df)
     one = 2.0 * np.where(np.isfinite(df[known]), stats.t.sf(t[known], df[known]), 0.0)
     one += np.where(np.isfinite(df[known]), 0.0, 2.0 * stats.norm.sf(t[known]))
+    # a probability of one is a rounding below it, of which a logarithm can be taken
     sidak = -np.expm1(k * np.log1p(-np.minimum(one, 1.0 - np.finfo(np.float64).eps)))
     tukey = sidak
     if k > 1:
@@ -54,5 +55,6 @@ def dunnettx_critical(level: float, df: float, k: int) -> float:
         p = dunnettx_p(np.array([q]), np.array([df]), k)
         return float(np.log(p[0]) - np.log(1.0 - level))
 
-    # Bonferroni's is wider than both that are averaged, but for Tukey's of unequal families
+    # Bonferroni's is wider than both that are averaged, but for Tukey's of unequal families;
+    # the root is found to a share of its upper end
     return float(optimize.brentq(missed, low, 2.0 * high, xtol=1e-10 * high))

@@ -326,6 +326,7 @@ def _ratios(found: LinearEstimates, compared: Comparison, type: str | None) -> R
     wanted = "response" if found.scale.is_response else "link"
     if type is not None:
         wanted = TYPES[check_option(type, TYPES, argument="type")]
+    # a share of the contrast's largest weight: weights have no unit
     sums = np.abs(compared.weights.sum(axis=1)) <= 1e-6 * np.abs(compared.weights).max(axis=1)
     if wanted == "link" or not sums.all() or found.trend:
         return None

@@ -123,6 +123,7 @@ def _codes(variable: Variable, values: Sequence[object]) -> IntArray:
     """Return the place of every row's value among those averaged over; -1 for others (n,)."""
     if variable.is_numeric:
         wanted = np.array(values, dtype=np.float64)
+        # a share of the value itself, which was read from these numbers
         found = np.isclose(variable.numbers[:, None], wanted[None, :], rtol=1e-12, atol=0.0)
         return np.where(found.any(axis=1), found.argmax(axis=1), -1)
     places = codes_of(list(values), variable)

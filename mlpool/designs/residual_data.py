@@ -91,6 +91,24 @@ def residual_design(design: Design, structure: ResidualStructure) -> ResidualDes
     )
 
 
+def is_linear(made: ResidualDesign) -> bool:
+    """Tell whether V is linear in some parameters, as Kenward and Roger's method wants it.
+
+    Free variances and covariances are: of rows with one variance each correlation of its own, and
+    with a variance per visit an unstructured matrix. Products of two kinds of parameters are not.
+    """
+    rows, unequal = made.data.correlated, made.data.unequal
+    if unequal is None:
+        return rows is None or rows.kind in ("cs", "toep", "symm")
+    count = len(unequal.loadings)
+    if unequal.powers is not None or count != unequal.loadings.shape[1] + 1:
+        return False
+    if rows is None:
+        return True
+    places = rows.points.astype(np.int64) * count + unequal.classes
+    return rows.kind == "symm" and count == rows.n_points == len(np.unique(places))
+
+
 def combined(design: Design, columns: tuple[str, ...]) -> tuple[IntArray, tuple[str, ...]]:
     """Return codes and labels of the combinations of columns that occur; joined with ``*``."""
     codes, labels = _codes(design, columns[0])

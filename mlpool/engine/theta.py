@@ -69,7 +69,7 @@ class Template:
         """Return lambda_t, shape (k_t, k_t), of every term."""
         found = []
         for t, k in enumerate(self.sizes):
-            lam = np.zeros((k, k))
+            lam = np.zeros((k, k), dtype=theta.dtype)  # complex steps too
             col, row = triangle(k)
             lam[row, col] = theta[self.term_slice(t)]
             found.append(lam)

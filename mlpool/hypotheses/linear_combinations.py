@@ -21,7 +21,7 @@ from mlpool.inference.small_sample.satterthwaite import satterthwaite_df
 from mlpool.option_spellings import OPTIONS
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.cluster_robust import cluster_pieces
-from mlpool.uncertainty.covariance import VcovChoice, choose_vcov, refuse_robust
+from mlpool.uncertainty.covariance import VcovChoice, chosen_vcov
 from mlpool.uncertainty.small_sample import information_of, kenward_roger_result
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ CI_METHODS: dict[str, tuple[str, ...]] = {
     "glm": ("profile", "wald", "residual", "normal", "satterthwaite"),
     "lmer": ("residual", "wald", "normal", "satterthwaite", "kenward", "profile"),
     "glmer": ("wald", "residual", "normal", "profile"),
-    "gls": ("satterthwaite", "residual", "wald", "normal"),
+    "gls": ("satterthwaite", "residual", "wald", "normal", "kenward"),
 }
 """Ways to df and intervals per kind of model; the first is the default.
 
@@ -248,7 +248,7 @@ def chosen_covariance(model: EstimatedModel, asked: Covariance) -> VcovChoice | 
     if not asked.is_given:
         choice: VcovChoice | None = model.vcov_choice
         return choice
-    return choose_vcov(model.design, asked.type, asked.cluster, model.names)
+    return chosen_vcov(model, asked.type, asked.cluster)
 
 
 def residual_df(model: EstimatedModel) -> float:
@@ -274,7 +274,6 @@ def read_covariance(
     OptionError
         For unknown entries of `vcov_args`, or a cluster given twice.
     """
-    refuse_robust(model, vcov, cluster, vcov_args)
     fix = False
     if vcov_args is not None:
         vcov, cluster, fix = _merge_arguments(vcov, cluster, vcov_args)

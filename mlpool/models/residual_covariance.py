@@ -33,10 +33,14 @@ if TYPE_CHECKING:
     from mlpool.formula.random_terms import RandomDesign
     from mlpool.typing import DataLike, FamilyLike, ReForm, SeedLike
 
+_LATER = (
+    "of a model with a residual structure are asked for once it is fitted: "
+    "model_parameters(m, vcov='CR2', cluster='id')."
+)
 _REFUSED = {
     "family": "A residual structure belongs to normal responses; leave family= out.",
-    "cluster": "Cluster-robust standard errors of a residual structure are not served yet.",
-    "vcov": "Robust standard errors of a residual structure are not served yet.",
+    "cluster": f"Robust standard errors {_LATER}",
+    "vcov": f"Robust standard errors {_LATER}",
 }
 
 

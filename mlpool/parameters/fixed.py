@@ -13,7 +13,7 @@ from mlpool.inference.wald import WaldTable, wald
 from mlpool.models import GeneralizedLinearModel, LinearMixedModel, ResidualModel
 from mlpool.refits.likelihood_profiles import profile_bounds
 from mlpool.typing import FloatArray
-from mlpool.uncertainty.covariance import choose_vcov
+from mlpool.uncertainty.covariance import chosen_vcov
 from mlpool.uncertainty.covariance_warnings import say_few_clusters
 from mlpool.uncertainty.small_sample import denominator_df, profile_intervals
 
@@ -103,6 +103,6 @@ def warn_few_clusters(model: FittedModel, covariance: Covariance, method: str) -
     Satterthwaite's df answer to few clusters themselves.
     """
     if covariance.is_given and method != "satterthwaite":
-        choice = choose_vcov(model.design, covariance.type, covariance.cluster, model.names)
+        choice = chosen_vcov(model, covariance.type, covariance.cluster)
         if choice is not None:
             say_few_clusters(choice, model.kind)

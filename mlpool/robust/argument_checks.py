@@ -10,14 +10,14 @@ from mlpool.hypotheses.linear_combinations import Covariance, robust_pieces
 from mlpool.inference.sandwich.cluster_tests import ClusterPieces
 from mlpool.inference.sandwich.heteroscedastic import CR_TYPES
 from mlpool.models.fitted import FittedModel
-from mlpool.uncertainty.covariance import VcovChoice, choose_vcov
+from mlpool.uncertainty.covariance import VcovChoice, chosen_vcov
 from mlpool.uncertainty.covariance_warnings import say_few_clusters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 from mlpool.typing import ClusterLike, NamesLike, VcovLike
 
-KINDS = ("lm", "glm", "lmer")
+KINDS = ("lm", "glm", "lmer", "gls")
 
 
 def check_model(model: FittedModel, verb: str) -> FittedModel:
@@ -59,7 +59,7 @@ def find_pieces(
     fitted = model.vcov_choice
     if cluster is None and fitted is not None and fitted.clusters:
         cluster = list(fitted.clusters)
-    choice = choose_vcov(model.design, vcov, cluster, model.names)
+    choice = chosen_vcov(model, vcov, cluster)
     assert choice is not None
     if fitted is not None and fitted.cluster_names and choice.cluster_names[0] == "cluster":
         choice = _renamed(choice, fitted.cluster_names)

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.residual_data import residual_design
+from mlpool.engine.residual.types import ResidualData
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.inference.sandwich.cluster_tests import ClusterPieces
 from mlpool.inference.sandwich.heteroscedastic import CR_TYPES
 from mlpool.inference.sandwich.mixed import mixed_pieces, splits_levels
 from mlpool.inference.sandwich.mixed import score_rows as mixed_score_rows
+from mlpool.inference.sandwich.residual import residual_pieces
 from mlpool.inference.sandwich.single_level import single_level_pieces
 from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray, IntArray
@@ -121,7 +124,46 @@ def cluster_pieces(
 def _pieces(model: EstimatedModel, codes: IntArray, kind: str) -> ClusterPieces:
     if model.kind == "lmer":
         return mixed_pieces(as_lmm_data(model.design), model.fit, codes, kind)
+    if model.kind == "gls":
+        return residual_pieces(residual_data_of(model), model.fit, codes, kind)
     return single_level_pieces(score_rows(model), np.asarray(model.fit.beta), codes, kind)
+
+
+def residual_data_of(model: EstimatedModel) -> ResidualData:
+    """Return the rows of a model with a residual covariance, as its engine has them."""
+    return residual_design(model.design, model.structure).data
+
+
+def residual_group(model: EstimatedModel) -> str | None:
+    """Return the default cluster of a model with a residual covariance: its outermost group."""
+    if model.design.random:
+        return outermost_group(model.design)
+    term = model.structure.correlation
+    return None if term is None else str(term.group[0])
+
+
+def check_residual_choice(model: EstimatedModel, choice: VcovChoice) -> None:
+    """Refuse clusters that cut through correlated rows, and types for independent rows.
+
+    Raises
+    ------
+    NotSupportedError
+    """
+    if choice.kind == "matrix":
+        return
+    if len(choice.clusters) != 1:
+        raise NotSupportedError(
+            f"vcov={brief(choice.label)} of a model with a residual structure takes "
+            "one cluster variable, as in vcov='CR2', cluster='id'."
+        )
+    term, data = model.structure.correlation, residual_data_of(model)
+    if term is None or data.correlated is None:
+        return
+    if splits_levels(_dense(choice.clusters[0]), np.asarray(data.correlated.codes)):
+        raise NotSupportedError(
+            f"Clusters of {brief(choice.cluster_names[0])} cut through the correlated rows of "
+            f"{term.text}; cluster at or above {brief(':'.join(term.group))}."
+        )
 
 
 def _several_ways(model: EstimatedModel, clusters: tuple[IntArray, ...], kind: str) -> FloatArray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpool.designs.row_summaries import fact
-from mlpool.errors import NotSupportedError, OptionError, brief
+from mlpool.errors import OptionError, brief
 from mlpool.formula.supplied_vectors import as_ways
 from mlpool.inference.sandwich.heteroscedastic import (
     CR_TYPES,
@@ -19,7 +19,13 @@ from mlpool.inference.sandwich.vcov_names import VcovSpec
 from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.by_queries import vcov_by_queries
-from mlpool.uncertainty.cluster_robust import check_mixed_choice, outermost_group, robust_mixed_vcov
+from mlpool.uncertainty.cluster_robust import (
+    check_mixed_choice,
+    check_residual_choice,
+    outermost_group,
+    residual_group,
+    robust_mixed_vcov,
+)
 from mlpool.uncertainty.cluster_robust_glmm import glmm_robust_vcov
 from mlpool.uncertainty.covariance_warnings import say_conditional_vcov, say_negative_variances
 from mlpool.uncertainty.score_rows import score_rows
@@ -140,35 +146,35 @@ def coefficient_vcov(
     model: EstimatedModel, vcov: VcovLike | None = None, cluster: ClusterLike | None = None
 ) -> FloatArray:
     """Return the covariance (p, p) asked for; the one chosen at fit time by default."""
-    refuse_robust(model, vcov, cluster)
     if isinstance(vcov, str) and cluster is None:
         if vcov in ("model", "const"):
             return model_vcov(model)
         if vcov == "conditional" and model.kind == "glmer":
             return np.asarray(model.fit.vcov_conditional)
-    choice = choose_vcov(model.design, vcov, cluster, model.names)
+    choice = chosen_vcov(model, vcov, cluster)
     if choice is not None:
         return _robust_vcov(model, choice)
     return model_vcov(model) if model.vcov_choice is None else fitted_vcov(model)
 
 
-def refuse_robust(model: EstimatedModel, *given: object) -> None:
-    """Refuse robust covariances of models with a residual covariance.
+def chosen_vcov(
+    model: EstimatedModel, vcov: VcovLike | None, cluster: ClusterLike | None
+) -> VcovChoice | None:
+    """Return what ``vcov=`` and ``cluster=`` mean for a fitted model; None for its own covariance.
 
     Raises
     ------
-    NotSupportedError
+    OptionError, DataError, NotSupportedError
+        As :func:`choose_vcov`.
     """
-    is_robust = any(v is not None and not _is_model_based(v) for v in given)
-    if model.kind == "gls" and is_robust:
-        raise NotSupportedError(
-            "Robust standard errors of a residual structure are not served yet; leave vcov= and "
-            "cluster= out."
-        )
-
-
-def _is_model_based(vcov: object) -> bool:
-    return isinstance(vcov, str) and vcov in ("model", "const")
+    if model.kind != "gls":
+        return choose_vcov(model.design, vcov, cluster, model.names)
+    if cluster is None and isinstance(vcov, str) and vcov in _NEED_CLUSTERS:
+        cluster = residual_group(model)
+    choice = choose_vcov(model.design, vcov, cluster, model.names)
+    if choice is not None:
+        check_residual_choice(model, choice)
+    return choice
 
 
 @fact("lm", "glm", "lmer", "glmer", when=lambda m: m.vcov_choice is not None)
@@ -193,7 +199,7 @@ def _robust_vcov(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
 def _sandwich(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
     if isinstance(model.design, PushedDesign):
         return vcov_by_queries(model, choice)
-    if model.kind == "lmer":
+    if model.kind in ("lmer", "gls"):
         return robust_mixed_vcov(model, choice)
     if model.kind == "glmer":
         return glmm_robust_vcov(model, choice)

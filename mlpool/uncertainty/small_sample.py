@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
-from mlpool.designs.residual_data import residual_design
+from mlpool.designs.residual_data import is_linear, residual_design
 from mlpool.designs.row_summaries import fact, of_combinations, same_by_counts
-from mlpool.errors import NotSupportedError, OptionError
+from mlpool.errors import MlpoolWarning, NotSupportedError, OptionError, user_level
 from mlpool.inference.profiles.glm import GlmProblem, profile_confint_glm
 from mlpool.inference.residual.information import ResidualInformation, residual_information
+from mlpool.inference.residual.kenward_roger import residual_kenward_roger
 from mlpool.inference.small_sample.covariance_information import (
     CovarianceInformation,
     average_information,
@@ -85,13 +87,13 @@ def kenward_roger_result(m: EstimatedModel) -> KenwardRoger:
     OptionError
         If the fit is by maximum likelihood.
     NotSupportedError
-        For models with a residual covariance, and fits by the iterative solver.
+        For fits by the iterative solver.
+
+    Warns
+    -----
+    MlpoolWarning
+        For residual covariances that are not linear in their parameters.
     """
-    if m.kind == "gls":
-        raise NotSupportedError(
-            "Kenward-Roger's method does not serve residual structures yet; "
-            "ci_method='satterthwaite' does."
-        )
     if is_iterative(m):
         raise NotSupportedError(
             "Kenward-Roger's method needs the dense block that the iterative solver leaves out; "
@@ -100,10 +102,26 @@ def kenward_roger_result(m: EstimatedModel) -> KenwardRoger:
     if not m.reml:
         raise OptionError("Kenward-Roger degrees of freedom need a REML fit; use reml=True.")
     cache: dict[str, Any] = m._cache
-    if "kenward_roger" not in cache:
+    if "kenward_roger" not in cache and m.kind == "gls":
+        cache["kenward_roger"] = _of_residual_model(m)
+    elif "kenward_roger" not in cache:
         cache["kenward_roger"] = kenward_roger_of(information(m))
     result: KenwardRoger = cache["kenward_roger"]
     return result
+
+
+def _of_residual_model(m: EstimatedModel) -> KenwardRoger:
+    made = residual_design(m.design, m.structure)
+    if not is_linear(made):
+        warnings.warn(
+            "This residual covariance is not linear in its parameters: Kenward-Roger's method "
+            "leaves second derivatives out (mmrm's 'Kenward-Roger-Linear', SAS's kr(linear)).",
+            MlpoolWarning,
+            stacklevel=user_level(),
+        )
+    info = information_of(m)
+    assert isinstance(info, ResidualInformation)
+    return residual_kenward_roger(made.data, m.fit, info)
 
 
 def random_intervals(m: EstimatedModel, level: float = 0.95) -> RandomWald:

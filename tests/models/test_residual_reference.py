@@ -243,6 +243,26 @@ def test_anova_of_two_structures_is_nlmes(shared):
     assert table["Chi2"][2] == pytest.approx(2 * (both.loglik - ar1.loglik), abs=1e-8)
 
 
+WITH_KR = [
+    p for p in WITH_DF
+    if CASES[p.values[0]]["result"].get("kenward_roger") and p.values[0] not in BOUNDARY
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITH_KR)
+def test_kenward_roger(shared, name):
+    """mmrm's and SAS's numbers: of structures that are not linear, without second derivatives."""
+    m = fitted(name)
+    if m.kind != "gls":
+        pytest.skip("an lmer model, with pbkrtest's expected information")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mlpool.MlpoolWarning)
+        table = mlpool.model_parameters(m, effects="fixed", ci_method="kenward").to_pandas()
+    expected = CASES[name]["result"]["kenward_roger"]["observed_linear"]
+    np.testing.assert_allclose(table["SE"], expected["se"], rtol=1e-7)
+    np.testing.assert_allclose(table["df_error"], np.array(expected["df"], float), rtol=REL_DF)
+
+
 SAS = [n for n, c in CASES.items() if "sas" in c["result"]]
 
 
@@ -252,3 +272,8 @@ def test_sas_proc_mixed(shared, name):
     m, sas = fitted(name), CASES[name]["result"]["sas"]
     assert -2 * m.loglik == pytest.approx(sas["minus2_REML_logLik"], abs=1e-4)
     assert float(m.fixef()["ARMCDTRT"]) == pytest.approx(sas["estimate"], rel=1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mlpool.MlpoolWarning)
+        kr = mlpool.model_parameters(m, effects="fixed", ci_method="kenward").to_pandas().iloc[1]
+    assert kr["SE"] == pytest.approx(sas["kr_linear_se"], rel=1e-3)
+    assert kr["df_error"] == pytest.approx(sas["kr_linear_df"], rel=5e-3)

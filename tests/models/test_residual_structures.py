@@ -287,7 +287,8 @@ BAD = {
     "groups of one row": (D.assign(id=range(len(D))), {"correlation": "ar1(visit | id)"},
                           "has one row"),
     "weights": (D, {"dispersion": "~ sex", "bars": "(1 | id)", "weights": "x"}, "dispersion="),
-    "cluster": (D, {"dispersion": "~ sex", "bars": "(1 | id)", "cluster": "id"}, "not served yet"),
+    "cluster": (D, {"dispersion": "~ sex", "bars": "(1 | id)", "cluster": "id"},
+                "once it is fitted"),
     "engine": (D, {"dispersion": "~ sex", "bars": "(1 | id)", "engine": "statsmodels"},
                "statsmodels"),
 }  # fmt: skip
@@ -374,13 +375,3 @@ def test_methods_say_one_sentence(method, model, tmp_path):
             assert str(error).rstrip().endswith(".")
         else:
             assert answer is not None
-
-
-def test_robust_and_kenward_roger_are_refused_in_words(model):
-    for options in ({"vcov": "CR2"}, {"cluster": "id"}, {"vcov_args": {"cluster": "id"}}):
-        with pytest.raises(mlpool.NotSupportedError, match="Robust standard errors"):
-            mlpool.model_parameters(model, **options)
-    with pytest.raises(mlpool.NotSupportedError, match="kenward"):
-        mlpool.model_parameters(model, ci_method="kenward")
-    with pytest.raises(mlpool.NotSupportedError, match="satterthwaite"):
-        mlpool.anova(model, ddf="Kenward-Roger")

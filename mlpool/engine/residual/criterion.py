@@ -36,7 +36,7 @@ from mlpool.engine.residual.types import CorrelatedRows, ResidualData
 from mlpool.engine.residual.variances import variances_of
 from mlpool.engine.theta import Template
 from mlpool.errors import NotSupportedError
-from mlpool.typing import BoolArray, FloatArray, IntArray
+from mlpool.typing import AnyArray, BoolArray, FloatArray, IntArray
 
 LARGEST_BLOCK = 4_000
 """Rows of a block whose covariance is still made in full (128 MB)."""
@@ -170,7 +170,7 @@ class ResidualCriterion:
         correlation = 0 if self.structure is None else self.structure.n_parameters
         return self.template.k, correlation, self.variances.n_parameters
 
-    def split(self, psi: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def split(self, psi: AnyArray) -> tuple[AnyArray, AnyArray, AnyArray]:
         """Return lambda's entries, phi and delta."""
         a, b, _ = self.sizes
         return psi[:a], psi[a : a + b], psi[a + b :]
@@ -189,7 +189,7 @@ class ResidualCriterion:
         S, logdet, roots = np.zeros((self.p + 1, self.p + 1)), 0.0, []
         for one in self._prepared:
             root = np.linalg.cholesky(_covariances(one, table, sd, lams))
-            inverse = np.linalg.inv(root)
+            inverse: FloatArray = np.asarray(np.linalg.inv(root), dtype=np.float64)
             white = inverse[one.batch.pattern] @ one.batch.stack
             flat = white.reshape(-1, white.shape[2])
             S += flat.T @ flat
@@ -200,7 +200,14 @@ class ResidualCriterion:
         gradient = self._gradient(roots, K, (table, sd, lams), (phi, delta))
         return Point(value=value, gradient=gradient, S=S, pwrss=pwrss)
 
-    def table(self, phi: FloatArray) -> FloatArray:
+    def covariances(self, psi: AnyArray) -> list[tuple[Batch, AnyArray]]:
+        """Return the batches and their covariances H (P, m, m); psi may be complex."""
+        theta, phi, delta = self.split(psi)
+        lams = self.template.matrices(theta)
+        table, sd = self.table(phi), np.exp(self.variances.log_sd(delta))
+        return [(one.batch, _covariances(one, table, sd, lams)) for one in self._prepared]
+
+    def table(self, phi: AnyArray) -> AnyArray:
         """Return correlations by number, with the zero of independent rows at the end."""
         own = np.ones(1) if self.structure is None else self.structure.table(phi)
         return np.append(own, 0.0)
@@ -330,8 +337,8 @@ def _alike(codes: IntArray) -> BoolArray:
 
 
 def _covariances(
-    one: Prepared, table: FloatArray, sd: FloatArray, lams: tuple[FloatArray, ...]
-) -> FloatArray:
+    one: Prepared, table: AnyArray, sd: AnyArray, lams: tuple[AnyArray, ...]
+) -> AnyArray:
     """Return H (P, m, m)."""
     d = sd[one.classes]
     H = table[one.pairs] * d[:, :, None] * d[:, None, :]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,3 +98,41 @@ def residual_correlations(
             part = rows[first : first + many]
             same = np.ones((len(part), part.shape[1], part.shape[1]), dtype=bool)
             yield part, table[pair_numbers(structure, correlated.points[part], same)]
+
+
+def independent_rows(data: ResidualData) -> Iterator[IntArray]:
+    """Give the rows (J, m) of independent blocks, some of one size at a time."""
+    factors = [term.codes for term in data.terms]
+    factors += [] if data.correlated is None else [data.correlated.codes]
+    blocks = blocks_of(list({id(f): f for f in factors}.values()), data.n)
+    for rows in by_size(blocks, np.argsort(blocks, kind="stable")):
+        many = max(1, LARGEST_BATCH // rows.shape[1] ** 2)
+        for first in range(0, len(rows), many):
+            yield rows[first : first + many]
+
+
+def covariance_at(data: ResidualData, fit: ResidualFit) -> Callable[[IntArray], FloatArray]:
+    """Return a function from rows (J, m) to the covariances V (J, m, m) of their responses."""
+    template = Template(tuple(term.z.shape[1] for term in data.terms))
+    roots = [fit.sigma * lam for lam in template.matrices(fit.theta)]
+    z = [term.z.rows(0, data.n) for term in data.terms]
+    correlated, structure, table = data.correlated, None, np.ones(1)
+    if correlated is not None:
+        structure = structure_on(correlated)
+        table = structure.table(fit.parameters[template.k :][: structure.n_parameters])
+
+    def covariance(rows: IntArray) -> FloatArray:
+        d = fit.scale[rows]
+        V = np.broadcast_to(np.eye(rows.shape[1]), (*rows.shape, rows.shape[1]))
+        if correlated is not None and structure is not None:
+            level = correlated.codes[rows]
+            same = level[:, :, None] == level[:, None, :]
+            pairs = pair_numbers(structure, correlated.points[rows], same)
+            V = np.append(table, 0.0)[pairs]
+        V = V * d[:, :, None] * d[:, None, :]
+        for own, root, term in zip(z, roots, data.terms, strict=True):
+            half, level = own[rows] @ root, term.codes[rows]
+            V += (half @ half.swapaxes(1, 2)) * (level[:, :, None] == level[:, None, :])
+        return V
+
+    return covariance

@@ -63,6 +63,12 @@ class ResidualInformation(CovarianceInformation):
 
     scale: WaldScale
 
+    @property
+    def P(self) -> FloatArray:
+        """``-X'V^-1 V_i V^-1 X`` of every parameter (k + 1, p, p)."""
+        K = np.linalg.inv(self.Phi)
+        return np.asarray(-K @ self.dPhi @ K)
+
 
 def residual_information(data: ResidualData, fit: ResidualFit) -> ResidualInformation:
     """Return the information of a fit's variance parameters."""

@@ -17,6 +17,7 @@ clubSandwich's ``vcovCR`` for ``lmerMod``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,19 +74,69 @@ def mixed_pieces(data: LmmData, fit: LmmFit, codes: IntArray, kind: str) -> Clus
     FitError
         If CR3 meets a coefficient that rests on one cluster alone, or CR1p too few clusters.
     """
-    J, (n, p) = int(codes.max()) + 1, (data.n, len(fit.beta))
-    if J < 2:
-        raise NotSupportedError("cluster-robust standard errors need at least two clusters.")
+    check_clusters(codes)
     rows = _read(data, fit)
-    M = fit.sigma**2 * fit.vcov_unscaled
-    Y, PhiY = _cr2(rows, codes, M) if kind == "CR2" else _from_sums(rows, codes, M, kind)
+    return pieces_of(
+        fit.beta, fit.sigma**2 * fit.vcov_unscaled, rows.X, rows.e, codes, kind,
+        inverse_times=lambda X: _inverse_times(rows, X),
+        blocks=lambda index: _blocks(rows, index),
+        root=rows.root,
+    )  # fmt: skip
+
+
+def pieces_of(
+    beta: FloatArray,
+    M: FloatArray,
+    X: FloatArray,
+    e: FloatArray,
+    codes: IntArray,
+    kind: str,
+    *,
+    inverse_times: Callable[[FloatArray], FloatArray],
+    blocks: Callable[[IntArray], FloatArray],
+    root: FloatArray | None = None,
+) -> ClusterPieces:
+    """Return the pieces of any linear model whose V is block-diagonal over clusters.
+
+    Parameters
+    ----------
+    beta : ndarray (p,)
+    M : ndarray (p, p)
+        ``(X'V^-1 X)^-1``.
+    X, e : ndarrays (n, p), (n,)
+        Rows of X and of ``y - X beta``.
+    codes : ndarray of int (n,)
+    kind : str
+    inverse_times : callable
+        X to ``V^-1 X``.
+    blocks : callable
+        Rows of clusters (k, s) to their V (k, s, s).
+    root : ndarray (n,), optional
+        What all of these were multiplied by: square roots of prior weights.
+    """
+    (n, p), J = X.shape, int(codes.max()) + 1
+    if kind == "CR2":
+        Y, PhiY = _cr2(X, root, blocks, codes, M)
+    else:
+        Y, PhiY = _from_sums(X, inverse_times(X), codes, M, kind)
     scores: FloatArray = np.zeros((J, p))
     for a in range(p):
-        scores[:, a] = np.bincount(codes, Y[:, a] * rows.e, J)
+        scores[:, a] = np.bincount(codes, Y[:, a] * e, J)
     return ClusterPieces(
-        beta=fit.beta, bread=M, factor=small_sample_factor(kind, J, n, p), codes=codes,
-        scores=scores, X=rows.X, Y=Y, PhiY=PhiY, PhiWX=rows.X, K=np.asarray(np.linalg.inv(M)),
+        beta=beta, bread=M, factor=small_sample_factor(kind, J, n, p), codes=codes,
+        scores=scores, X=X, Y=Y, PhiY=PhiY, PhiWX=X, K=np.asarray(np.linalg.inv(M)),
     )  # fmt: skip
+
+
+def check_clusters(codes: IntArray) -> None:
+    """Refuse a single cluster.
+
+    Raises
+    ------
+    NotSupportedError
+    """
+    if int(codes.max()) < 1:
+        raise NotSupportedError("cluster-robust standard errors need at least two clusters.")
 
 
 def small_sample_factor(kind: str, J: int, n: int, p: int) -> float:
@@ -140,17 +191,16 @@ def _read(data: LmmData, fit: LmmFit) -> _Rows:
 
 
 def _from_sums(
-    rows: _Rows, codes: IntArray, M: FloatArray, kind: str
+    X: FloatArray, VX: FloatArray, codes: IntArray, M: FloatArray, kind: str
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the rows of Y and V Y for CR0 (CR1, CR1p, CR1S) and CR3."""
-    VX = _inverse_times(rows, rows.X)
+    """Return the rows of Y and V Y for CR0 (CR1, CR1p, CR1S) and CR3; VX is V^-1 X."""
     if kind != "CR3":
-        return VX, rows.X
+        return VX, X
     J, p = int(codes.max()) + 1, M.shape[0]
     K = np.empty((J, p, p))
     for a in range(p):
         for b in range(p):
-            K[:, a, b] = np.bincount(codes, VX[:, a] * rows.X[:, b], J)
+            K[:, a, b] = np.bincount(codes, VX[:, a] * X[:, b], J)
     root = np.linalg.cholesky(M)
     # I - M K is similar to the symmetric I - R'K R with M = R R'.
     inner = np.eye(p) - root.T @ (0.5 * (K + np.swapaxes(K, 1, 2))) @ root
@@ -160,10 +210,16 @@ def _from_sums(
             "use 'CR2' or 'CR1' instead."
         )
     F = (root @ np.linalg.inv(inner) @ np.linalg.inv(root))[codes]
-    return np.einsum("ia,iab->ib", VX, F), np.einsum("ia,iab->ib", rows.X, F)
+    return np.einsum("ia,iab->ib", VX, F), np.einsum("ia,iab->ib", X, F)
 
 
-def _cr2(rows: _Rows, codes: IntArray, M: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _cr2(
+    X_rows: FloatArray,
+    root_rows: FloatArray | None,
+    blocks: Callable[[IntArray], FloatArray],
+    codes: IntArray,
+    M: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
     """Return the rows of Y and V Y for CR2, a batch of clusters of equal size at a time."""
     sizes = np.bincount(codes)
     if int(sizes.max()) > MAX_CLUSTER_ROWS:
@@ -171,12 +227,12 @@ def _cr2(rows: _Rows, codes: IntArray, M: FloatArray) -> tuple[FloatArray, Float
             f"CR2 of a mixed model needs a square matrix per cluster, and one has {sizes.max()} "
             "rows; use 'CR1' or 'CR3'."
         )
-    Y_rows, VY_rows = np.empty_like(rows.X), np.empty_like(rows.X)
+    Y_rows, VY_rows = np.empty_like(X_rows), np.empty_like(X_rows)
     for _, index in batches(codes, sizes, max(M.shape[0], int(sizes.max()))):
         # The root of V is not the same after rows were scaled by weights: back to V itself.
-        root = np.ones(index.shape) if rows.root is None else rows.root[index]
-        X = rows.X[index] / root[:, :, None]
-        V = _blocks(rows, index) / (root[:, :, None] * root[:, None, :])
+        root = np.ones(index.shape) if root_rows is None else root_rows[index]
+        X = X_rows[index] / root[:, :, None]
+        V = blocks(index) / (root[:, :, None] * root[:, None, :])
         lower = np.linalg.cholesky(V)
         upper = np.swapaxes(lower, 1, 2)
         white = np.linalg.solve(lower, X)  # U'^-1 X, in which I - H has no unit

@@ -18,6 +18,7 @@ Kenward & Roger (1997), Biometrics 53, 983-997; Halekoh & Hojsgaard (2014), J. S
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -40,6 +41,29 @@ _NEAR_TWO = 1e-2
 """Distance of the df from two within which F is not scaled (pbkrtest's): its mean is infinite."""
 
 
+class SmallSampleSource(Protocol):
+    """What df need to know: covariance parameters and how they move the covariance of beta."""
+
+    @property
+    def beta(self) -> FloatArray:
+        """Coefficients (p,)."""
+
+    @property
+    def Phi(self) -> FloatArray:
+        """``(X'V^-1 X)^-1``, shape (p, p)."""
+
+    @property
+    def P(self) -> FloatArray:
+        """``-X'V^-1 V_i V^-1 X``, shape (k, p, p)."""
+
+    @property
+    def vcov(self) -> FloatArray:
+        """`Phi` of the model's own coefficients."""
+
+    def contrasts(self, L: FloatArray) -> FloatArray:
+        """Return contrasts of the model's coefficients as contrasts of those here."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KenwardRoger:
     """Kenward-Roger results of one fit.
@@ -54,14 +78,14 @@ class KenwardRoger:
         Degrees of freedom of each coefficient.
     vcov_varpar : ndarray of shape (k, k)
         Covariance W of the variance parameters, in the coordinates of `info`.
-    info : VarianceInformation
+    info : SmallSampleSource
     """
 
     vcov: FloatArray
     adjusted: FloatArray
     df: FloatArray
     vcov_varpar: FloatArray
-    info: VarianceInformation
+    info: SmallSampleSource
 
     def contrast_df(self, L: FloatArray) -> FloatArray:
         """Degrees of freedom of each row of `L` on its own."""
@@ -113,15 +137,19 @@ def kenward_roger_of(info: VarianceInformation) -> KenwardRoger:
         raise NotSupportedError(
             "Kenward-Roger degrees of freedom rest on a REML fit; refit with REML=True."
         )
-    Phi, P, Q = info.Phi, info.P, info.Q
     W = _inverse(info.expected_reml, info.seen_by_reml)
+    adjusted = adjusted_covariance(info.Phi, info.P, info.Q, W)
+    vcov = adjusted if info.basis is None else info.basis @ adjusted @ info.basis.T
+    result = KenwardRoger(vcov=vcov, adjusted=adjusted, df=np.empty(0), vcov_varpar=W, info=info)
+    return replace(result, df=result.contrast_df(np.eye(info.Phi.shape[0])))
+
+
+def adjusted_covariance(Phi: FloatArray, P: FloatArray, Q: FloatArray, W: FloatArray) -> FloatArray:
+    """Return PhiA (p, p) of P (k, p, p), Q (k, k, p, p) and W (k, k)."""
     PPhiP = np.einsum("iab,bc,jcd->ijad", P, Phi, P)
     Lambda = np.einsum("ij,ijab->ab", W, Q - PPhiP)
     adjusted = Phi + 2.0 * Phi @ Lambda @ Phi
-    adjusted = 0.5 * (adjusted + adjusted.T)
-    vcov = adjusted if info.basis is None else info.basis @ adjusted @ info.basis.T
-    result = KenwardRoger(vcov=vcov, adjusted=adjusted, df=np.empty(0), vcov_varpar=W, info=info)
-    return replace(result, df=result.contrast_df(np.eye(Phi.shape[0])))
+    return np.asarray(0.5 * (adjusted + adjusted.T))
 
 
 def _scaling(result: KenwardRoger, L: FloatArray) -> tuple[float, float]:

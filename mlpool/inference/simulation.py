@@ -7,6 +7,7 @@ family with ``Var(y_i) = dispersion V(mu_i) / w_i``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,6 +38,8 @@ class ResponseModel:
         Residual variance of normal models.
     weights : ndarray of shape (n,) or None
         Prior weights; binomial: denominators.
+    noise : callable, optional
+        Draws the residuals (n,) of a normal model that are correlated or unequal.
     """
 
     eta: FloatArray
@@ -45,6 +48,7 @@ class ResponseModel:
     family: Family | None = None
     dispersion: float = 1.0
     weights: FloatArray | None = None
+    noise: Callable[[np.random.Generator], FloatArray] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what has no distribution.
@@ -90,6 +94,8 @@ class ResponseModel:
 
     def _noise(self, eta: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return responses around their means."""
+        if self.noise is not None:
+            return np.asarray(eta + self.noise(rng))
         w = 1.0 if self.weights is None else self.weights
         if self.family is None:
             return np.asarray(

@@ -22,6 +22,8 @@ from mlpool.inference.bootstrap_intervals import METHODS
 from mlpool.intervals.bootstrap import bootstrap
 from mlpool.intervals.parameter_selection import interval_frame, read_level, read_parm
 from mlpool.intervals.profile import Profile, profile
+from mlpool.intervals.residual import residual_confint
+from mlpool.models import ResidualModel
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.extractors.parameter_names import parameter_names, random_names
 from mlpool.refits.simulate import KINDS
@@ -65,6 +67,8 @@ def confint(
         ``"Wald"``: estimate -+ quantile x standard error, t of lm and normal of others; missing for
         random effects, as in lme4 (``model_parameters(m, ci_random=True)`` has some).
         ``"boot"``: :func:`mlpool.bootstrap`.
+        Models with a residual structure have Wald intervals only, of all parameters: those of the
+        covariance are symmetric on nlme's scales (its ``intervals()``).
     oldNames : bool
         lme4's ``.sig01``, ``.sigma``; False: ``sd_(Intercept)|school``, ``sigma``.
     nsim, boot_type, type, seed, n_jobs
@@ -104,8 +108,10 @@ def confint(
     (Intercept)  231.99  270.82
     Days           8.89   12.05
     """
-    require_kind(m, KINDS, "confint()")
+    require_kind(m, (*KINDS, "gls"), "confint()")
     level = read_level(level)
+    if isinstance(m, ResidualModel):
+        return residual_confint(m, parm, level, method, vcov, cluster)
     how = _read_method(m, method, vcov, cluster)
     if how == "profile":
         found = profile(m, parm, oldNames=oldNames)

@@ -44,7 +44,9 @@ def interval_frame(names: list[str], bounds: FloatArray, level: float) -> pd.Dat
     return pd.DataFrame(bounds, index=pd.Index(names), columns=bound_names(level))
 
 
-def read_parm(m: FittedModel, names: list[str], parm: Any) -> list[int]:
+def read_parm(
+    m: FittedModel, names: list[str], parm: Any, n_random: int | None = None
+) -> list[int]:
     """Return the positions of the parameters asked for, in the order asked for.
 
     Parameters
@@ -54,6 +56,8 @@ def read_parm(m: FittedModel, names: list[str], parm: Any) -> list[int]:
         Of all parameters.
     parm : None, str, int or list of them
         ``"theta_"`` stands for SDs, correlations and sigma, ``"beta_"`` for the coefficients.
+    n_random : int, optional
+        How many of the first parameters are of the covariance; those of `random_names` if None.
 
     Raises
     ------
@@ -62,7 +66,7 @@ def read_parm(m: FittedModel, names: list[str], parm: Any) -> list[int]:
     """
     if parm is None:
         return list(range(len(names)))
-    n_random = len(random_names(m))
+    n_random = len(random_names(m)) if n_random is None else n_random
     is_many = isinstance(parm, Iterable) and not isinstance(parm, str)
     wanted = list(parm) if is_many and getattr(parm, "ndim", 1) == 1 else [parm]
     found: list[int] = []

@@ -18,7 +18,8 @@ _OF_RESIDUAL_MODELS = {
     "estimate_contrasts", "estimate_slopes", "joint_tests", "linear_hypothesis", "isREML",
     "isSingular", "ngrps", "deviance", "df_residual", "residuals", "model_frame", "terms",
     "p_value", "estimate_relation", "estimate_expectation", "estimate_link", "estimate_prediction",
-    "standardize_parameters", "drop1", "ranova", "coef_test", "wald_test",
+    "standardize_parameters", "drop1", "ranova", "coef_test", "wald_test", "r2", "icc",
+    "model_performance", "compare_performance",
 }  # fmt: skip
 """Verbs that models with a residual covariance have; the others say so in a sentence."""
 

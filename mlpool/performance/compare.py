@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _CRITERIA = ("AIC", "AICc", "BIC")
 _SMALLER_IS_BETTER = ("AIC", "AICc", "BIC", "RMSE", "Sigma", "Log_loss")
-_R_NAMES = {"lm": "lm", "glm": "glm", "lmer": "lmerMod", "glmer": "glmerMod"}
+_R_NAMES = {"lm": "lm", "glm": "glm", "lmer": "lmerMod", "glmer": "glmerMod", "gls": "gls"}
 _SCORE = GridColumn(name="Performance_Score", header="Performance-Score", style="percent")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -182,9 +182,10 @@ def _explained(m: FittedModel) -> dict[str, float]:
     """Return R2 and ICC; nothing where they are not defined for the model's family."""
     try:
         row = r2_values(m)
-        if isinstance(m, MixedModel):
-            singular = is_degenerate(m, TOLERANCE)
-            row["ICC"] = float("nan") if singular else variance_parts(m).icc
+        if m.is_mixed:
+            mixed = cast("MixedModel", m)
+            singular = is_degenerate(mixed, TOLERANCE)
+            row["ICC"] = float("nan") if singular else variance_parts(mixed).icc
     except NotSupportedError:
         return {}
     return row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import narwhals as nw
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from mlpool.designs.counted_rows import counted_mean
 from mlpool.designs.row_summaries import by_counts, by_queries, fact, same_by_counts
 from mlpool.errors import NotSupportedError
-from mlpool.models import MixedModel
 from mlpool.models.residuals import RESID, residuals_elsewhere
 from mlpool.performance.variance_components import smallest_diagonal, variance_parts
 from mlpool.sources.design import asked
@@ -18,7 +17,7 @@ from mlpool.sources.queries import totals
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
-    from mlpool.models import FittedModel
+    from mlpool.models import FittedModel, MixedModel
 
 TOLERANCE = 1e-5
 """Diagonal of theta, predictors in SDs, below which variances count as zero, as in easystats."""
@@ -45,9 +44,14 @@ def r2_values(m: FittedModel, tolerance: float = TOLERANCE) -> dict[str, float]:
     NotSupportedError
         For binomial models of several trials per row, and families without a known variance.
     """
-    if isinstance(m, MixedModel):
-        conditional, marginal = r2_mixed(m, tolerance)
+    if m.is_mixed:
+        conditional, marginal = r2_mixed(cast("MixedModel", m), tolerance)
         return {"R2_conditional": conditional, "R2_marginal": marginal}
+    if m.kind == "gls":
+        raise NotSupportedError(
+            "R2 of a model with correlated or unequal residuals and no random effects has no "
+            "agreed definition; compare such models by AIC or likelihood ratios."
+        )
     if m.family is None or m.family.kin == "gaussian":
         r2, adjusted = r2_linear(m)
         return {"R2": r2, "R2_adjusted": adjusted}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -99,8 +99,8 @@ def r2(
     level, limit = check_level(ci), number(tolerance, "tolerance", least=0.0)
     if flag(by_group, "by_group"):
         return _by_level(m)
-    if isinstance(m, MixedModel):
-        warn_if_degenerate(m, limit, "the conditional R2")
+    if m.is_mixed:
+        warn_if_degenerate(cast("MixedModel", m), limit, "the conditional R2")
     row = r2_values(m, limit)
     names = list(row)
     if level is not None:

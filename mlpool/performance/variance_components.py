@@ -218,6 +218,8 @@ def distribution_variance(m: FittedModel) -> float:
     Nakagawa, Johnson & Schielzeth (2017), J. R. Soc. Interface 14, 20170213, table 1 and eq. 6.
     """
     family = m.family
+    if m.kind == "gls":  # rows may differ: their mean
+        return float(np.mean(m.fit.scale**2))
     if family is None or (family.name == "gaussian" and family.link == "identity"):
         return float(m.sigma**2)
     if family.name == "binomial":

@@ -61,7 +61,7 @@ def refit(m: M, y: ColumnLike | pd.DataFrame) -> M:
     >>> bool(abs(again.sigma - m.sigma) < 1e-6)
     True
     """
-    require_kind(m, KINDS, "refit()")
+    require_kind(m, (*KINDS, "gls"), "refit()")
     if m.vcov_choice is not None and m.vcov_choice.matrix is not None:
         raise NotSupportedError(
             "The model was fitted with a covariance matrix of your own, which does not belong to "

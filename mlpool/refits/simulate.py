@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +11,11 @@ import pandas as pd
 
 from mlpool.argument_values import generator, whole_number
 from mlpool.designs.engine_data import as_lmm_data
+from mlpool.engine.residual.rows import draw_residuals
 from mlpool.engine.theta import Template
 from mlpool.errors import NotSupportedError
 from mlpool.inference.simulation import ResponseModel
+from mlpool.models import ResidualModel
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.prediction import linear_predictor, wants_random
 from mlpool.typing import FloatArray
@@ -60,7 +64,7 @@ def simulate(
     >>> simulate(m, 2, seed=1).shape
     (180, 2)
     """
-    require_kind(m, KINDS, "simulate()")
+    require_kind(m, (*KINDS, "gls"), "simulate()")
     count = whole_number(nsim, "nsim", least=1)
     rng = generator(seed)
     source = response_model(m, keep_effects=wants_random(re_form))
@@ -93,7 +97,8 @@ def response_model(m: FittedModel, *, keep_effects: bool = False) -> ResponseMod
     factors: tuple[FloatArray, ...] = ()
     if redrawn:
         template = Template(tuple(t.z.shape[1] for t in terms))
-        relative = scale if m.kind == "lmer" else 1.0  # glmer's theta is not relative to sigma
+        # glmer's theta is not relative to sigma
+        relative = scale if m.kind in ("lmer", "gls") else 1.0
         factors = tuple(relative * lam for lam in template.matrices(m.fit.theta))
     return ResponseModel(
         eta=linear_predictor(m, m.is_mixed and keep_effects),
@@ -102,7 +107,12 @@ def response_model(m: FittedModel, *, keep_effects: bool = False) -> ResponseMod
         family=family,
         dispersion=scale**2,
         weights=weights,
+        noise=_residual_noise(m) if isinstance(m, ResidualModel) else None,
     )
+
+
+def _residual_noise(m: ResidualModel) -> Callable[[np.random.Generator], FloatArray]:
+    return partial(draw_residuals, m.residual_design().data, m.fit)
 
 
 def as_user_response(m: FittedModel, y: FloatArray) -> Any:

@@ -78,6 +78,14 @@ def normalized_residuals(data: ResidualData, fit: ResidualFit) -> FloatArray:
     return np.asarray(out)
 
 
+def draw_residuals(data: ResidualData, fit: ResidualFit, rng: np.random.Generator) -> FloatArray:
+    """Return residuals (n,) drawn from their estimated covariance."""
+    out = rng.standard_normal(data.n)
+    for rows, R in residual_correlations(data, fit):
+        out[rows] = (np.linalg.cholesky(R) @ out[rows][:, :, None])[:, :, 0]
+    return np.asarray(out * fit.scale)
+
+
 def residual_correlations(
     data: ResidualData, fit: ResidualFit
 ) -> Iterator[tuple[IntArray, FloatArray]]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlpool.designs.residual_data import residual_design
 from mlpool.designs.row_summaries import by_queries, fact
+from mlpool.engine.residual.fit import criterion_of
 from mlpool.sources.design import asked
 from mlpool.typing import FloatArray
 
@@ -27,9 +29,18 @@ def deviance_of(m: FittedModel, estimator: str = "ML") -> float:
         Linear mixed models: which likelihood, at the model's own theta, sigma being profiled out
         of that likelihood. Other models have one only.
     """
+    if m.kind == "gls" and m.fit.reml != (estimator == "REML"):
+        return _other_criterion(m)
     if m.kind != "lmer":
         return -2 * float(m.loglik)
     return float(m.deviance) if estimator == "ML" else reml_criterion(m)
+
+
+def _other_criterion(m: FittedModel) -> float:
+    """Return the criterion that a model with a residual covariance was not fitted by."""
+    data = residual_design(m.design, m.structure).data
+    criterion = criterion_of(data, reml=not m.fit.reml)
+    return float(criterion.evaluate(m.fit.parameters).value)
 
 
 @fact("lmer")

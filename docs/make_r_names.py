@@ -19,7 +19,7 @@ def lists() -> str:
     parts = []
     for title, calls in sections().items():
         rows = [f"| {code(name)} | {code(call)} |" for name, call in calls.items()]
-        parts.append("\n".join([f"### {title}", "", "| R | mlpool |", "|---|---|", *rows]))
+        parts.append("\n".join([f"### {title}", "", "| there | mlpool |", "|---|---|", *rows]))
     parts.append("### What has no counterpart")
     by_reason: dict[str, list[str]] = {}
     for name, reason in absent().items():

@@ -85,4 +85,8 @@ def test_the_page_prints_what_it_shows() -> None:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(compile(code, PAGE.name, "exec"), {})
-    assert out.getvalue() == shown
+    number = re.compile(r"\d\.\d+")
+    assert number.sub("R2", out.getvalue()) == number.sub("R2", shown)
+    ours, page = ([float(x) for x in number.findall(text)] for text in (out.getvalue(), shown))
+    # which schools are left out together depends on the version of scikit-learn
+    np.testing.assert_allclose(ours, page, atol=0.03)  # R2 has no unit

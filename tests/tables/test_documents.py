@@ -148,6 +148,7 @@ def test_what_is_missing_is_told(
         write(tmp_path / f"t.{suffix}")
 
 
+@pytest.mark.filterwarnings("ignore:ChainedAssignmentError:FutureWarning")  # of pyreadstat 1.2
 def test_files_of_excel_and_spss_are_data(tmp_path: Path) -> None:
     pytest.importorskip("openpyxl")
     pyreadstat = pytest.importorskip("pyreadstat")

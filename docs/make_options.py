@@ -21,9 +21,9 @@ def verbs(option: Option) -> dict[str, str]:
     for verb in mlpool.registry.homes():
         function = getattr(mlpool, verb)
         if inspect.isfunction(function):
-            has = [n for n in inspect.signature(function).parameters if n in option.names]
-            if set(has) == set(option.names):
-                found[verb] = has[0]
+            shown = inspect.signature(function).parameters
+            if set(option.names) <= set(shown):
+                found[verb] = next((n for n in shown if n in option.names), option.name)
     return found
 
 

@@ -93,6 +93,8 @@ class FitOptions(RowOptions, total=False):
 
     cluster: ClusterLike | None
     vcov: VcovLike | None
+    cov_type: VcovLike | None
+    clusters: ClusterLike | None
 
 
 class MixedOptions(FitOptions, total=False):
@@ -144,7 +146,60 @@ class CiMethodSpellings(TypedDict, total=False):
     df_method: str | None
 
 
-class ParametersOptions(DfSpellings, total=False):
+class VcovSpellings(TypedDict, total=False):
+    """Other names of ``vcov=`` and ``cluster=``: statsmodels' and estimatr's."""
+
+    cov_type: VcovLike | None
+    clusters: ClusterLike | None
+
+
+class VcovArgsSpellings(VcovSpellings, total=False):
+    """Also of ``vcov_args=``, statsmodels'."""
+
+    cov_kwds: VcovArgs | None
+
+
+class InferenceSpellings(DfSpellings, VcovArgsSpellings, total=False):
+    """Other names of what tables of coefficients take; see ``option_spellings``."""
+
+
+class VcovTypeSpellings(VcovSpellings, total=False):
+    """Other names of what :func:`mlpool.vcov` takes."""
+
+    vcov: VcovLike | None
+
+
+class ClusterSpellings(TypedDict, total=False):
+    """Other names of ``cluster=``."""
+
+    clusters: ClusterLike | None
+
+
+class TestSpellings(TypedDict, total=False):
+    """Other names of ``test=``: car's."""
+
+    test_statistic: str | None
+
+
+class ClusterTestSpellings(VcovSpellings, TestSpellings, total=False):
+    """Other names of what clubSandwich's tests take."""
+
+
+class HypothesisSpellings(InferenceSpellings, TestSpellings, total=False):
+    """Other names of what :func:`mlpool.linear_hypothesis` takes."""
+
+
+class DroppedSpellings(CiMethodSpellings, TestSpellings, total=False):
+    """Other names of what :func:`mlpool.drop1` takes."""
+
+
+class EstimateSpellings(InferenceSpellings, total=False):
+    """Other names of what every ``estimate_*`` takes: ``predict=`` is ``type=`` in R's predict."""
+
+    type: str | None
+
+
+class ParametersOptions(InferenceSpellings, total=False):
     """Those of :func:`mlpool.model_parameters`."""
 
     ci: float | None
@@ -187,6 +242,8 @@ class IntervalOptions(TypedDict, total=False):
     n_jobs: int | None
     vcov: VcovLike | None
     cluster: ClusterLike | None
+    cov_type: VcovLike | None
+    clusters: ClusterLike | None
 
 
 class SummaryOptions(TypedDict, total=False):
@@ -226,7 +283,7 @@ class UncertaintyOptions(TypedDict, total=False):
     length: int | None
 
 
-class EstimateOptions(UncertaintyOptions, DfSpellings, total=False):
+class EstimateOptions(UncertaintyOptions, InferenceSpellings, total=False):
     """What ``estimate_means`` and its kin take."""
 
     estimate: str
@@ -262,7 +319,7 @@ class ContrastsOptions(EstimateOptions, total=False):
     offset: float | None
 
 
-class ExpectationOptions(UncertaintyOptions, DfSpellings, total=False):
+class ExpectationOptions(UncertaintyOptions, EstimateSpellings, total=False):
     """Those of :func:`mlpool.estimate_relation`."""
 
     include_random: bool | str | None

@@ -7,10 +7,11 @@ one of them is understood everywhere. ``docs/developer/options.md`` is made from
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from types import MappingProxyType
+from typing import Any, ParamSpec, TypeVar
 
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.keywords import spell_out
@@ -69,6 +70,55 @@ OPTIONS = {
             "lme4": (),
         },
     ),
+    "vcov": Option(
+        meaning="the covariance of the coefficients",
+        names=("vcov", "cov_type"),
+        values={
+            "model": ("const", "nonrobust", "iid"),
+            "vcovHC": ("HC",),
+            "vcovCL": ("CL",),
+            **dict.fromkeys(("HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5"), ()),
+            **dict.fromkeys(("CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3"), ()),
+            "conditional": (),
+        },
+    ),
+    "cluster": Option(
+        meaning="the clusters of robust standard errors and of resampling",
+        names=("cluster", "clusters"),
+        values={},
+    ),
+    "vcov_args": Option(
+        meaning="clusters and type of a robust covariance in one dict",
+        names=("vcov_args", "cov_kwds"),
+        values={},
+    ),
+    "test": Option(
+        meaning="the statistic, and its reference distribution",
+        names=("test", "test_statistic"),
+        values={
+            "F": (),
+            "Chisq": ("chi-square", "chi2"),
+            "LRT": ("LR",),
+            "none": (),
+            "Satterthwaite": (),
+            "naive-t": (),
+            "naive-tp": (),
+            "z": (),
+            "HTZ": (),
+            "Naive-F": (),
+            "wild": (),
+        },
+    ),
+    "predict": Option(
+        meaning="the scale of predictions",
+        names=("predict", "type"),
+        values={
+            "response": (),
+            "inverse_link": ("invlink(link)",),
+            "link": ("lp", "linear.predictor"),
+            "averaged": (),
+        },
+    ),
 }
 """The vocabulary: usual name -> option. What a verb's values mean is in the verb's own page."""
 
@@ -103,12 +153,12 @@ def read_value(
 
 
 def also_spelt(
-    *options: str, keywords: type | None = None
+    *options: str, keywords: type | None = None, called: Mapping[str, str] = MappingProxyType({})
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a verb take an option by any of its names.
 
     The verb works with the first of an option's names in its signature; the wrapper hands over
-    under it whatever was given under another one.
+    under it whatever was given under another one, a value by its usual spelling.
 
     Parameters
     ----------
@@ -116,6 +166,8 @@ def also_spelt(
         Keys of `OPTIONS`.
     keywords : TypedDict, optional
         The other names where the verb has them as ``**spellings: Unpack[...]``, shown to ``help``.
+    called : mapping, optional
+        Option -> what this verb calls it, where that is no name of the option elsewhere.
 
     Raises
     ------
@@ -126,32 +178,39 @@ def also_spelt(
     def mark(function: Callable[P, R]) -> Callable[P, R]:
         marked = function if keywords is None else spell_out(keywords, default=None)(function)
         signature = inspect.signature(marked)
-        own = {
-            name: next(n for n in signature.parameters if n in OPTIONS[key].names)
-            for key in options
-            for name in OPTIONS[key].names
-        }
-        option_of = {own[name]: key for key in options for name in OPTIONS[key].names}
+        shown = tuple(signature.parameters)
+        own = {k: called.get(k) or next(n for n in shown if n in OPTIONS[k].names) for k in options}
         kinds = {p.kind for p in signature.parameters.values()}
-        known = None if inspect.Parameter.VAR_KEYWORD in kinds else tuple(signature.parameters)
-        places = {name: i for i, name in enumerate(signature.parameters)}
+        places = () if inspect.Parameter.VAR_POSITIONAL in kinds else shown
+        known = None if inspect.Parameter.VAR_KEYWORD in kinds else shown
 
         @wraps(marked)
         def call(*args: P.args, **given: P.kwargs) -> R:
             if known is not None:
                 _check_names(given, known, marked.__name__)
-            for name in [n for n in given if own.get(n, n) != n]:
-                value, taken = given.pop(name), own[name]
-                stands = places[taken] < len(args)
-                first = args[places[taken]] if stands else given.get(taken)
-                check_agree(option_of[taken], {taken: first, name: value})
-                if not stands and value is not None:
-                    given[taken] = value
-            return function(*args, **given)
+            by_place = dict(zip(places, args, strict=False))
+            for key, name in own.items():
+                _fold(key, name, by_place if name in by_place else given, given)
+            placed = (*by_place.values(), *args[len(by_place) :])
+            return function(*placed, **given)  # type: ignore[arg-type] # args, respelt
 
         return call
 
     return mark
+
+
+def _fold(
+    key: str, own: str, taken: MutableMapping[str, Any], given: MutableMapping[str, Any]
+) -> None:
+    """Leave one name of an option: `own`, in `taken`, by the usual spelling of its value."""
+    for name in OPTIONS[key].names:
+        if name != own and name in given:
+            value = given.pop(name)
+            check_agree(key, {own: taken.get(own), name: value})
+            if value is not None:
+                taken[own] = value
+    if own in taken:
+        taken[own] = OPTIONS[key].value(taken[own])
 
 
 def _check_names(given: Iterable[str], known: Sequence[str], verb: str) -> None:

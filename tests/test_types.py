@@ -106,7 +106,8 @@ def keys(options: type) -> set[str]:
 
 
 _OWN_OF_FIT = ("formula", "data", "family", "nAGQ", "correlation", "dispersion")
-_OWN_OF_EMMEANS = ("model", "by", "at", "trend", "contrast", "comparison")
+_ROBUST = ("cluster", "vcov", "clusters", "cov_type")
+_OWN_OF_EMMEANS = ("type", "model", "by", "at", "trend", "contrast", "comparison")
 
 
 @pytest.mark.parametrize(
@@ -116,12 +117,18 @@ _OWN_OF_EMMEANS = ("model", "by", "at", "trend", "contrast", "comparison")
         (keywords.MixedOptions, names(mlpool.fit, *_OWN_OF_FIT)),
         (
             keywords.StructureOptions,
-            names(mlpool.fit, *_OWN_OF_FIT, "cluster", "vcov", "weights", "engine"),
+            names(
+                mlpool.fit,
+                *_OWN_OF_FIT,
+                *_ROBUST,
+                "weights",
+                "engine",
+            ),
         ),
         (keywords.UpdateOptions, names(mlpool.fit, "formula", "data") | {"REML"}),
         (
             keywords.PoolingOptions,
-            names(mlpool.fit, *_OWN_OF_FIT, "cluster", "vcov"),
+            names(mlpool.fit, *_OWN_OF_FIT, *_ROBUST),
         ),
         (keywords.PrintOptions, names(TableOptions)),
         (keywords.ParametersOptions, names(mlpool.model_parameters, "m")),

@@ -24,7 +24,7 @@ from mlpool.comparisons.terms_table import (
     wald_chisq_table,
 )
 from mlpool.comparisons.tests_table import DIGITS
-from mlpool.errors import OptionError, brief, check_option, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.hypotheses.joint_tests import joint_inference
 from mlpool.models import GeneralizedLinearModel
 from mlpool.models.argument_checks import backend_of, check_model, name_models
@@ -41,7 +41,7 @@ _DEFAULT_TYPE = {"lm": 1, "glm": 1, "lmer": 3, "glmer": 2, "gls": 3}
 _DDF = ("satterthwaite", "kenward", "residual", "wald", "normal", "lme4")
 
 
-@also_spelt("ci_method")
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args", "test")
 def anova(
     *models: FittedModel | Mapping[str, FittedModel],
     type: str | int | None = None,
@@ -55,6 +55,10 @@ def anova(
     names: Iterable[str] | None = None,
     ci_method: str | None = None,
     df_method: str | None = None,
+    cov_type: VcovLike | None = None,
+    clusters: ClusterLike | None = None,
+    cov_kwds: VcovArgs | None = None,
+    test_statistic: str | None = None,
     **named_models: FittedModel,
 ) -> ResultFrame:
     """Test each term of the fixed part of one model, or several models against each other.
@@ -89,8 +93,8 @@ def anova(
         ones; column ``p_boundary`` has them in any case.
     names : list of str, optional
         Names of the models.
-    ci_method, df_method : str, optional
-        Other names of `ddf`.
+    ci_method, df_method, cov_type, clusters, cov_kwds, test_statistic
+        Other names of `ddf`, `vcov`, `cluster`, `vcov_args` and `test`.
     **named_models : FittedModel
         ``anova(null=m0, ses=m1)``.
 
@@ -172,7 +176,7 @@ def _several_models(
     models: dict[str, FittedModel], test: str | None, ddf: str | None, refit: bool, boundary: bool
 ) -> Table:
     if test is not None:
-        check_option(test, ("F", "Chisq"), argument="test")
+        read_value("test", test, ("F", "Chisq"))
     method = _read_ddf(next(iter(models.values())), ddf)
     if method is not None and test == "Chisq":
         raise OptionError(f"test='Chisq' has no denominator df; drop ddf={brief(ddf)}.")
@@ -196,7 +200,7 @@ def _one_model(
 ) -> Table:
     is_robust = any(v is not None for v in robust) or m.vcov_choice is not None
     if test is not None:
-        check_option(test, ("F", "Chisq"), argument="test")
+        read_value("test", test, ("F", "Chisq"))
     if isinstance(m, GeneralizedLinearModel) and not is_robust:
         if test == "F":
             check_f(m)

@@ -13,12 +13,12 @@ from mlpool.argument_values import number
 from mlpool.comparisons.deviance_table import ColumnFits, check_f
 from mlpool.comparisons.terms_table import DF, F_VALUE, P_F, Table, lmer_f_table
 from mlpool.comparisons.tests_table import DIGITS, AnovaLayout, TestColumn
-from mlpool.errors import OptionError, brief, check_option, nearest_names
+from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.hypotheses.aliased_terms import beyond_rest
 from mlpool.hypotheses.joint_tests import METHOD_NAMES, joint_inference
 from mlpool.hypotheses.term_tests import TermColumns, terms_of
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
-from mlpool.keywords import CiMethodSpellings
+from mlpool.keywords import DroppedSpellings
 from mlpool.models import GeneralizedLinearModel
 from mlpool.models.argument_checks import backend_of, check_model
 from mlpool.option_spellings import also_spelt, read_value
@@ -40,7 +40,7 @@ _DDF = ("satterthwaite", "kenward")
 _P_CHI = TestColumn(name="p", header="Pr(>Chi)", role="p")
 
 
-@also_spelt("ci_method", keywords=CiMethodSpellings)
+@also_spelt("ci_method", "test", keywords=DroppedSpellings)
 def drop1(
     model: FittedModel,
     scope: str | Iterable[str] | None = None,
@@ -48,7 +48,7 @@ def drop1(
     test: str | None = None,
     ddf: str = "Satterthwaite",
     k: float = 2.0,
-    **spellings: Unpack[CiMethodSpellings],
+    **spellings: Unpack[DroppedSpellings],
 ) -> ResultFrame:
     """Compare a model with those that lack one term of its fixed part (R's ``drop1``).
 
@@ -65,7 +65,7 @@ def drop1(
     k : float
         Penalty per parameter of AIC.
     **spellings
-        ``ci_method=`` and ``df_method=``, other names of `ddf`.
+        ``ci_method=`` and ``df_method=`` for `ddf`, ``test_statistic=`` for `test`.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def drop1(
     """
     m = check_model(model, "drop1()")
     if test is not None:
-        check_option(test, ("none", "F", "Chisq"), argument="test")
+        read_value("test", test, ("none", "F", "Chisq"))
     terms, price = _chosen_terms(m, scope), number(k, "k")
     if m.kind == "lm":
         table = _lm(m, terms, test or "none", price)

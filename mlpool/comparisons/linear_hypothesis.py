@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from mlpool.comparisons.tests_table import DIGITS, AnovaLayout, TestColumn
-from mlpool.errors import OptionError, check_option
+from mlpool.errors import OptionError
 from mlpool.hypotheses.hypothesis_text import Hypotheses, read_hypotheses
 from mlpool.hypotheses.joint_tests import METHOD_NAMES, JointInference, joint_inference
 from mlpool.inference.small_sample.satterthwaite import FTest
-from mlpool.keywords import DfSpellings
+from mlpool.keywords import HypothesisSpellings
 from mlpool.models.argument_checks import backend_of, check_model
 from mlpool.models.fitted import FittedModel
-from mlpool.option_spellings import also_spelt
+from mlpool.option_spellings import also_spelt, read_value
 from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _COLUMNS = (
 )
 
 
-@also_spelt("ci_method", keywords=DfSpellings)
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args", "test", keywords=HypothesisSpellings)
 def linear_hypothesis(
     model: FittedModel,
     hypotheses: object,
@@ -42,7 +42,7 @@ def linear_hypothesis(
     cluster: ClusterLike | None = None,
     vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
-    **spellings: Unpack[DfSpellings],
+    **spellings: Unpack[HypothesisSpellings],
 ) -> ResultFrame:
     """Test linear hypotheses together (car's ``linearHypothesis``).
 
@@ -64,7 +64,7 @@ def linear_hypothesis(
         Where denominator df come from; by default the residual df, Satterthwaite's for lmer. With a
         CR covariance ``"satterthwaite"`` is clubSandwich's HTZ test.
     **spellings
-        ``ddf=`` and ``df_method=``, other names of `ci_method`.
+        Other names of options: ``ddf=``, ``cov_type=`` ... (see the table of options).
 
     Returns
     -------
@@ -98,7 +98,7 @@ def linear_hypothesis(
     """
     m = check_model(model, "linear_hypothesis()")
     if test is not None:
-        check_option(test, ("F", "Chisq"), argument="test")
+        read_value("test", test, ("F", "Chisq"))
     asked = read_hypotheses(hypotheses, m.names, rhs)
     how = joint_inference(m, vcov=vcov, cluster=cluster, vcov_args=vcov_args, ci_method=ci_method)
     if test == "F" and not how.is_f:

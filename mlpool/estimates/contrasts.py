@@ -45,7 +45,7 @@ from mlpool.estimates.scale.ratios import OF_MEANS, Ratios, read_ratios
 from mlpool.estimates.scale.response_transforms import transformed_response
 from mlpool.estimates.slopes import slopes_of
 from mlpool.frames.levels import level_label
-from mlpool.keywords import DfSpellings
+from mlpool.keywords import EstimateSpellings
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.option_spellings import also_spelt
 from mlpool.results import ResultFrame
@@ -85,7 +85,7 @@ class _Plan:
         return math.prod(len(f.values) for f in self.contrast)
 
 
-@also_spelt("ci_method", keywords=DfSpellings)
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args", "predict", keywords=EstimateSpellings)
 def estimate_contrasts(
     model: FittedModel,
     contrast: ByLike | None = None,
@@ -108,7 +108,7 @@ def estimate_contrasts(
     exponentiate: bool = False,
     weights: str | None = None,
     offset: float | None = None,
-    **spellings: Unpack[DfSpellings],
+    **spellings: Unpack[EstimateSpellings],
 ) -> ResultFrame:
     """Return differences between marginal means, or between slopes.
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _MODES = ("satterthwaite", "kenward", "normal")
 
 
-@also_spelt("ci_method")
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args")
 @spell_out(MeansOptions, like=estimate_means)
 def emmeans(
     model: FittedModel, specs: object, by: ByLike | None = None, *,
@@ -104,7 +104,7 @@ def _within(table: ResultFrame, groups: tuple[str, ...]) -> ResultFrame:
     return replace(table, metadata={**table.metadata, "linear": linear})
 
 
-@also_spelt("ci_method")
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args")
 @spell_out(ContrastsOptions, like=estimate_contrasts)
 def pairs(
     model: FittedModel | ResultFrame, specs: object = None, by: ByLike | None = None, *,
@@ -167,7 +167,7 @@ def pairs(
     return _pairs(model, asked, at, lmer_df, type, level, adjust, chosen, {**options})
 
 
-@also_spelt("ci_method")
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args")
 @spell_out(SlopesOptions, like=estimate_slopes)
 def emtrends(
     model: FittedModel, specs: object, var: str, *, by: ByLike | None = None,

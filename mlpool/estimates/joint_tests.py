@@ -24,7 +24,7 @@ from mlpool.estimates.grids.nested_factors import nested_factors, nesting_notes
 from mlpool.estimates.grids.reference_grid import focal_grid
 from mlpool.estimates.grids.variables import model_variables
 from mlpool.hypotheses.joint_tests import METHOD_NAMES, JointInference, joint_inference
-from mlpool.keywords import DfSpellings
+from mlpool.keywords import InferenceSpellings
 from mlpool.models.argument_checks import check_model
 from mlpool.option_spellings import also_spelt
 from mlpool.performance.performance_table import Grid, GridColumn, label_columns
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mlpool.typing import ByLike, ClusterLike, VcovArgs, VcovLike
 
 
-@also_spelt("ci_method", keywords=DfSpellings)
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args", keywords=InferenceSpellings)
 def joint_tests(
     model: FittedModel,
     *,
@@ -46,7 +46,7 @@ def joint_tests(
     vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
     by: ByLike | None = None,
-    **spellings: Unpack[DfSpellings],
+    **spellings: Unpack[InferenceSpellings],
 ) -> ResultFrame:
     """Test every main effect and interaction as emmeans' ``joint_tests`` does.
 

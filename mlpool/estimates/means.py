@@ -40,7 +40,7 @@ from mlpool.estimates.request import (
 )
 from mlpool.estimates.scale.bias_adjustment import adjust_for_bias
 from mlpool.estimates.scale.links import Scale, read_scale
-from mlpool.keywords import DfSpellings
+from mlpool.keywords import EstimateSpellings
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.option_spellings import also_spelt
 from mlpool.results import ResultFrame
@@ -58,7 +58,7 @@ _TITLES = {
 }
 
 
-@also_spelt("ci_method", keywords=DfSpellings)
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args", "predict", keywords=EstimateSpellings)
 def estimate_means(
     model: FittedModel,
     by: ByLike | None = None,
@@ -76,7 +76,7 @@ def estimate_means(
     weights: str | None = None,
     offset: float | None = None,
     bias_adjust: bool | float = False,
-    **spellings: Unpack[DfSpellings],
+    **spellings: Unpack[EstimateSpellings],
 ) -> ResultFrame:
     """Return marginal means at the levels or values of some predictors.
 

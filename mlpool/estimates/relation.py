@@ -19,7 +19,7 @@ from mlpool.estimates.delta.delta_method import Request
 from mlpool.estimates.delta.row_predictions import Drawn
 from mlpool.estimates.predictions import predictions
 from mlpool.estimates.request import ESTIMATES, read_request
-from mlpool.keywords import DfSpellings, ExpectationOptions, PredictionOptions, spell_out
+from mlpool.keywords import EstimateSpellings, ExpectationOptions, PredictionOptions, spell_out
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.option_spellings import also_spelt
 from mlpool.results import ResultFrame
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mlpool.typing import ByLike, ClusterLike, DataLike, VcovArgs, VcovLike
 
 
-@also_spelt("ci_method", keywords=DfSpellings)
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args", "predict", keywords=EstimateSpellings)
 def estimate_relation(
     model: FittedModel,
     by: ByLike | None = None,
@@ -45,7 +45,7 @@ def estimate_relation(
     length: int | None = 10,
     predict: str | None = None,
     estimate: str | None = None,
-    **spellings: Unpack[DfSpellings],
+    **spellings: Unpack[EstimateSpellings],
 ) -> ResultFrame:
     """Return the predicted relation between predictors and outcome, for tables and plots.
 
@@ -131,7 +131,7 @@ def _say_estimate(estimate: str | None) -> None:
     )
 
 
-@also_spelt("ci_method")
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args", "predict")
 @spell_out(ExpectationOptions, like=estimate_relation)
 def estimate_expectation(
     model: FittedModel,
@@ -166,7 +166,7 @@ def estimate_expectation(
     return _by_name("estimate_expectation", model, by, data, "confidence", options)
 
 
-@also_spelt("ci_method")
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args", "predict")
 @spell_out(ExpectationOptions, like=estimate_relation)
 def estimate_link(
     model: FittedModel,
@@ -183,13 +183,13 @@ def estimate_link(
     """
     if options.get("predict") not in (None, "link"):
         raise OptionError(
-            f"estimate_link() predicts on the scale of the link, not predict="
-            f"{brief(options['predict'])}; give it to estimate_expectation()."
+            "estimate_link() predicts on the scale of the link, predict='link'; give "
+            f"predict={brief(options['predict'])} to estimate_expectation()."
         )
     return _by_name("estimate_link", model, by, data, "confidence", {**options, "predict": "link"})
 
 
-@also_spelt("ci_method")
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args", "predict")
 @spell_out(PredictionOptions, like=estimate_relation)
 def estimate_prediction(
     model: FittedModel,

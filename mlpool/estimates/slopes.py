@@ -37,7 +37,7 @@ from mlpool.estimates.request import (
 from mlpool.estimates.scale.links import Scale, is_identity, read_scale
 from mlpool.estimates.scale.response_transforms import transformed_response
 from mlpool.inference.p_adjust import adjust_p, adjustment_note, read_adjustment
-from mlpool.keywords import DfSpellings
+from mlpool.keywords import EstimateSpellings
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.option_spellings import also_spelt
 from mlpool.results import ResultFrame
@@ -52,7 +52,7 @@ STEP = 2.0**-10
 """Step of differences, in SDs of the variable: without units."""
 
 
-@also_spelt("ci_method", keywords=DfSpellings)
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args", "predict", keywords=EstimateSpellings)
 def estimate_slopes(
     model: FittedModel,
     trend: str | None = None,
@@ -69,7 +69,7 @@ def estimate_slopes(
     length: int | None = 10,
     at: dict[str, Any] | None = None,
     two_valued: bool = False,
-    **spellings: Unpack[DfSpellings],
+    **spellings: Unpack[EstimateSpellings],
 ) -> ResultFrame:
     """Return marginal effects: the derivative of the prediction by a numeric predictor.
 

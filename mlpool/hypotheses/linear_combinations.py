@@ -344,6 +344,7 @@ def _merge_arguments(
 ) -> tuple[Any, Any, bool]:
     if not isinstance(vcov_args, Mapping):
         raise OptionError("vcov_args must be a dict such as {'cluster': 'school'}.")
+    vcov_args = {"cluster" if n == "groups" else n: v for n, v in vcov_args.items()}  # statsmodels
     known = ("cluster", "type", "fix")
     for name in vcov_args:
         if name not in known:

@@ -15,8 +15,10 @@ from mlpool.inference.bootstrap_intervals import METHODS, interval
 from mlpool.intervals.intervals_table import IntervalLayout
 from mlpool.intervals.parameter_selection import interval_frame, read_level, read_parm
 from mlpool.intervals.profile_plots import draw_bootstrap as draw_bootstrap_picture
+from mlpool.keywords import ClusterSpellings
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.extractors.parameter_names import random_names
+from mlpool.option_spellings import also_spelt
 from mlpool.parameters.parameters_table import FIXED, RANDOM
 from mlpool.refits.bootstrap_draws import Drawn, draw_bootstrap
 from mlpool.refits.resampling import FromCases, influence_values
@@ -194,6 +196,7 @@ class Bootstrap:
         return influence_values(self.model, task)
 
 
+@also_spelt("cluster", keywords=ClusterSpellings)
 @usual_floats
 def bootstrap(
     m: FittedModel,
@@ -204,6 +207,7 @@ def bootstrap(
     cluster: ClusterLike | None = None,
     seed: SeedLike | None = None,
     n_jobs: int | None = None,
+    **spellings: Unpack[ClusterSpellings],
 ) -> Bootstrap:
     """Bootstrap a fitted model's parameters, or any statistic of it (lme4's ``bootMer``).
 
@@ -230,6 +234,8 @@ def bootstrap(
         Processes; -1 for one per core. By default one per core on Linux when the work takes more
         than a second, else one: where processes are spawned (macOS, Windows) a script needs
         ``if __name__ == "__main__":`` to ask for more.
+    **spellings
+        ``clusters=``, another name of `cluster`.
 
     Returns
     -------

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import pandas as pd
 
 from mlpool.errors import check_option
 from mlpool.intervals.bootstrap import Bootstrap
 from mlpool.intervals.parameter_selection import read_level
+from mlpool.keywords import ClusterSpellings
 from mlpool.models.extractors.coefficients import require_kind
+from mlpool.option_spellings import also_spelt
 from mlpool.parameters.bootstrap import bootstrap_table, summarise_draws
 from mlpool.parameters.headers import coefficient_header
 from mlpool.parameters.parameters_table import ParametersLayout
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from mlpool.typing import ClusterLike, SeedLike
 
 
+@also_spelt("cluster", keywords=ClusterSpellings)
 def bootstrap_parameters(
     m: FittedModel | Bootstrap,
     iterations: int = 1000,
@@ -32,6 +35,7 @@ def bootstrap_parameters(
     cluster: ClusterLike | None = None,
     seed: SeedLike | None = None,
     n_jobs: int | None = None,
+    **spellings: Unpack[ClusterSpellings],
 ) -> ResultFrame:
     """Return bootstrapped coefficients with percentile intervals and p-values (easystats).
 
@@ -48,6 +52,8 @@ def bootstrap_parameters(
         By default ``"case"`` for lm and glm, ``"parametric"`` for mixed models, as in R.
     cluster, seed, n_jobs
         As :func:`mlpool.bootstrap`.
+    **spellings
+        ``clusters=``, another name of `cluster`.
 
     Returns
     -------

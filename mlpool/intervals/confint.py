@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
@@ -24,8 +24,10 @@ from mlpool.intervals.parameter_selection import interval_frame, read_level, rea
 from mlpool.intervals.profile import Profile, profile
 from mlpool.intervals.residual import residual_confint
 from mlpool.models import ResidualModel
+from mlpool.keywords import VcovSpellings
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.extractors.parameter_names import parameter_names, random_names
+from mlpool.option_spellings import also_spelt
 from mlpool.refits.simulate import KINDS
 from mlpool.uncertainty.covariance import coefficient_vcov
 
@@ -37,6 +39,7 @@ _METHODS = ("profile", "Wald", "boot")
 _ALIASES = {"wald": "Wald", "bootstrap": "boot"}
 
 
+@also_spelt("vcov", "cluster", keywords=VcovSpellings)
 @usual_floats
 def confint(
     m: FittedModel,
@@ -52,6 +55,7 @@ def confint(
     n_jobs: int | None = None,
     vcov: VcovLike | None = None,
     cluster: ClusterLike | None = None,
+    **spellings: Unpack[VcovSpellings],
 ) -> pd.DataFrame:
     """Return confidence intervals of a model's parameters (R's ``confint``).
 
@@ -76,6 +80,8 @@ def confint(
         ``"bca"``), kind of bootstrap, seed, processes.
     vcov, cluster
         Of ``"Wald"``: a robust covariance, as :meth:`FittedModel.vcov` takes it.
+    **spellings
+        ``cov_type=`` and ``clusters=``, other names of `vcov` and `cluster`.
 
     Returns
     -------

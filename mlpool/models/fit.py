@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from mlpool.formula.nlme_spellings import read_structure
 from mlpool.formula.residual_structure import ResidualStructure
 from mlpool.formula.types import ParsedFormula
 from mlpool.frames import Frame
+from mlpool.keywords import VcovSpellings
 from mlpool.models.control import as_control, check_not_iterative
 from mlpool.models.fit_messages import (
     fit_messages,
@@ -52,6 +53,7 @@ from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.residual_covariance import ResidualModel, check_residual_request
 from mlpool.models.scanned import check_scanned, is_generalized
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
+from mlpool.option_spellings import also_spelt
 from mlpool.sources import Scan, read_rows, with_memory_limit
 from mlpool.sources.build import build_pushed_design
 from mlpool.sources.combinations import build_combined_design
@@ -103,6 +105,7 @@ class _Request:
     arguments: dict[str, Any]
 
 
+@also_spelt("vcov", "cluster", keywords=VcovSpellings)
 def fit(
     formula: str,
     data: DataLike,
@@ -122,6 +125,7 @@ def fit(
     nAGQ: int = 1,
     correlation: str | None = None,
     dispersion: str | None = None,
+    **spellings: Unpack[VcovSpellings],
 ) -> AnyModel:
     """Fit the model that a formula describes.
 
@@ -164,6 +168,8 @@ def fit(
         Of the residuals: ``"ar1(time | id)"``, or nlme's ``"corAR1(form = ~ time | id)"``.
     dispersion : str, optional
         What the residuals' SD depends on: ``"~ sex"``, or ``"varIdent(form = ~ 1 | sex)"``.
+    **spellings
+        ``cov_type=`` and ``clusters=``, other names of `vcov` and `cluster`.
 
     Returns
     -------

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.models.argument_checks import check_level
+from mlpool.option_spellings import also_spelt
 from mlpool.parameters.options import KINDS, MIXED
 from mlpool.parameters.parameters import model_parameters
 from mlpool.parameters.parameters_table import FIXED, RANDOM, ParametersLayout, elements
@@ -112,6 +113,7 @@ class CompareLayout:
         return tuple("" if other else row.cells[model] for row in footer)
 
 
+@also_spelt("vcov", "cluster", "vcov_args")
 def compare_parameters(
     *models: FittedModel | Mapping[str, FittedModel],
     names: list[str] | tuple[str, ...] | None = None,
@@ -129,6 +131,9 @@ def compare_parameters(
     keep: str | list[str] | None = None,
     drop: str | list[str] | None = None,
     table_width: int | None = None,
+    cov_type: VcovLike | None = None,
+    cov_kwds: VcovArgs | None = None,
+    clusters: ClusterLike | None = None,
     **named_models: FittedModel,
 ) -> ResultFrame:
     """Return the coefficients of several models side by side, as R's easystats prints them.
@@ -155,6 +160,8 @@ def compare_parameters(
         standard errors below, and rows of random effects, observations, groups, R2, ICC, AIC, BIC.
     keep, drop : str or list of str, optional
         Regular expressions on raw names.
+    cov_type, cov_kwds, clusters
+        Other names of `vcov`, `vcov_args` and `cluster`.
     **named_models : FittedModel
         ``compare_parameters(ols=a, null=b)``.
 
@@ -185,16 +192,15 @@ def compare_parameters(
     check_option(effects, get_args(Effects), argument="effects")
     fits = _read_models(models, names, named_models)
     options = TableOptions().updated(
-        digits=digits, ci_digits=ci_digits, p_digits=p_digits, select=select,
-        zap_small=zap_small, table_width=table_width,
-    )  # fmt: skip
+        digits=digits, ci_digits=ci_digits, p_digits=p_digits, select=select, zap_small=zap_small,
+        table_width=table_width)  # fmt: skip
     _style(options.select)
     effects = "all" if select == PAPER and effects == "fixed" else effects
     tables = {
         name: model_parameters(
-            m, ci=check_level(ci), ci_method="wald",
-            effects="fixed" if m.kind not in MIXED else effects,
-            vcov=vcov, vcov_args=vcov_args, cluster=cluster, exponentiate=exponentiate,
+            m, ci=check_level(ci), ci_method="wald", vcov=vcov, vcov_args=vcov_args,
+            cluster=cluster, exponentiate=exponentiate,
+            effects=effects if m.kind in MIXED else "fixed",
         )
         for name, m in fits.items()
         if effects != "random" or m.kind in MIXED

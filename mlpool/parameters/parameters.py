@@ -12,7 +12,7 @@ from mlpool.errors import NotSupportedError, OptionError
 from mlpool.hypotheses.linear_combinations import read_covariance
 from mlpool.inference.p_adjust import adjust_p, adjustment_note
 from mlpool.inference.profiles.lmm import ProfileIntervals
-from mlpool.keywords import DfSpellings
+from mlpool.keywords import InferenceSpellings
 from mlpool.models import MixedModel, ResidualModel
 from mlpool.models.argument_checks import check_model
 from mlpool.option_spellings import also_spelt
@@ -62,7 +62,7 @@ _Found = ProfileIntervals | BootstrapTable | None
 """Intervals that belong to both parts of a table."""
 
 
-@also_spelt("ci_method", keywords=DfSpellings)
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args", keywords=InferenceSpellings)
 def model_parameters(
     m: FittedModel | ResultFrame,
     *,
@@ -93,7 +93,7 @@ def model_parameters(
     drop: str | list[str] | None = None,
     table_width: int | None = None,
     standardize: str | None = None,
-    **spellings: Unpack[DfSpellings],
+    **spellings: Unpack[InferenceSpellings],
 ) -> ResultFrame:
     """Return the table of a model's parameters, as R's easystats prints it.
 
@@ -147,7 +147,7 @@ def model_parameters(
     standardize : str, optional
         R's argument, refused in a sentence: :func:`standardize_parameters` does it.
     **spellings
-        ``ddf=`` and ``df_method=``, other names of `ci_method`.
+        Other names of options: ``ddf=``, ``cov_type=`` ... (see the table of options).
 
     Returns
     -------

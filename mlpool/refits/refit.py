@@ -22,6 +22,7 @@ from mlpool.models.fit_messages import fit_messages, say_not_converged, say_what
 from mlpool.models.fitted import FittedModel
 from mlpool.models.generalized_mixed import fitted_family
 from mlpool.models.verbs import check_arguments
+from mlpool.option_spellings import also_spelt
 from mlpool.refits.refit_response import check_left_side, with_response
 from mlpool.refits.simulate import KINDS
 from mlpool.sources import Scan
@@ -86,6 +87,7 @@ def with_record(m: M, design: Design, record: Any) -> M:
     return replace(m, design=design, fit=record, messages=texts, **fresh)
 
 
+@also_spelt("vcov", "cluster")
 @spell_out(UpdateOptions)
 def update(
     m: FittedModel,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from mlpool.errors import MlpoolError, MlpoolWarning, OptionError, brief
 from mlpool.floating_point import usual_floats
 from mlpool.hypotheses.linear_combinations import Covariance, chosen_covariance, read_covariance
-from mlpool.keywords import DfSpellings
+from mlpool.keywords import InferenceSpellings
 from mlpool.models.argument_checks import check_level, check_model
 from mlpool.option_spellings import also_spelt
 from mlpool.parameters import model_parameters
@@ -94,7 +94,7 @@ class Report:
         return out
 
 
-@also_spelt("ci_method", keywords=DfSpellings)
+@also_spelt("ci_method", "vcov", "cluster", "vcov_args", keywords=InferenceSpellings)
 @usual_floats
 def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
     m: FittedModel,
@@ -106,7 +106,7 @@ def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
     cluster: ClusterLike | None = None,
     standardize: bool | None = None,
     digits: int = 2,
-    **spellings: Unpack[DfSpellings],
+    **spellings: Unpack[InferenceSpellings],
 ) -> Report:
     """Describe a fitted model in words, with the numbers of its tables and their methods.
 
@@ -122,7 +122,7 @@ def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
     digits : int
         Decimals of estimates and intervals.
     **spellings
-        ``ddf=`` and ``df_method=``, other names of `ci_method`.
+        Other names of options: ``ddf=``, ``cov_type=`` ... (see the table of options).
 
     Returns
     -------

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import OptionError, brief, check_option
+from mlpool.errors import OptionError, brief
 from mlpool.inference.wald import wald
+from mlpool.keywords import ClusterTestSpellings
+from mlpool.option_spellings import also_spelt, read_value
 from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.parameters.pretty_names import pretty_names
 from mlpool.results import ResultFrame
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 from mlpool.typing import ClusterLike, NamesLike
 
 TESTS = {
-    "satterthwaite": "Satterthwaite degrees of freedom",
+    "Satterthwaite": "Satterthwaite degrees of freedom",
     "naive-t": "t on clusters - 1 degrees of freedom",
     "naive-tp": "t on clusters - coefficients degrees of freedom",
     "z": "normal approximation",
@@ -30,6 +32,7 @@ TESTS = {
 """clubSandwich's reference distributions and how the footer names them."""
 
 
+@also_spelt("vcov", "cluster", "test", keywords=ClusterTestSpellings)
 def coef_test(
     model: FittedModel,
     vcov: str = "CR2",
@@ -38,6 +41,7 @@ def coef_test(
     test: str = "Satterthwaite",
     coefs: NamesLike | Sequence[int] | None = None,
     ci: float = 0.95,
+    **spellings: Unpack[ClusterTestSpellings],
 ) -> ResultFrame:
     """Test coefficients with a cluster-robust covariance, as clubSandwich's ``coef_test``.
 
@@ -55,6 +59,8 @@ def coef_test(
         R's names of the coefficients to test.
     ci : float
         Confidence level (clubSandwich's ``conf_int``).
+    **spellings
+        ``cov_type=``, ``clusters=``, ``test_statistic=``: other names of the above.
 
     Returns
     -------
@@ -79,7 +85,7 @@ def coef_test(
     [148.56, 133.45]
     """
     m = check_model(model, "coef_test")
-    name = check_option(str(test).lower(), tuple(TESTS), argument="test")
+    name = read_value("test", test, tuple(TESTS))
     if not isinstance(ci, int | float) or not 0.0 < ci < 1.0:
         raise OptionError(f"ci must lie between 0 and 1, as 0.95; got {brief(ci)}.")
     pieces, choice = find_pieces(m, vcov, cluster)
@@ -111,7 +117,7 @@ def coef_test(
 
 def _df(pieces: ClusterPieces, which: list[int], test: str) -> Any:
     count = len(which)
-    if test == "satterthwaite":
+    if test == "Satterthwaite":
         return pieces.df(np.eye(len(pieces.beta))[which])
     if test == "z":
         return np.full(count, np.inf)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
 
 from mlpool.argument_values import generator
-from mlpool.errors import check_option
 from mlpool.hypotheses.hypothesis_text import read_hypotheses
 from mlpool.inference.sandwich.cluster_tests import ClusterPieces
 from mlpool.inference.sandwich.wild_bootstrap import wild_draws, wild_wald
 from mlpool.inference.small_sample.independent_hypotheses import independent_rows
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
+from mlpool.keywords import ClusterTestSpellings
+from mlpool.option_spellings import also_spelt, read_value
 from mlpool.results import ResultFrame
 from mlpool.robust.argument_checks import check_model, find_pieces, source_note
 from mlpool.robust.wald_test_table import TestLayout
@@ -25,14 +26,15 @@ if TYPE_CHECKING:
     from mlpool.typing import ClusterLike, SeedLike
 
 TESTS = {
-    "htz": "approximate Hotelling T2 (HTZ)",
-    "naive-f": "F on clusters - 1 degrees of freedom",
-    "chi-sq": "chi-square",
+    "HTZ": "approximate Hotelling T2 (HTZ)",
+    "Naive-F": "F on clusters - 1 degrees of freedom",
+    "Chisq": "chi-square",
     "wild": "wild cluster bootstrap",
 }
 """Reference distributions and how the footer names them."""
 
 
+@also_spelt("vcov", "cluster", "test", keywords=ClusterTestSpellings)
 def wald_test(
     model: FittedModel,
     constraints: object,
@@ -43,6 +45,7 @@ def wald_test(
     weights: str = "rademacher",
     iterations: int = 9999,
     seed: SeedLike | None = None,
+    **spellings: Unpack[ClusterTestSpellings],
 ) -> ResultFrame:
     """Test linear hypotheses jointly, as clubSandwich's ``Wald_test``.
 
@@ -59,6 +62,8 @@ def wald_test(
         cluster bootstrap of the CR1 Wald statistic, with the hypotheses imposed.
     weights, iterations, seed
         Of the bootstrap; see :func:`mlpool.wild_bootstrap`.
+    **spellings
+        ``cov_type=``, ``clusters=``, ``test_statistic=``: other names of the above.
 
     Returns
     -------
@@ -82,7 +87,7 @@ def wald_test(
     130.7
     """
     m = check_model(model, "wald_test")
-    name = check_option(str(test).lower(), tuple(TESTS), argument="test")
+    name = read_value("test", test, tuple(TESTS))
     hypotheses = read_hypotheses(constraints, m.names)
     pieces, choice = find_pieces(m, "CR1" if name == "wild" else vcov, cluster)
     L, rhs = independent_rows(hypotheses.L, hypotheses.rhs, pieces.bread)
@@ -95,14 +100,14 @@ def wald_test(
         statistic, df_num, df_den, p = _analytic(pieces, L, rhs, name)
     frame = pd.DataFrame(
         {
-            "Test": [{"htz": "HTZ", "naive-f": "Naive-F"}.get(name, name)],
+            "Test": ["chi-sq" if name == "Chisq" else name],
             "Statistic": [statistic], "df_num": [df_num], "df_denom": [df_den], "p": [p],
         }
     )  # fmt: skip
     note = f"{source_note(choice)} Test: {TESTS[name]}."
     return ResultFrame(
         data=frame,
-        layout=TestLayout(statistic="Chi2" if name == "chi-sq" else "F", footers=(note,)),
+        layout=TestLayout(statistic="Chi2" if name == "Chisq" else "F", footers=(note,)),
         metadata={"kind": m.kind, "vcov": choice.label, "test": name, "hypotheses": hypotheses},
     )
 
@@ -111,12 +116,12 @@ def _analytic(
     pieces: ClusterPieces, L: FloatArray, rhs: FloatArray, name: str
 ) -> tuple[float, float, float, float]:
     q = float(len(L))
-    if name == "htz":
+    if name == "HTZ":
         result = pieces.htz(L, rhs)
         return result.statistic, result.df_num, result.df_den, result.p
     distance = L @ pieces.beta - rhs
     Q = float(distance @ np.linalg.solve(L @ pieces.vcov @ L.T, distance))
-    if name == "chi-sq":
+    if name == "Chisq":
         return Q, q, np.inf, float(chi2_upper_p(Q, q))
     df = float(pieces.n_clusters - 1)
     return Q / q, q, df, float(f_upper_p(Q / q, q, df))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,9 @@ import pandas as pd
 from mlpool.argument_values import generator, plain_number, whole_number
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.inference.sandwich.wild_bootstrap import wild_coefficient, wild_draws
+from mlpool.keywords import ClusterSpellings
 from mlpool.models.fitted import FittedModel
+from mlpool.option_spellings import also_spelt
 from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.parameters.pretty_names import pretty_names
 from mlpool.results import ResultFrame
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 from mlpool.typing import ClusterLike, NamesLike, SeedLike
 
 
+@also_spelt("cluster", keywords=ClusterSpellings)
 def wild_bootstrap(
     model: FittedModel,
     coefs: NamesLike | Sequence[int] | None = None,
@@ -31,6 +34,7 @@ def wild_bootstrap(
     impose_null: bool = True,
     ci: float = 0.95,
     seed: SeedLike | None = None,
+    **spellings: Unpack[ClusterSpellings],
 ) -> ResultFrame:
     """Test coefficients by the wild cluster bootstrap of their CR1 t statistics.
 
@@ -54,6 +58,8 @@ def wild_bootstrap(
         best), or of the fit as it is.
     ci : float
     seed : int, SeedSequence or Generator, optional
+    **spellings
+        ``clusters=``, another name of `cluster`.
 
     Returns
     -------

@@ -311,7 +311,7 @@ def _lm():
 MISTAKES = [
     (lambda: mlpool.coef_test(_lm()), mlpool.OptionError, "say by which column"),
     (lambda: mlpool.coef_test(_lm(), "HC3", "g"), mlpool.OptionError, "vcov must be one of"),
-    (lambda: mlpool.coef_test(_lm(), "cr2", "g"), mlpool.OptionError, "Did you mean 'CR2'"),
+    (lambda: mlpool.coef_test(_lm(), "CR22", "g"), mlpool.OptionError, "Did you mean 'CR2'"),
     (lambda: mlpool.coef_test(_lm(), cluster="gg"), mlpool.ColumnNotFoundError, "gg"),
     (lambda: mlpool.coef_test(_lm(), cluster="g", test="F"), mlpool.OptionError, "test must be"),
     (lambda: mlpool.coef_test(_lm(), cluster="g", ci=95), mlpool.OptionError, "between 0 and 1"),

@@ -8,7 +8,7 @@ schools = mlpool.load_data("hsb82")
 mixed = mlpool.lmer("math ~ ses + (1 | school)", schools)
 
 mlpool.lm("math ~ ses", schools, wieghts="n")  # slip
-mlpool.lmer("math ~ ses + (1 | school)", schools, clusters="school")  # slip
+mlpool.lmer("math ~ ses + (1 | school)", schools, clustr="school")  # slip
 mlpool.glmer("math ~ ses + (1 | school)", schools, "binomial", nagq=2)  # slip
 mlpool.fit("math ~ ses", schools, familly="poisson")  # slip
 mlpool.model_parameters(mixed, confidence=0.9)  # slip

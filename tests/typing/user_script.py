@@ -39,6 +39,10 @@ if isinstance(some, LinearMixedModel):
 
 assert_type(mlpool.model_parameters(mixed, ci=0.9, ci_method="satterthwaite"), ResultFrame)
 assert_type(mlpool.model_parameters(mixed, ddf="Kenward-Roger"), ResultFrame)
+assert_type(mlpool.lm("math ~ ses", schools, cov_type="CR2", clusters="school"), LinearModel)
+assert_type(mlpool.estimate_means(odds, "period", type="response"), ResultFrame)
+assert_type(mlpool.vcov(flat, cov_type="CR0"), pd.DataFrame)
+assert_type(mlpool.coef_test(flat, test_statistic="z"), ResultFrame)
 assert_type(mlpool.anova(mixed, ci_method="kenward"), ResultFrame)
 assert_type(mlpool.drop1(mixed, df_method="kenward"), ResultFrame)
 assert_type(mlpool.summary(mixed, df_method="kenward"), Summary)

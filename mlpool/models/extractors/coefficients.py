@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, brief
 from mlpool.inference.wald import wald
+from mlpool.keywords import VcovTypeSpellings
 from mlpool.models.argument_checks import check_mixed, check_model
 from mlpool.models.extractors.random_effects import GroupFrames, VarCorr
 from mlpool.models.fitted import FittedModel
 from mlpool.models.mixed_model import MixedModel
+from mlpool.option_spellings import also_spelt
 
 if TYPE_CHECKING:
-    from mlpool.typing import ClusterLike
+    from mlpool.typing import ClusterLike, VcovLike
 
 
 def fixef(m: FittedModel) -> pd.Series:
@@ -38,10 +40,17 @@ def coef(m: FittedModel) -> pd.Series | GroupFrames:
     return check_model(m, "coef()").coef()
 
 
+@also_spelt("vcov", "cluster", keywords=VcovTypeSpellings, called={"vcov": "type"})
 def vcov(
-    m: FittedModel, type: str | None = None, cluster: ClusterLike | None = None
+    m: FittedModel,
+    type: VcovLike | None = None,
+    cluster: ClusterLike | None = None,
+    **spellings: Unpack[VcovTypeSpellings],
 ) -> pd.DataFrame:
-    """Return the covariance of the coefficients; see :meth:`FittedModel.vcov`."""
+    """Return the covariance of the coefficients; see :meth:`FittedModel.vcov`.
+
+    Its `type` is what other verbs call ``vcov=``, and may be called so here.
+    """
     return check_model(m, "vcov()").vcov(type, cluster)
 
 

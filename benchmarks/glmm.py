@@ -68,7 +68,7 @@ class Judge:
     def __init__(self, task: Task, d: pd.DataFrame) -> None:
         import mlpool
         from mlpool.engine.glmm.laplace import Laplace
-        from mlpool.engine.glmm.problem import Problem
+        from mlpool.engine.glmm.prepared_data import Problem
         from mlpool.engine.types import Control
         from mlpool.models.generalized_mixed import as_glmm_data
 

@@ -12,10 +12,9 @@ import pandas as pd
 from mlpool.comparisons.models_table import listed_models
 from mlpool.comparisons.terms_table import Table
 from mlpool.comparisons.tests_table import AnovaLayout, TestColumn
-from mlpool.engine.rank import triangular_factor
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.hypotheses.joint_tests import METHOD_NAMES, joint_inference, untestable
-from mlpool.hypotheses.nested_models import fixed_is_within, variance_is_within
+from mlpool.hypotheses.nested_models import fixed_is_within, joint_triangle, variance_is_within
 from mlpool.sources.design import PushedDesign
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from mlpool.models import FittedModel
     from mlpool.typing import FloatArray
 
-_BLOCK = 1 << 14
 _COLUMNS = (
     TestColumn(name="df", header="NumDF", role="df"),
     TestColumn(name="df_error", header="DenDF"),
@@ -102,13 +100,8 @@ def _restriction(small: FittedModel, big: FittedModel) -> FloatArray:
     if isinstance(big.design, PushedDesign):  # nested by the names of their columns
         names = set(small.names)
         return np.eye(len(big.names))[[name not in names for name in big.names]]
-
-    def rows(start: int) -> FloatArray:
-        stop = min(start + _BLOCK, big.design.n)
-        return np.hstack([m.design.X.rows(start, stop)[:, m.fit.kept] for m in (small, big)])
-
     p, q = len(small.names), len(big.names)
-    R = triangular_factor(map(rows, range(0, big.design.n, _BLOCK)), p + q)
+    R = joint_triangle(small, big)
     sizes = np.linalg.norm(R[:, p:], axis=0)
     # In units of each column, so that those of the predictors do not decide.
     basis = np.linalg.svd(R[p:, p:] / sizes)[0][:, : q - p]

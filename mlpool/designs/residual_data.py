@@ -143,7 +143,7 @@ def _correlated(
     if term.kind in IN_STEPS:
         check_steps(visits.points, term)
     rows = CorrelatedRows(
-        kind=term.kind,  # type: ignore[arg-type]
+        kind=term.kind,  # type: ignore[arg-type] # text; formulas read these kinds alone
         codes=codes,
         points=visits.points,
         n_points=largest if term.kind == "cs" else len(visits.labels),

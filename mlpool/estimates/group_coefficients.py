@@ -27,7 +27,7 @@ from scipy.linalg import cho_factor, cho_solve
 from mlpool.designs.engine_data import as_lmm_data
 from mlpool.engine.types import LmmData
 from mlpool.inference.sandwich.mixed import score_rows
-from mlpool.inference.small_sample.sums import relative_factors
+from mlpool.inference.small_sample.variance_sums import relative_factors
 from mlpool.models import GeneralizedLinearMixedModel
 from mlpool.models.prediction import linear_predictor
 from mlpool.typing import FloatArray, IntArray

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 from mlpool.errors import NotSupportedError
 from mlpool.formula.contrast_coding import Coding, full_dummies, make_coding, variable_of
 from mlpool.formula.functions.values import FactorValue, MatrixValue, NumberValue, Value
+from mlpool.formula.language.expression import called_name
 from mlpool.formula.types import ColumnInfo, ColumnKind, ColumnPart, Expression, Terms
 from mlpool.typing import AnyArray, FloatArray, IntArray
 
@@ -247,7 +247,7 @@ def as_factor(value: Value) -> FactorValue:
 def _make_part(
     expression: Expression, value: Value, full: bool, contrasts: Mapping[str, Any]
 ) -> tuple[NumberPart | FactorPart, list[ColumnPart]]:
-    function = expression.tree.func.id if _is_call(expression.tree) else ""  # type: ignore[attr-defined]
+    function = called_name(expression.tree)
     variable = variable_of(expression)
 
     def info(kind: ColumnKind, label: str) -> ColumnPart:
@@ -301,7 +301,3 @@ def _bracketed(column: ColumnInfo) -> str:
         f"{p.text}[{p.label}]" if p.kind in ("factor", "ordered", "boolean") else p.text + p.label
         for p in column.parts
     )
-
-
-def _is_call(tree: ast.expr) -> bool:
-    return isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)

@@ -88,6 +88,24 @@ def _offset_step(small: EstimatedModel, big: EstimatedModel) -> FloatArray | Non
     return step if np.any(step) else None
 
 
+def joint_triangle(
+    first: EstimatedModel, second: EstimatedModel, extra: FloatArray | None = None
+) -> FloatArray:
+    """Return R (k, k) of the QR factorisation of two models' estimated columns, side by side.
+
+    `extra` (n,) is a last column. Rows are read block by block; no n x k matrix is made.
+    """
+    models, n = (first, second), first.design.n
+
+    def rows(start: int) -> FloatArray:
+        stop = min(start + _BLOCK, n)
+        parts = [m.design.X.rows(start, stop)[:, m.fit.kept] for m in models]
+        return np.hstack([*parts, *([] if extra is None else [extra[start:stop, None]])])
+
+    k = sum(len(m.names) for m in models) + (extra is not None)
+    return triangular_factor(map(rows, range(0, n, _BLOCK)), k)
+
+
 def columns_are_within(
     small: EstimatedModel, big: EstimatedModel, extra: FloatArray | None = None
 ) -> bool:
@@ -98,18 +116,7 @@ def columns_are_within(
         return _same_by_name(small, big) and set(small.names) <= set(big.names)
     if len(small.names) + len(big.names) > _MOST_COLUMNS and extra is None:
         return set(small.names) <= set(big.names)
-    first = [m.fit.kept for m in (big, small)]
-
-    def both(start: int) -> FloatArray:
-        stop = min(start + _BLOCK, big.design.n)
-        parts = [
-            m.design.X.rows(start, stop)[:, kept]
-            for m, kept in zip((big, small), first, strict=True)
-        ]
-        return np.hstack([*parts, *([] if extra is None else [extra[start:stop, None]])])
-
-    k = sum(map(len, first)) + (extra is not None)
-    R = triangular_factor(map(both, range(0, big.design.n, _BLOCK)), k)
+    R = joint_triangle(big, small, extra)
     p = len(big.names)
     has_constant = bool(big.design.X.intercept)
     outside = np.linalg.norm(R[p:, p:], axis=0)

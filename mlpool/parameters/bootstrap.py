@@ -10,7 +10,7 @@ import numpy as np
 from mlpool.errors import OptionError
 from mlpool.inference.bootstrap_intervals import two_sided_p
 from mlpool.models.extractors.parameter_names import random_names, random_places
-from mlpool.parameters.options import MIXED
+from mlpool.parameters.argument_checks import MIXED
 from mlpool.parameters.random import Intervals
 from mlpool.refits.bootstrap_draws import Drawn, draw_bootstrap
 from mlpool.typing import FloatArray

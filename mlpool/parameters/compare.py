@@ -12,7 +12,7 @@ import pandas as pd
 from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.models.argument_checks import check_level
 from mlpool.option_spellings import also_spelt
-from mlpool.parameters.options import KINDS, MIXED
+from mlpool.parameters.argument_checks import KINDS, MIXED
 from mlpool.parameters.parameters import model_parameters
 from mlpool.parameters.parameters_table import FIXED, RANDOM, ParametersLayout, elements
 from mlpool.parameters.row_selection import keep_rows

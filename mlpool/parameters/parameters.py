@@ -16,18 +16,18 @@ from mlpool.keywords import InferenceSpellings
 from mlpool.models import MixedModel, ResidualModel
 from mlpool.models.argument_checks import check_model
 from mlpool.option_spellings import also_spelt
-from mlpool.parameters.bootstrap import BootstrapTable, bootstrap_table
-from mlpool.parameters.fixed import FixedEffects, fixed_effects
-from mlpool.parameters.grouplevel import group_level_frame, group_level_layout
-from mlpool.parameters.headers import coefficient_header, method_notes, solver_notes
-from mlpool.parameters.model_footer import info_lines
-from mlpool.parameters.options import (
+from mlpool.parameters.argument_checks import (
     DEFAULT_LEVEL,
     MIXED,
     check_flags,
     of_tests,
     refuse_elsewhere,
 )
+from mlpool.parameters.bootstrap import BootstrapTable, bootstrap_table
+from mlpool.parameters.fixed import FixedEffects, fixed_effects
+from mlpool.parameters.grouplevel import group_level_frame, group_level_layout
+from mlpool.parameters.headers import coefficient_header, method_notes, solver_notes
+from mlpool.parameters.model_footer import info_lines
 from mlpool.parameters.parameters_table import FIXED, RANDOM, ParametersLayout
 from mlpool.parameters.pretty_names import pretty_names
 from mlpool.parameters.random import (

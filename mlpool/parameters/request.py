@@ -9,8 +9,8 @@ from mlpool.errors import OptionError, check_option
 from mlpool.hypotheses.linear_combinations import Covariance, read_method
 from mlpool.inference.p_adjust import read_adjustment
 from mlpool.models.argument_checks import check_level
+from mlpool.parameters.argument_checks import wants_ci_random, wants_ratio
 from mlpool.parameters.fixed import warn_few_clusters
-from mlpool.parameters.options import wants_ci_random, wants_ratio
 from mlpool.typing import Effects
 
 if TYPE_CHECKING:

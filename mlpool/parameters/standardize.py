@@ -14,7 +14,7 @@ from mlpool.formula.types import ColumnInfo
 from mlpool.keywords import DfSpellings
 from mlpool.models.argument_checks import check_model
 from mlpool.option_spellings import also_spelt
-from mlpool.parameters.options import check_flags, wants_ratio
+from mlpool.parameters.argument_checks import check_flags, wants_ratio
 from mlpool.parameters.parameters import model_parameters
 from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.parameters.pretty_names import pretty_names

@@ -100,7 +100,7 @@ class Predictor:
                 value = evaluator.labels(expression)
             if isinstance(value, PushedLabels):
                 encoded = encode_value(expression, value.value, encoding)
-                value = PushedLabels(column=value.column, keys=value.keys, value=encoded)  # type: ignore[arg-type]
+                value = PushedLabels(column=value.column, keys=value.keys, value=encoded)  # type: ignore[arg-type] # of labels
             found[expression.text] = value
         return found
 

@@ -16,7 +16,7 @@ from mlpool.inference.sandwich.of_sums import (
     mixed_clusters,
     vcov_of_clusters,
 )
-from mlpool.inference.small_sample.sums import relative_factors
+from mlpool.inference.small_sample.variance_sums import relative_factors
 from mlpool.sources.design import PushedDesign, asked
 from mlpool.typing import FloatArray
 

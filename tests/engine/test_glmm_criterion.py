@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpool.engine.glmm.laplace import Laplace
-from mlpool.engine.glmm.problem import Problem
+from mlpool.engine.glmm.prepared_data import Problem
 from mlpool.engine.glmm.quadrature import Quadrature
 from mlpool.engine.types import Control
 

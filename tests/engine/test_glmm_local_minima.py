@@ -8,7 +8,7 @@ import pytest
 from mlpool.engine.glmm import fit_glmm
 from mlpool.engine.glmm.curvature import scoring
 from mlpool.engine.glmm.fit import make_objective, x_of
-from mlpool.engine.glmm.problem import Problem
+from mlpool.engine.glmm.prepared_data import Problem
 from mlpool.engine.glmm.search import minimise
 from mlpool.engine.glmm.starts import first_point
 from mlpool.engine.glmm.types import GlmmData

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import mlpool
-from mlpool.inference.small_sample import sums
+from mlpool.inference.small_sample import variance_sums
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlpool.errors.MlpoolWarning")
 
@@ -61,8 +61,8 @@ def test_sums_of_squares_are_the_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways to small-sample inference agree where both keep their digits."""
     d = _study()
     tables = []
-    for large in (sums._LARGE, -1.0):
-        monkeypatch.setattr(sums, "_LARGE", large)
+    for large in (variance_sums._LARGE, -1.0):
+        monkeypatch.setattr(variance_sums, "_LARGE", large)
         m = mlpool.lmer("y ~ x + f + (x | g)", d)
         tables.append(
             mlpool.model_parameters(m, ci_method="kenward", effects="fixed")

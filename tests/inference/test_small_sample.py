@@ -255,7 +255,7 @@ def test_kenward_roger_needs_reml(shared: Path) -> None:
 def test_too_many_crossed_effects_are_refused(
     shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlpool.inference.small_sample.sums_several.MAX_DENSE_BYTES", 1000)
+    monkeypatch.setattr("mlpool.inference.small_sample.variance_sums_several.MAX_DENSE_BYTES", 1000)
     with pytest.raises(NotSupportedError, match="24 x 6 random effects of crossed grouping"):
         satterthwaite(*data_and_fit(shared, "penicillin_crossed"))
 

@@ -21,7 +21,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from mlpool.engine.factorization.block_cholesky import Elimination, Reduced
 from mlpool.engine.glmm.likelihood import RowValues
-from mlpool.engine.glmm.problem import Problem
+from mlpool.engine.glmm.prepared_data import Problem
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray
 

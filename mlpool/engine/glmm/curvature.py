@@ -8,7 +8,7 @@ from scipy.linalg import block_diag
 from mlpool.engine.factorization.dense_core import _blocks
 from mlpool.engine.factorization.small_matrices import multiply
 from mlpool.engine.glmm.laplace import Laplace, State, conditional_vcov, information_blocks
-from mlpool.engine.glmm.problem import Problem
+from mlpool.engine.glmm.prepared_data import Problem
 from mlpool.typing import BoolArray, FloatArray
 
 STEP = 3e-3

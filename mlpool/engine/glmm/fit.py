@@ -14,7 +14,7 @@ from scipy.linalg import solve_triangular
 
 from mlpool.engine.glmm.curvature import difference_hessian, inverse_of_positive, scoring
 from mlpool.engine.glmm.laplace import Laplace, Slopes, State, conditional_vcov
-from mlpool.engine.glmm.problem import Problem, check_finite
+from mlpool.engine.glmm.prepared_data import Problem, check_finite
 from mlpool.engine.glmm.quadrature import Quadrature
 from mlpool.engine.glmm.search import Found, minimise
 from mlpool.engine.glmm.starts import first_point

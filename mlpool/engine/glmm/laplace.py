@@ -23,7 +23,7 @@ from mlpool.engine.factorization.block_cholesky import Elimination, Reduced
 from mlpool.engine.factorization.small_matrices import multiply, transpose
 from mlpool.engine.glmm.conditional_modes import Modes, combine, find_modes, keep
 from mlpool.engine.glmm.likelihood import RowValues
-from mlpool.engine.glmm.problem import Problem
+from mlpool.engine.glmm.prepared_data import Problem
 from mlpool.engine.glmm.random_effects import Effects
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray

@@ -25,7 +25,7 @@ from scipy.special import roots_hermitenorm
 
 from mlpool.engine.glmm.factors import FactorRows, times
 from mlpool.engine.glmm.laplace import Laplace, Slopes, State
-from mlpool.engine.glmm.problem import Problem
+from mlpool.engine.glmm.prepared_data import Problem
 from mlpool.typing import FloatArray
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mlpool.engine.glmm.conditional_modes import Modes, find_modes
 from mlpool.engine.glmm.laplace import Laplace
-from mlpool.engine.glmm.problem import Problem
+from mlpool.engine.glmm.prepared_data import Problem
 from mlpool.engine.types import Control
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from mlpool.engine.glmm.laplace import Laplace
-from mlpool.engine.glmm.problem import Problem
+from mlpool.engine.glmm.prepared_data import Problem
 from mlpool.engine.glmm.search import Found
 from mlpool.errors import FitError
 from mlpool.typing import FloatArray

@@ -12,7 +12,7 @@ from mlpool.estimates.delta.delta_method import Inference
 from mlpool.estimates.scale.links import Scale, is_identity
 from mlpool.estimates.scale.response_transforms import TransformedResponse, transformed_response
 from mlpool.models import family as family_of
-from mlpool.parameters.options import check_flags
+from mlpool.parameters.argument_checks import check_flags
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel

@@ -90,6 +90,13 @@ def parse_expression(
     return _ExpressionParser([*pieces, Piece("end", "", end, end)], formula, context).parse()
 
 
+def called_name(tree: ast.AST) -> str:
+    """Return the name of the function that a tree calls, ``"log"``; an empty string for others."""
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
+        return tree.func.id
+    return ""
+
+
 def column_expression(name: str) -> Expression:
     """Return the expression that is one column, whatever its name."""
     return Expression(

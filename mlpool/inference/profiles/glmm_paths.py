@@ -23,7 +23,7 @@ from scipy.linalg import solve_triangular
 from mlpool.engine.glmm.curvature import scoring
 from mlpool.engine.glmm.fit import make_objective, x_of
 from mlpool.engine.glmm.laplace import Laplace, State
-from mlpool.engine.glmm.problem import Problem
+from mlpool.engine.glmm.prepared_data import Problem
 from mlpool.engine.glmm.search import minimise
 from mlpool.engine.glmm.types import GlmmData, GlmmFit
 from mlpool.engine.theta import Template, lower_form

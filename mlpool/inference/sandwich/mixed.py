@@ -32,7 +32,7 @@ from mlpool.inference.sandwich.residual_adjustments import (
     largest,
     rank_of_remainder,
 )
-from mlpool.inference.small_sample.sums import relative_factors
+from mlpool.inference.small_sample.variance_sums import relative_factors
 from mlpool.typing import FloatArray, IntArray
 
 MAX_CLUSTER_ROWS = 3_000

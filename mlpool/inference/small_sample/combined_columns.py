@@ -17,8 +17,8 @@ from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.cross_sums import FactorSums
 from mlpool.engine.types import LmmData, LmmFit
 from mlpool.inference.small_sample.coordinates import Coordinates, covariance_root, made_coordinates
-from mlpool.inference.small_sample.sums_several import Products, sums_of_products
 from mlpool.inference.small_sample.types import VarianceSums
+from mlpool.inference.small_sample.variance_sums_several import Products, sums_of_products
 from mlpool.typing import FloatArray, IntArray
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import scipy.linalg
 
 from mlpool.engine.types import LmmData, LmmFit, ReTerm
-from mlpool.inference.small_sample.rows import residuals
+from mlpool.inference.small_sample.weighted_rows import residuals
 from mlpool.typing import FloatArray, IntArray, RowSource
 
 _BATCH_ROWS = 16_384
@@ -88,7 +88,7 @@ def in_coordinates(data: LmmData, fit: LmmFit, chosen: Coordinates) -> tuple[Lmm
     """Return the model as data and fit in `chosen`: the residuals as response, sigma 1.
 
     The response is ``(y - X beta) / sigma`` and beta zero; theta stays in the units of the model,
-    where :func:`mlpool.inference.small_sample.sums.relative_factors` finds it.
+    where :func:`mlpool.inference.small_sample.variance_sums.relative_factors` finds it.
     """
     kept = np.asarray(fit.kept)
     p = len(kept)

@@ -20,13 +20,13 @@ from mlpool.engine.types import LmmData, LmmFit
 from mlpool.inference.small_sample.combined_columns import several_factors_elsewhere
 from mlpool.inference.small_sample.coordinates import Coordinates, coordinates, in_coordinates
 from mlpool.inference.small_sample.kernels import inner, multiply, trace
-from mlpool.inference.small_sample.sums import (
+from mlpool.inference.small_sample.types import VarianceSums
+from mlpool.inference.small_sample.variance_sums import (
     has_one_factor,
     read_one_factor,
     relative_factors,
     variance_sums,
 )
-from mlpool.inference.small_sample.types import VarianceSums
 from mlpool.typing import BoolArray, FloatArray
 
 _MOST_AMPLIFIED = 1e6

@@ -12,7 +12,6 @@ from mlpool.keywords import VcovTypeSpellings
 from mlpool.models.argument_checks import check_mixed, check_model
 from mlpool.models.extractors.random_effects import GroupFrames, VarCorr
 from mlpool.models.fitted import FittedModel
-from mlpool.models.mixed_model import MixedModel
 from mlpool.option_spellings import also_spelt
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def ranef(m: FittedModel) -> GroupFrames:
     NotSupportedError
         For models without random effects.
     """
-    return require_mixed(m, "ranef()").ranef()
+    return check_mixed(m, "ranef()").ranef()
 
 
 def coef(m: FittedModel) -> pd.Series | GroupFrames:
@@ -62,7 +61,7 @@ def varcorr(m: FittedModel) -> VarCorr:
     NotSupportedError
         For models without random effects.
     """
-    return require_mixed(m, "VarCorr()").varcorr()
+    return check_mixed(m, "VarCorr()").varcorr()
 
 
 def standard_error(m: FittedModel) -> pd.DataFrame:
@@ -88,16 +87,6 @@ def wald_df(m: FittedModel) -> float:
     """Return the df of Wald tests: residual, or infinite for families without a dispersion."""
     is_z = m.family is not None and not m.family.has_dispersion
     return float("inf") if is_z else float(m.df_residual)
-
-
-def require_mixed(model: object, what: str) -> MixedModel:
-    """Return `model`, which must have random effects.
-
-    Raises
-    ------
-    NotSupportedError
-    """
-    return check_mixed(model, what)
 
 
 def require_kind(model: object, kinds: tuple[str, ...], what: str) -> None:

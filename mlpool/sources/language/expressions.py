@@ -28,6 +28,7 @@ from mlpool.formula.functions.values import (
     Value,
     is_plain_number,
 )
+from mlpool.formula.language.expression import called_name
 from mlpool.formula.language.safety import CONSTANTS
 from mlpool.formula.types import Chain, Expression
 from mlpool.frames import read_frame
@@ -182,7 +183,7 @@ class PushedEvaluator:
 
     def _of_tree(self, expression: Expression) -> Pushed:
         tree, text = expression.tree, expression.text
-        calls = {n.func.id for n in ast.walk(tree) if _is_call(n)}  # type: ignore[attr-defined]
+        calls = {called_name(n) for n in ast.walk(tree)}
         columns = [c for c in expression.columns if c not in self.context]
         kinds = {c: kind_of(self.rows, c) for c in columns}
         is_label = bool(calls & _LABELS) or any(kinds[c] != "number" for c in columns)
@@ -232,7 +233,7 @@ class PushedEvaluator:
         if isinstance(node, ast.Name):
             return self._name(node.id)
         if isinstance(node, ast.Constant) and is_plain_number(node.value):
-            return float(node.value)  # type: ignore[arg-type]
+            return float(node.value)  # type: ignore[arg-type] # a plain number
         if isinstance(node, Chain):
             return self._chain(node)
         if isinstance(node, ast.UnaryOp):
@@ -333,7 +334,7 @@ class PushedEvaluator:
         labels = tuple(str(i + 1) for i in range(degree))
         if options.get("raw", False):
             powers = [power(x, float(i + 1), self._text) for i in range(degree)]
-            return PushedNumbers(exprs=tuple(powers), labels=labels)  # type: ignore[arg-type]
+            return PushedNumbers(exprs=tuple(powers), labels=labels)  # type: ignore[arg-type] # of columns
         return PushedNumbers(exprs=learn_poly(self.rows.lazy, x, degree, state), labels=labels)
 
     def _is_logical(self, tree: ast.expr) -> bool:
@@ -341,8 +342,9 @@ class PushedEvaluator:
             return isinstance(tree.ops[-1], (ast.cmpop, ast.BitAnd, ast.BitOr))
         if isinstance(tree, ast.UnaryOp):
             return isinstance(tree.op, ast.Not)
-        is_wrapped = _is_call(tree) and tree.func.id == "I"  # type: ignore[attr-defined]
-        return is_wrapped and self._is_logical(tree.args[0])  # type: ignore[attr-defined]
+        if isinstance(tree, ast.Call) and called_name(tree) == "I":
+            return self._is_logical(tree.args[0])
+        return False
 
 
 def _constant(node: ast.expr, text: str, function: str) -> Any:
@@ -375,11 +377,7 @@ def _as_labels(value: Value) -> FactorValue:
     return FactorValue(codes=codes, levels=("FALSE", "TRUE"))
 
 
-def _is_call(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-
-
 def _is_date(tree: ast.expr, kinds: Mapping[str, str]) -> bool:
     """Tell whether an expression computes with a date, which is a number of days."""
-    calls = {n.func.id for n in ast.walk(tree) if _is_call(n)}  # type: ignore[attr-defined]
+    calls = {called_name(n) for n in ast.walk(tree)}
     return set(kinds.values()) == {"date"} and not calls & _LABELS

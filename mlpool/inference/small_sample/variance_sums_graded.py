@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 
 from mlpool.engine.types import LmmData, LmmFit
-from mlpool.inference.small_sample.rows import row_blocks
 from mlpool.inference.small_sample.types import VarianceSums
+from mlpool.inference.small_sample.weighted_rows import row_blocks
 from mlpool.typing import FloatArray
 
 _LARGE = 1e4

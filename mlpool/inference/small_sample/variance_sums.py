@@ -15,7 +15,7 @@ A = C'C, C Lambda = U diag(s) W' and f = 1 / (1 + s^2) give sums of squares, wit
 
 with B = U'C^-T D. One grouping factor is handled cluster by cluster, all of them at once in arrays
 (q, r, J) as the engine does; several factors in
-:mod:`mlpool.inference.small_sample.sums_several`.
+:mod:`mlpool.inference.small_sample.variance_sums_several`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from mlpool.inference.small_sample.combined_columns import (
     several_factors_elsewhere,
     user_columns,
 )
-from mlpool.inference.small_sample.rows import residuals
-from mlpool.inference.small_sample.sums_graded import graded_sums, need_grading
-from mlpool.inference.small_sample.sums_several import several_factors
 from mlpool.inference.small_sample.types import VarianceSums
+from mlpool.inference.small_sample.variance_sums_graded import graded_sums, need_grading
+from mlpool.inference.small_sample.variance_sums_several import several_factors
+from mlpool.inference.small_sample.weighted_rows import residuals
 from mlpool.typing import FloatArray
 
 _UNROLLED = 4

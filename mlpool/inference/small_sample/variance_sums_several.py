@@ -32,8 +32,8 @@ from mlpool.inference.small_sample.kernels import (
     multiply,
     trace,
 )
-from mlpool.inference.small_sample.rows import row_blocks
 from mlpool.inference.small_sample.types import VarianceSums
+from mlpool.inference.small_sample.weighted_rows import row_blocks
 from mlpool.typing import FloatArray, IntArray
 
 #: Largest memory of the dense matrices of several grouping factors, in bytes.

@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
 
 # --- errors ---------------------------------------------------------------------------------
 
@@ -197,7 +196,7 @@ def _shown_object(value: object) -> str:
 
 
 def _shown_collection(
-    value: list[object] | tuple[object, ...] | set[object] | dict[Any, Any],
+    value: list[object] | tuple[object, ...] | set[object] | dict[object, object],
 ) -> str:
     kind = type(value).__name__
     many = f"a {kind} of {len(value)} values"

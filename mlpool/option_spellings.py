@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequenc
 from dataclasses import dataclass
 from functools import wraps
 from types import MappingProxyType
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.keywords import spell_out
@@ -200,7 +200,7 @@ def also_spelt(
 
 
 def _fold(
-    key: str, own: str, taken: MutableMapping[str, Any], given: MutableMapping[str, Any]
+    key: str, own: str, taken: MutableMapping[str, object], given: MutableMapping[str, object]
 ) -> None:
     """Leave one name of an option: `own`, in `taken`, by the usual spelling of its value."""
     for name in OPTIONS[key].names:

@@ -44,7 +44,7 @@ class CollinearityTable(ResultFrame):
     def __bool__(self) -> bool:
         return bool((self.data["VIF"] >= HIGH).any() or self.metadata.get("aliased"))
 
-    def _ggplot(self, **options: Any) -> Any:
+    def _ggplot(self, **options: object) -> Any:
         return draw_panel(self.model, "collinearity", options)
 
 
@@ -173,7 +173,7 @@ def check_collinearity(m: FittedModel, *, ci: float | None = 0.95) -> Collineari
 
 def _frame(vif: pd.Series, n: int, p: int, level: float | None) -> pd.DataFrame:
     values = vif.to_numpy(dtype=np.float64)
-    columns: dict[str, Any] = {"Term": [str(t) for t in vif.index], "VIF": values}
+    columns: dict[str, object] = {"Term": [str(t) for t in vif.index], "VIF": values}
     low, high = _bounds(values, n, p, level or 0.95)
     with np.errstate(divide="ignore", invalid="ignore"):
         if level is not None:

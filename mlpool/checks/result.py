@@ -79,11 +79,11 @@ class Check:
         drawn: ggplot = verb("plot")(self, **options)
         return drawn
 
-    def _ggplot(self, **options: Any) -> Any:
+    def _ggplot(self, **options: object) -> Any:
         return draw_panel(self.model, self.panel, options)
 
 
-def draw_panel(model: FittedModel | None, panel: str, options: dict[str, Any]) -> Any:
+def draw_panel(model: FittedModel | None, panel: str, options: dict[str, object]) -> Any:
     """Return one panel of `check_model`.
 
     Raises

@@ -25,7 +25,7 @@ T = TypeVar("T")
 class ReadOnlyDict(dict[str, Any]):
     """A dict that refuses to be changed."""
 
-    def _refuse(self, *args: Any, **options: Any) -> NoReturn:
+    def _refuse(self, *args: object, **options: object) -> NoReturn:
         raise OptionError("A fitted model cannot be changed; m.update(...) makes another one.")
 
     __setitem__ = __delitem__ = __ior__ = _refuse
@@ -42,7 +42,7 @@ def read_only(value: T) -> T:
     record that is read-only already is returned as it is. What was one array stays one: terms of
     a design are told to be of the same variable by it.
     """
-    made: Any = _guarded(value, {})
+    made: object = _guarded(value, {})
     return cast(T, made)
 
 
@@ -55,7 +55,7 @@ def _held(kind: type) -> tuple[str, ...]:
     return tuple(f.name for f in fields(kind) if f.init and f.name != "raw")
 
 
-def _guarded(value: object, seen: dict[int, Any]) -> Any:
+def _guarded(value: object, seen: dict[int, object]) -> Any:
     if type(value) in _PLAIN:
         return value
     if isinstance(value, np.ndarray):
@@ -75,7 +75,7 @@ def _guarded(value: object, seen: dict[int, Any]) -> Any:
     return replace(value, **changed) if changed else value
 
 
-def kept_arguments(arguments: Mapping[str, Any]) -> ReadOnlyDict:
+def kept_arguments(arguments: Mapping[str, object]) -> ReadOnlyDict:
     """Return what a model was fitted with; arrays are copied, since the user's may change."""
     return ReadOnlyDict({name: _kept(value) for name, value in arguments.items()})
 

@@ -149,7 +149,7 @@ def _maker(name: str, make: Callable[[M], T], m: M) -> Callable[[M], T]:
 
 def facts_of(m: Remembers) -> dict[str, Any]:
     """Return the facts that a model remembers so far; adding to them is remembering."""
-    known: dict[str, Any] = m._cache.setdefault("facts", {})
+    known: dict[str, object] = m._cache.setdefault("facts", {})
     return known
 
 

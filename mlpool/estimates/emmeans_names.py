@@ -36,7 +36,7 @@ _MODES = ("satterthwaite", "kenward", "normal")
 @spell_out(MeansOptions, like=estimate_means)
 def emmeans(
     model: FittedModel, specs: object, by: ByLike | None = None, *,
-    at: dict[str, Any] | None = None,
+    at: dict[str, object] | None = None,
     lmer_df: str | None = None, type: str | None = None, level: float | None = None,
     sigma: float | None = None,
     **options: Unpack[MeansOptions],
@@ -109,7 +109,7 @@ def _within(table: ResultFrame, groups: tuple[str, ...]) -> ResultFrame:
 def pairs(
     model: FittedModel | ResultFrame, specs: object = None, by: ByLike | None = None, *,
     adjust: str = "tukey",
-    at: dict[str, Any] | None = None, lmer_df: str | None = None, comparison: object = None,
+    at: dict[str, object] | None = None, lmer_df: str | None = None, comparison: object = None,
     reverse: bool = False, type: str | None = None, level: float | None = None,
     **options: Unpack[ContrastsOptions],
 ) -> ResultFrame:  # fmt: skip
@@ -277,7 +277,7 @@ def _read_type(type: object) -> str:
     return TYPES[check_option(type, TYPES, argument="type")]
 
 
-def _on_scale(options: dict[str, Any], type: object, response: str) -> dict[str, Any]:
+def _on_scale(options: dict[str, object], type: object, response: str) -> dict[str, Any]:
     """Return the options with `predict` as `type` means it: the link's scale without either.
 
     Raises

@@ -161,7 +161,9 @@ def label_column(name: str, values: pd.Series, options: TableOptions) -> Column:
     return Column(name=name, header=name, cells=cells)
 
 
-def beside(labels: Mapping[str, Any], numbers: Mapping[str, Any]) -> tuple[pd.DataFrame, Names]:
+def beside(
+    labels: Mapping[str, object], numbers: Mapping[str, object]
+) -> tuple[pd.DataFrame, Names]:
     """Return a frame of labels and numbers, and what the numbers' columns are called in it.
 
     Parameters
@@ -193,7 +195,7 @@ def inference_columns(result: Inference, value: str, *, p: bool) -> dict[str, An
 
 def grid_columns(grid: pd.DataFrame) -> dict[str, Any]:
     """Return the focal columns as numbers or categoricals in their order."""
-    columns: dict[str, Any] = {}
+    columns: dict[str, object] = {}
     for name in grid.columns:
         values = grid[name]
         first = values.iloc[0] if len(values) else 0.0

@@ -92,7 +92,7 @@ def joint_tests(
     if not _terms(model):
         raise OptionError("This model has no predictors to test.")
     groups = read_focal(by, variables)
-    options: dict[str, Any] = {"vcov": vcov, "cluster": cluster, "ci_method": ci_method}
+    options: dict[str, object] = {"vcov": vcov, "cluster": cluster, "ci_method": ci_method}
     method = read_mode(model, lmer_df, options)
     joint = joint_inference(
         model, vcov=vcov, cluster=cluster, vcov_args=vcov_args, ci_method=method

@@ -71,7 +71,7 @@ def estimate_means(
     vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
     length: int | None = 10,
-    at: dict[str, Any] | None = None,
+    at: dict[str, object] | None = None,
     two_valued: bool = False,
     weights: str | None = None,
     offset: float | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import pandas as pd
 
@@ -67,7 +67,7 @@ def estimate_slopes(
     vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
     length: int | None = 10,
-    at: dict[str, Any] | None = None,
+    at: dict[str, object] | None = None,
     two_valued: bool = False,
     **spellings: Unpack[EstimateSpellings],
 ) -> ResultFrame:

@@ -155,7 +155,7 @@ def _no_constant(text: str) -> Any:
 
 
 def _read_arrays(
-    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], record: dict[str, Any]
+    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], record: dict[str, object]
 ) -> list[Array]:
     described = record.get("arrays")
     if not isinstance(described, list):

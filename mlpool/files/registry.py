@@ -73,7 +73,7 @@ def saved_fields(kind: type) -> list[Field[Any]]:
     return [f for f in fields(kind) if f.name not in NOT_SAVED]
 
 
-def is_required(one: Field[Any]) -> bool:
+def is_required(one: Field[object]) -> bool:
     """Return whether a field has no default."""
     return one.default is MISSING and one.default_factory is MISSING
 
@@ -126,12 +126,12 @@ def _is_one(value: Any, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
-def _fits_each(values: tuple[Any, ...], hints: tuple[Any, ...]) -> bool:
+def _fits_each(values: tuple[object, ...], hints: tuple[object, ...]) -> bool:
     if len(hints) == 2 and hints[1] is Ellipsis:
         return all(fits(v, hints[0]) for v in values)
     return len(values) == len(hints) and all(fits(v, h) for v, h in zip(values, hints, strict=True))
 
 
-def _is_array(value: object, declared: tuple[Any, ...]) -> bool:
+def _is_array(value: object, declared: tuple[object, ...]) -> bool:
     entries = [one for one in declared if isinstance(one, Entries)]
     return isinstance(value, np.ndarray) and all(one.fit(value) for one in entries)

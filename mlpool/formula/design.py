@@ -144,10 +144,10 @@ def build_design(
     weights: object = None,
     offset: object = None,
     cluster: ClusterLike | None = None,
-    contrasts: Mapping[str, Any] | None = None,
+    contrasts: Mapping[str, object] | None = None,
     subset: object = None,
     na_action: str = "omit",
-    context: Mapping[str, Any] | None = None,
+    context: Mapping[str, object] | None = None,
     binomial: bool = False,
     also: Sequence[str] = (),
 ) -> Design:
@@ -179,7 +179,7 @@ def build_design(
     frame = read_frame(data)
     parsed, outcome = _with_response(parse_formula(formula, columns=frame.columns, context=context))
     frame = hold(frame, [*_names_used(parsed, (weights, offset, cluster)), *also])
-    states: dict[str, dict[str, Any]] = {}
+    states: dict[str, dict[str, object]] = {}
     evaluator = Evaluator(frame, states, context)
     coding = _read_coding(contrasts, parsed, frame)
     rows = RowFilter(frame.n_rows, read_subset(subset, frame, context))
@@ -304,7 +304,7 @@ def _predictors(parsed: ParsedFormula) -> list[Expression]:
     return [e for one in terms for term in one.terms for e in term]
 
 
-def _names_used(parsed: ParsedFormula, given: Sequence[Any]) -> list[str]:
+def _names_used(parsed: ParsedFormula, given: Sequence[object]) -> list[str]:
     """Return the names of the columns that a fit reads."""
     names = [name for e in all_expressions(parsed) for name in e.columns]
     for one in given:

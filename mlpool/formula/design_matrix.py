@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -194,7 +193,7 @@ def make_matrix(
     values: Mapping[str, Value],
     n: int,
     *,
-    contrasts: Mapping[str, Any],
+    contrasts: Mapping[str, object],
 ) -> DesignMatrix:
     """Return the matrix of `terms` over evaluated expressions.
 
@@ -245,7 +244,7 @@ def as_factor(value: Value) -> FactorValue:
 
 
 def _make_part(
-    expression: Expression, value: Value, full: bool, contrasts: Mapping[str, Any]
+    expression: Expression, value: Value, full: bool, contrasts: Mapping[str, object]
 ) -> tuple[NumberPart | FactorPart, list[ColumnPart]]:
     function = called_name(expression.tree)
     variable = variable_of(expression)

@@ -58,10 +58,10 @@ class Encoding:
     def from_training(  # noqa: PLR0913 - one argument per symbol of the formula
         cls,
         formula: ParsedFormula,
-        states: dict[str, dict[str, Any]],
+        states: dict[str, dict[str, object]],
         values: Mapping[str, Value],
         contrasts: dict[str, str | GivenContrasts],
-        context: Mapping[str, Any] | None,
+        context: Mapping[str, object] | None,
         *,
         offset: object,
     ) -> Encoding:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -82,7 +81,7 @@ def _joined(coded: Sequence[tuple[IntArray, Names]]) -> tuple[IntArray, Names]:
 
 
 def make_random(
-    bars: Sequence[BarTerm], values: Mapping[str, Value], n: int, *, contrasts: Mapping[str, Any]
+    bars: Sequence[BarTerm], values: Mapping[str, Value], n: int, *, contrasts: Mapping[str, object]
 ) -> tuple[RandomDesign, ...]:
     """Return the terms in lme4's order: decreasing number of levels, ties in formula order.
 

@@ -79,7 +79,7 @@ def as_ways(cluster: object) -> Any:
     return cluster
 
 
-def _are_labels(given: Sequence[Any]) -> bool:
+def _are_labels(given: Sequence[object]) -> bool:
     if all(isinstance(g, str) for g in given):
         return len(set(given)) < len(given)
     return all(isinstance(g, tuple) and len(g) < len(given) for g in given)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from mlpool.errors import FormulaError
 from mlpool.formula.language.lexer import lex
@@ -13,7 +12,7 @@ from mlpool.formula.types import BarTerm, Expression, ParsedFormula, Terms
 
 
 def update_formula(
-    old: ParsedFormula, text: str, context: Mapping[str, Any] | Iterable[str] | None = None
+    old: ParsedFormula, text: str, context: Mapping[str, object] | Iterable[str] | None = None
 ) -> str:
     """Return the formula that `text` makes of `old`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -163,7 +163,7 @@ def read_vector(given: object, frame: Frame, argument: str) -> FloatArray | None
 
 
 def read_subset(
-    subset: object, frame: Frame, context: Mapping[str, Any] | None = None
+    subset: object, frame: Frame, context: Mapping[str, object] | None = None
 ) -> BoolArray | None:
     """Return the rows asked for; a string is an expression over the columns.
 

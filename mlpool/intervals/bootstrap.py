@@ -202,7 +202,7 @@ def bootstrap(
     m: FittedModel,
     n: int = 1000,
     type: str = "parametric",
-    statistic: Callable[[Any], Any] | None = None,
+    statistic: Callable[[object], object] | None = None,
     *,
     cluster: ClusterLike | None = None,
     seed: SeedLike | None = None,

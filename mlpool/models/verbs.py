@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Unpack, overload
 
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.formula import parse_formula
@@ -212,7 +212,7 @@ def glmer(
     return result
 
 
-def check_arguments(verb: str, options: Mapping[str, Any], excluded: set[str]) -> None:
+def check_arguments(verb: str, options: Mapping[str, object], excluded: set[str]) -> None:
     """Refuse arguments that `fit` does not have, or that make no sense for a verb.
 
     Raises

@@ -283,7 +283,7 @@ def _wald_frame(names: list[str], result: FixedEffects, request: Request) -> pd.
         with np.errstate(over="ignore"):  # exp of a huge coefficient is infinite, as in R
             b, low, high = np.exp(b), np.exp(low), np.exp(high)
             se = b * se
-    columns: dict[str, Any] = {"Parameter": names, "Coefficient": b, "SE": se}
+    columns: dict[str, object] = {"Parameter": names, "Coefficient": b, "SE": se}
     if request.level is not None:
         columns |= {"CI": request.level, "CI_low": low, "CI_high": high}
     columns |= {
@@ -298,7 +298,7 @@ def _bootstrap_frame(draws: BootstrapTable, names: list[str], request: Request) 
     b, low, high = draws.estimate, draws.low, draws.high
     if request.exponentiate:
         b, low, high = np.exp(b), np.exp(low), np.exp(high)
-    columns: dict[str, Any] = {"Parameter": names, "Coefficient": b}
+    columns: dict[str, object] = {"Parameter": names, "Coefficient": b}
     if request.level is not None:
         columns |= {"CI": request.level, "CI_low": low, "CI_high": high}
     return pd.DataFrame({**columns, "p": draws.p})
@@ -328,7 +328,7 @@ def _residual_part(m: ResidualModel, request: Request) -> _Part:
 def _covariance_part(
     rows: list[RandomRow], headings: tuple[str, ...], effects: list[str], request: Request
 ) -> _Part:
-    columns: dict[str, Any] = {
+    columns: dict[str, object] = {
         "Parameter": [row.name for row in rows],
         "Coefficient": [row.estimate for row in rows],
         "SE": [row.se for row in rows],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -191,7 +191,7 @@ def _summary(m: MixedModel, name: str, data: pd.DataFrame, sigma2: float) -> dic
     }
 
 
-def _layout(metadata: dict[str, Any], data: pd.DataFrame) -> Grid:
+def _layout(metadata: dict[str, object], data: pd.DataFrame) -> Grid:
     shown = ["Group", "Level", "Parameter"]
     if (data["Parameter"] == "(Intercept)").all():
         shown.remove("Parameter")

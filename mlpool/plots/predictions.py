@@ -237,7 +237,7 @@ def _line_layers(
         shown = {} if mapped else {"fill": LINE_COLOUR}
         aes = g.aes(ymin=grid.low, ymax=grid.high, **({"fill": mapped} if mapped else {}))
         layers.append(g.geom_ribbon(aes, **geom_options("ribbon", ribbon, alpha=1 / 3, **shown)))
-    settings: dict[str, Any] = {} if mapped else {"color": LINE_COLOUR}
+    settings: dict[str, object] = {} if mapped else {"color": LINE_COLOUR}
     thin = grid.n_series > MAX_COLOURS
     settings |= {"alpha": 0.3} if thin else {}
     aes = [g.aes(color=mapped)] if mapped else []
@@ -291,7 +291,7 @@ def gap(grid: GridPlot) -> float:
 
 def _scales_and_panels(grid: GridPlot, mapped: str | None) -> list[Any]:
     g = grammar()
-    parts: list[Any] = []
+    parts: list[object] = []
     if mapped:
         n = grid.data[mapped].nunique()
         parts += [g.scale_color_manual(values=colours(n)), g.scale_fill_manual(values=colours(n))]

@@ -49,7 +49,7 @@ def raw_data(result: ResultFrame, grid: GridPlot) -> tuple[pd.DataFrame, str]:
             f"The response {name} is transformed: its data are not on the scale of the plot."
         )
     response = own_names([*grid.focal, *grid.panels], ["Response"])["Response"]
-    data: dict[str, Any] = {response: np.asarray(model.design.y, dtype=np.float64)}
+    data: dict[str, object] = {response: np.asarray(model.design.y, dtype=np.float64)}
     for variable in grid.focal:
         data[variable] = _values(model, grid, variable)
     for panel, variable in zip(grid.panels, grid.focal[2:], strict=True):

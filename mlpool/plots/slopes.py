@@ -70,7 +70,7 @@ def split_by_significance(
     # value, low and high by position: the data may use any name
     points = np.column_stack([places, *(np.asarray(data[c], dtype=np.float64) for c in columns)])
     points = points[order]
-    rows: list[Any] = []
+    rows: list[object] = []
     pieces: list[int] = []
     piece = 0
     for i, here in enumerate(points):

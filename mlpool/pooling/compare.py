@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
@@ -190,7 +190,7 @@ def comparison_of(partial: LinearMixedModel) -> PoolingComparison:
 # --- the three fits -----------------------------------------------------------------------------
 
 
-def _check_options(options: Mapping[str, Any]) -> None:
+def _check_options(options: Mapping[str, object]) -> None:
     for name in ("family", "cluster", "vcov"):
         if options.get(name) is not None:
             raise NotSupportedError(

@@ -36,7 +36,7 @@ def by_ml(m: FittedModel) -> Any:
     """Return the model fitted by maximum likelihood, itself if it is so already."""
     if m.kind not in ("lmer", "gls") or not m.reml:
         return m
-    cache: dict[str, Any] = m._cache
+    cache: dict[str, object] = m._cache
     if "by_ml" not in cache and isinstance(m, ResidualModel):
         cache["by_ml"] = with_record(m, m.design, m.fit_record(m.design, reml=False))
     if "by_ml" not in cache:

@@ -173,7 +173,7 @@ def _structure_as_given(
 
 def _unscaled_arguments(m: FittedModel) -> dict[str, Any]:
     """Return weights, offset and subset as arrays of the data as they were."""
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     frame = m.design.frame
     for name in ("weights", "offset"):
         given = m.arguments.get(name)

@@ -47,10 +47,10 @@ def build_pushed_design(
     weights: object = None,
     offset: object = None,
     cluster: object = None,
-    contrasts: Mapping[str, Any] | None = None,
+    contrasts: Mapping[str, object] | None = None,
     subset: object = None,
     na_action: str = "omit",
-    context: Mapping[str, Any] | None = None,
+    context: Mapping[str, object] | None = None,
 ) -> PushedDesign:
     """Build the design of `formula` on scanned rows, by as few queries as it takes.
 

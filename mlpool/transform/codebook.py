@@ -73,7 +73,7 @@ def data_codebook(
     frame = read_frame(data)
     names = list(frame.columns) if select is None else as_names(select, "select")
     labels = _labels(frame)
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for column in names:
         rows += _column_rows(frame, column, labels.get(column, ""), max_values, range_at)
     title = f"{name} ({frame.n_rows} rows and {len(frame.columns)} variables, {len(names)} shown)"

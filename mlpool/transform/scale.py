@@ -188,7 +188,7 @@ def mad(values: FloatArray, weights: FloatArray | None = None) -> float:
 
 
 def _statistic(
-    values: FloatArray, groups: Groups | None, function: Callable[[FloatArray], Any]
+    values: FloatArray, groups: Groups | None, function: Callable[[FloatArray], object]
 ) -> FloatArray:
     """Return a statistic of the values present, one number or each row's own group's."""
     if groups is not None:

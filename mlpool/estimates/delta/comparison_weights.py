@@ -180,7 +180,7 @@ def _custom(comparison: object, labels: Sequence[str]) -> Comparison:
     k = len(labels)
     if isinstance(comparison, Mapping):
         names = tuple(str(name) for name in comparison)
-        given: Any = list(comparison.values())
+        given: object = list(comparison.values())
     else:
         given = comparison
         names = ()

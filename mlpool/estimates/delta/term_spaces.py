@@ -161,7 +161,7 @@ def independent(rows: FloatArray) -> FloatArray:
     return np.asarray(right[s > _NOTHING * s[0]])
 
 
-def _focal(variable: Variable, values: tuple[Any, ...]) -> Focal:
+def _focal(variable: Variable, values: tuple[object, ...]) -> Focal:
     return Focal(variable=variable, values=values, text=variable.name)
 
 

@@ -67,8 +67,8 @@ def make_setting(
     """
     names = {f.name for f in focal}
     given = {f.name: f.values for f in at}
-    held: dict[str, Any] = {}
-    averaged: dict[str, tuple[Any, ...]] = {}
+    held: dict[str, object] = {}
+    averaged: dict[str, tuple[object, ...]] = {}
     for name, variable in variables.items():
         if name in names or variable.is_group:
             continue

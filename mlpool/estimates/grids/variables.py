@@ -149,7 +149,7 @@ class Variable:
     def _coded(self) -> tuple[ValueArray, tuple[Any, ...]]:
         return _read_rows(self.design, self.name, self.kind)
 
-    def column(self, values: Iterable[Any]) -> pd.Series:
+    def column(self, values: Iterable[object]) -> pd.Series:
         """Return values of this variable as a column that the formula can be evaluated on."""
         if self.kind == "numeric":
             return pd.Series(np.asarray(list(values), dtype=np.float64))

@@ -35,7 +35,7 @@ _UNARY = Signature((_X,))
 
 
 def apply_function(
-    name: str, args: Sequence[Any], named: Mapping[str, Any], state: State
+    name: str, args: Sequence[object], named: Mapping[str, object], state: State
 ) -> Value | list[Any] | factors.NamedContrasts:
     """Return the value of a call of a documented function.
 
@@ -113,8 +113,8 @@ def _cbind(state: State, *columns: FloatArray) -> MatrixValue:
     )
 
 
-def _constants(state: State, *values: Any) -> list[Any]:
-    found: list[Any] = []
+def _constants(state: State, *values: object) -> list[Any]:
+    found: list[object] = []
     for value in values:
         if isinstance(value, NumberValue) and np.ndim(value.array) == 0:
             value = float(value.array)

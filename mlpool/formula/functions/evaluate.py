@@ -44,7 +44,7 @@ class Evaluator:
     """
 
     def __init__(
-        self, frame: Frame, states: dict[str, State], context: Mapping[str, Any] | None = None
+        self, frame: Frame, states: dict[str, State], context: Mapping[str, object] | None = None
     ) -> None:
         self.frame, self.states, self.context = frame, states, context or {}
         self._cache: dict[str, Value] = {}
@@ -140,7 +140,7 @@ class Evaluator:
             raise FormulaError(f"{name}() is not a function that formulas know.")
         return apply_function(name, args, named, state)
 
-    def _context_call(self, name: str, args: list[Any], named: dict[str, Any]) -> Value:
+    def _context_call(self, name: str, args: list[object], named: dict[str, object]) -> Value:
         function = self.context[name]
         if not callable(function):
             raise FormulaError(f"{name} in context= is not a function.")

@@ -91,7 +91,7 @@ class VcovSpec:
         return _read_type(vcov, clusters)
 
 
-def _read_type(vcov: str, clusters: tuple[Any, ...]) -> VcovSpec:
+def _read_type(vcov: str, clusters: tuple[object, ...]) -> VcovSpec:
     if vcov not in _ALL_TYPES:
         raise OptionError(
             f"vcov must be one of {_ALL_TYPES}, or a matrix; got {brief(vcov)}."

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import DataError, NotSupportedError, OptionError, brief
-from mlpool.models import FittedModel, MixedModel, fit
+from mlpool.models import FittedModel, MixedModel, fit, predict
 from mlpool.typing import AnyArray, FloatArray
 
 try:
@@ -28,6 +28,7 @@ except ImportError:
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
+    from mlpool.keywords import PredictOptions
     from mlpool.typing import ColumnLike
 
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -71,11 +72,11 @@ class _MixedEstimator(BaseEstimator):  # type: ignore[misc]
     def _predicted(self, X: Any) -> FloatArray:
         check_is_fitted(self)
         data = self._frame(X, is_new=True)
-        m: Any = self.model_
-        options: dict[str, Any] = {} if m.family is None else {"type": "response"}
-        if isinstance(m, MixedModel):
-            options |= {"re_form": None if self.include_random else False, "allow_new_levels": True}
-        return np.asarray(m.predict(data, **options), dtype=np.float64)
+        options: PredictOptions = {} if self.model_.family is None else {"type": "response"}
+        if isinstance(self.model_, MixedModel):
+            options["re_form"] = None if self.include_random else False
+            options["allow_new_levels"] = True
+        return np.asarray(predict(self.model_, data, **options), dtype=np.float64)
 
 
 class MixedRegressor(RegressorMixin, _MixedEstimator):  # type: ignore[misc]

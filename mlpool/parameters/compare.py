@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -275,7 +276,8 @@ def _names(names: Any, pairs: list[tuple[str, Any]]) -> list[Any]:
 
 
 def _no_model(name: str, value: object) -> OptionError:
-    options = list(compare_parameters.__kwdefaults__ or {})
+    shown = inspect.signature(compare_parameters).parameters
+    options = [n for n, p in shown.items() if p.kind is p.KEYWORD_ONLY]
     hint = nearest_names(name, options)
     if hint:
         return OptionError(f"compare_parameters() has no argument {brief(name)}.{hint}")

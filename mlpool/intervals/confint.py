@@ -23,8 +23,8 @@ from mlpool.intervals.bootstrap import bootstrap
 from mlpool.intervals.parameter_selection import interval_frame, read_level, read_parm
 from mlpool.intervals.profile import Profile, profile
 from mlpool.intervals.residual import residual_confint
-from mlpool.models import ResidualModel
 from mlpool.keywords import VcovSpellings
+from mlpool.models import ResidualModel
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.extractors.parameter_names import parameter_names, random_names
 from mlpool.option_spellings import also_spelt

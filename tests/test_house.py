@@ -12,6 +12,7 @@ import pytest
 
 from mlpool import registry
 from tests.conftest import load_script
+from tests.literal_tolerances import without_reason
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mlpool"
@@ -102,3 +103,11 @@ def test_names_are_said_once() -> None:
     names = [name for group in registry.groups().values() for name in group]
     assert len(names) == len(set(names))
     assert not set(names) & set(registry.METHODS)
+
+
+def test_every_tolerance_says_what_it_is_relative_to() -> None:
+    missing = [text for path in MODULES for text in without_reason(path)]
+    assert not missing, (
+        "say beside each number, or in the line above, what it is relative to (words of UNIT_FREE "
+        "in tests/literal_tolerances.py):\n" + "\n".join(missing)
+    )

@@ -21,7 +21,8 @@ from mlpool.engine.lmm.fit import fit_lmm
 from mlpool.engine.lmm.repeated_fits import Refitted, deviance_held, new_responses
 from mlpool.engine.types import ArrayRows, Control, LmmData, LmmFit
 from mlpool.errors import FitError
-from mlpool.inference.profiles.lmm_surface import RandomSide, Surface, root_of
+from mlpool.inference.profiles.lmm_random_sides import RandomSide
+from mlpool.inference.profiles.lmm_surface import Surface, root_of
 from mlpool.inference.profiles.profile_side import Curve, Line, target_of
 from mlpool.typing import FloatArray
 
@@ -163,12 +164,10 @@ def _random_curves(surface: Surface, ml: LmmFit) -> tuple[Curve, ...]:
         raise FitError("the variance parameters of the fit are no covariance matrix.")
     lowest = surface.deviance(fit)
     _, hessian = surface.derivatives(psi, fit)
-    # log SDs and Fisher z have no unit: a share of the largest curvature
-    spread = np.sqrt(2.0 * np.abs(np.diag(np.linalg.pinv(hessian, rcond=1e-10, hermitian=True))))
     return tuple(
         Curve(
-            RandomSide(surface, psi, i, -1.0, lowest, float(spread[i])),
-            RandomSide(surface, psi, i, 1.0, lowest, float(spread[i])),
+            RandomSide(surface, psi, i, -1.0, lowest, hessian),
+            RandomSide(surface, psi, i, 1.0, lowest, hessian),
         )
         for i in range(len(psi))
     )

@@ -33,6 +33,7 @@ def same_responses(a: Any, b: Any) -> bool:
     if isinstance(a, scanned) and isinstance(b, scanned):
         first, second = a.response_summary, b.response_summary
         size = max(map(abs, first))
+        # relative to each number, and to the largest where one is zero
         alike = np.allclose(first, second, rtol=_ROUNDING, atol=_ROUNDING * size)
         return a.response_name == b.response_name and bool(alike)
     return same_values(a.y, b.y) and same_values(a.trials, b.trials)

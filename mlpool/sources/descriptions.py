@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import narwhals as nw
 import numpy as np
 
 from mlpool.frames import Column, read_frame
+from mlpool.frames.levels import drop_unused
 from mlpool.sources.design import PushedDesign
-from mlpool.sources.language.variables import Kind, kind_of, numbers_of
+from mlpool.sources.language.variables import Kind, keys_frame, kind_of, numbers_of
 from mlpool.sources.lazy_rows import LazyRows
 from mlpool.sources.order_statistics import BINS, quantiles_of
 from mlpool.sources.queries import by_group, collected, distinct, engines_in_a_sentence, totals
@@ -49,9 +50,16 @@ def kind_of_variable(design: PushedDesign, name: str) -> Kind:
 
 @engines_in_a_sentence()
 def labels_of(design: PushedDesign, name: str) -> Column:
-    """Return the distinct values of a column on the rows used, as a column."""
+    """Return the distinct values of a column on the rows used, as a column.
+
+    Levels of an enumeration keep their order; those that no row has are none.
+    """
     found = collected(distinct(design.own_rows.lazy.select(name).drop_nulls(), [name]))
-    return read_frame(found.to_native()).column(name)
+    column = read_frame(keys_frame(found, design.own_rows)).column(name)
+    if design.own_rows.schema[name] != nw.Enum:
+        return column
+    codes, levels = drop_unused(column.values, column.levels)
+    return replace(column, values=codes, levels=levels)
 
 
 @engines_in_a_sentence()

@@ -9,7 +9,6 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-import pandas as pd
 
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.columns import Layout
@@ -23,7 +22,7 @@ from mlpool.formula.random_terms import RandomDesign, group_codes, make_random
 from mlpool.formula.types import BarTerm, ParsedFormula
 from mlpool.frames import read_frame
 from mlpool.sources.absent_rows import absent_rows
-from mlpool.sources.lazy_rows import Answer, Native
+from mlpool.sources.language.variables import keys_frame
 from mlpool.sources.queries import Groups
 from mlpool.sources.scan import Scan
 from mlpool.sources.sums import PushedRows, added_up, with_clusters
@@ -223,20 +222,6 @@ def _levels(grouped: GroupedRows, groups: Groups, factor: _Factor) -> IntArray:
     random = factor.random[0]
     values = grouped.values(groups, random.bar)
     return random.find([group_codes(e, values[e.text]) for e in random.bar.group]).astype(np.int64)
-
-
-def keys_frame(keys: Answer, rows: Scan) -> Native:
-    """Return the keys as a frame; enumerations keep their order, which Arrow does not tell."""
-    enumerated = [c for c in keys.columns if rows.schema[c] == nw.Enum]
-    if not enumerated:
-        return keys.to_native()
-    columns: dict[str, Native] = {c: keys[c].to_list() for c in keys.columns}
-    for name in enumerated:
-        kind = rows.schema[name]
-        assert isinstance(kind, nw.Enum)
-        categories = list(kind.categories)
-        columns[name] = pd.Categorical(columns[name], categories=categories)
-    return pd.DataFrame(columns)
 
 
 def _forget_codes(value: Value) -> Value:

@@ -283,7 +283,9 @@ def _summarise_elsewhere(design: PushedDesign, name: str, kind: VariableKind) ->
     if kind == "factor":
         column = labels_of(design, name)
         labels = column.coded()[1].labels
-        numbers = [] if column.is_factor else np.unique(column.values).tolist()
+        # ids that floats would merge are labels
+        is_labelled = column.is_factor or column.labelled is not None
+        numbers = [] if is_labelled else np.unique(column.values).tolist()
         if labels != tuple(level_label(v) for v in numbers):
             return VariableSummary(name=name, kind=kind, levels=labels)
         whole = all(float(v).is_integer() for v in numbers)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import narwhals as nw
 
 from mlpool.errors import DataError, NotSupportedError
-from mlpool.sources.groups import keys_frame
-from mlpool.sources.language.variables import key_of, kind_of
+from mlpool.sources.language.variables import key_of, keys_frame, kind_of
 from mlpool.sources.lazy_rows import Native
 from mlpool.sources.queries import by_group, distinct, totals
 from mlpool.sources.scan import Scan

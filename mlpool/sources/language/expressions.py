@@ -42,7 +42,14 @@ from mlpool.sources.language.arithmetic import (
     power,
 )
 from mlpool.sources.language.learned import learn_poly, learn_scale
-from mlpool.sources.language.variables import key_of, kind_of, numbers_of, without, without_nan
+from mlpool.sources.language.variables import (
+    key_of,
+    keys_frame,
+    kind_of,
+    numbers_of,
+    without,
+    without_nan,
+)
 from mlpool.sources.lazy_rows import KeyValue, Native
 from mlpool.sources.queries import collected, distinct
 from mlpool.sources.scan import Scan
@@ -221,7 +228,7 @@ class PushedEvaluator:
                 raise not_pushed(
                     f"{brief(column)}, of more than {MOST_VALUES:,} different values, as labels"
                 )
-            self._keys[column] = most.to_native(), tuple(most[column].to_list())
+            self._keys[column] = keys_frame(most, self.rows), tuple(most[column].to_list())
         return self._keys[column]
 
     # --- numbers ----------------------------------------------------------------------------

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import narwhals as nw
+import pandas as pd
 
 from mlpool.errors import ColumnNotFoundError, DataError, brief, nearest_names
+from mlpool.sources.lazy_rows import Answer, Native
 from mlpool.sources.scan import Scan
 
 Kind = Literal["number", "logical", "date", "text"]
@@ -109,3 +111,17 @@ def days_of(column: nw.Expr, *, has_time: bool) -> nw.Expr:
     fraction = column.dt.microsecond().cast(nw.Float64) / 1e6
     part_of_day: nw.Expr = (3600.0 * hours + 60.0 * minutes + seconds + fraction) / _SECONDS
     return days + part_of_day
+
+
+def keys_frame(keys: Answer, rows: Scan) -> Native:
+    """Return the keys as a frame; enumerations keep their order, which Arrow does not tell."""
+    enumerated = [c for c in keys.columns if rows.schema[c] == nw.Enum]
+    if not enumerated:
+        return keys.to_native()
+    columns: dict[str, Native] = {c: keys[c].to_list() for c in keys.columns}
+    for name in enumerated:
+        kind = rows.schema[name]
+        assert isinstance(kind, nw.Enum)
+        categories = list(kind.categories)
+        columns[name] = pd.Categorical(columns[name], categories=categories)
+    return pd.DataFrame(columns)

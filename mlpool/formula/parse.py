@@ -56,10 +56,17 @@ def parse_formula(
     if not is_text:
         read_tokens(text)  # which says what a formula is
     names = tuple(columns) if columns is not None and is_text and "." in text else None
-    return _parse(text, names, _names_of(context))
+    return _parse(text, names, context_names(context))
 
 
-def _names_of(context: object) -> frozenset[str]:
+def context_names(context: object) -> frozenset[str]:
+    """Return the names that a caller hands over beside the columns.
+
+    Raises
+    ------
+    OptionError
+        If `context` is no mapping (or collection) of names.
+    """
     if context is None:
         return frozenset()
     if isinstance(context, (Mapping, list, tuple, set, frozenset)) and all(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from mlpool.errors import FormulaError
 from mlpool.formula.language.lexer import lex
 from mlpool.formula.language.tokens import Token, read_tokens
-from mlpool.formula.parse import canonical_text, parse_formula
+from mlpool.formula.parse import canonical_text, context_names, parse_formula
 from mlpool.formula.types import BarTerm, Expression, ParsedFormula, Terms
 
 
@@ -51,7 +51,9 @@ def update_formula(
     left = _with_response(left, response) if left else response
     has_dot = any(t.kind == "dot" for t in right)
     bars, offsets = (list(old.bars), list(old.offsets)) if has_dot else ([], [])
-    spelled = _substitute(right, old.fixed, (bars, offsets), text, tuple(context or ()))
+    spelled = _substitute(
+        right, old.fixed, (bars, offsets), text, tuple(sorted(context_names(context)))
+    )
     new = parse_formula(f"{left} ~ {spelled}", context=context)
     bars += [b for b in new.bars if b not in bars]
     offsets += [o for o in new.offsets if o not in offsets]

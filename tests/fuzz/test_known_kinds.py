@@ -99,3 +99,9 @@ def test_what_the_data_do_not_see_is_zero_in_any_order_of_rows() -> None:
         assert m.theta[1] == 0.0
         assert m.is_singular
     np.testing.assert_allclose(fits[1].se, fits[0].se, rtol=1e-6)
+
+
+def test_update_names_a_context_that_is_none() -> None:
+    m = mlpool.lm("Reaction ~ Days", mlpool.load_data("sleepstudy"))
+    with pytest.raises(mlpool.OptionError, match="context must be a dict of names"):
+        mlpool.update(m, ". ~ .", context=pd.DataFrame({"a": []}))

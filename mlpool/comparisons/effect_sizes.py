@@ -273,7 +273,7 @@ def _one_kind(
             GridColumn(name=c, header=_header(c), style=styles.get(c, "plain"))
             for c in data.columns
         ),
-        heading=f"# Effect Size for ANOVA (Type {table.metadata['type']})",
+        heading=f"Effect Size for ANOVA (Type {table.metadata['type']})",
     )
     return ResultFrame(
         data=data, layout=layout, options=DIGITS,

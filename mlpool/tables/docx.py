@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from mlpool.errors import NotSupportedError
+from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.tables.grid import Grid, GridRow, grid_of
 from mlpool.tables.spec import TableSpec
 
@@ -28,6 +28,8 @@ def write_docx(spec: TableSpec, target: str | PathLike[str] | Document) -> None:
     ------
     NotSupportedError
         If python-docx is not installed.
+    OptionError
+        If ``target`` is neither a path nor such a document.
     """
     try:
         import docx
@@ -35,12 +37,16 @@ def write_docx(spec: TableSpec, target: str | PathLike[str] | Document) -> None:
         raise NotSupportedError(
             "Word documents need python-docx, which is not installed; run: pip install python-docx"
         ) from None
-    if hasattr(target, "add_table"):
+    if isinstance(target, str | PathLike):
+        document = docx.Document()
+        _append(spec, document)
+        document.save(str(target))
+    elif hasattr(target, "add_paragraph"):
         _append(spec, target)
-        return
-    document = docx.Document()
-    _append(spec, document)
-    document.save(str(target))
+    else:
+        raise OptionError(
+            f"to_docx() takes a path or a document of python-docx, not {brief(target)}."
+        )
 
 
 def _append(spec: TableSpec, document: Document) -> None:

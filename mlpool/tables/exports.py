@@ -64,6 +64,8 @@ class Exports:
         ------
         NotSupportedError
             If python-docx is not installed.
+        OptionError
+            If ``path`` is neither a path nor such a document.
         OSError
             If the file cannot be written.
         """

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import mlpool
-from mlpool.errors import NotSupportedError
+from mlpool.errors import NotSupportedError, OptionError
 from mlpool.results import ResultFrame
 from mlpool.tables import Column, Note, RowGroup, TableSpec
 from mlpool.tables.docx import write_docx
@@ -95,6 +95,12 @@ def test_word(tmp_path: Path) -> None:
     assert sum(c.width for c in table.columns) <= room
     write_docx(SPEC, document)
     assert len(document.tables) == 2
+
+
+def test_word_goes_to_a_path_or_a_document(table: ResultFrame) -> None:
+    pytest.importorskip("docx")
+    with pytest.raises(OptionError, match=r"takes a path or a document of python-docx, not 5"):
+        table.to_docx(5)  # type: ignore[arg-type] # what is refused
 
 
 def test_numbers_keep_their_room_where_labels_are_long(tmp_path: Path) -> None:

@@ -87,9 +87,11 @@ def missing_name(name: str, known: list[str]) -> str:
     Examples
     --------
     >>> missing_name("glht", ["glm"])
-    "mlpool has no glht; here it is estimate_contrasts(m, 'f')."
+    "module 'mlpool' has no attribute 'glht'; here it is estimate_contrasts(m, 'f')."
     """
-    found = r_spelling(name)
-    if found is not None:
-        return found
-    return f"module 'mlpool' has no attribute {brief(name)}.{nearest_names(name, known)}"
+    plain = f"module 'mlpool' has no attribute {brief(name)}"
+    if name in spellings():
+        return f"{plain}; here it is {spellings()[name]}."
+    if name in absent():
+        return f"{plain}: {absent()[name]}."
+    return f"{plain}.{nearest_names(name, known)}"

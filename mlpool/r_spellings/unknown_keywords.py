@@ -1,15 +1,15 @@
-"""A keyword that a verb does not have ends in one sentence, whichever verb it is.
+"""A keyword that a verb does not have, or an argument that it needs, ends in one sentence.
 
 Python's own message names the function that noticed, which may be an inner one, and no spelling
 that works. :func:`answering` puts the sentence in its place for every public verb and every method
-of a model, so that no verb has to look for unknown keywords itself.
+of a model, so that no verb has to look for such mistakes itself.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from types import FunctionType
 from typing import ParamSpec, TypeVar
@@ -19,7 +19,11 @@ from mlpool.errors import MlpoolError, OptionError, brief, nearest_names
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PYTHONS_WORDS = re.compile(r"got an unexpected keyword argument '(\w+)'")
+_UNKNOWN = re.compile(r"got an unexpected keyword argument '(\w+)'")
+_MISSING = re.compile(r"missing \d+ required")
+"""Python's words for the two mistakes."""
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 _MOST_LISTED = 12
 """Keywords that are listed where none is near; more would hide the sentence."""
@@ -27,6 +31,8 @@ _MOST_LISTED = 12
 
 def answering(verb: Callable[P, R], name: str | None = None) -> Callable[P, R]:
     """Return the verb, which answers an unknown keyword with the nearest that it has.
+
+    What it needs and was not given is named with the whole call.
 
     Parameters
     ----------
@@ -49,11 +55,10 @@ def answering(verb: Callable[P, R], name: str | None = None) -> Callable[P, R]:
         except MlpoolError:
             raise
         except TypeError as error:
-            found = _PYTHONS_WORDS.search(str(error))
-            if found is None or found[1] not in kwargs:
+            sentence = _answer(shown, verb, str(error), args, kwargs)
+            if sentence is None:
                 raise
-            unknown = found[1]
-        raise OptionError(_sentence(shown, unknown, _keywords(verb)))
+        raise OptionError(sentence)
 
     if name is not None:
         call.__module__, call.__qualname__ = "mlpool", name
@@ -68,10 +73,32 @@ def answering_methods(owner: type) -> None:
             setattr(owner, name, answering(method))
 
 
+def _answer(
+    shown: str,
+    verb: Callable[..., object],
+    error: str,
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+) -> str | None:
+    """Return the sentence about a TypeError; None where the call itself was not mistaken."""
+    unknown = _UNKNOWN.search(error)
+    if unknown is not None and unknown[1] in kwargs:
+        return _sentence(shown, unknown[1], _keywords(verb))
+    if _MISSING.search(error) is None:
+        return None
+    parameters = list(inspect.signature(verb).parameters.values())
+    given = {p.name for p, _ in zip(parameters, args, strict=False)} | set(kwargs)
+    needed = [p.name for p in parameters if p.kind in _NAMED and p.default is p.empty]
+    missing = [name for name in needed if name not in given]
+    if not missing:
+        return None
+    call = ", ".join(name for name in needed if name != "self")
+    return f"{shown}() needs {' and '.join(missing)}: write {shown}({call})."
+
+
 def _keywords(verb: Callable[..., object]) -> list[str]:
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     known = inspect.signature(verb).parameters.values()
-    return [p.name for p in known if p.kind in kinds and p.name != "self"]
+    return [p.name for p in known if p.kind in _NAMED and p.name != "self"]
 
 
 def _sentence(verb: str, unknown: str, known: list[str]) -> str:

@@ -67,7 +67,8 @@ def test_the_calls_work(call: str, scope: dict[str, Any], capsys: Any) -> None:
 @pytest.mark.parametrize("name", sorted(spellings()))
 def test_the_sentence_says_the_call(name: str) -> None:
     with pytest.raises(
-        AttributeError, match=f"has no {name}; here it is {re.escape(spellings()[name])}"
+        AttributeError,
+        match=f"has no attribute '{name}'; here it is {re.escape(spellings()[name])}",
     ):
         getattr(mlpool, name)
 
@@ -99,7 +100,7 @@ def test_a_name_is_in_one_place_and_reasons_are_sentences() -> None:
 
 
 def test_a_name_that_nothing_answers_says_so() -> None:
-    with pytest.raises(AttributeError, match="There is no nlmer: mlpool fits no nonlinear"):
+    with pytest.raises(AttributeError, match="has no attribute 'nlmer': mlpool fits no nonlinear"):
         _ = mlpool.nlmer
     assert mlpool.r_spelling("lme4::glmer.nb") == (
         "mlpool has no glmer_nb; here it is glmer('y ~ x + (1 | g)', data, family='nbinom2')."

@@ -113,5 +113,42 @@ def test_a_type_error_of_another_kind_stays_what_it_is() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'wrong'") as caught:
         answering(outer, "outer")(1, b=2)
     assert not isinstance(caught.value, mlpool.MlpoolError)
-    with pytest.raises(TypeError, match="missing 1 required"):
-        answering(outer, "outer")(b=2)  # type: ignore[call-arg]
+
+
+def test_an_inner_call_that_lacks_an_argument_stays_what_it_is() -> None:
+    def inner(a: int, b: int) -> int:
+        return a + b
+
+    def outer(a: int) -> int:
+        return inner(a)  # type: ignore[call-arg]  # a mistake of ours
+
+    with pytest.raises(TypeError, match="missing 1 required") as caught:
+        answering(outer, "outer")(1)
+    assert not isinstance(caught.value, mlpool.MlpoolError)
+
+
+def needed(verb: Callable[..., object]) -> list[str]:
+    """Return the arguments without which a verb cannot be called."""
+    found = inspect.signature(verb).parameters.values()
+    return [
+        p.name
+        for p in found
+        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_what_a_verb_needs_is_said(name: str) -> None:
+    verb = getattr(mlpool, name)
+    if isinstance(verb, ModuleType) or not needed(verb):
+        return
+    with pytest.raises(mlpool.OptionError) as caught:
+        verb()
+    assert str(caught.value).startswith(f"{name}() needs {needed(verb)[0]}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_family_is_asked_for() -> None:
+    with pytest.raises(mlpool.OptionError) as caught:
+        mlpool.glmer("y ~ (1 | g)", {"y": [0, 1], "g": ["a", "b"]})  # type: ignore[call-arg] # none
+    assert str(caught.value) == "glmer() needs family: write glmer(formula, data, family)."

@@ -263,7 +263,8 @@ def model_matrix(formula: str, data: DataLike, **options: Unpack[MatrixOptions])
     raw = {e.text: rows.note(e.text, evaluator.value(e)) for e in expressions}
     kept = rows.kept(options.get("na_action", "omit"))
     values = {text: without_unused(rows.take(value)) for text, value in raw.items()}
-    coding = {str(k): read_contrasts(v) for k, v in (options.get("contrasts") or {}).items()}
+    given = _mapping(options.get("contrasts"), "contrasts", "{'f': 'sum'}")
+    coding = {str(k): read_contrasts(v) for k, v in given.items()}
     refuse_numbers_as_text(_predictors(parsed), values)
     n = frame.n_rows if kept is None else int(kept.sum())
     matrix = make_matrix(parsed.fixed, values, n, contrasts=coding)

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 import mlpool
@@ -64,7 +65,7 @@ def test_means_and_slopes_are_those_of_emmeans(formula: str) -> None:
 def test_rows_read_in_pieces_give_the_same(formula: str) -> None:
     data = _sleepstudy()
     here = _means_and_slope(formula, data)
-    elsewhere = _means_and_slope(formula, mlpool.scan(data))
+    elsewhere = _means_and_slope(formula, mlpool.scan(pl.from_pandas(data).lazy()))
     for mine, theirs in zip(here, elsewhere, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-7)
 

@@ -299,7 +299,7 @@ VERBS: dict[str, list[Row]] = {
         Row(kinds=E_, ask=lambda m, s: _tests(mlpool.anova(_smaller(m, s), m))),
     ],
     **{
-        name: [Row(kinds=LM, ask=lambda m, s, name=name: getattr(mlpool, name)(m))]
+        name: [Row(kinds=LM, ask=lambda m, s, name=name: getattr(mlpool, name)(m), units=PLAIN)]
         for name in ("eta_squared", "omega_squared", "epsilon_squared")
     },
     "test_likelihoodratio": [

@@ -245,8 +245,8 @@ def bars_of(random: object) -> str:
 
 def _bar(terms: str, group: str) -> str:
     found = re.fullmatch(r"\s*(pdDiag|pdSymm|pdLogChol)\s*\((.*)\)\s*", terms)
-    bar = "||" if found is not None and found[1] == "pdDiag" else "|"
+    name = "diag" if found is not None and found[1] == "pdDiag" else ""
     inner = (terms if found is None else found[2]).strip().removeprefix("~").strip()
     if re.match(r"pd[A-Z]|list\(", inner):
         raise NotSupportedError(f"{brief(inner)} is not read here; pdDiag and pdSymm are.")
-    return f"({inner} {bar} {group})"
+    return f"{name}({inner} | {group})"

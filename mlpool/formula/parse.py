@@ -11,7 +11,7 @@ from mlpool.formula.language.expand import Expander
 from mlpool.formula.language.expression import parse_expression
 from mlpool.formula.language.lexer import quote_name
 from mlpool.formula.language.safety import MAX_BARS
-from mlpool.formula.language.tokens import Token, read_tokens
+from mlpool.formula.language.tokens import BARS, DIAGONAL, Token, read_tokens
 from mlpool.formula.types import BarTerm, Expression, ParsedFormula, Term, Terms
 
 
@@ -129,7 +129,7 @@ def _read_response(tokens: list[Token], expander: Expander) -> Expression | None
     if not tokens:
         return None
     for token in tokens:
-        if token.text in ("|", "||", ".", "~"):
+        if token.text in (*BARS, ".", "~"):
             expander.fail(f"{brief(token.text)} cannot stand in the response.", token)
     start, end = tokens[0].start, tokens[-1].end
     return parse_expression(
@@ -150,12 +150,12 @@ def _normalise(
 
 
 def _expand_double_bars(text: str, tokens: list[Token], expander: Expander) -> str:
-    """Write ``(x || g)`` as lme4 prints it, ``((1 | g) + (0 + x | g))``."""
+    """Write ``(x || g)`` and ``diag(x | g)`` as ``((1 | g) + (0 + x | g))``, as lme4 does."""
     if "||" not in text:
         return text
     _, bars = split_bars(tokens, expander)
     for inner in bars:
-        if any(t.text == "||" for t in inner):
+        if any(t.text in ("||", DIAGONAL) for t in inner):
             texts = {t.start: expander.expression(t).text for t in inner if t.kind == "expression"}
             parts = " + ".join(f"({b.text})" for b in expand_bar(inner, expander))
             text = text.replace(f"({deparse(inner, texts)})", f"({parts})")

@@ -88,7 +88,8 @@ def make_random(
     Raises
     ------
     DataError
-        If a grouping factor is not one column of labels.
+        If a grouping factor is not one column of labels, or a term of ``diag()`` has several
+        columns.
     """
     known: dict[str, tuple[IntArray, tuple[str, ...], Parts]] = {}
     designs = []
@@ -97,12 +98,22 @@ def make_random(
             known[bar.group_name] = _group_codes(bar.group, values)
         codes, levels, parts = known[bar.group_name]
         z = make_matrix(bar.terms, values, n, contrasts=contrasts)
+        _check_diagonal(bar, z)
         designs.append(
             RandomDesign(
                 bar=bar, group=bar.group_name, levels=levels, codes=codes, z=z, parts=parts
             )
         )
     return tuple(sorted(designs, key=lambda d: -len(d.levels)))
+
+
+def _check_diagonal(bar: BarTerm, z: DesignMatrix) -> None:
+    if bar.diagonal and z.shape[1] > 1:
+        raise DataError(
+            f"diag() gives each effect a variance of its own, and {brief(bar.text)} has "
+            f"{z.shape[1]} columns; write one term for each level of a factor, such as "
+            f"(0 + as.numeric(f == 'a') | {bar.group_name})."
+        )
 
 
 def group_codes(expression: Expression, value: Value) -> tuple[IntArray, Names]:

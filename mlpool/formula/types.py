@@ -82,11 +82,14 @@ class BarTerm:
         lme4's order (``(1|a/b)`` gives groups ``b:a`` and ``a``).
     text : str
         The term as lme4 prints it, without parentheses: ``1 + Days | Subject``.
+    diagonal : bool
+        Of ``diag()``: refused where the term has several columns.
     """
 
     terms: Terms
     group: tuple[Expression, ...]
     text: str = field(compare=False)
+    diagonal: bool = field(default=False, compare=False)
 
     @property
     def group_name(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from mlpool.errors import FormulaError
 from mlpool.formula.language.lexer import lex
-from mlpool.formula.language.tokens import Token, read_tokens
+from mlpool.formula.language.tokens import BARS, Token, read_tokens
 from mlpool.formula.parse import canonical_text, context_names, parse_formula
 from mlpool.formula.types import BarTerm, Expression, ParsedFormula, Terms
 
@@ -87,7 +87,7 @@ def _substitute(
         end = _closing(tokens, position) if token.kind == "open" else position
         span = text[token.start : tokens[end].end + 1]
         is_removed = bool(pieces) and pieces[-1] == "-"
-        is_bar = end > position and any(t.text in ("|", "||") for t in tokens[position:end])
+        is_bar = end > position and any(t.text in BARS for t in tokens[position:end])
         if is_removed and (is_bar or span.startswith("offset(")):
             pieces.pop()
             _remove(span, old, text, context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlpool.formula.language.expand import Expander
-from mlpool.formula.language.tokens import Token
+from mlpool.formula.language.tokens import BARS, DIAGONAL, Token
 from mlpool.formula.types import BarTerm, Expression, Terms
 
 
@@ -45,7 +45,7 @@ def split_bars(  # noqa: C901 - one branch per kind of token
                 fixed.extend([token, *inner_fixed, tokens[close]])
             elif fixed and fixed[-1].text == "+":
                 fixed.pop()
-        elif any(t.text in ("|", "||") for t in inner):
+        elif any(t.text in BARS for t in inner):
             _check_added(tokens, position, close, expander)
             bars.append(inner)
             if fixed and fixed[-1].text == "+":
@@ -62,9 +62,10 @@ def expand_bar(tokens: Sequence[Token], expander: Expander) -> list[BarTerm]:
     """Return the plain terms of one ``(expr | group)``; the tokens exclude the parentheses.
 
     ``(x || g)`` becomes ``(1 | g) + (0 + x | g)`` as in lme4, which does not split factors;
+    ``diag(x | g)`` becomes the same, of terms that have one column each;
     ``(x | a/b)`` becomes ``(x | b:a) + (x | a)``.
     """
-    at = [i for i, t in enumerate(tokens) if t.text in ("|", "||")]
+    at = [i for i, t in enumerate(tokens) if t.text in BARS]
     bar = tokens[at[0]]
     if len(at) > 1:
         expander.fail("A random-effects term has one bar: (x | g).", tokens[at[1]])
@@ -79,8 +80,9 @@ def expand_bar(tokens: Sequence[Token], expander: Expander) -> list[BarTerm]:
     if not terms.intercept and not terms.terms:
         expander.fail("(0 | g) has no random effect; write (1 | g).", left[0])
     groups = _groups(list(right), expander)
-    if bar.text == "||":
-        return [part for group in groups for part in _independent(terms, group)]
+    if bar.text in ("||", DIAGONAL):
+        diagonal = bar.text == DIAGONAL
+        return [part for group in groups for part in _independent(terms, group, diagonal)]
     text = deparse(left)
     return [
         BarTerm(terms=terms, group=group, text=f"{text} | {_group_text(group)}") for group in groups
@@ -103,7 +105,7 @@ def deparse(tokens: Sequence[Token], texts: dict[int, str] | None = None) -> str
     return out.strip()
 
 
-def _independent(terms: Terms, group: tuple[Expression, ...]) -> list[BarTerm]:
+def _independent(terms: Terms, group: tuple[Expression, ...], diagonal: bool) -> list[BarTerm]:
     parts = []
     name = _group_text(group)
     if terms.intercept:
@@ -111,7 +113,9 @@ def _independent(terms: Terms, group: tuple[Expression, ...]) -> list[BarTerm]:
     for term in terms.terms:
         text = ":".join(e.text for e in term)
         single = Terms(intercept=False, terms=(term,))
-        parts.append(BarTerm(terms=single, group=group, text=f"0 + {text} | {name}"))
+        parts.append(
+            BarTerm(terms=single, group=group, text=f"0 + {text} | {name}", diagonal=diagonal)
+        )
     return parts
 
 
@@ -174,7 +178,7 @@ def _has_bar_outside(tokens: Sequence[Token]) -> bool:
     depth = 0
     for token in tokens:
         depth += (token.kind == "open") - (token.kind == "close")
-        if depth == 0 and token.text in ("|", "||"):
+        if depth == 0 and token.text in BARS:
             return True
     return False
 
@@ -184,7 +188,7 @@ def _has_inner_bars(tokens: Sequence[Token]) -> bool:
     depth = 0
     for token in tokens:
         depth += (token.kind == "open") - (token.kind == "close")
-        if depth > 0 and token.text in ("|", "||"):
+        if depth > 0 and token.text in BARS:
             return True
     return False
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 from mlpool.errors import FormulaError, brief
 from mlpool.formula.language.algebra import AlgebraError, Piece, TermSum, bits, expand
 from mlpool.formula.language.expression import column_expression, parse_expression
-from mlpool.formula.language.tokens import ARITHMETIC, Token
+from mlpool.formula.language.tokens import ARITHMETIC, BARS, Token
 from mlpool.formula.types import Expression, Term, Terms
 
 Symbols = dict[str, tuple[int, Expression]]
@@ -82,7 +82,7 @@ class Expander:
             return self._number(token, index, tokens)
         if token.kind == "expression":
             return TermSum({self._bit(self.expression(token), symbols): None})
-        if token.text in ("|", "||"):
+        if token.text in BARS:
             self.fail("A random-effects term needs parentheses: (x | g).", token)
         if token.text in ARITHMETIC:
             self.fail(f"{brief(token.text)} is arithmetic: put it inside I(...).", token)

@@ -278,8 +278,8 @@ class _ExpressionParser:
         if name in COVARIANCE_STRUCTURES:
             self._fail(
                 f"The covariance structure {name}() is no term of a formula here; write (x | g) "
-                "for a full covariance, (x || g) for independent effects, and correlation= for "
-                "correlated residuals.",
+                "or us(x | g) for a full covariance, (x || g) or diag(x | g) for independent "
+                "effects, and correlation= for correlated residuals.",
                 piece,
             )
         hint = nearest_names(name, (*documented_functions(), *self.context))

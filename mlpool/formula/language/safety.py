@@ -79,7 +79,7 @@ CONTRASTS = (
 )  # fmt: skip
 """Contrast names; also accepted without ``contr.`` in the ``contrasts=`` argument."""
 
-COVARIANCE_STRUCTURES = ("us", "diag", "cs", "ar1", "homcs", "toep", "ou", "exp_cov", "corAR1")
+COVARIANCE_STRUCTURES = ("cs", "ar1", "homcs", "toep", "ou", "exp_cov", "corAR1")
 """Names that other packages use around a bar; refused with a sentence of their own."""
 
 NOT_NAMES = frozenset(

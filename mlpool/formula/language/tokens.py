@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -17,6 +17,11 @@ ARITHMETIC = ("%/%", "%%", "==", "!=", "<=", ">=", "<", ">", "!", "&", "&&")
 """Operators of R that are no formula algebra: allowed in a response and inside ``I()``."""
 
 _ALGEBRA = ("**", "||", "%in%", "~", "+", "-", "*", "/", ":", "^", "|")
+DIAGONAL = "|||"
+"""The bar of ``diag(x | g)``: as ``||``, and every effect is one column."""
+BARS = ("|", "||", DIAGONAL)
+_STRUCTURES = ("us", "diag")
+"""What lme4 2.0 and glmmTMB write around a bar, and formulas here read."""
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _ARGUMENTS = ("REML", "reml", "family", "data", "weights", "cluster", "offset", "subset")
 
@@ -52,15 +57,32 @@ def read_tokens(formula: str) -> list[Token]:
     pieces = lex(formula, formula=formula)
     partner = _partners(pieces, formula)
     tokens: list[Token] = []
+    diagonal: set[int] = set()
     at = 0
     while at < len(pieces):
+        bar = _bar_inside(pieces, at, partner)
+        if bar is not None:  # us(x | g) and diag(x | g): parentheses, whose bar is another one
+            tokens.append(Token("open", "(", pieces[at].start, pieces[at + 1].end))
+            diagonal |= {bar} if pieces[at].text == "diag" else set()
+            at += 2
+            continue
         last = at
         if pieces[at].kind == "name" and at + 1 in partner and pieces[at + 1].text == "(":
             last = partner[at + 1]
-        tokens.append(_token(pieces, at, last, formula))
+        token = _token(pieces, at, last, formula)
+        tokens.append(replace(token, text=DIAGONAL) if at in diagonal else token)
         at = last + 1
     _check_neighbours(tokens, formula)
     return tokens
+
+
+def _bar_inside(pieces: Sequence[Piece], at: int, partner: dict[int, int]) -> int | None:
+    """Return the place of the bar where ``us(x | g)`` or ``diag(x | g)`` begins; else None."""
+    is_call = at + 1 in partner and pieces[at + 1].text == "("
+    if pieces[at].kind != "name" or pieces[at].text not in _STRUCTURES or not is_call:
+        return None
+    inside = range(at + 2, partner[at + 1])
+    return next((i for i in inside if pieces[i].kind == "op" and pieces[i].text == "|"), None)
 
 
 def _token(pieces: Sequence[Piece], at: int, last: int, formula: str) -> Token:

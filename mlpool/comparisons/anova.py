@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlpool.comparisons.argument_checks import check_same_data
+from mlpool.comparisons.bootstrap_test import bootstrap_table
 from mlpool.comparisons.deviance_table import check_f, deviance_table
 from mlpool.comparisons.fixed_effects_tests import fixed_effects_table
 from mlpool.comparisons.models_table import (
@@ -34,7 +35,7 @@ from mlpool.option_spellings import also_spelt, read_value
 from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
-    from mlpool.typing import ClusterLike, VcovArgs, VcovLike
+    from mlpool.typing import ClusterLike, SeedLike, VcovArgs, VcovLike
 
 _TYPES = {"1": 1, "i": 1, "2": 2, "ii": 2, "3": 3, "iii": 3}
 _DEFAULT_TYPE = {"lm": 1, "glm": 1, "lmer": 3, "glmer": 2, "gls": 3}
@@ -53,6 +54,8 @@ def anova(
     refit: bool = True,
     boundary: bool = False,
     names: Iterable[str] | None = None,
+    bootstrap: int | None = None,
+    seed: SeedLike | None = None,
     ci_method: str | None = None,
     df_method: str | None = None,
     cov_type: VcovLike | None = None,
@@ -93,6 +96,13 @@ def anova(
         ones; column ``p_boundary`` has them in any case.
     names : list of str, optional
         Names of the models.
+    bootstrap : int, optional
+        Of two models, the larger by lmer or glmer: responses to simulate from the smaller one and
+        to fit by both (pbkrtest's ``PBmodcomp``). The p-value is the share of likelihood ratios
+        that are as large, ``(1 + count) / (1 + bootstrap)``; it holds in small samples and for
+        variances, too.
+    seed : int, SeedSequence or Generator, optional
+        Of `bootstrap`.
     ci_method, df_method, cov_type, clusters, cov_kwds, test_statistic
         Other names of `ddf`, `vcov`, `cluster`, `vcov_args` and `test`.
     **named_models : FittedModel
@@ -104,7 +114,8 @@ def anova(
         One model: Parameter, df and, as far as the kind of table has them, Sum_Squares,
         Mean_Square, df_error, F, Chi2, Deviance, p. Several: Name, then npar, AIC, BIC, logLik,
         deviance, Chi2, df, p, p_boundary; or df_residual, RSS or Deviance_residual, df, F, p; or
-        with `ddf` df, df_error, F, p.
+        with `ddf` df, df_error, F, p. With `bootstrap` the rows ``LRT`` and ``PBtest`` with Chi2,
+        df, p.
 
     Raises
     ------
@@ -131,6 +142,7 @@ def anova(
     robust = (vcov, cluster, vcov_args)
     is_one = len(models) + len(named_models) == 1
     if is_one and not (models and isinstance(models[0], Mapping)):
+        _check_no_bootstrap(bootstrap, seed)
         m = check_model([*models, *named_models.values()][0], "anova()")
         number = _read_type(m, type)
         table, extra = _one_model(m, number, ddf, test, robust), {"type": ROMAN[number]}
@@ -144,7 +156,7 @@ def anova(
         check_same_data(chosen, "anova()")
         m = next(iter(chosen.values()))
         how = as_bool(refit, "refit"), as_bool(boundary, "boundary")
-        table = _several_models(chosen, test, ddf, *how)
+        table = _several_models(chosen, test, ddf, *how, (bootstrap, seed))
         extra = {"models": ", ".join(chosen)}
     return ResultFrame(
         data=table.data,
@@ -172,9 +184,51 @@ def _check_named(given: Mapping[str, object]) -> None:
             )
 
 
+def _check_no_bootstrap(bootstrap: object, seed: object) -> None:
+    """Refuse to simulate for the terms of one model.
+
+    Raises
+    ------
+    OptionError
+    """
+    if bootstrap is not None or seed is not None:
+        raise OptionError("bootstrap= compares two models: anova(smaller, larger, bootstrap=1000).")
+
+
+def _check_ml_ratio(test: str | None, ddf: str | None, refit: bool, boundary: bool) -> None:
+    """Refuse options that a simulated likelihood ratio has no use for.
+
+    Raises
+    ------
+    OptionError
+    """
+    if test is not None:
+        test = read_value("test", test, ("F", "Chisq"))
+    asked = {
+        "test='F'": test == "F", "ddf=": ddf is not None, "refit=False": not refit,
+        "boundary=True": boundary,
+    }  # fmt: skip
+    for option in (name for name, given in asked.items() if given):
+        raise OptionError(
+            f"bootstrap= simulates likelihood ratios of fits by ML, so {option} has no meaning "
+            "beside it; drop one of them."
+        )
+
+
 def _several_models(
-    models: dict[str, FittedModel], test: str | None, ddf: str | None, refit: bool, boundary: bool
+    models: dict[str, FittedModel],
+    test: str | None,
+    ddf: str | None,
+    refit: bool,
+    boundary: bool,
+    drawn: tuple[int | None, SeedLike | None],
 ) -> Table:
+    bootstrap, seed = drawn
+    if bootstrap is not None:
+        _check_ml_ratio(test, ddf, refit, boundary)
+        return bootstrap_table(models, bootstrap, seed)
+    if seed is not None:
+        raise OptionError("seed= is for the simulated responses of bootstrap=1000.")
     if test is not None:
         read_value("test", test, ("F", "Chisq"))
     method = _read_ddf(next(iter(models.values())), ddf)

@@ -113,7 +113,7 @@ def boundary_notes(steps: Mapping[str, Step]) -> list[str]:
     notes = []
     for name, step in steps.items():
         if step.mixture == "unknown":
-            notes.append(f"Boundary p of {name}: no closed form; simulate from the smaller model.")
+            notes.append(f"Boundary p of {name}: no closed form; anova(bootstrap=1000) has one.")
         elif step.mixture:
             notes.append(f"Boundary p of {name}: {step.mixture}.")
     return notes

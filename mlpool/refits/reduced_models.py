@@ -116,9 +116,20 @@ def comparable_logliks(models: Sequence[FittedModel], *, reml: bool) -> list[flo
         )
     if reml:
         return [reml_loglik(m) for m in models]
-    if nodes and max(nodes) > 1:
-        return [-0.5 * m.deviance if m.kind == "glm" else m.loglik for m in models]
-    return [-0.5 * deviance_of(m) for m in models]
+    quadrature = has_quadrature(models)
+    return [loglik_of(m, quadrature=quadrature) for m in models]
+
+
+def has_quadrature(models: Sequence[FittedModel]) -> bool:
+    """Tell whether one of the models was fitted by quadrature with several nodes."""
+    return any(m.kind == "glmer" and m.fit.n_quadrature > 1 for m in models)
+
+
+def loglik_of(m: FittedModel, *, quadrature: bool) -> float:
+    """Return a log-likelihood; that of a glm is on glmer's scale beside `quadrature`."""
+    if quadrature:
+        return float(-0.5 * m.deviance if m.kind == "glm" else m.loglik)
+    return -0.5 * deviance_of(m)
 
 
 def without_terms(terms: Terms, gone: Sequence[int], intercept: bool | None = None) -> Terms:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
-from mlpool.engine.lmm.repeated_fits import Refitted
+from mlpool.engine.lmm.repeated_fits import Refitted, new_responses
 from mlpool.errors import FitError, OptionError
 from mlpool.inference.profiles.glm import GlmProblem, fit_with_offset
 from mlpool.models import GeneralizedLinearModel, LinearMixedModel, MixedModel
@@ -142,6 +142,29 @@ class LmmRefits(Generic[Drawn]):
         """Return the parameters of one draw."""
         found = self._fits.fit(drawn)
         return self._scale.stack(found.beta, found.theta, found.sigma), found.is_singular
+
+
+class LmmLogliks:
+    """Log-likelihoods of a linear mixed model by ML for other responses, from sums made once.
+
+    Parameters
+    ----------
+    m : LinearMixedModel
+        A fit by ML.
+
+    Notes
+    -----
+    The constant of prior weights is left out, which models of the same rows share.
+    """
+
+    def __init__(self, m: LinearMixedModel) -> None:
+        control = replace(m.control, progress=False)
+        self._fits = new_responses(as_lmm_data(m.design), m.theta, reml=False, control=control)
+
+    def __call__(self, y: FloatArray) -> tuple[FloatArray, bool]:
+        """Return the log-likelihood (1,) of a response (n,)."""
+        found = self._fits.fit(y)
+        return np.array([-0.5 * found.criterion]), found.is_singular
 
 
 class ModelRefits:

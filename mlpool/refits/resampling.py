@@ -208,7 +208,7 @@ def make_task(
             f"{m.kind} model use type='parametric' or 'case'."
         )
     draw = Parametric(m) if type_ == "parametric" else Residuals(m)
-    if statistic is not None or m.kind == "glmer" or _is_foreign(m):
+    if statistic is not None or m.kind == "glmer" or is_foreign(m):
         return FromResponses(draw, ModelRefits(m, statistic))
     if isinstance(m, LinearMixedModel):
         return FromResponses(draw, LmmRefits(m, new_responses))
@@ -219,7 +219,7 @@ def _single_level(m: FittedModel) -> LinearRefits | GlmRefits:
     return GlmRefits(m) if isinstance(m, GeneralizedLinearModel) else LinearRefits(m)
 
 
-def _is_foreign(m: FittedModel) -> bool:
+def is_foreign(m: FittedModel) -> bool:
     """Tell whether replicates are the work of another engine or solver, as the model itself is."""
     return bool(m.is_mixed and m.fit.engine != "mlpool") or is_iterative(m)
 

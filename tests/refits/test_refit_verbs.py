@@ -82,6 +82,9 @@ MIXED: dict[str, Callable[[Any], Any]] = {
     "rePCA": lambda m: str(mlpool.rePCA(m)),
     "estimate_grouplevel": mlpool.estimate_grouplevel,
     "anova of two": lambda m: mlpool.anova(m, mlpool.update(m, ". ~ . - x")),
+    "anova, bootstrap": lambda m: mlpool.anova(
+        m, mlpool.update(m, ". ~ . - x"), bootstrap=3, seed=1
+    ),
     "satterthwaite": lambda m: str(m.summary(ddf="satterthwaite")) if m.kind == "lmer" else 0,
     "bootstrap of a verb": lambda m: (
         mlpool.bootstrap(

@@ -40,9 +40,40 @@ class StatsmodelsNames:
         return pd.Series(verb("p_value")(self)["p"].to_numpy(), index=self.names, name="p")
 
     def conf_int(self: FittedModel, alpha: float = 0.05) -> pd.DataFrame:  # type: ignore[misc]
-        """Return :meth:`confint` of the coefficients by Wald, at level ``1 - alpha``.
+        """Return Wald intervals of the coefficients at level ``1 - alpha``.
 
-        Columns 0 and 1, as statsmodels has them.
+        Estimate -+ quantile x standard error, as ``confint(method="wald")``. The quantile is the
+        normal distribution's for ``glm``, ``lmer``, ``glmer`` and ``gls``, and t's with the
+        residual df for ``lm``. :func:`mlpool.model_parameters` takes t for mixed models of a
+        Gaussian response, too, so its intervals are a little wider, and profiles for ``glm``.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the confidence level.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per coefficient; columns 0 (lower) and 1 (upper), as statsmodels has them.
+
+        Raises
+        ------
+        OptionError
+            If ``alpha`` is not between 0 and 1.
+
+        See Also
+        --------
+        mlpool.confint : Profile and bootstrap intervals, of variances as well.
+
+        Examples
+        --------
+        >>> import mlpool
+        >>> m = mlpool.lmer("Reaction ~ Days + (1 | Subject)", mlpool.load_data("sleepstudy"))
+        >>> print(m.conf_int().round(2))
+                          0       1
+        (Intercept)  232.30  270.51
+        Days           8.89   12.04
         """
         found = self.confint(level=1 - level(alpha, "alpha"), method="wald").loc[self.names]
         return found.set_axis([0, 1], axis=1)

@@ -264,6 +264,7 @@ class FittedModel(StatsmodelsNames, MissingNames):
         self, type: str | None = None, scaled: bool = False, seed: SeedLike | None = None
     ) -> pd.Series | Native:
         """Return R's ``residuals(type=)``; see :func:`~mlpool.models.residuals.residuals_of`.
+        A model fitted by queries returns its rows lazily, with columns ``fitted`` and ``resid``.
 
         Parameters
         ----------
@@ -273,7 +274,6 @@ class FittedModel(StatsmodelsNames, MissingNames):
             Divide by the residual standard deviation.
         seed : int or Generator, optional
             Of quantile residuals, which are random for counts and successes.
-        A model fitted by queries returns its rows lazily, with columns ``fitted`` and ``resid``.
         """
         return residuals_as_held(self, type, scaled, seed)
 

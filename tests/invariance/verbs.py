@@ -298,7 +298,7 @@ VERBS: dict[str, list[Row]] = {
         Row(kinds=LM, ask=lambda m, s: mlpool.anova(m, ddf="Kenward-Roger")),
         Row(kinds=E_, ask=lambda m, s: _tests(mlpool.anova(_smaller(m, s), m))),
         Row(
-            kinds=("lmer",), draws=True,
+            kinds=("lmer",), draws=True, slow=True,
             ask=lambda m, s: _tests(mlpool.anova(_smaller(m, s), m, bootstrap=9, seed=1)),
         ),
     ],

@@ -224,7 +224,7 @@ def bars_of(random: object) -> str:
     Examples
     --------
     >>> bars_of("~ Days | Subject"), bars_of({"Subject": "pdDiag(~ Days)"})
-    ('(Days | Subject)', '(Days || Subject)')
+    ('(Days | Subject)', 'diag(Days | Subject)')
     """
     if isinstance(random, Mapping):
         path, bars = "", []

@@ -82,12 +82,12 @@ def whole_number(value: object, argument: str, *, least: int, most: int = MOST) 
     is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if isinstance(value, (float, np.floating)) and math.isfinite(value) and value == int(value):
         is_whole = True
-    if not is_whole or not least <= value <= most:  # type: ignore[operator]
+    if not is_whole or not least <= value <= most:  # type: ignore[operator] # a number
         until = "" if not is_whole or value < most else f" and at most {most:,}"  # type: ignore[operator]
         raise OptionError(
             f"{argument} must be a whole number, {least} or more{until}; got {brief(value)}."
         )
-    return int(value)  # type: ignore[call-overload,no-any-return]
+    return int(value)  # type: ignore[call-overload,no-any-return] # by now
 
 
 def flag(value: object, argument: str) -> bool:
@@ -139,7 +139,7 @@ def names(value: object, argument: str) -> list[str]:
     is_many = isinstance(value, Iterable) and not isinstance(value, bytes)
     if getattr(value, "ndim", 1) != 1:
         is_many = False
-    listed = list(value) if is_many else [None]  # type: ignore[call-overload]
+    listed = list(value) if is_many else [None]  # type: ignore[call-overload] # if many
     if not all(isinstance(one, str) for one in listed):
         raise OptionError(f"{argument} must be a name or a list of names; got {brief(value)}.")
     return [str(one) for one in listed]
@@ -171,7 +171,7 @@ def seed_sequence(seed: SeedLike | None) -> np.random.SeedSequence:
         return seed
     if isinstance(seed, np.random.Generator):
         own = seed.bit_generator.seed_seq
-        return own.spawn(1)[0]  # type: ignore[attr-defined,no-any-return]
+        return own.spawn(1)[0]  # type: ignore[attr-defined,no-any-return] # a Generator
     try:
         return np.random.SeedSequence(seed)  # type: ignore[arg-type] # refused here
     except (TypeError, ValueError):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
-class _MixedEstimator(BaseEstimator):  # type: ignore[misc]
+class _MixedEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
     """What regressor and classifier share: a formula, and X and y as one frame."""
 
     formula: str | None
@@ -79,7 +79,7 @@ class _MixedEstimator(BaseEstimator):  # type: ignore[misc]
         return np.asarray(predict(self.model_, data, **options), dtype=np.float64)
 
 
-class MixedRegressor(RegressorMixin, _MixedEstimator):  # type: ignore[misc]
+class MixedRegressor(RegressorMixin, _MixedEstimator):  # type: ignore[misc] # the same
     """A linear or generalised linear mixed model as a regressor of scikit-learn.
 
     Groups that were not in the training data are predicted with random effects of zero, so that
@@ -149,7 +149,7 @@ class MixedRegressor(RegressorMixin, _MixedEstimator):  # type: ignore[misc]
         return self._predicted(X)
 
 
-class MixedClassifier(ClassifierMixin, _MixedEstimator):  # type: ignore[misc]
+class MixedClassifier(ClassifierMixin, _MixedEstimator):  # type: ignore[misc] # the same
     """A logistic mixed model as a classifier of scikit-learn, for two classes.
 
     Parameters

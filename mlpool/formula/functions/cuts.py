@@ -62,7 +62,7 @@ def _classes(x: FloatArray, limits: FloatArray, right: bool, closed: bool) -> In
 
 def _limits(x: FloatArray, breaks: list[object]) -> list[float]:
     """Return the limits of the classes, in order."""
-    numbers = [float(b) for b in breaks if is_plain_number(b)]  # type: ignore[arg-type]
+    numbers = [float(b) for b in breaks if is_plain_number(b)]  # type: ignore[arg-type] # as asked
     if len(numbers) < len(breaks) or any(math.isnan(v) for v in numbers):
         raise FormulaError("cut(): breaks must be numbers such as c(0, 10, 20).")
     if len(numbers) == 1:

@@ -130,7 +130,7 @@ class StatsmodelsNames:
         frame: pd.DataFrame = verb("glance")(self)
         return frame
 
-    def augment(  # type: ignore[misc]
+    def augment(  # type: ignore[misc] # self is the model
         self: FittedModel,
         newdata: DataLike | None = None,
     ) -> pd.DataFrame:

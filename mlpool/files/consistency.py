@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from mlpool.designs.row_summaries import facts_of
+from mlpool.engine.residual.types import CorrelationKind
 from mlpool.errors import NotSupportedError
 from mlpool.files.bounds import damaged
 from mlpool.formula.contrast_coding import Contrasts
 from mlpool.formula.design import Design
 from mlpool.formula.design_matrix import DesignMatrix, FactorPart
+from mlpool.models.residual_covariance import ResidualModel
 from mlpool.sources.absent_rows import AbsentRows
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
+
+DISPERSIONS = ("strata", "linear", "power", "constpower")
+"""Kinds of dispersion terms."""
 
 KINDS = ("boolean", "factor")
 """Kinds of variables with levels."""
@@ -32,12 +37,14 @@ def check_model(m: FittedModel) -> None:
     """
     _check_design(m.design)
     _check_fit(m)
-    if m.is_mixed != (m.kind in ("lmer", "glmer")):
+    if m.kind != "gls" and m.is_mixed != (m.kind in ("lmer", "glmer")):
         raise damaged(f"its formula is not that of a model of kind {m.kind}")
-    if (m.family is None) != (m.kind in ("lm", "lmer")):
+    if (m.family is None) != (m.kind in ("lm", "lmer", "gls")):
         raise damaged(f"its family is not that of a model of kind {m.kind}")
     if m.is_mixed:
         _check_random(m)
+    if isinstance(m, ResidualModel):
+        _check_residual(m)
     _check_choice(m)
     _check_facts(m)
 
@@ -119,7 +126,7 @@ def _check_fit(m: FittedModel) -> None:
         vcov = fit.vcov_conditional if m.kind == "glmer" else fit.vcov_unscaled
         _is(_has_shape(vcov, p, p), "the covariance of the coefficients")
     _is(p <= width and fit.n >= 1, "its part 'n'")
-    for name in ("fitted", "working_weights", "working_resid"):
+    for name in ("fitted", "fitted_fixed", "scale", "working_weights", "working_resid"):
         array = getattr(fit, name, None)
         _is(array is None or _has_shape(array, m.design.n), f"its part '{name}'")
 
@@ -165,6 +172,32 @@ def _check_scores(fit: Any, counts: list[int]) -> None:
         _is(0 <= one.term < len(counts), "the scores of the levels")
         _is(one.values.ndim == 2 and one.values.shape[1] >= width, "the scores of the levels")
         _is(one.values.shape[0] == counts[one.term], "the scores of the levels")
+
+
+def _check_residual(m: ResidualModel) -> None:
+    """Check the parameters of a residual covariance and what they are called."""
+    fit, facts, term = m.fit, facts_of(m), m.structure.correlation
+    what = "the residual structure"
+    _is(term is None or term.kind in get_args(CorrelationKind), what)
+    _is(all(one.kind in DISPERSIONS and one.columns for one in m.structure.dispersion), what)
+    for name in ("correlation", "variance", "parameters"):
+        _is(getattr(fit, name).ndim == 1, what)
+    names = facts.get("residual_names")
+    if names is not None:
+        _is(len(names.correlation) == fit.correlation.size, what)
+        _is(len(names.variance) == fit.variance.size, what)
+        _is(names.kind == ("" if term is None else term.kind), what)
+        _is(names.n_points >= (2 if names.kind == "cs" else 0), what)
+    p, k = fit.beta.size, fit.parameters.size + 1
+    if "kenward_roger_vcov" in facts:
+        _is(_has_shape(facts["kenward_roger_vcov"], p, p), "the covariance of the coefficients")
+    if "information_of_residuals" in facts:
+        info = facts["information_of_residuals"]
+        sizes = [(info.beta, (p,)), (info.Phi, (p, p)), (info.C, (k, k)), (info.dPhi, (k, p, p))]
+        _is(all(_has_shape(array, *shape) for array, shape in sizes), "the information")
+        _is(info.scale.values.shape == info.scale.se.shape, "the information")
+        rows = sum(r.z.shape[1] * (r.z.shape[1] + 1) // 2 for r in m.design.random) + 1
+        _is(_has_shape(info.scale.se, rows + fit.correlation.size + fit.variance.size), "the scale")
 
 
 def _check_choice(m: FittedModel) -> None:

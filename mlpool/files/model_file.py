@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlpool.designs.row_summaries import facts_of, make_facts, maker_of
-from mlpool.errors import MlpoolError, ModelFileError, NotSupportedError, OptionError, brief
+from mlpool.errors import MlpoolError, ModelFileError, OptionError, brief
 from mlpool.files.archive import read_archive, write_archive
 from mlpool.files.atomic_writes import as_path, shown
 from mlpool.files.bounds import damaged
@@ -65,11 +65,6 @@ def save_model(m: FittedModel, path: str | os.PathLike[str], *, data: bool = Fal
     OptionError
         For something that is no model, or `data` that is not True or False.
     """
-    if getattr(m, "kind", None) == "gls":
-        raise NotSupportedError(
-            "Models with a residual correlation or dispersion cannot be saved to a file yet; "
-            "pickle keeps them."
-        )
     if not isinstance(m, MODELS):
         raise OptionError(f"save needs a fitted model; got {brief(m)}.")
     if not isinstance(data, bool):
@@ -109,7 +104,8 @@ def load_model(
 
     Returns
     -------
-    LinearModel, GeneralizedLinearModel, LinearMixedModel or GeneralizedLinearMixedModel
+    LinearModel, GeneralizedLinearModel, LinearMixedModel, GeneralizedLinearMixedModel or
+    ResidualModel
 
     Raises
     ------

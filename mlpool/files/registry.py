@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import numpy as np
 
 from mlpool.designs.least_squares import AbsorbedOls
+from mlpool.designs.residual_facts import ResidualNames
 from mlpool.engine.glmm.types import GlmmFit, Inference, LevelScores
 from mlpool.engine.pooling.absorbed_factor import AbsorbedFit, Addresses
+from mlpool.engine.residual.types import ResidualFit
 from mlpool.engine.types import Control, Diagnostic, LmmFit, MonteCarlo, OlsFit, Optimum
 from mlpool.estimates.grids.variables import VariableSummary
 from mlpool.families import Family
@@ -22,13 +24,20 @@ from mlpool.formula.design_matrix import DesignMatrix, FactorPart, NumberPart
 from mlpool.formula.functions.values import FactorValue, MatrixValue, NumberValue
 from mlpool.formula.newdata import Encoding
 from mlpool.formula.random_terms import RandomDesign
+from mlpool.formula.residual_structure import (
+    CorrelationTerm,
+    DispersionTerm,
+    ResidualStructure,
+)
 from mlpool.formula.types import ColumnInfo, ColumnPart
 from mlpool.frames.levels import Column
+from mlpool.inference.residual.information import ResidualInformation, WaldScale
 from mlpool.inference.small_sample.information import VarianceInformation
 from mlpool.models.fitted import FittedModel
 from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
 from mlpool.models.mixed import LinearMixedModel
 from mlpool.models.mixed_model import MixedModel
+from mlpool.models.residual_covariance import ResidualModel
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.performance.variance_components import DesignMoments
 from mlpool.sources.absent_rows import AbsentRows
@@ -36,7 +45,10 @@ from mlpool.typing import Entries
 from mlpool.uncertainty.covariance import VcovChoice
 from mlpool.uncertainty.model_protocol import EstimatedModel
 
-MODELS = (LinearModel, GeneralizedLinearModel, LinearMixedModel, GeneralizedLinearMixedModel)
+MODELS = (
+    LinearModel, GeneralizedLinearModel, LinearMixedModel, GeneralizedLinearMixedModel,
+    ResidualModel,
+)  # fmt: skip
 
 RECORDS: dict[str, type] = {
     one.__name__: one
@@ -47,6 +59,8 @@ RECORDS: dict[str, type] = {
         LmmFit, MonteCarlo, GlmmFit, Inference, LevelScores, AbsorbedOls, AbsorbedFit, Addresses,
         Family,
         VcovChoice, VarianceInformation, DesignMoments, VariableSummary, NumberValue, MatrixValue,
+        ResidualFit, ResidualInformation, WaldScale, ResidualNames, ResidualStructure,
+        CorrelationTerm, DispersionTerm,
     )
 }  # fmt: skip
 """Name in a file -> type. A name that is not here is refused; nothing is imported by name."""
@@ -59,6 +73,7 @@ ROW_FIELDS: dict[type, frozenset[str]] = {
     OlsFit: frozenset({"fitted", "working_weights", "working_resid"}),
     AbsorbedOls: frozenset({"fitted"}),
     GlmmFit: frozenset({"scores"}),
+    ResidualFit: frozenset({"fitted", "fitted_fixed", "scale"}),
     VcovChoice: frozenset({"clusters"}),
     Column: frozenset({"values", "is_missing"}),
 }

@@ -27,7 +27,7 @@ _ROUNDING = 1e-9
 
 
 @same_by_counts
-@fact("lm", "glm", "lmer", "glmer", when=lambda m: bool(m.aliased))
+@fact("lm", "glm", "lmer", "glmer", "gls", when=lambda m: bool(m.aliased))
 def null_basis(m: EstimatedModel) -> FloatArray:
     """Return the null space of X, a vector per dropped column a: (C, -1) with ``X_a = X_kept C``.
 

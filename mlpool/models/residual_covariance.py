@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.designs.residual_data import ResidualDesign, residual_design
+from mlpool.designs.residual_facts import residual_design_of, residual_names
 from mlpool.engine.residual.fit import fit_residual
 from mlpool.engine.residual.rows import normalized_residuals
 from mlpool.engine.residual.types import ResidualFit
@@ -151,15 +152,13 @@ class ResidualModel(FittedModel):
 
     def residual_design(self) -> ResidualDesign:
         """Return the structure on the model's rows, with the names of its parameters."""
-        if "residual_design" not in self._cache:
-            self._cache["residual_design"] = residual_design(self.design, self.structure)
-        return cast("ResidualDesign", self._cache["residual_design"])
+        return residual_design_of(self)
 
     # --- parameters -------------------------------------------------------------------------
 
     def correlation_parameters(self) -> pd.Series:
         """Return the parameters of the residual correlation by name: ``phi``, ``rho`` ..."""
-        names = list(self.residual_design().correlation_names)
+        names = list(residual_names(self).correlation)
         return pd.Series(self.fit.correlation.copy(), index=names, name="Estimate", dtype=float)
 
     def dispersion_parameters(self) -> pd.Series:
@@ -167,7 +166,7 @@ class ResidualModel(FittedModel):
 
         A stratum has the ratio of its standard deviation to that of the first one, sigma.
         """
-        names = list(self.residual_design().variance_names)
+        names = list(residual_names(self).variance)
         shown = [
             value if name in ("expon", "power") else np.exp(value)
             for name, value in zip(names, self.fit.variance, strict=True)

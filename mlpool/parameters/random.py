@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlpool.designs.residual_facts import residual_names
 from mlpool.engine.theta import Template
 from mlpool.inference.profiles.lmm import ProfileIntervals
 from mlpool.inference.residual.information import ResidualInformation
@@ -212,7 +213,7 @@ def residual_rows(model: ResidualModel, level: float | None) -> list[ResidualRow
     structure = model.structure.correlation
     found = [_plain(str(n), float(v), bounds.correlation(i), CORRELATION)
              for i, (n, v) in enumerate(model.correlation_parameters().items())]  # fmt: skip
-    strata = model.residual_design().strata
+    strata = residual_names(model).strata
     for name, value in model.dispersion_parameters().items():
         transform: _Scale = _same if name in ("expon", "power") else np.exp
         shown = f"SD ratio ({name}/{strata[0]})" if strata and transform is np.exp else str(name)
@@ -262,8 +263,7 @@ class _Bounds:
 
     def correlation(self, i: int) -> tuple[float, float, float]:
         """Return those of parameter `i` of the correlation."""
-        term = self._model.residual_design().data.correlated
-        assert term is not None
+        term = residual_names(self._model)
         kind = term.kind
         scales: dict[str, _Scale] = {
             "car1": _expit, "exp": np.exp, "exp_nugget": np.exp if i == 0 else _expit,

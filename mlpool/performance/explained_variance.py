@@ -114,7 +114,7 @@ def r2_nagelkerke(m: FittedModel) -> float:
     return float(np.expm1((deviance - null) / n) / np.expm1(-null / n))
 
 
-@fact("lm", "glm", "lmer", "glmer")
+@fact("lm", "glm", "lmer", "glmer", "gls")
 def rmse(m: FittedModel) -> float:
     """Return the root mean square of the response residuals."""
     return float(np.sqrt(np.mean(np.asarray(m.resid) ** 2)))
@@ -133,7 +133,7 @@ def _counted_rmse(m: FittedModel, counts: FloatArray) -> float:
 
 
 @same_by_counts
-@fact("lm", "glm", "lmer", "glmer")
+@fact("lm", "glm", "lmer", "glmer", "gls")
 def fits_exactly(m: FittedModel) -> bool:
     """Return whether the residuals of a linear model are rounding errors, or sigma is missing."""
     scale = float(np.abs(np.asarray(m.design.y)).max(initial=0.0))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpool.designs.residual_facts import mean_residual_variance
 from mlpool.designs.row_summaries import by_counts, by_queries, fact, same_by_counts
 from mlpool.errors import NotSupportedError
 from mlpool.formula.design import Design
@@ -138,7 +139,7 @@ def combine_parts(
     )
 
 
-@fact("lmer", "glmer")
+@fact("lmer", "glmer", "gls", when=lambda m: m.is_mixed)
 def design_moments(m: FittedModel) -> DesignMoments:
     """Return the moments of the design in one pass over blocks of rows."""
     design: Design = m.design
@@ -219,7 +220,7 @@ def distribution_variance(m: FittedModel) -> float:
     """
     family = m.family
     if m.kind == "gls":  # rows may differ: their mean
-        return float(np.mean(m.fit.scale**2))
+        return mean_residual_variance(m)
     if family is None or (family.name == "gaussian" and family.link == "identity"):
         return float(m.sigma**2)
     if family.name == "binomial":

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.argument_values import flag
+from mlpool.designs.residual_facts import residual_names
 from mlpool.hypotheses.linear_combinations import contrast_inference
 from mlpool.inference.wald import wald
 from mlpool.summaries.mixed import correlation_text, model_lines, varcorr_text
@@ -95,7 +96,7 @@ def _covariance(m: ResidualModel, *, variances: bool) -> list[str]:
         lines += ["", "Correlation of residuals:", _named(m.correlation_parameters())]
     found = m.dispersion_parameters()
     if len(found):
-        strata = m.residual_design().strata
+        strata = residual_names(m).strata
         about = f" (SD of each stratum over that of {strata[0]})" if strata else ""
         lines += ["", f"Dispersion of residuals{about}:", _named(found)]
     return lines

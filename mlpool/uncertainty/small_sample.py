@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
-from mlpool.designs.residual_data import is_linear, residual_design
+from mlpool.designs.residual_data import is_linear
+from mlpool.designs.residual_facts import residual_design_of
 from mlpool.designs.row_summaries import fact, of_combinations, same_by_counts
 from mlpool.errors import MlpoolWarning, NotSupportedError, OptionError, user_level
 from mlpool.inference.profiles.glm import GlmProblem, profile_confint_glm
 from mlpool.inference.residual.information import ResidualInformation, residual_information
-from mlpool.inference.residual.kenward_roger import residual_kenward_roger
+from mlpool.inference.residual.kenward_roger import adjusted_vcov, kenward_roger_with
 from mlpool.inference.small_sample.covariance_information import (
     CovarianceInformation,
     average_information,
@@ -71,12 +72,13 @@ def information_of(m: EstimatedModel) -> VarianceInformation | CovarianceInforma
     """Return the information of a linear model's variance parameters, of any structure."""
     if m.kind != "gls":
         return average_information(m.fit) if is_iterative(m) else information(m)
-    cache = m._cache
-    if "residual_information" not in cache:
-        made = residual_design(m.design, m.structure)
-        cache["residual_information"] = residual_information(made.data, m.fit)
-    found: ResidualInformation = cache["residual_information"]
-    return found
+    return information_of_residuals(m)
+
+
+@fact("gls")
+def information_of_residuals(m: EstimatedModel) -> ResidualInformation:
+    """Return the information of a residual covariance's parameters, computed once per model."""
+    return residual_information(residual_design_of(m).data, m.fit)
 
 
 def kenward_roger_result(m: EstimatedModel) -> KenwardRoger:
@@ -111,17 +113,26 @@ def kenward_roger_result(m: EstimatedModel) -> KenwardRoger:
 
 
 def _of_residual_model(m: EstimatedModel) -> KenwardRoger:
-    made = residual_design(m.design, m.structure)
-    if not is_linear(made):
+    if not has_linear_covariance(m):
         warnings.warn(
             "This residual covariance is not linear in its parameters: Kenward-Roger's method "
             "leaves second derivatives out (mmrm's 'Kenward-Roger-Linear', SAS's kr(linear)).",
             MlpoolWarning,
             stacklevel=user_level(),
         )
-    info = information_of(m)
-    assert isinstance(info, ResidualInformation)
-    return residual_kenward_roger(made.data, m.fit, info)
+    return kenward_roger_with(kenward_roger_vcov(m), information_of_residuals(m))
+
+
+@fact("gls")
+def has_linear_covariance(m: EstimatedModel) -> bool:
+    """Return whether the covariance of the responses is linear in some parameters."""
+    return is_linear(residual_design_of(m))
+
+
+@fact("gls", when=lambda m: m.reml)
+def kenward_roger_vcov(m: EstimatedModel) -> FloatArray:
+    """Return Kenward and Roger's covariance of the coefficients (p, p) of a REML fit."""
+    return adjusted_vcov(residual_design_of(m).data, m.fit, information_of_residuals(m))
 
 
 def random_intervals(m: EstimatedModel, level: float = 0.95) -> RandomWald:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,7 @@ def _counts() -> pd.DataFrame:
 
 
 COUNTS = _counts()
+DOSED = SLEEP.assign(z=np.where(SLEEP["Subject"].astype(int) % 2 == 0, "a", "b"))
 GAPS = SLEEP.assign(Days=SLEEP["Days"].where(SLEEP.index % 7 != 0))
 ODD = pd.DataFrame({"score %": [1.0, 2.0, 4.0, 3.0], "female ": ["a", "b", "a", "b"]})
 
@@ -101,6 +103,40 @@ CASES: dict[str, Case] = {
         SLEEP,
     ),
     "lmer_log": (lambda: mlpool.lmer("log(Reaction) ~ Days + (1 | Subject)", SLEEP), SLEEP),
+    "gls_ar1": (
+        lambda: mlpool.gls(
+            "Reaction ~ Days * z", DOSED, correlation="ar1(Days | Subject)", dispersion="~ z"
+        ),
+        DOSED,
+    ),
+    "gls_nugget": (
+        lambda: mlpool.gls(
+            "Reaction ~ Days",
+            SLEEP,
+            REML=False,
+            correlation="corExp(form = ~ Days | Subject, nugget = TRUE)",
+        ),
+        SLEEP,
+    ),
+    "mmrm": (
+        lambda: mlpool.mmrm("Reaction ~ Days * z + us(Days | Subject)", DOSED.query("Days < 4")),
+        DOSED,
+    ),
+    "lmer_ar1": (
+        lambda: mlpool.lmer(
+            "Reaction ~ Days + (1 | Subject)", SLEEP, correlation="ar1(Days | Subject)"
+        ),
+        SLEEP,
+    ),
+    "lme_unequal": (
+        lambda: mlpool.lme(
+            "Reaction ~ Days",
+            DOSED,
+            random="~ Days | Subject",
+            weights="varIdent(form = ~ 1 | z)",
+        ),
+        DOSED,
+    ),
     "glmer": (
         lambda: mlpool.glmer(
             "cbind(incidence, size - incidence) ~ period + (1 | herd)", CBPP, "binomial"
@@ -129,19 +165,39 @@ def describe(m: Any, newdata: Any) -> dict[str, Any]:
     told = {
         "print": str(m),
         "summary": str(m.summary()),
-        "display": mlpool.display(m),
+        "display": "" if m.kind == "gls" else mlpool.display(m),
         "parameters": str(mlpool.model_parameters(m, include_info=True)),
         "comparison": str(mlpool.compare_parameters(m=m)),
         "performance": str(mlpool.model_performance(m)),
         "html": m._repr_html_(),
         "fixef": m.fixef().to_dict(),
         "se": m.se.to_dict(),
-        "criteria": [m.loglik, m.aic, m.bic, m.deviance, m.sigma, m.df_residual, m.nobs],
+        "criteria": [m.loglik, m.aic, m.bic, _deviance(m), m.sigma, m.df_residual, m.nobs],
         "groups": dict(m.ngroups),
         "messages": list(m.messages),
         "predicted": m.predict(newdata).tolist(),
     }
+    told |= _describe_residual(m) if m.kind == "gls" else {}
     return told | (_describe_mixed(m, newdata) if m.is_mixed else {})
+
+
+def _deviance(m: Any) -> float:
+    return float("nan") if m.kind == "gls" and m.reml else float(m.deviance)
+
+
+def _describe_residual(m: Any) -> dict[str, Any]:
+    told = {
+        "correlation": m.correlation_parameters().to_dict(),
+        "dispersion": m.dispersion_parameters().to_dict(),
+        "intervals": str(m.confint()),
+        "covariance": str(mlpool.model_parameters(m, effects="random", ci_random=True)),
+        "slopes": str(mlpool.estimate_slopes(m, "Days")),
+    }
+    if m.reml:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", mlpool.MlpoolWarning)  # of linear structures
+            told["kenward"] = str(mlpool.model_parameters(m, ci_method="kenward"))
+    return told
 
 
 def _describe_mixed(m: Any, newdata: Any) -> dict[str, Any]:

@@ -668,6 +668,34 @@ def test_random_values_anywhere_in_the_record(
     )
 
 
+def test_wrong_values_anywhere_in_a_residual_structure(tmp_path: Path) -> None:
+    """One sentence, or a model that prints: parameters, their names and what is known of them."""
+    sleep = mlpool.load_data("sleepstudy")
+    m = mlpool.gls("Reaction ~ Days", sleep, correlation="cs(1 | Subject)")
+    with zipfile.ZipFile(m.save(tmp_path / "m.mlpool")) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    record = json.loads(members["model.json"])
+    parts = [("model", "fields", "said"), ("model", "fields", "fit"), ("facts",)]
+    paths = [p for p in paths_of(record) if any(p[: len(part)] == part for part in parts)]
+    refusals = 0
+    for path in paths:
+        for node in (None, "ar7", {"array": 0}):
+            changed = json.loads(members["model.json"])
+            inside = changed
+            for key in path[:-1]:
+                inside = inside[key]
+            inside[path[-1]] = node
+            file = write(
+                tmp_path / "w.mlpool", {**members, "model.json": json.dumps(changed).encode()}
+            )
+            try:
+                again = mlpool.load_model(file)
+                str(again), str(mlpool.model_parameters(again, ci_random=True))
+            except mlpool.MlpoolError:
+                refusals += 1
+    assert refusals > len(paths)  # a third of the changes is seen, or more
+
+
 @pytest.mark.parametrize("place", range(3))
 @pytest.mark.parametrize("wrong", [False, True, 1.5, "1", None, [1], 10**30])
 def test_row_labels_that_are_no_numbers(

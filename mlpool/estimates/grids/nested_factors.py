@@ -27,7 +27,7 @@ Nests = Mapping[str, Mapping[str, tuple[int, ...]]]
 
 
 @same_by_counts
-@fact("lm", "glm", "lmer", "glmer", when=lambda m: bool(m.aliased))
+@fact("lm", "glm", "lmer", "glmer", "gls", when=lambda m: bool(m.aliased))
 def nested_factors(m: FittedModel) -> dict[str, dict[str, tuple[int, ...]]]:
     """Return which fixed factors are nested in which; of two that determine each other, the first.
 

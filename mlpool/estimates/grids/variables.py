@@ -180,7 +180,7 @@ def model_variables(model: FittedModel) -> dict[str, Variable]:
     }
 
 
-@fact("lm", "glm", "lmer", "glmer")
+@fact("lm", "glm", "lmer", "glmer", "gls")
 def variable_summaries(m: FittedModel) -> dict[str, VariableSummary]:
     """Return what is remembered of a model's variables, by name."""
     return _summaries(m, None)

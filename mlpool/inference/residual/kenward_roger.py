@@ -25,12 +25,11 @@ from mlpool.engine.residual.slopes import moved_columns
 from mlpool.engine.residual.types import ResidualData, ResidualFit
 from mlpool.inference.residual.information import ResidualInformation
 from mlpool.inference.small_sample.kenward_roger import KenwardRoger, adjusted_covariance
+from mlpool.typing import FloatArray
 
 
-def residual_kenward_roger(
-    data: ResidualData, fit: ResidualFit, info: ResidualInformation
-) -> KenwardRoger:
-    """Adjust the covariance and find the df of a REML fit.
+def adjusted_vcov(data: ResidualData, fit: ResidualFit, info: ResidualInformation) -> FloatArray:
+    """Return the adjusted covariance PhiA (p, p) of a REML fit.
 
     Where V is not linear in any parameters this is mmrm's "Kenward-Roger-Linear".
     """
@@ -44,8 +43,12 @@ def residual_kenward_roger(
     point = criterion.evaluate(fit.parameters)
     scale = criterion.columns.unit**2 * point.pwrss / criterion.m
     B = np.linalg.inv(criterion.columns.back)
-    adjusted = adjusted_covariance(info.Phi, info.P, B.T @ sums @ B / scale, info.C)
+    return adjusted_covariance(info.Phi, info.P, B.T @ sums @ B / scale, info.C)
+
+
+def kenward_roger_with(adjusted: FloatArray, info: ResidualInformation) -> KenwardRoger:
+    """Return what tests need of an adjusted covariance, the df of single coefficients among it."""
     result = KenwardRoger(
         vcov=adjusted, adjusted=adjusted, df=np.empty(0), vcov_varpar=info.C, info=info
     )
-    return replace(result, df=result.contrast_df(np.eye(p)))
+    return replace(result, df=result.contrast_df(np.eye(len(adjusted))))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpool.designs.residual_data import residual_design
+from mlpool.designs.residual_facts import residual_design_of
 from mlpool.designs.row_summaries import by_queries, fact
 from mlpool.engine.residual.fit import criterion_of
 from mlpool.sources.design import asked
@@ -30,16 +30,16 @@ def deviance_of(m: FittedModel, estimator: str = "ML") -> float:
         of that likelihood. Other models have one only.
     """
     if m.kind == "gls" and m.fit.reml != (estimator == "REML"):
-        return _other_criterion(m)
+        return other_criterion(m)
     if m.kind != "lmer":
         return -2 * float(m.loglik)
     return float(m.deviance) if estimator == "ML" else reml_criterion(m)
 
 
-def _other_criterion(m: FittedModel) -> float:
+@fact("gls")
+def other_criterion(m: FittedModel) -> float:
     """Return the criterion that a model with a residual covariance was not fitted by."""
-    data = residual_design(m.design, m.structure).data
-    criterion = criterion_of(data, reml=not m.fit.reml)
+    criterion = criterion_of(residual_design_of(m).data, reml=not m.fit.reml)
     return float(criterion.evaluate(m.fit.parameters).value)
 
 
@@ -68,7 +68,7 @@ def reml_criterion(m: FittedModel) -> float:
     return float(fit.logdet_L2 + fit.logdet_RX2 + profiled - sum_log_weights(m))
 
 
-@fact("lm", "glm", "lmer", "glmer")
+@fact("lm", "glm", "lmer", "glmer", "gls")
 def log_jacobian(m: FittedModel) -> float:
     """Return ``sum log|f'(y)|`` of a response ``f(y)``; 0 for an untransformed one.
 

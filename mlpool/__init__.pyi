@@ -81,6 +81,7 @@ from mlpool.broom import augment as augment
 # three poolings of one question
 from mlpool.pooling import compare_pooling as compare_pooling
 from mlpool.pooling import PoolingComparison as PoolingComparison
+from mlpool.pooling import lm_list as lm_list
 
 # tests that hold with few clusters
 from mlpool.robust import coef_test as coef_test

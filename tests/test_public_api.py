@@ -22,7 +22,7 @@ NAMES = {
     "confint profile Profile bootstrap Bootstrap bootstrap_parameters",
     "model_parameters compare_parameters summary summary_table display",
     "plot check_model plot_shrinkage plot_icc theme_mlpool",
-    "compare_pooling PoolingComparison",
+    "compare_pooling PoolingComparison lm_list",
     "coef_test wald_test wild_bootstrap",
     "anova test_likelihoodratio ranova drop1 linear_hypothesis p_adjust",
     "check_singularity check_convergence check_heteroscedasticity check_normality check_outliers",

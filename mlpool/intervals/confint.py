@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
 
+from mlpool.argument_values import names as given_names
 from mlpool.errors import (
     ConvergenceWarning,
     OptionError,
@@ -24,7 +25,8 @@ from mlpool.intervals.parameter_selection import interval_frame, read_level, rea
 from mlpool.intervals.profile import Profile, profile
 from mlpool.intervals.residual import residual_confint
 from mlpool.keywords import VcovSpellings
-from mlpool.models import ResidualModel
+from mlpool.models import FittedModel, ResidualModel
+from mlpool.models.argument_checks import GroupCoefficients, group_coefficients
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.extractors.parameter_names import parameter_names, random_names
 from mlpool.option_spellings import also_spelt
@@ -32,7 +34,6 @@ from mlpool.refits.simulate import KINDS
 from mlpool.uncertainty.covariance import coefficient_vcov
 
 if TYPE_CHECKING:
-    from mlpool.models import FittedModel
     from mlpool.typing import ClusterLike, SeedLike, VcovLike
 
 _METHODS = ("profile", "Wald", "boot")
@@ -42,7 +43,7 @@ _ALIASES = {"wald": "Wald", "bootstrap": "boot"}
 @also_spelt("vcov", "cluster", keywords=VcovSpellings)
 @usual_floats
 def confint(
-    m: FittedModel,
+    m: FittedModel | GroupCoefficients,
     parm: object = None,
     level: float = 0.95,
     method: str | None = None,
@@ -72,7 +73,8 @@ def confint(
         random effects, as in lme4 (``model_parameters(m, ci_random=True)`` has some).
         ``"boot"``: :func:`mlpool.bootstrap`.
         Models with a residual structure have Wald intervals only, of all parameters: those of the
-        covariance are symmetric on nlme's scales (its ``intervals()``).
+        covariance are symmetric on nlme's scales (its ``intervals()``). ``lm_list`` has Wald
+        intervals of every group's coefficients.
     oldNames : bool
         lme4's ``.sig01``, ``.sigma``; False: ``sd_(Intercept)|school``, ``sigma``.
     nsim, boot_type, type, seed, n_jobs
@@ -114,7 +116,13 @@ def confint(
     (Intercept)  231.99  270.82
     Days           8.89   12.05
     """
+    own = group_coefficients(m)
+    if own is not None:
+        return _of_groups(
+            own, parm, read_level(level), method, vcov if cluster is None else cluster
+        )
     require_kind(m, (*KINDS, "gls"), "confint()")
+    assert isinstance(m, FittedModel)
     level = read_level(level)
     if isinstance(m, ResidualModel):
         return residual_confint(m, parm, level, method, vcov, cluster)
@@ -132,6 +140,26 @@ def confint(
         table.index = pd.Index(names)
         return table.iloc[keep]
     return _wald(m, names, level, vcov, cluster).iloc[keep]
+
+
+def _of_groups(
+    own: GroupCoefficients, parm: object, level: float, method: object, robust: object
+) -> pd.DataFrame:
+    """Return the intervals of every group's own coefficients.
+
+    Raises
+    ------
+    OptionError
+        For what they do not have.
+    """
+    if robust is not None or (method is not None and str(method).lower() != "wald"):
+        raise OptionError("lm_list has Wald intervals by its own standard errors only.")
+    table = own.confint(level)
+    if parm is None:
+        return table
+    known = own.coef().columns.tolist()
+    wanted = [check_option(n, known, argument="parm") for n in given_names(parm, "parm")]
+    return table[table.index.get_level_values(1).isin(wanted)]
 
 
 def _read_method(

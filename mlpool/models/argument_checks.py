@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from mlpool.argument_values import names as given_names
 from mlpool.argument_values import plain_number
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.models.fitted import FittedModel
 from mlpool.models.mixed_model import MixedModel
+from mlpool.results import ResultFrame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _OF_RESIDUAL_MODELS = {
     "fixef", "coef", "ranef", "VarCorr", "vcov", "standard_error", "get_parameters", "AIC", "BIC",
@@ -32,6 +36,11 @@ def check_model(m: object, verb: str) -> FittedModel:
     OptionError
         If it is no fitted model.
     """
+    if group_coefficients(m) is not None:
+        raise OptionError(
+            f"{verb} needs one fitted model; lm_list() returns a table of many, which coef(), "
+            "sigma(), confint() and plot() take. Printed it is R's summary."
+        )
     if not isinstance(m, FittedModel):
         raise OptionError(
             f"{verb} needs a fitted model, as lm(), glm(), lmer() or fit() return it; "
@@ -63,6 +72,26 @@ def check_mixed(m: object, verb: str) -> MixedModel:
             f"this is {'an' if model.kind == 'lm' else 'a'} {model.kind} model."
         )
     return model
+
+
+class GroupCoefficients(Protocol):
+    """What extractors take beside models: every group's own regression, of ``lm_list``."""
+
+    @property
+    def sigma(self) -> float:
+        """Residual SD of all groups together."""
+
+    def coef(self) -> pd.DataFrame:
+        """Return the coefficients, a row per group."""
+
+    def confint(self, level: float = 0.95, *, pool: bool | None = None) -> pd.DataFrame:
+        """Return the intervals of every group's coefficients."""
+
+
+def group_coefficients(x: object) -> GroupCoefficients | None:
+    """Return `x` if it is a table of every group's own regression."""
+    is_list = isinstance(x, ResultFrame) and x.metadata.get("kind") == "lm_list"
+    return cast("GroupCoefficients", x) if is_list else None
 
 
 def check_level(ci: object) -> float | None:

@@ -147,6 +147,11 @@ def say_separated(design: Design, record: object, family: Family | None) -> bool
     return bool(names)
 
 
+def is_separated(design: Design, record: object, family: Family | None) -> bool:
+    """Tell whether coefficients of a GLM run to infinity."""
+    return bool(separated_columns(design, _with_vcov(record), family))
+
+
 def say_broken_weights(design: Design, family: Family) -> None:
     """Warn of weights of 0/1 responses that are not whole, as R does of ``#successes``."""
     weights = design.weights

@@ -211,7 +211,7 @@ def test_own_regressions_equal_lmlist(shared, case):
     J = int(codes.max()) + 1
     X = np.column_stack([np.ones(len(y)), x])
     rows = Rows(y=y, X=ArrayRows(X), Z=(), codes=codes, n_levels=J)
-    fit = fit_each(CrossProducts.from_rows(rows, every_column=True), np.bincount(codes))
+    fit = fit_each(rows)
     r = reference(shared, case)
     coef = np.array(r["coef"], dtype=float)
     coef = coef if coef.shape == fit.coef.shape else coef.T
@@ -222,7 +222,7 @@ def test_own_regressions_equal_lmlist(shared, case):
 def test_own_regressions_of_weighted_rows_without_an_intercept():
     y, x, codes, w = example(6, weights=True)
     rows = Rows(y=y, X=ArrayRows(x), Z=(), codes=codes, n_levels=8, weights=w)
-    fit = fit_each(CrossProducts.from_rows(rows, every_column=True), np.bincount(codes))
+    fit = fit_each(rows)
     for j in range(8):
         own = codes == j
         beta, vcov, rss = ols(x[own], y[own], w[own])
@@ -237,7 +237,7 @@ def test_a_cluster_of_one_row_has_only_an_intercept():
     y, x, codes = y[keep], x[keep], codes[keep]
     X = np.column_stack([np.ones(len(y)), x[:, 0]])
     rows = Rows(y=y, X=ArrayRows(X), Z=(), codes=codes, n_levels=8)
-    fit = fit_each(CrossProducts.from_rows(rows, every_column=True), np.bincount(codes))
+    fit = fit_each(rows)
     assert fit.coef[2, 0] == pytest.approx(y[codes == 2][0])
     assert np.isnan(fit.coef[2, 1])
     assert fit.df_residual[2] == 0

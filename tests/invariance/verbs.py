@@ -122,6 +122,13 @@ def _pooled(_: Any, s: Study) -> Any:
     return table.set_axis(["(Intercept)"] * len(table))
 
 
+def _own_regressions(_: Any, s: Study) -> Any:
+    """Return every group's own intercept and slope with their errors and tests."""
+    table = mlpool.lm_list(s.text("y ~ x | g"), s.data).to_pandas()
+    table["Parameter"] = [_role(name, s) for name in table["Parameter"]]
+    return table.sort_values(["Level", "Parameter"]).drop(columns=["Group", "Level", "n"])
+
+
 def _levels_hypothesis(m: Any, s: Study) -> Any:
     """Test both levels at once: rows of one unit, on which Satterthwaite's joint df depend."""
     return mlpool.linear_hypothesis(m, [f"`{n}` = 0" for n in m.names if n.startswith(s["f"])])
@@ -273,6 +280,7 @@ VERBS: dict[str, list[Row]] = {
             units=dict.fromkeys(("Complete", "No", "Partial", "No_SE", "Partial_SE"), "c"),
         )
     ],
+    "lm_list": [Row(kinds=("lmer",), ask=_own_regressions)],
     # few clusters
     "coef_test": [
         Row(kinds=("lm", "lmer"), ask=lambda m, s: mlpool.coef_test(m, cluster=s["h"]))

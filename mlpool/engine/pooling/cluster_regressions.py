@@ -4,24 +4,31 @@ With G_j = [X_j y_j]'W[X_j y_j] (``CrossProducts`` made with ``every_column=True
 
 * complete pooling: beta from sum_j G_j; the scores s_j = X_j'W(y_j - X_j beta) are all that a
   cluster-robust covariance needs (Liang & Zeger 1986): meat = sum_j s_j s_j';
-* own regressions: beta_j = (X_j'W X_j)^-1 X_j'W y_j (R's ``lmList``).
+* own regressions: beta_j = (X_j'W X_j)^-1 X_j'W y_j (R's ``lmList``), from sums about the clusters'
+  own means, which keep their digits however far the clusters lie apart.
 
 No pooling with common slopes is in :mod:`mlpool.engine.pooling.absorbed_factor`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
 from mlpool.engine.factorization.sweep import sweep
-from mlpool.engine.rank import independent_of_sums
+from mlpool.engine.rank import independent_columns, independent_of_sums
 from mlpool.engine.sums.cluster_sums import CrossProducts
+from mlpool.engine.sums.columns import Rows
 from mlpool.engine.sums.working_columns import FixedColumns
 from mlpool.errors import FitError
-from mlpool.typing import FloatArray, IntArray, RowSource
+from mlpool.typing import BoolArray, FloatArray, IntArray, RowSource
+
+INFLATED = 1e6
+"""Variance inflation of a cluster's coefficient beyond which sums of squares lose six of their
+sixteen digits, and the cluster's rows are looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,41 +166,101 @@ def fit_complete(sums: CrossProducts, X: RowSource) -> PooledFit:
     )
 
 
-def fit_each(sums: CrossProducts, n_per_level: IntArray) -> OwnRegressions:
-    """Every cluster's own regression.
+def fit_each(rows: Rows) -> OwnRegressions:
+    """Every cluster's own regression, from sums about the cluster's own means.
 
     Parameters
     ----------
-    sums : CrossProducts
-        With sums per cluster of every column.
-    n_per_level : ndarray of int of shape (J,)
-        Rows of each cluster (with weights the sums do not hold them).
+    rows : Rows
+        Its Z does not matter. Without an intercept, the first column of X, sums are about zero.
+
+    Notes
+    -----
+    Clusters in which sums of squares leave a coefficient in doubt are solved by their rows.
     """
-    layout = sums.layout
-    x, y = layout.x, layout.y
-    has_intercept = bool(x.size) and x[0] == 0
-    columns = np.append(x, y)
-    W = np.eye(layout.k)[:, columns] if has_intercept else sums.uncentre(columns)
-    G = np.einsum("ca,cbj,bd->adj", W, sums.sums, W, optimize=True)
-    solved = sweep(G[:-1, :-1], G[:-1, -1:])
-    coef = solved.P[:, 0].T.copy()
-    back = np.eye(x.size)
+    n, J = len(rows.y), rows.n_levels
+    X = rows.X.rows(0, n)
+    p = X.shape[1]
+    columns = np.column_stack([X, rows.y if rows.offset is None else rows.y - rows.offset])
+    means = np.zeros((J, p + 1))
+    has_intercept = bool(p) and bool((X[:, 0] == 1.0).all())
     if has_intercept:
-        centre = np.array(layout.centre)
-        back[0] -= centre[x]
-        coef = coef @ back.T
-        coef[:, 0] += centre[y]
-    coef[~solved.identified.T] = np.nan
-    inverse = np.moveaxis(solved.A_inverse, 2, 0)
-    vcov = back @ inverse @ back.T
-    vcov[~(solved.identified[:, None] & solved.identified[None]).transpose(2, 0, 1)] = np.nan
+        means = _means(columns, rows)
+        means[:, 0] = 0.0
+    columns -= means[rows.codes]
+    G = _own_sums(columns, rows)
+    solved = sweep(G[:-1, :-1], G[:-1, -1:])
+    inverse = np.moveaxis(solved.A_inverse, 2, 0).copy()
+    coef, identified = solved.P[:, 0].T.copy(), solved.identified.T.copy()
+    rss = np.maximum(G[-1, -1] - solved.explained_last, 0.0)
+    inflation = np.einsum("jaa,aaj->ja", inverse, G[:-1, :-1])
+    doubtful = ~identified.all(axis=1) | (inflation > INFLATED).any(axis=1)
+    for j, own in _rows_of(doubtful, rows.codes):
+        w = None if rows.weights is None else rows.weights[own]
+        coef[j], inverse[j], rss[j], identified[j] = _by_rows(columns[own], w)
+    back = np.broadcast_to(np.eye(p), (J, p, p)).copy()
+    if has_intercept:
+        back[:, 0] -= means[:, :p]
+        coef = np.einsum("jab,jb->ja", back, coef)
+        coef[:, 0] += means[:, p]
+    vcov = back @ inverse @ back.transpose(0, 2, 1)
+    vcov[~(identified[:, :, None] & identified[:, None, :])] = np.nan
+    counts = np.bincount(rows.codes, minlength=J)
     return OwnRegressions(
-        coef=coef,
-        vcov_unscaled=vcov,
-        rss=np.maximum(G[-1, -1] - solved.explained_last, 0.0),
-        n=n_per_level,
-        df_residual=n_per_level - solved.identified.sum(axis=0),
-    )
+        coef=np.where(identified, coef, np.nan), vcov_unscaled=vcov, rss=rss, n=counts,
+        df_residual=counts - identified.sum(axis=1),
+    )  # fmt: skip
+
+
+def _means(columns: FloatArray, rows: Rows) -> FloatArray:
+    """Return every cluster's (weighted) means (J, k); of a cluster without rows zero."""
+    weight = np.bincount(rows.codes, rows.weights, rows.n_levels)
+    weight[weight == 0.0] = 1.0
+    return np.column_stack([c / weight for c in _summed(columns.T, rows)])
+
+
+def _summed(columns: Iterable[FloatArray], rows: Rows) -> list[FloatArray]:
+    """Return every cluster's weighted sums (J,) of some columns (n,)."""
+    w = 1.0 if rows.weights is None else rows.weights
+    return [np.bincount(rows.codes, w * c, rows.n_levels).astype(np.float64) for c in columns]
+
+
+def _own_sums(columns: FloatArray, rows: Rows) -> FloatArray:
+    """Return every cluster's weighted cross-products (k, k, J)."""
+    k = columns.shape[1]
+    G = np.empty((k, k, rows.n_levels))
+    for a in range(k):
+        products = (columns[:, a] * columns[:, b] for b in range(a + 1))
+        for b, total in enumerate(_summed(products, rows)):
+            G[a, b] = G[b, a] = total
+    return G
+
+
+def _rows_of(clusters: BoolArray, codes: IntArray) -> Iterator[tuple[int, IntArray]]:
+    """Yield each cluster marked, and its rows."""
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=len(clusters)))
+    for j in np.flatnonzero(clusters).tolist():
+        yield j, order[ends[j - 1] if j else 0 : ends[j]]
+
+
+def _by_rows(
+    columns: FloatArray, weights: FloatArray | None
+) -> tuple[FloatArray, FloatArray, float, BoolArray]:
+    """Return coefficients, (X'WX)^-1, residual sum of squares and what is identified, by QR."""
+    root = columns if weights is None else columns * np.sqrt(weights)[:, None]
+    X, y = root[:, :-1], root[:, -1]
+    p = X.shape[1]
+    kept = independent_columns(X)
+    coef, inverse, identified = np.zeros(p), np.zeros((p, p)), np.zeros(p, dtype=bool)
+    identified[kept] = True
+    length = np.sqrt((X[:, kept] ** 2).sum(axis=0))
+    Q, R = np.linalg.qr(X[:, kept] / length)
+    half = solve_triangular(R, np.eye(len(kept))) / length[:, None]
+    coef[kept] = half @ (Q.T @ y)
+    inverse[np.ix_(kept, kept)] = half @ half.T
+    left = y - Q @ (Q.T @ y)
+    return coef, inverse, float(left @ left), identified
 
 
 def gaussian_loglik(rss: float, n: int, sum_log_weights: float) -> float:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, overload
 
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, brief
 from mlpool.inference.wald import wald
 from mlpool.keywords import VcovTypeSpellings
-from mlpool.models.argument_checks import check_mixed, check_model
+from mlpool.models.argument_checks import (
+    GroupCoefficients,
+    check_mixed,
+    check_model,
+    group_coefficients,
+)
 from mlpool.models.extractors.random_effects import GroupFrames, VarCorr
 from mlpool.models.fitted import FittedModel
 from mlpool.option_spellings import also_spelt
@@ -34,9 +39,14 @@ def ranef(m: FittedModel) -> GroupFrames:
     return check_mixed(m, "ranef()").ranef()
 
 
-def coef(m: FittedModel) -> pd.Series | GroupFrames:
-    """Return the coefficients: a Series (lm, glm), or per group (lmer)."""
-    return check_model(m, "coef()").coef()
+@overload
+def coef(m: FittedModel) -> pd.Series | GroupFrames: ...
+@overload
+def coef(m: GroupCoefficients) -> pd.DataFrame: ...
+def coef(m: FittedModel | GroupCoefficients) -> pd.Series | pd.DataFrame | GroupFrames:
+    """Return the coefficients: a Series (lm, glm), or per group (lmer, lm_list)."""
+    own = group_coefficients(m)
+    return check_model(m, "coef()").coef() if own is None else own.coef()
 
 
 @also_spelt("vcov", "cluster", keywords=VcovTypeSpellings, called={"vcov": "type"})

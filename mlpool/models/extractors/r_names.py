@@ -17,7 +17,12 @@ from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.families import Family
 from mlpool.formula.model_frame import model_frame_of
 from mlpool.keywords import PredictOptions, ResidualOptions, spell_out
-from mlpool.models.argument_checks import check_mixed, check_model
+from mlpool.models.argument_checks import (
+    GroupCoefficients,
+    check_mixed,
+    check_model,
+    group_coefficients,
+)
 from mlpool.models.extractors.random_effects import relative_factors
 from mlpool.models.residuals import residuals_of
 from mlpool.typing import FloatArray
@@ -77,9 +82,10 @@ def logLik(m: FittedModel) -> float:
     return float(check_model(m, "logLik()").loglik)
 
 
-def sigma(m: FittedModel) -> float:
-    """Return the residual standard deviation (R's ``sigma``)."""
-    return float(check_model(m, "sigma()").sigma)
+def sigma(m: FittedModel | GroupCoefficients) -> float:
+    """Return the residual standard deviation (R's ``sigma``); of ``lm_list`` the pooled one."""
+    own = group_coefficients(m)
+    return float(check_model(m, "sigma()").sigma if own is None else own.sigma)
 
 
 def nobs(m: FittedModel) -> int:

@@ -95,6 +95,8 @@ class FitOptions(RowOptions, total=False):
     vcov: VcovLike | None
     cov_type: VcovLike | None
     clusters: ClusterLike | None
+    vcov_args: VcovArgs | None
+    cov_kwds: VcovArgs | None
 
 
 class MixedOptions(FitOptions, total=False):
@@ -146,17 +148,18 @@ class CiMethodSpellings(TypedDict, total=False):
     df_method: str | None
 
 
-class VcovSpellings(TypedDict, total=False):
-    """Other names of ``vcov=`` and ``cluster=``: statsmodels' and estimatr's."""
+class VcovArgsSpellings(TypedDict, total=False):
+    """Other names of ``vcov=``, ``cluster=`` and ``vcov_args=``: statsmodels' and estimatr's."""
 
     cov_type: VcovLike | None
     clusters: ClusterLike | None
-
-
-class VcovArgsSpellings(VcovSpellings, total=False):
-    """Also of ``vcov_args=``, statsmodels'."""
-
     cov_kwds: VcovArgs | None
+
+
+class VcovSpellings(VcovArgsSpellings, total=False):
+    """Those of a verb without a ``vcov_args=`` of its own, which stands for vcov and cluster."""
+
+    vcov_args: VcovArgs | None
 
 
 class InferenceSpellings(DfSpellings, VcovArgsSpellings, total=False):
@@ -244,6 +247,8 @@ class IntervalOptions(TypedDict, total=False):
     cluster: ClusterLike | None
     cov_type: VcovLike | None
     clusters: ClusterLike | None
+    vcov_args: VcovArgs | None
+    cov_kwds: VcovArgs | None
 
 
 class SummaryOptions(TypedDict, total=False):

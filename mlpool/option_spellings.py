@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequenc
 from dataclasses import dataclass
 from functools import wraps
 from types import MappingProxyType
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from mlpool.errors import OptionError, brief, nearest_names
 from mlpool.keywords import spell_out
+
+if TYPE_CHECKING:
+    from mlpool.typing import ClusterLike, VcovArgs, VcovLike
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -76,7 +79,7 @@ OPTIONS = {
         values={
             "model": ("const", "nonrobust", "iid"),
             "vcovHC": ("HC",),
-            "vcovCL": ("CL",),
+            "vcovCL": ("CL", "cluster"),
             **dict.fromkeys(("HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5"), ()),
             **dict.fromkeys(("CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3"), ()),
             "conditional": (),
@@ -182,6 +185,7 @@ def also_spelt(
         own = {k: called.get(k) or next(n for n in shown if n in OPTIONS[k].names) for k in options}
         kinds = {p.kind for p in signature.parameters.values()}
         places = () if inspect.Parameter.VAR_POSITIONAL in kinds else shown
+        folds = {"vcov", "cluster"} <= own.keys() and "vcov_args" not in own
         known = None if inspect.Parameter.VAR_KEYWORD in kinds else shown
 
         @wraps(marked)
@@ -191,6 +195,8 @@ def also_spelt(
             by_place = dict(zip(places, args, strict=False))
             for key, name in own.items():
                 _fold(key, name, by_place if name in by_place else given, given)
+            if folds:
+                _unfold(own, by_place, given)
             placed = (*by_place.values(), *args[len(by_place) :])
             return function(*placed, **given)  # type: ignore[arg-type] # args, respelt
 
@@ -213,12 +219,71 @@ def _fold(
         taken[own] = OPTIONS[key].value(taken[own])
 
 
+def _unfold(
+    own: Mapping[str, str],
+    by_place: MutableMapping[str, object],
+    given: MutableMapping[str, object],
+) -> None:
+    """Give a verb that has ``vcov=`` and ``cluster=`` alone what ``vcov_args=`` says of them."""
+    _fold("vcov_args", "vcov_args", given, given)
+    arguments = given.pop("vcov_args", None)
+    if arguments is None:
+        return
+    vcov, cluster = own["vcov"], own["cluster"]
+    said = {**given, **by_place}
+    kind, ways, fix = merge_vcov_args(
+        cast("VcovLike | None", said.get(vcov)), cast("ClusterLike | None", said.get(cluster)),
+        cast("VcovArgs", arguments),
+    )  # fmt: skip
+    if fix:
+        raise OptionError(
+            "vcov_args={'fix': True} is taken by tables, as in model_parameters(m, vcov='vcovCL', "
+            "vcov_args={'cluster': ['a', 'b'], 'fix': True})."
+        )
+    for name, value in ((vcov, kind), (cluster, ways)):
+        if value is not None:
+            (by_place if name in by_place else given)[name] = value
+
+
 def _check_names(given: Iterable[str], known: Sequence[str], verb: str) -> None:
     for name in given:
         if name not in known:
             raise OptionError(
                 f"{verb}() has no argument {brief(name)}.{nearest_names(name, known)}"
             )
+
+
+def merge_vcov_args(
+    vcov: VcovLike | None, cluster: ClusterLike | None, vcov_args: VcovArgs
+) -> tuple[VcovLike | None, ClusterLike | None, bool]:
+    """Return what ``vcov=``, ``cluster=`` and ``vcov_args=`` say together, and whether to "fix".
+
+    Raises
+    ------
+    OptionError
+        For unknown entries of `vcov_args`, or what is said twice.
+    """
+    if not isinstance(vcov_args, Mapping):
+        raise OptionError("vcov_args must be a dict such as {'cluster': 'school'}.")
+    vcov_args = {"cluster" if n == "groups" else n: v for n, v in vcov_args.items()}  # statsmodels
+    known = ("cluster", "type", "fix")
+    for name in vcov_args:
+        if name not in known:
+            raise OptionError(
+                f"vcov_args knows {known}; got {brief(name)}.{nearest_names(name, known)}"
+            )
+    if "cluster" in vcov_args:
+        if cluster is not None:
+            raise OptionError("give the cluster once: as cluster= or in vcov_args, not both.")
+        cluster = vcov_args["cluster"]
+    if "type" in vcov_args:
+        if vcov not in (None, "vcovCL", "vcovHC"):
+            raise OptionError(f"vcov={brief(vcov)} is a type already; drop 'type' from vcov_args.")
+        vcov = vcov_args["type"]
+    fix = vcov_args.get("fix", False)
+    if not isinstance(fix, bool):
+        raise OptionError(f"vcov_args['fix'] must be True or False; got {brief(fix)}.")
+    return vcov, cluster, fix
 
 
 def check_agree(option: str, given: Mapping[str, object]) -> None:

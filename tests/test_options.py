@@ -122,7 +122,14 @@ ASKS: dict[str, dict[str, Ask]] = {
             flat(), "temp", iterations=19, seed=1, **o
         ),
     },
-    "vcov_args": given({**TABLES, "compare_parameters": ROBUST["compare_parameters"]}, vcov="CR2"),
+    "vcov_args": {
+        **given(
+            {v: a for v, a in WITH_VCOV.items() if v not in ("lm", "glm", "glmer")}, vcov="CR2"
+        ),
+        "lm": lambda **o: mlpool.vcov(mlpool.lm(TEXT, CAKE, vcov="CR2", **o)),
+        "glm": lambda **o: mlpool.vcov(mlpool.glm(SHARES, CBPP, "binomial", **o)),
+        "glmer": FITS["glmer"],
+    },
     "test": {
         "anova": lambda **o: mlpool.anova(flat(), **o),
         "drop1": lambda **o: mlpool.drop1(flat(), **o),
@@ -152,6 +159,8 @@ OTHER_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
     ("vcov", "glmer"): ("cr0", "CR1"),
     ("cluster", "glm"): ("herd",),
     ("cluster", "glmer"): ("herd",),
+    ("vcov_args", "glm"): ({"cluster": "herd"},),
+    ("vcov_args", "glmer"): ({"cluster": "herd"},),
 }
 """Those of verbs that do not have these."""
 
@@ -240,6 +249,24 @@ def test_clusters_may_be_called_as_statsmodels_calls_them() -> None:
     ours = TABLES["model_parameters"](vcov="CR2", cluster="plot")
     theirs = TABLES["model_parameters"](cov_type="CR2", cov_kwds={"groups": "plot"})
     pd.testing.assert_frame_equal(numbers(theirs), numbers(ours), check_exact=True)
+
+
+@pytest.mark.parametrize("verb", ["vcov", "confint", "coef_test"])
+def test_a_type_in_vcov_args_is_that_of_vcov(verb: str) -> None:
+    ours = WITH_VCOV[verb](vcov="CR0", cluster="plot")
+    theirs = WITH_VCOV[verb](vcov="vcovCL", vcov_args={"type": "CR0", "cluster": "plot"})
+    pd.testing.assert_frame_equal(numbers(theirs), numbers(ours), check_exact=True)
+    with pytest.raises(mlpool.OptionError, match="'fix': True} is taken by tables"):
+        WITH_VCOV[verb](vcov="CR0", vcov_args={"cluster": "plot", "fix": True})
+    with pytest.raises(mlpool.OptionError, match="give the cluster once"):
+        WITH_VCOV[verb](vcov="CR0", cluster="plot", vcov_args={"cluster": "plot"})
+
+
+@pytest.mark.filterwarnings("ignore::mlpool.errors.FewClustersWarning")
+def test_clustered_errors_of_a_fit_may_be_asked_for_as_statsmodels_does() -> None:
+    ours = mlpool.lm(TEXT, CAKE, vcov="vcovCL", cluster="replicate")
+    theirs = mlpool.lm(TEXT, CAKE, cov_type="cluster", cov_kwds={"groups": CAKE["replicate"]})
+    pd.testing.assert_frame_equal(theirs.vcov(), ours.vcov(), check_exact=True)
 
 
 def test_names_and_values_belong_to_one_option_each() -> None:

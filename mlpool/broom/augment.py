@@ -11,6 +11,7 @@ from mlpool.frames import read_frame
 from mlpool.models import FittedModel, GeneralizedLinearMixedModel, model_frame, predict
 from mlpool.models.argument_checks import check_model
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import ols_fit
 from mlpool.uncertainty.influence import cooks_distance, leverages
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _left_out(m: FittedModel, hat: FloatArray) -> dict[str, FloatArray]:
     (Belsley, Kuh & Welsch 1980, section 2.1; Davison & Snell 1991).
     """
     d = m.residuals("deviance").to_numpy()
-    scale = m.sigma**2 if m.kind == "lm" else m.fit.dispersion
+    scale = m.sigma**2 if m.kind == "lm" else ols_fit(m).dispersion
     with np.errstate(divide="ignore", invalid="ignore"):
         left = np.sqrt((d @ d - d**2 / (1.0 - hat)) / (m.df_residual - 1))
         return {".sigma": left, ".std.resid": d / np.sqrt(scale * (1.0 - hat))}

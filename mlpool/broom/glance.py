@@ -9,6 +9,7 @@ from scipy import stats
 from mlpool.models import FittedModel, LinearMixedModel
 from mlpool.models.argument_checks import check_model
 from mlpool.performance import r2
+from mlpool.uncertainty.fit_records import ols_fit
 
 
 def glance(m: FittedModel) -> pd.DataFrame:
@@ -47,7 +48,7 @@ def glance(m: FittedModel) -> pd.DataFrame:
     if m.kind == "lm":
         row = _linear(m) | _criteria(m)
     elif m.kind == "glm":
-        row = {"null.deviance": float(m.fit.null_deviance), "df.null": m.nobs - _constant(m)}
+        row = {"null.deviance": float(ols_fit(m).null_deviance), "df.null": m.nobs - _constant(m)}
         row |= _criteria(m)
     else:
         row = {"nobs": m.nobs, "sigma": m.sigma} | _criteria(m)

@@ -15,6 +15,7 @@ from mlpool.floating_point import usual_floats
 from mlpool.models import MixedModel
 from mlpool.models.fit_messages import separated_coefficients, separation
 from mlpool.performance.variance_components import standard_factors
+from mlpool.uncertainty.fit_records import ols_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -205,7 +206,7 @@ def _problems(m: FittedModel) -> list[str]:
         for d in getattr(m.fit, "diagnostics", ())
         if d.severity != "info"
     ]
-    if m.kind == "glm" and not m.fit.converged:
+    if m.kind == "glm" and not ols_fit(m).converged:
         found.append("the iterations of the GLM went on to their limit")
     separated = separated_coefficients(m) if m.family is not None else ()
     if separated:

@@ -21,6 +21,7 @@ from mlpool.errors import OptionError
 from mlpool.hypotheses.term_tests import terms_of
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
 from mlpool.typing import FloatArray, IntArray
+from mlpool.uncertainty.fit_records import ols_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel, GeneralizedLinearModel
@@ -162,7 +163,7 @@ def deviance_tests(
     model: FittedModel, drops: Sequence[float] | FloatArray, dfs: Sequence[float], test: str
 ) -> tuple[FloatArray, FloatArray]:
     """Return statistics and p-values of drops in deviance, by the model's dispersion."""
-    dispersion = float(model.fit.dispersion)
+    dispersion = float(ols_fit(model).dispersion)
     scaled = np.maximum(np.asarray(drops, dtype=np.float64) / dispersion, 0.0)
     df = np.asarray(dfs, dtype=np.float64)
     df = np.where(df > 0, df, np.nan)

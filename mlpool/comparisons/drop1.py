@@ -31,6 +31,7 @@ from mlpool.refits.reduced_models import (
 )
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import ols_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -147,7 +148,7 @@ def _lm(m: FittedModel, terms: list[TermColumns], test: str, k: float) -> Table:
     n, p, sigma2 = m.nobs, len(m.names), m.sigma**2
     tests = [how.wald(rows) for rows in beyond_rest(m, terms)]
     drops = np.array([t.statistic * t.df_num * sigma2 if t.df_num else 0.0 for t in tests])
-    rss = np.concatenate([[m.fit.rss], m.fit.rss + drops])
+    rss = np.concatenate([[ols_fit(m).rss], ols_fit(m).rss + drops])
     dfs = np.array([float(t.df_num) for t in tests])
     dev = n * np.log(rss / n)
     data = pd.DataFrame(

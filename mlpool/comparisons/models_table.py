@@ -22,6 +22,7 @@ from mlpool.hypotheses.nested_models import (
 from mlpool.inference.boundary import mixture_p, mixture_text
 from mlpool.inference.wald import chi2_upper_p, f_upper_p
 from mlpool.refits.reduced_models import by_ml, comparable_logliks
+from mlpool.uncertainty.fit_records import ols_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -191,7 +192,7 @@ def least_squares_table(models: Mapping[str, FittedModel]) -> Table:
     """Return R's ``anova(lm1, lm2, ...)``: F tests against the residuals of the largest model."""
     chosen = list(models.items())
     df = np.array([float(m.df_residual) for _, m in chosen])
-    rss = np.array([float(m.fit.rss) for _, m in chosen])
+    rss = np.array([float(ols_fit(m).rss) for _, m in chosen])
     largest = int(np.argmin(df))
     if df[largest] <= 0:
         raise OptionError("The largest model has no residual degrees of freedom to test against.")
@@ -231,11 +232,14 @@ def deviances_table(models: Mapping[str, FittedModel], test: str) -> Table:
     deviance = np.array([float(m.deviance) for _, m in chosen])
     largest = chosen[int(np.argmin(df))][1]
     steps, drops = -np.diff(df), -np.diff(deviance)
+    dispersion = ols_fit(largest).dispersion
     tested, notes = _nested_neighbours(chosen)
     signs = np.sign(steps)
     with np.errstate(divide="ignore", invalid="ignore"):
         scaled = np.where(
-            tested & (steps != 0), np.maximum(signs * drops, 0) / largest.fit.dispersion, np.nan
+            tested & (steps != 0),
+            np.maximum(signs * drops, 0) / dispersion,
+            np.nan,
         )
         F = scaled / np.abs(steps)
     data = pd.DataFrame(

@@ -30,6 +30,7 @@ from mlpool.hypotheses.term_tests import (
 )
 from mlpool.inference.small_sample.satterthwaite import FTest
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import ols_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -89,7 +90,7 @@ def lm_table(model: FittedModel, how: JointInference, type_: int) -> Table:
         {
             "Parameter": [*labels, "Residuals"],
             "df": [*(t.df_num for t in tests), float(model.df_residual)],
-            "Sum_Squares": [*(t.statistic * t.df_num * sigma2 for t in tests), model.fit.rss],
+            "Sum_Squares": [*(t.statistic * t.df_num * sigma2 for t in tests), ols_fit(model).rss],
             "Mean_Square": [*(t.statistic * sigma2 for t in tests), sigma2],
             "F": [*(t.statistic for t in tests), np.nan],
             "p": [*(t.p for t in tests), np.nan],

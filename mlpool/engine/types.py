@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -329,3 +329,23 @@ class OlsFit:
     converged: bool = True
     engine: str = "statsmodels"
     raw: Any = field(default=None, repr=False, compare=False)
+
+
+class FitRecord(Protocol):
+    """What the records of all engines have: the coefficients and what they rest on."""
+
+    @property
+    def beta(self) -> FloatArray:
+        """Coefficients (p_kept,)."""
+
+    @property
+    def kept(self) -> IntArray:
+        """Columns of X that were estimated (p_kept,)."""
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+
+    @property
+    def engine(self) -> str:
+        """``"mlpool"`` or ``"statsmodels"``."""

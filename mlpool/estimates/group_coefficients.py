@@ -32,6 +32,7 @@ from mlpool.models import GeneralizedLinearMixedModel
 from mlpool.models.prediction import linear_predictor
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.covariance import model_vcov
+from mlpool.uncertainty.fit_records import mixed_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -72,7 +73,8 @@ def prediction_pieces(m: FittedModel) -> Pieces:
         return known
     data, fit = _as_linear(m)
     inverse_rows, _ = score_rows(data, fit)
-    covariances = m.fit.cond_cov() if callable(m.fit.cond_cov) else m.fit.cond_cov
+    held = mixed_fit(m).cond_cov
+    covariances = held() if callable(held) else held
     root = None if data.weights is None else np.sqrt(data.weights)
     shrunk = []
     for random, lam in zip(m.design.random, relative_factors(data, fit), strict=True):

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from mlpool.designs.least_squares import AbsorbedOls
 from mlpool.designs.row_summaries import facts_of
+from mlpool.engine.glmm.types import GlmmFit
 from mlpool.engine.residual.types import CorrelationKind
 from mlpool.errors import NotSupportedError
 from mlpool.files.bounds import damaged
@@ -16,6 +18,7 @@ from mlpool.formula.design import Design
 from mlpool.formula.design_matrix import DesignMatrix, FactorPart
 from mlpool.models.residual_covariance import ResidualModel
 from mlpool.sources.absent_rows import AbsentRows
+from mlpool.uncertainty.fit_records import glmm_fit, linear_fit, mixed_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -115,7 +118,7 @@ def _check_codes(codes: Any, n: int, n_levels: int, what: str) -> None:
 
 def _check_fit(m: FittedModel) -> None:
     fit, width = m.fit, m.design.X.shape[1]
-    if m.kind == "lm" and hasattr(fit, "solution"):
+    if isinstance(fit, AbsorbedOls):
         _check_absorbed(fit)
         p = fit.at.column.size
     else:
@@ -123,7 +126,7 @@ def _check_fit(m: FittedModel) -> None:
         _is(_has_shape(fit.beta, p) and _has_shape(fit.kept, p), "its part 'beta'")
         kept = fit.kept
         _is(p == 0 or (int(kept.min()) >= 0 and int(kept.max()) < width), "the list of columns")
-        vcov = fit.vcov_conditional if m.kind == "glmer" else fit.vcov_unscaled
+        vcov = glmm_fit(m).vcov_conditional if m.kind == "glmer" else linear_fit(m).vcov_unscaled
         _is(_has_shape(vcov, p, p), "the covariance of the coefficients")
     _is(p <= width and fit.n >= 1, "its part 'n'")
     for name in ("fitted", "fitted_fixed", "scale", "working_weights", "working_resid"):
@@ -146,15 +149,16 @@ def _check_absorbed(fit: Any) -> None:
 
 
 def _check_random(m: FittedModel) -> None:
-    fit, random = m.fit, m.design.random
+    fit, random = mixed_fit(m), m.design.random
     sizes = [(len(r.levels), r.z.shape[1]) for r in random]
     _is(fit.theta.ndim == 1, "theta")
     _is(fit.theta.size == sum(k * (k + 1) // 2 for _, k in sizes), "theta")
-    _is(len(fit.b) == len(sizes) == len(fit.cond_cov), "the random effects")
-    for b, covariances, (count, k) in zip(fit.b, fit.cond_cov, sizes, strict=True):
+    held = fit.cond_cov() if callable(fit.cond_cov) else fit.cond_cov
+    _is(len(fit.b) == len(sizes) == len(held), "the random effects")
+    for b, covariances, (count, k) in zip(fit.b, held, sizes, strict=True):
         _is(_has_shape(b, count, k), "the random effects")
         _is(_has_shape(covariances, count, k, k), "the random effects")
-    if m.kind == "glmer":
+    if isinstance(fit, GlmmFit):
         found = fit.inference()
         _is(_has_shape(found.vcov, fit.beta.size, fit.beta.size), "the second derivatives")
         _is(found.hessian.ndim == 2, "the second derivatives")

@@ -6,7 +6,6 @@ choice of degrees of freedom mean the same everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from mlpool.inference.sandwich.cluster_tests import ClusterPieces
 from mlpool.inference.sandwich.heteroscedastic import CR_TYPES
 from mlpool.inference.sandwich.vcov_names import VcovSpec
 from mlpool.inference.small_sample.satterthwaite import satterthwaite_df
-from mlpool.option_spellings import OPTIONS
+from mlpool.option_spellings import OPTIONS, merge_vcov_args
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.cluster_robust import cluster_pieces
 from mlpool.uncertainty.covariance import VcovChoice, chosen_vcov
@@ -276,7 +275,7 @@ def read_covariance(
     """
     fix = False
     if vcov_args is not None:
-        vcov, cluster, fix = _merge_arguments(vcov, cluster, vcov_args)
+        vcov, cluster, fix = merge_vcov_args(vcov, cluster, vcov_args)
     label: str | None = model.vcov_type
     if isinstance(vcov, str) and vcov in ("model", "const"):
         label = None
@@ -337,32 +336,6 @@ def _fixed(model: EstimatedModel, vcov: VcovLike | None, cluster: ClusterLike | 
     if not spec.cluster:
         raise OptionError("vcov_args={'fix': True} is for cluster-robust covariances: cluster=.")
     return replace(spec, fix=True)
-
-
-def _merge_arguments(
-    vcov: VcovLike | None, cluster: ClusterLike | None, vcov_args: VcovArgs | None
-) -> tuple[Any, Any, bool]:
-    if not isinstance(vcov_args, Mapping):
-        raise OptionError("vcov_args must be a dict such as {'cluster': 'school'}.")
-    vcov_args = {"cluster" if n == "groups" else n: v for n, v in vcov_args.items()}  # statsmodels
-    known = ("cluster", "type", "fix")
-    for name in vcov_args:
-        if name not in known:
-            raise OptionError(
-                f"vcov_args knows {known}; got {brief(name)}.{nearest_names(name, known)}"
-            )
-    if "cluster" in vcov_args:
-        if cluster is not None:
-            raise OptionError("give the cluster once: as cluster= or in vcov_args, not both.")
-        cluster = vcov_args["cluster"]
-    if "type" in vcov_args:
-        if vcov not in (None, "vcovCL", "vcovHC"):
-            raise OptionError(f"vcov={brief(vcov)} is a type already; drop 'type' from vcov_args.")
-        vcov = vcov_args["type"]
-    fix = vcov_args.get("fix", False)
-    if not isinstance(fix, bool):
-        raise OptionError(f"vcov_args['fix'] must be True or False; got {brief(fix)}.")
-    return vcov, cluster, fix
 
 
 def _unknown_method(kind: str, ci_method: object) -> Exception:

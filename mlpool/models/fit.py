@@ -169,7 +169,8 @@ def fit(
     dispersion : str, optional
         What the residuals' SD depends on: ``"~ sex"``, or ``"varIdent(form = ~ 1 | sex)"``.
     **spellings
-        ``cov_type=`` and ``clusters=``, other names of `vcov` and `cluster`.
+        ``cov_type=`` and ``clusters=``, other names of `vcov` and `cluster`; both in one dict:
+        ``vcov_args=`` or ``cov_kwds=``.
 
     Returns
     -------

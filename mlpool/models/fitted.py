@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -13,7 +14,7 @@ import pandas as pd
 
 from mlpool.designs.read_only import kept_arguments, read_only
 from mlpool.designs.row_summaries import facts_of
-from mlpool.engine.types import Control, Optimum
+from mlpool.engine.types import Control, FitRecord, LmmFit, OlsFit, Optimum
 from mlpool.families import Family
 from mlpool.formula.design import Design
 from mlpool.formula.residual_structure import ResidualStructure
@@ -54,15 +55,15 @@ Kind = Literal["lm", "glm", "lmer", "glmer", "gls"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class FittedModel(StatsmodelsNames, MissingNames):
+class FittedModel(StatsmodelsNames, MissingNames, ABC):
     """What every fitted model carries.
 
     Attributes
     ----------
     design : Design
         The data as they were encoded.
-    fit : OlsFit or LmmFit
-        The engine's record.
+    fit : FitRecord
+        The engine's record, of a type of its own in each class.
     control : Control
     call : str
         The Python call, as printed after ``Call:``.
@@ -76,7 +77,7 @@ class FittedModel(StatsmodelsNames, MissingNames):
     """
 
     design: Design
-    fit: Any
+    fit: FitRecord
     control: Control
     call: str
     family: Family | None = None
@@ -199,14 +200,14 @@ class FittedModel(StatsmodelsNames, MissingNames):
     # --- fit measures -----------------------------------------------------------------------
 
     @property
+    @abstractmethod
     def sigma(self) -> float:
         """Residual standard deviation."""
-        return float(self.fit.sigma)
 
     @property
+    @abstractmethod
     def loglik(self) -> float:
         """Log-likelihood (REML for REML fits)."""
-        return float(self.fit.loglik)
 
     @property
     def loglik_df(self) -> int:
@@ -224,14 +225,14 @@ class FittedModel(StatsmodelsNames, MissingNames):
         return -2 * self.loglik + float(np.log(self.nobs)) * self.loglik_df
 
     @property
+    @abstractmethod
     def deviance(self) -> float:
         """Residual sum of squares (lm), residual deviance (glm), ML deviance (lmer)."""
-        return float(self.fit.rss)
 
     @property
+    @abstractmethod
     def df_residual(self) -> int:
         """Residual degrees of freedom, as R's ``df.residual``."""
-        return int(self.fit.df_residual)
 
     @property
     def is_singular(self) -> bool:
@@ -244,9 +245,9 @@ class FittedModel(StatsmodelsNames, MissingNames):
         return None
 
     @property
+    @abstractmethod
     def statsmodels(self) -> Any:
         """The statsmodels results object of the same model."""
-        return self.fit.raw
 
     # --- rows -------------------------------------------------------------------------------
 
@@ -285,18 +286,13 @@ class FittedModel(StatsmodelsNames, MissingNames):
         return ones if weights is None else ones * weights
 
     @property
+    @abstractmethod
     def _fitted_values(self) -> FloatArray:
-        return np.asarray(self.fit.fitted)
+        """Fitted values of the rows used (n,)."""
 
-    def predict(self, newdata: DataLike | None = None) -> pd.Series:
-        """Return predictions of the data or of `newdata`, encoded as the data were.
-
-        Raises
-        ------
-        NotImplementedError
-            In this base class.
-        """
-        raise NotImplementedError
+    @abstractmethod
+    def predict(self, newdata: DataLike | None = None) -> pd.Series | Native:
+        """Return predictions of the data or of `newdata`, encoded as the data were."""
 
     # --- again ------------------------------------------------------------------------------
 
@@ -305,15 +301,9 @@ class FittedModel(StatsmodelsNames, MissingNames):
         """Whether the model has random effects."""
         return bool(self.design.random)
 
-    def fit_record(self, design: Design) -> Any:
-        """Return the engine's record of this model fitted to another design.
-
-        Raises
-        ------
-        NotImplementedError
-            In this base class.
-        """
-        raise NotImplementedError
+    @abstractmethod
+    def fit_record(self, design: Design) -> FitRecord:
+        """Return the engine's record of this model fitted to another design."""
 
     def simulate(
         self, nsim: int = 1, seed: SeedLike | None = None, re_form: ReForm = False
@@ -374,7 +364,7 @@ class FittedModel(StatsmodelsNames, MissingNames):
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the estimates, the used columns and the facts; the rest is made again."""
         state = dict(self.__dict__)
-        if getattr(self.fit, "raw", None) is not None:
+        if isinstance(self.fit, OlsFit | LmmFit) and self.fit.raw is not None:
             state["fit"] = replace(self.fit, raw=None)
         return {**state, "_cache": {"facts": dict(facts_of(self))}}
 

@@ -18,6 +18,7 @@ from mlpool.sources.lazy_rows import LazyRows, Native
 from mlpool.sources.predictions import Predictor, refuse_taken
 from mlpool.sources.scan import Scan, as_scan
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import mixed_fit
 
 if TYPE_CHECKING:
     from mlpool.formula.newdata import NewRows
@@ -283,7 +284,7 @@ def linear_predictor(
     design, n = model.design, model.design.n
     out: FloatArray = design.X.dot(all_coefficients(model))
     if isinstance(with_random, bool):
-        with_random = dict(enumerate(model.fit.b)) if with_random else {}
+        with_random = dict(enumerate(mixed_fit(model).b)) if with_random else {}
     for place, b in with_random.items():
         random = design.random[place]
         for start in range(0, n, _BLOCK):

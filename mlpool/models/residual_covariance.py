@@ -103,6 +103,11 @@ class ResidualModel(FittedModel):
         return self.fit.criterion
 
     @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return float(self.fit.sigma)
+
+    @property
     def loglik(self) -> float:
         """Log-likelihood; the restricted one for a REML fit."""
         return -0.5 * self.fit.criterion

@@ -17,6 +17,7 @@ from mlpool.sources.design import PushedDesign, asked
 from mlpool.sources.lazy_rows import LazyRows, Native
 from mlpool.sources.predictions import refuse_taken
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import mixed_fit
 
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
@@ -29,7 +30,7 @@ TYPES = ("response", "pearson", "deviance", "working", "quantile")
 
 def residuals_elsewhere(m: FittedModel) -> LazyRows:
     """Return the rows used of a model fitted by queries, with columns `FITTED` and `RESID`."""
-    effects = dict(enumerate(m.fit.b)) if m.is_mixed else {}
+    effects = dict(enumerate(mixed_fit(m).b)) if m.is_mixed else {}
     design = asked(m.design)
     rows = lazily(m, design.own_rows, effects, name=FITTED)
     return rows.with_columns((design.response - col(FITTED)).alias(RESID))

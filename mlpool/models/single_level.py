@@ -24,10 +24,40 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class LinearModel(FittedModel):
-    """A linear model fitted by least squares (R's ``lm``)."""
+class SingleLevelModel(FittedModel):
+    """What models without random effects have in common."""
 
     fit: OlsFit | AbsorbedOls
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation; of a glm the root of its dispersion."""
+        return float(self.fit.sigma)
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood."""
+        return float(self.fit.loglik)
+
+    @property
+    def deviance(self) -> float:
+        """Residual sum of squares (lm) or residual deviance (glm)."""
+        return float(self.fit.rss)
+
+    @property
+    def df_residual(self) -> int:
+        """Rows that count less estimated coefficients."""
+        return int(self.fit.df_residual)
+
+    @property
+    def _fitted_values(self) -> FloatArray:
+        return np.asarray(self.fit.fitted)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class LinearModel(SingleLevelModel):
+    """A linear model fitted by least squares (R's ``lm``)."""
+
     kind: ClassVar[Kind] = "lm"
 
     def _standard_errors(self) -> FloatArray:
@@ -56,7 +86,7 @@ class LinearModel(FittedModel):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class GeneralizedLinearModel(FittedModel):
+class GeneralizedLinearModel(SingleLevelModel):
     """A generalised linear model (R's ``glm``)."""
 
     fit: OlsFit

@@ -20,6 +20,7 @@ from mlpool.inference.small_sample.random_wald import RandomWald, phi_errors, ra
 from mlpool.inference.small_sample.random_wald_glmm import random_bounds, sigma_bounds
 from mlpool.models import GeneralizedLinearMixedModel
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import lmm_fit
 from mlpool.uncertainty.small_sample import information, information_of, is_iterative
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def wald_intervals(model: FittedModel, level: float) -> Intervals:
         return _generalized_intervals(model, level)
     if is_iterative(model):
         template = Template(tuple(r.z.shape[1] for r in model.design.random))
-        return average_bounds(model.fit, template, level)
+        return average_bounds(lmm_fit(model), template, level)
     info = information(model)
     result = random_wald_of(info, level)
     sd = {p: float(e) for p, e in zip(result.places, result.estimate, strict=True)}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import pandas as pd
 
+from mlpool.engine.types import LmmFit
 from mlpool.errors import NotSupportedError, check_option
 from mlpool.floating_point import usual_floats
 from mlpool.formula.types import ColumnInfo
@@ -293,6 +294,7 @@ def _null_deviations(m: FittedModel, random: Any) -> tuple[float, float]:
     """Return the intercept SD and the residual SD of ``y ~ 1 + (1 | group)``."""
     bare = null_design(m)
     record = m.fit_record(replace(bare, random=(replace(random, z=bare.X),)))
+    assert isinstance(record, LmmFit)
     sd_group = float(abs(record.theta[0]) * record.sigma)
     if not sd_group > 0:
         raise NotSupportedError(

@@ -18,6 +18,7 @@ from mlpool.performance.criteria import COLUMNS, choose_metrics, indices, singul
 from mlpool.performance.performance_table import DIGITS, Grid, GridColumn
 from mlpool.results import ResultFrame
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import glmm_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -142,7 +143,7 @@ def _is_of_same_data(a: FittedModel, b: FittedModel) -> bool:
 
 def _warn_different_nodes(models: Mapping[str, FittedModel]) -> None:
     """Say that quadrature leaves out a constant that Laplace's approximation has."""
-    is_quadrature = {m.kind == "glmer" and m.fit.n_quadrature > 1 for m in models.values()}
+    is_quadrature = {m.kind == "glmer" and glmm_fit(m).n_quadrature > 1 for m in models.values()}
     if len(is_quadrature) > 1:
         warnings.warn(
             "Log-likelihoods with nAGQ > 1 lack the saturated model's, as in lme4, and cannot be "

@@ -15,6 +15,7 @@ from mlpool.performance.variance_components import smallest_diagonal, variance_p
 from mlpool.sources.design import asked
 from mlpool.sources.queries import totals
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import ols_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel, MixedModel
@@ -110,7 +111,7 @@ def r2_nagelkerke(m: FittedModel) -> float:
     ----------
     Nagelkerke (1991), Biometrika 78, 691-692.
     """
-    deviance, null, n = m.fit.rss, m.fit.null_deviance, m.nobs
+    deviance, null, n = ols_fit(m).rss, ols_fit(m).null_deviance, m.nobs
     return float(np.expm1((deviance - null) / n) / np.expm1(-null / n))
 
 
@@ -146,9 +147,9 @@ def _asked_r2_linear(m: FittedModel) -> tuple[float, float]:
     """Return R2 from the sums: the fit about its mean and the residual sum of squares."""
     has_intercept = bool(m.formula.fixed.intercept)
     explained = asked(m.design).fitted_squares(m.fit.kept, m.fit.beta, about_mean=has_intercept)
-    if explained + m.fit.rss <= 0:
+    if explained + ols_fit(m).rss <= 0:
         return float("nan"), float("nan")
-    r2 = explained / (explained + m.fit.rss)
+    r2 = explained / (explained + ols_fit(m).rss)
     if m.df_residual < 1:
         return r2, float("nan")
     return r2, 1.0 - (1.0 - r2) * (m.nobs - has_intercept) / m.df_residual

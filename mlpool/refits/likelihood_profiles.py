@@ -17,6 +17,7 @@ from mlpool.models import GeneralizedLinearModel, LinearModel
 from mlpool.models import family as family_of
 from mlpool.models.extractors.parameter_names import random_places
 from mlpool.models.generalized_mixed import as_glmm_data
+from mlpool.uncertainty.fit_records import glmm_fit, lmm_fit
 from mlpool.uncertainty.small_sample import glm_problem, is_iterative
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _make(m: FittedModel) -> tuple[Curve, ...]:
             "confint(m, method='Wald') has intervals, and control={'solver': 'cholesky'} profiles."
         )
     if m.kind == "lmer":
-        lmm = profile_curves(as_lmm_data(m.design), m.fit)
+        lmm = profile_curves(as_lmm_data(m.design), lmm_fit(m))
         return (*lmm.random, *lmm.fixed)
-    glmm = glmm_curves(as_glmm_data(m.design, family_of(m)), m.fit, m.control)
+    glmm = glmm_curves(as_glmm_data(m.design, family_of(m)), glmm_fit(m), m.control)
     return (*glmm.random, *glmm.fixed)

@@ -27,6 +27,7 @@ from mlpool.models.residual_covariance import ResidualModel
 from mlpool.refits.refit import with_record
 from mlpool.sources import Scan
 from mlpool.sources.design import PushedDesign
+from mlpool.uncertainty.fit_records import glmm_fit, linear_fit, ols_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -58,10 +59,10 @@ def reml_loglik(m: FittedModel) -> float:
     if m.kind != "lm":
         return float(m.loglik)
     n, p = m.fit.n, len(m.fit.beta)
-    log_det = -float(np.linalg.slogdet(np.asarray(m.fit.vcov_unscaled))[1]) if p else 0.0
+    log_det = -float(np.linalg.slogdet(np.asarray(linear_fit(m).vcov_unscaled))[1]) if p else 0.0
     weights = m.design.weights
     log_w = 0.0 if weights is None else float(np.log(weights).sum())
-    profiled = (n - p) * (1.0 + float(np.log(2 * np.pi * m.fit.rss / (n - p))))
+    profiled = (n - p) * (1.0 + float(np.log(2 * np.pi * ols_fit(m).rss / (n - p))))
     return float(-0.5 * (log_det + profiled - log_w))
 
 
@@ -108,7 +109,7 @@ def comparable_logliks(models: Sequence[FittedModel], *, reml: bool) -> list[flo
     OptionError
         If glmer fits differ in nAGQ, so that their likelihoods do.
     """
-    nodes = {m.fit.n_quadrature for m in models if m.kind == "glmer"}
+    nodes = {glmm_fit(m).n_quadrature for m in models if m.kind == "glmer"}
     if len(nodes) > 1:
         raise OptionError(
             f"The models were fitted with different nAGQ ({', '.join(map(str, sorted(nodes)))}); "
@@ -122,7 +123,7 @@ def comparable_logliks(models: Sequence[FittedModel], *, reml: bool) -> list[flo
 
 def has_quadrature(models: Sequence[FittedModel]) -> bool:
     """Tell whether one of the models was fitted by quadrature with several nodes."""
-    return any(m.kind == "glmer" and m.fit.n_quadrature > 1 for m in models)
+    return any(m.kind == "glmer" and glmm_fit(m).n_quadrature > 1 for m in models)
 
 
 def loglik_of(m: FittedModel, *, quadrature: bool) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.designs.row_summaries import rows_of
+from mlpool.engine.types import OlsFit
 from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.formula.design import Design
 from mlpool.formula.parse import parse_formula
@@ -72,7 +73,7 @@ def refit(m: M, y: ColumnLike | pd.DataFrame) -> M:
     values = read_new_response(m.design, y)
     design = with_response(m, values, _on_every_row(m.design, y))
     made = with_record(m, design, m.fit_record(design))
-    if m.kind == "glm":
+    if isinstance(made.fit, OlsFit):
         say_not_converged(made.fit, m.family)
     say_what_was_found(fit_messages(design, made.fit, m.family), None)
     return made

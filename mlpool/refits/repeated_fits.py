@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
+from mlpool.engine.glmm.types import GlmmFit
 from mlpool.engine.lmm.repeated_fits import Refitted, new_responses
+from mlpool.engine.residual.types import ResidualFit
+from mlpool.engine.types import FitRecord, LmmFit, OlsFit
 from mlpool.errors import FitError, OptionError
 from mlpool.inference.profiles.glm import GlmProblem, fit_with_offset
 from mlpool.models import GeneralizedLinearModel, LinearMixedModel, MixedModel
@@ -197,11 +200,11 @@ class ModelRefits:
         record = self._m.fit_record(design)
         if not np.array_equal(record.kept, self._m.fit.kept):
             raise FitError(_LOST_COLUMN)
-        optimum = getattr(record, "optimum", None)
-        if not (record.converged if optimum is None else optimum.converged):
+        if not _has_converged(record):
             raise FitError("The fit did not converge.")
         if self._statistic is None:
-            sigma = _sigma(self._m, record)
+            assert isinstance(record, LmmFit | GlmmFit)  # others have parameters of their own
+            sigma = _sigma(record)
             values = SdScale.of(self._m).stack(record.beta, record.theta, sigma)
         else:
             model = with_record(self._m, design, record)
@@ -221,8 +224,14 @@ def _diagonal(m: MixedModel) -> FloatArray:
     return np.concatenate([np.diag(lam) for lam in relative_factors(m.theta, SdScale.of(m).sizes)])
 
 
-def _sigma(m: FittedModel, record: Any) -> float:
-    return float(record.sigma if m.kind == "lmer" else np.sqrt(record.dispersion))
+def _has_converged(record: FitRecord) -> bool:
+    if isinstance(record, LmmFit | GlmmFit | ResidualFit):
+        return record.optimum is None or record.optimum.converged
+    return not isinstance(record, OlsFit) or record.converged
+
+
+def _sigma(record: LmmFit | GlmmFit) -> float:
+    return record.sigma if isinstance(record, LmmFit) else float(np.sqrt(record.dispersion))
 
 
 def as_vector(value: object) -> FloatArray:

@@ -36,6 +36,7 @@ from mlpool.refits.repeated_fits import (
 from mlpool.refits.row_resampling import Clusters, take_rows
 from mlpool.refits.simulate import response_model
 from mlpool.typing import FloatArray, IntArray
+from mlpool.uncertainty.fit_records import mixed_fit, ols_fit
 from mlpool.uncertainty.influence import leverages
 from mlpool.uncertainty.score_rows import score_rows
 from mlpool.uncertainty.small_sample import is_iterative
@@ -73,7 +74,9 @@ class Residuals:
         design = m.design
         w = np.ones(design.n) if design.weights is None else design.weights
         self._root = np.sqrt(w)
-        fitted = linear_predictor(m, with_random=True) if m.is_mixed else np.asarray(m.fit.fitted)
+        fitted = (
+            linear_predictor(m, with_random=True) if m.is_mixed else np.asarray(ols_fit(m).fitted)
+        )
         e = self._root * (design.y - fitted)
         self._mean = linear_predictor(m, with_random=False) if m.is_mixed else fitted
         self._terms: tuple[Any, ...] = ()
@@ -82,8 +85,8 @@ class Residuals:
             e = e - e.mean()
             e = e * (m.sigma / np.sqrt(np.mean(e**2)))
             self._terms = as_lmm_data(design).terms
-            factors = relative_factors(m.fit.theta, SdScale.of(m).sizes)
-            for b, lam in zip(m.fit.b, factors, strict=True):
+            factors = relative_factors(mixed_fit(m).theta, SdScale.of(m).sizes)
+            for b, lam in zip(mixed_fit(m).b, factors, strict=True):
                 self._effects.append(_inflated(b, m.sigma * lam))
         else:
             # a leverage has no unit: a residual grows 1e4 times at most

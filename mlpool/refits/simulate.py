@@ -19,6 +19,7 @@ from mlpool.models import ResidualModel
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.prediction import linear_predictor, wants_random
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import mixed_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -99,7 +100,7 @@ def response_model(m: FittedModel, *, keep_effects: bool = False) -> ResponseMod
         template = Template(tuple(t.z.shape[1] for t in terms))
         # glmer's theta is not relative to sigma
         relative = scale if m.kind in ("lmer", "gls") else 1.0
-        factors = tuple(relative * lam for lam in template.matrices(m.fit.theta))
+        factors = tuple(relative * lam for lam in template.matrices(mixed_fit(m).theta))
     return ResponseModel(
         eta=linear_predictor(m, m.is_mixed and keep_effects),
         terms=terms,

@@ -11,6 +11,7 @@ from mlpool.models import MixedModel
 from mlpool.models.argument_checks import check_model
 from mlpool.refits.reduced_models import by_ml
 from mlpool.summaries.r_matrices import matrix_text
+from mlpool.uncertainty.fit_records import ols_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -45,19 +46,20 @@ def display(m: FittedModel, digits: int = 2) -> Text:
     if isinstance(m, MixedModel):
         lines += _mixed_lines(m, digits)
     elif m.kind == "lm":
-        total = m.fit.null_deviance
-        r2 = 1 - m.fit.rss / total if total > 0 else float("nan")
+        total = ols_fit(m).null_deviance
+        r2 = 1 - ols_fit(m).rss / total if total > 0 else float("nan")
         lines += [
             "---",
             f"n = {m.nobs}, k = {len(m.names)}",
             f"residual sd = {m.sigma:.{digits}f}, R-Squared = {r2:.2f}",
         ]
     else:
+        null = ols_fit(m).null_deviance
         lines += [
             "---",
             f"  n = {m.nobs}, k = {len(m.names)}",
-            f"  residual deviance = {m.deviance:.1f}, null deviance = {m.fit.null_deviance:.1f} "
-            f"(difference = {m.fit.null_deviance - m.deviance:.1f})",
+            f"  residual deviance = {m.deviance:.1f}, null deviance = {null:.1f} "
+            f"(difference = {null - m.deviance:.1f})",
         ]
     return Text("\n".join(lines))
 

@@ -20,6 +20,7 @@ from mlpool.summaries.residuals import fitted_sum_of_squares, quantile_text, res
 from mlpool.summaries.summary_text import Summary
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import robust_source
+from mlpool.uncertainty.fit_records import ols_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel, GeneralizedLinearModel
@@ -41,7 +42,7 @@ def print_single(m: FittedModel) -> str:
         lines += [
             f"Degrees of Freedom: {n - int(has_intercept)} Total (i.e. Null);  "
             f"{m.df_residual} Residual",
-            f"Null Deviance:\t    {format_one(signif(m.fit.null_deviance, _DIGITS))} ",
+            f"Null Deviance:\t    {format_one(signif(ols_fit(m).null_deviance, _DIGITS))} ",
             f"Residual Deviance: {format_one(signif(m.deviance, _DIGITS))} \t"
             f"AIC: {format_one(signif(m.aic, _DIGITS))}",
         ]
@@ -144,7 +145,7 @@ def _coefficient_heading(m: FittedModel) -> str:
 def _fit_measures(m: FittedModel) -> tuple[float, float, float | None, tuple[int, int]]:
     """Return R2, adjusted R2, F (None for an intercept alone) and its df."""
     has_intercept = "(Intercept)" in m.names
-    total, rss, df = m.fit.null_deviance, m.fit.rss, m.df_residual
+    total, rss, df = ols_fit(m).null_deviance, ols_fit(m).rss, m.df_residual
     n = m.nobs
     slopes = len(m.names) - int(has_intercept)
     if not has_intercept:

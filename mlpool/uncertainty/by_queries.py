@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.least_squares import AbsorbedOls
 from mlpool.engine.types import OlsFit
 from mlpool.errors import NotSupportedError, brief
 from mlpool.inference.sandwich.of_sums import (
@@ -19,6 +20,7 @@ from mlpool.inference.sandwich.of_sums import (
 from mlpool.inference.small_sample.variance_sums import relative_factors
 from mlpool.sources.design import PushedDesign, asked
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import lmm_fit, ols_fit
 
 if TYPE_CHECKING:
     from mlpool.uncertainty.covariance import VcovChoice
@@ -53,9 +55,9 @@ def vcov_by_queries(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
     NotSupportedError
         For types that are made of single rows or of several cluster variables.
     """
-    design, fit = asked(model.design), model.fit
+    design = asked(model.design)
     if not choice.clusters:
-        return _without_clusters(design, fit, choice.label)
+        return _without_clusters(design, ols_fit(model), choice.label)
     if len(choice.clusters) > 1:
         raise NotSupportedError(
             "Scanned rows have one cluster variable at a time; read them for several."
@@ -63,21 +65,22 @@ def vcov_by_queries(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
     (way,) = choice.cluster_names
     has_weights = design.sums.has_weights
     if not design.random:
-        sums = design.clustered(way, whole=choice.kind in NEED_PRODUCTS)
-        parts = least_squares_clusters(sums, fit.kept, fit.beta, fit.vcov_unscaled)
+        sums, ols = design.clustered(way, whole=choice.kind in NEED_PRODUCTS), ols_fit(model)
+        parts = least_squares_clusters(sums, ols.kept, ols.beta, ols.vcov_unscaled)
         return vcov_of_clusters(parts, choice.kind, has_weights=has_weights)
     if choice.kind in ("CR2", "HC2"):
         raise NotSupportedError(
             f"{choice.label} of a mixed model needs the rows in memory; 'CR1', 'CR1S' and 'CR3' "
             "come from sums."
         )
+    fit = lmm_fit(model)
     Lambda = block_diag(*relative_factors(as_lmm_data(design), fit))
     sums = design.clustered(way, whole=True)
     parts = mixed_clusters(sums, Lambda, fit.kept, (fit.beta, fit.sigma, fit.vcov_unscaled))
     return vcov_of_clusters(parts, choice.kind, has_weights=False)
 
 
-def _without_clusters(design: PushedDesign, fit: OlsFit, label: str) -> FloatArray:
+def _without_clusters(design: PushedDesign, fit: OlsFit | AbsorbedOls, label: str) -> FloatArray:
     """Return ``M X'diag(w^2 e^2) X M`` (HC0; HC1 times n / (n - p)), by one query."""
     if label not in ("HC0", "HC1"):
         raise NotSupportedError(

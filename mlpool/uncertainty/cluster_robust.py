@@ -25,6 +25,7 @@ from mlpool.inference.sandwich.single_level import single_level_pieces
 from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.by_queries import check_same_group
+from mlpool.uncertainty.fit_records import lmm_fit, residual_fit
 from mlpool.uncertainty.score_rows import score_rows
 
 if TYPE_CHECKING:
@@ -123,9 +124,9 @@ def cluster_pieces(
 
 def _pieces(model: EstimatedModel, codes: IntArray, kind: str) -> ClusterPieces:
     if model.kind == "lmer":
-        return mixed_pieces(as_lmm_data(model.design), model.fit, codes, kind)
+        return mixed_pieces(as_lmm_data(model.design), lmm_fit(model), codes, kind)
     if model.kind == "gls":
-        return residual_pieces(residual_data_of(model), model.fit, codes, kind)
+        return residual_pieces(residual_data_of(model), residual_fit(model), codes, kind)
     return single_level_pieces(score_rows(model), np.asarray(model.fit.beta), codes, kind)
 
 
@@ -168,7 +169,7 @@ def check_residual_choice(model: EstimatedModel, choice: VcovChoice) -> None:
 
 def _several_ways(model: EstimatedModel, clusters: tuple[IntArray, ...], kind: str) -> FloatArray:
     """Cameron, Gelbach & Miller (2011): ``sum_S (-1)^(|S|+1) V_S`` over the cluster variables."""
-    data, fit = as_lmm_data(model.design), model.fit
+    data, fit = as_lmm_data(model.design), lmm_fit(model)
     inverse_rows, e = mixed_score_rows(data, fit)
     rows = inverse_rows * e[:, None]
     p = rows.shape[1]

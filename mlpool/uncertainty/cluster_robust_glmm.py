@@ -19,6 +19,7 @@ import numpy as np
 from mlpool.engine.glmm.curvature import inverse_of_positive
 from mlpool.errors import FitError, NotSupportedError, brief
 from mlpool.typing import FloatArray, IntArray
+from mlpool.uncertainty.fit_records import glmm_fit, mixed_fit
 
 if TYPE_CHECKING:
     from mlpool.uncertainty.covariance import VcovChoice
@@ -40,9 +41,9 @@ def glmm_robust_vcov(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
     _check_supported(model, choice)
     codes, n_clusters = choice.clusters[0], choice.n_clusters[0]
     cluster_of = [_cluster_of_levels(r.codes, len(r.levels), codes) for r in model.design.random]
-    inference = model.fit.inference()
+    inference = glmm_fit(model).inference()
     total = np.zeros((n_clusters, len(inference.hessian)))
-    for scores in model.fit.scores():
+    for scores in glmm_fit(model).scores():
         np.add.at(total, cluster_of[scores.term], scores.values)
     half = inference.hessian / 2.0
     free = np.flatnonzero(np.any(half != 0.0, axis=0))
@@ -56,7 +57,7 @@ def glmm_robust_vcov(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
     vcov = inverse @ (total.T @ total) @ inverse
     if choice.kind not in ("CR0", "HC0"):
         vcov = vcov * n_clusters / (n_clusters - 1.0)
-    k, p = len(model.fit.theta), len(model.fit.beta)
+    k, p = len(mixed_fit(model).theta), len(model.fit.beta)
     return np.asarray(vcov[k : k + p, k : k + p])
 
 
@@ -67,7 +68,7 @@ def _check_supported(model: EstimatedModel, choice: VcovChoice) -> None:
         raise NotSupportedError(
             f"vcov={brief(choice.label)} is not available for glmer; use 'CR0' or 'CR1'."
         )
-    if model.fit.n_quadrature == 0:
+    if glmm_fit(model).n_quadrature == 0:
         raise NotSupportedError("Cluster-robust standard errors need nAGQ=1 or more.")
 
 

@@ -28,6 +28,7 @@ from mlpool.uncertainty.cluster_robust import (
 )
 from mlpool.uncertainty.cluster_robust_glmm import glmm_robust_vcov
 from mlpool.uncertainty.covariance_warnings import say_conditional_vcov, say_negative_variances
+from mlpool.uncertainty.fit_records import glmm_fit, linear_fit, ols_fit
 from mlpool.uncertainty.score_rows import score_rows
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def coefficient_vcov(
         if vcov in ("model", "const"):
             return model_vcov(model)
         if vcov == "conditional" and model.kind == "glmer":
-            return np.asarray(model.fit.vcov_conditional)
+            return np.asarray(glmm_fit(model).vcov_conditional)
     choice = chosen_vcov(model, vcov, cluster)
     if choice is not None:
         return _robust_vcov(model, choice)
@@ -217,7 +218,7 @@ def robust_source(choice: VcovChoice) -> str:
 
 def _full_hessian_vcov(model: EstimatedModel) -> FloatArray:
     """Return the covariance from the full Hessian; say so where it is not positive definite."""
-    found = model.fit.inference()
+    found = glmm_fit(model).inference()
     if not found.is_positive and model._cache.setdefault("said_conditional", False) is False:
         model._cache["said_conditional"] = True
         say_conditional_vcov()
@@ -228,5 +229,5 @@ def model_vcov(model: EstimatedModel) -> FloatArray:
     """Return the model-based covariance; of glmer that from the full Hessian."""
     if model.kind == "glmer":
         return _full_hessian_vcov(model)
-    scale = model.fit.dispersion if model.kind == "glm" else model.fit.sigma**2
-    return np.asarray(model.fit.vcov_unscaled * scale)
+    scale = ols_fit(model).dispersion if model.kind == "glm" else linear_fit(model).sigma ** 2
+    return np.asarray(linear_fit(model).vcov_unscaled * scale)

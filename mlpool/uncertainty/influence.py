@@ -16,6 +16,7 @@ from mlpool.formula.design_matrix import check_dense
 from mlpool.inference.hat_matrix import Smoother, absorbed_smoother, smoother
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import model_vcov
+from mlpool.uncertainty.fit_records import mixed_fit, ols_fit
 
 if TYPE_CHECKING:
     from mlpool.uncertainty.model_protocol import EstimatedModel
@@ -61,7 +62,7 @@ def _make_smoother(m: EstimatedModel) -> Smoother:
         return absorbed_smoother(common, Z, plan.codes, m.fit.solution, m.design.weights)
     check_dense(n, len(m.fit.kept), f"the {len(m.fit.kept)} columns of the fixed effects")
     data = replace(as_lmm_data(m.design), weights=working_weights(m))
-    return smoother(data, m.fit.theta if m.is_mixed else np.empty(0), m.fit.kept)
+    return smoother(data, mixed_fit(m).theta if m.is_mixed else np.empty(0), m.fit.kept)
 
 
 def working_weights(m: EstimatedModel) -> FloatArray:
@@ -90,7 +91,7 @@ def cooks_distance(m: EstimatedModel) -> FloatArray:
         As :func:`leverages`.
     """
     h = leverages(m)
-    scale = np.sqrt(m.fit.dispersion) if m.kind == "glm" else m.sigma
+    scale = np.sqrt(ols_fit(m).dispersion) if m.kind == "glm" else m.sigma
     scaled = np.asarray(m.residuals("pearson"), dtype=np.float64) / scale
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(scaled**2 * h / ((1.0 - h) ** 2 * len(m.names)))

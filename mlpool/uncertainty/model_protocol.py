@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlpool.engine.types import FitRecord
     from mlpool.families import Family
     from mlpool.formula.design import Design
     from mlpool.formula.residual_structure import ResidualStructure
@@ -31,7 +32,7 @@ class EstimatedModel(Protocol):
         """The data as they were encoded."""
 
     @property
-    def fit(self) -> Any:
+    def fit(self) -> FitRecord:
         """The engine's record, a type of its own for every kind."""
 
     @property

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlpool.engine.types import OlsFit
 from mlpool.inference.sandwich.heteroscedastic import ScoreRows
+from mlpool.uncertainty.fit_records import ols_fit
 
 if TYPE_CHECKING:
     from mlpool.uncertainty.model_protocol import EstimatedModel
@@ -12,12 +14,14 @@ if TYPE_CHECKING:
 
 def score_rows(model: EstimatedModel) -> ScoreRows:
     """Return what sandwiches of an lm or glm need."""
-    fit = model.fit
+    fit = ols_fit(model)
     columns = model.design.X.dense()
     if columns.shape[1] > len(fit.kept):
         columns = columns[:, fit.kept]
     if model.family is not None:
         eta = model.family.link_of(fit.fitted)
+        assert isinstance(fit, OlsFit)  # of a glm, which has working residuals and weights
+        assert fit.working_resid is not None
         return ScoreRows(
             X=columns,
             resid=fit.working_resid,

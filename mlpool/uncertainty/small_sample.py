@@ -11,6 +11,7 @@ from mlpool.designs.engine_data import as_lmm_data
 from mlpool.designs.residual_data import is_linear
 from mlpool.designs.residual_facts import residual_design_of
 from mlpool.designs.row_summaries import fact, of_combinations, same_by_counts
+from mlpool.engine.types import LmmFit
 from mlpool.errors import MlpoolWarning, NotSupportedError, OptionError, user_level
 from mlpool.inference.profiles.glm import GlmProblem, profile_confint_glm
 from mlpool.inference.residual.information import ResidualInformation, residual_information
@@ -25,6 +26,7 @@ from mlpool.inference.small_sample.random_wald import RandomWald, random_wald_of
 from mlpool.inference.small_sample.satterthwaite import satterthwaite_df
 from mlpool.option_spellings import read_value
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import linear_fit, lmm_fit, ols_fit, residual_fit
 
 if TYPE_CHECKING:
     from mlpool.uncertainty.model_protocol import EstimatedModel
@@ -59,26 +61,26 @@ def denominator_df(m: EstimatedModel, method: str) -> tuple[FloatArray, FloatArr
 
 def is_iterative(m: EstimatedModel) -> bool:
     """Tell whether a linear mixed model was fitted by the iterative solver."""
-    return m.kind == "lmer" and m.fit.monte_carlo is not None
+    return isinstance(m.fit, LmmFit) and m.fit.monte_carlo is not None
 
 
 @fact("lmer")
 def information(m: EstimatedModel) -> VarianceInformation:
     """Return the information of the variance parameters, computed once per model."""
-    return standard_information(as_lmm_data(m.design), m.fit)
+    return standard_information(as_lmm_data(m.design), lmm_fit(m))
 
 
 def information_of(m: EstimatedModel) -> VarianceInformation | CovarianceInformation:
     """Return the information of a linear model's variance parameters, of any structure."""
     if m.kind != "gls":
-        return average_information(m.fit) if is_iterative(m) else information(m)
+        return average_information(lmm_fit(m)) if is_iterative(m) else information(m)
     return information_of_residuals(m)
 
 
 @fact("gls")
 def information_of_residuals(m: EstimatedModel) -> ResidualInformation:
     """Return the information of a residual covariance's parameters, computed once per model."""
-    return residual_information(residual_design_of(m).data, m.fit)
+    return residual_information(residual_design_of(m).data, residual_fit(m))
 
 
 def kenward_roger_result(m: EstimatedModel) -> KenwardRoger:
@@ -132,7 +134,7 @@ def has_linear_covariance(m: EstimatedModel) -> bool:
 @fact("gls", when=lambda m: m.reml)
 def kenward_roger_vcov(m: EstimatedModel) -> FloatArray:
     """Return Kenward and Roger's covariance of the coefficients (p, p) of a REML fit."""
-    return adjusted_vcov(residual_design_of(m).data, m.fit, information_of_residuals(m))
+    return adjusted_vcov(residual_design_of(m).data, residual_fit(m), information_of_residuals(m))
 
 
 def random_intervals(m: EstimatedModel, level: float = 0.95) -> RandomWald:
@@ -153,7 +155,7 @@ def glm_problem(m: EstimatedModel) -> GlmProblem:
         family=m.family,
         weights=prior,
         offset=design.offset,
-        dispersion=m.fit.dispersion,
+        dispersion=ols_fit(m).dispersion,
     )
 
 
@@ -171,5 +173,5 @@ def usual_profile_intervals(m: EstimatedModel) -> FloatArray:
 
 def _profile_intervals(m: EstimatedModel, level: float) -> FloatArray:
     m = of_combinations(m)
-    se = np.sqrt(np.diag(m.fit.vcov_unscaled) * m.fit.dispersion)
+    se = np.sqrt(np.diag(linear_fit(m).vcov_unscaled) * ols_fit(m).dispersion)
     return profile_confint_glm(glm_problem(m), m.fit.beta, se, level)

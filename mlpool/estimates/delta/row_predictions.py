@@ -20,6 +20,7 @@ from mlpool.models import MixedModel
 from mlpool.models import family as family_of
 from mlpool.models.prediction import random_variance
 from mlpool.typing import FloatArray, IntArray
+from mlpool.uncertainty.fit_records import mixed_fit
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -170,7 +171,7 @@ def _with_random(
         )
     eta = base.estimate.copy()
     for i, (z, codes) in terms.items():
-        eta += np.einsum("ik,ik->i", z, np.asarray(model.fit.b[i])[codes])
+        eta += np.einsum("ik,ik->i", z, np.asarray(mixed_fit(model).b[i])[codes])
     variance = _variance(model, frame, terms)
     return _again(base, eta, np.sqrt(variance))
 

@@ -12,6 +12,7 @@ from mlpool.designs.row_summaries import by_queries, fact
 from mlpool.engine.residual.fit import criterion_of
 from mlpool.sources.design import asked
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import lmm_fit, residual_fit
 
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
@@ -29,7 +30,7 @@ def deviance_of(m: FittedModel, estimator: str = "ML") -> float:
         Linear mixed models: which likelihood, at the model's own theta, sigma being profiled out
         of that likelihood. Other models have one only.
     """
-    if m.kind == "gls" and m.fit.reml != (estimator == "REML"):
+    if m.kind == "gls" and m.reml != (estimator == "REML"):
         return other_criterion(m)
     if m.kind != "lmer":
         return -2 * float(m.loglik)
@@ -39,8 +40,8 @@ def deviance_of(m: FittedModel, estimator: str = "ML") -> float:
 @fact("gls")
 def other_criterion(m: FittedModel) -> float:
     """Return the criterion that a model with a residual covariance was not fitted by."""
-    criterion = criterion_of(residual_design_of(m).data, reml=not m.fit.reml)
-    return float(criterion.evaluate(m.fit.parameters).value)
+    criterion = criterion_of(residual_design_of(m).data, reml=not m.reml)
+    return float(criterion.evaluate(residual_fit(m).parameters).value)
 
 
 @fact("lmer")
@@ -60,7 +61,7 @@ def reml_criterion(m: FittedModel) -> float:
 
     Bates et al. (2015), eq. 41: ``log|L|^2 + log|R_X|^2 + (n - p)(1 + log(2 pi r^2 / (n - p)))``.
     """
-    fit = m.fit
+    fit = lmm_fit(m)
     if fit.reml:
         return float(fit.criterion)
     df = fit.n - len(fit.beta)

@@ -10,6 +10,7 @@ import numpy as np
 from mlpool.inference.small_sample.information import vech_positions
 from mlpool.models.extractors.random_effects import relative_factors
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import mixed_fit
 
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
@@ -117,4 +118,4 @@ def parameter_values(m: FittedModel) -> FloatArray:
     """Return the estimates of all parameters in the order of :func:`parameter_names`."""
     if not m.is_mixed:
         return np.asarray(m.fit.beta, dtype=np.float64)
-    return SdScale.of(m).stack(m.fit.beta, m.fit.theta, m.sigma)
+    return SdScale.of(m).stack(m.fit.beta, mixed_fit(m).theta, m.sigma)

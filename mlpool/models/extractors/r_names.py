@@ -26,6 +26,7 @@ from mlpool.models.argument_checks import (
 from mlpool.models.extractors.random_effects import relative_factors
 from mlpool.models.residuals import residuals_of
 from mlpool.typing import FloatArray
+from mlpool.uncertainty.fit_records import mixed_fit
 
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
@@ -264,7 +265,7 @@ def _lambda(m: MixedModel) -> Any:
 
 
 def _b(m: FittedModel) -> FloatArray:
-    return np.concatenate([np.asarray(one).ravel() for one in m.fit.b])
+    return np.concatenate([np.asarray(one).ravel() for one in mixed_fit(m).b])
 
 
 def _flist(m: FittedModel) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from mlpool.argument_values import level
 from mlpool.registry import verb
+from mlpool.uncertainty.fit_records import ols_fit
 
 if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
@@ -111,7 +112,7 @@ class StatsmodelsNames:
     def converged(self: FittedModel) -> bool:  # type: ignore[misc]
         """Whether the iterations converged (least squares always)."""
         optimum = self.optimum
-        return bool(self.fit.converged if optimum is None else optimum.converged)
+        return bool(ols_fit(self).converged if optimum is None else optimum.converged)
 
     def tidy(  # type: ignore[misc]
         self: FittedModel,

@@ -13,6 +13,7 @@ from mlpool.models import MixedModel
 from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
 from mlpool.plots.model_checks.panel_data import MOST_POINTS, Context
 from mlpool.typing import FloatArray, IntArray
+from mlpool.uncertainty.fit_records import ols_fit
 from mlpool.uncertainty.influence import leverages
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ def _influential_rows(m: FittedModel) -> pd.DataFrame:
     Rows with a leverage of one have no residual: they are missing.
     """
     h = leverages(m)
-    scale = np.sqrt(m.fit.dispersion) if m.kind == "glm" else m.sigma
+    scale = np.sqrt(ols_fit(m).dispersion) if m.kind == "glm" else m.sigma
     residuals = np.asarray(m.residuals("pearson"), dtype=np.float64) / scale
     inside = h < 1.0 - _ALL_LEVERAGE
     left = np.where(inside, 1.0 - h, np.nan)

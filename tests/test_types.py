@@ -106,7 +106,7 @@ def keys(options: type) -> set[str]:
 
 
 _OWN_OF_FIT = ("formula", "data", "family", "nAGQ", "correlation", "dispersion")
-_ROBUST = ("cluster", "vcov", "clusters", "cov_type")
+_ROBUST = ("cluster", "vcov", "clusters", "cov_type", "vcov_args", "cov_kwds")
 _OWN_OF_EMMEANS = ("type", "model", "by", "at", "trend", "contrast", "comparison")
 
 

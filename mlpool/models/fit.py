@@ -54,7 +54,7 @@ from mlpool.models.residual_covariance import ResidualModel, check_residual_requ
 from mlpool.models.scanned import check_scanned, is_generalized
 from mlpool.models.single_level import GeneralizedLinearModel, LinearModel
 from mlpool.option_spellings import also_spelt
-from mlpool.sources import Scan, read_rows, with_memory_limit
+from mlpool.sources import Scan, read_rows, showing_queries, with_memory_limit
 from mlpool.sources.build import build_pushed_design
 from mlpool.sources.combinations import build_combined_design
 from mlpool.uncertainty.covariance import choose_vcov
@@ -221,6 +221,11 @@ def fit(
 
 
 def _fit_requested(request: _Request) -> AnyModel:
+    with showing_queries(request.frame, request.control.progress):
+        return _fit_by_kind(request)
+
+
+def _fit_by_kind(request: _Request) -> AnyModel:
     if request.structure is not None:
         return _fit_residual(request, request.structure)
     if request.formula.bars and request.family not in (None, Family("gaussian", "identity")):

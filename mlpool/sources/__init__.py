@@ -6,6 +6,6 @@ what the variables are like and ``sums.py`` for the sums themselves. Imports ``f
 ``engine`` and below; no other room knows of queries.
 """
 
-from mlpool.sources.scan import Scan, read_rows, scan, with_memory_limit
+from mlpool.sources.scan import Scan, read_rows, scan, showing_queries, with_memory_limit
 
-__all__ = ["Scan", "read_rows", "scan", "with_memory_limit"]
+__all__ = ["Scan", "read_rows", "scan", "showing_queries", "with_memory_limit"]

@@ -13,7 +13,9 @@ import numpy as np
 
 from mlpool.errors import DataError, MlpoolError
 from mlpool.sources.lazy_rows import Answer, LazyRows
-from mlpool.sources.scan import first_line
+from mlpool.sources.running.cancelling import ctrl_c_cancels
+from mlpool.sources.running.embedded import first_line, what_engine_says
+from mlpool.sources.running.progress import shown
 from mlpool.typing import FloatArray
 
 _ENGINES = (
@@ -57,7 +59,8 @@ def totals(rows: LazyRows, wanted: Mapping[str, nw.Expr]) -> dict[str, float]:
         return {}
     names = list(wanted)
     # engines' own names of columns may be refused or taken: c0, c1, ... are neither
-    found = collected(rows.select(*[wanted[n].alias(f"c{i}") for i, n in enumerate(names)]))
+    asked = rows.select(*[wanted[n].alias(f"c{i}") for i, n in enumerate(names)])
+    found = collected(asked, "totals")
     return {n: _number(found[f"c{i}"].to_list()[0]) for i, n in enumerate(names)}
 
 
@@ -81,7 +84,8 @@ def by_group(rows: LazyRows, keys: Sequence[str], summed: Mapping[str, nw.Expr])
     # made first: within groups Dask adds up columns only, not what is computed of them
     made = rows.select(*keys, *[summed[n].alias(f"c{i}") for i, n in enumerate(names)])
     sums = [nw.col(f"c{i}").sum() for i in range(len(names))]
-    found = collected(made.group_by(*keys).agg(nw.len().alias("rows"), *sums))
+    asked = made.group_by(*keys).agg(nw.len().alias("rows"), *sums)
+    found = collected(asked, "sums per group")
     return Groups(
         keys=found.select(*keys),
         values={
@@ -100,8 +104,14 @@ def distinct(rows: LazyRows, columns: Sequence[str]) -> LazyRows:
     return rows.group_by(*columns).agg(nw.len().alias("rows there")).select(*columns)
 
 
-def collected(rows: LazyRows) -> Answer:
+def collected(rows: LazyRows, what: str = "distinct values") -> Answer:
     """Run a query.
+
+    Parameters
+    ----------
+    rows : narwhals.LazyFrame
+    what : str
+        What it asks for, as the terminal says it while it runs.
 
     Raises
     ------
@@ -109,19 +119,17 @@ def collected(rows: LazyRows) -> Answer:
         With what the engine says: a file that is gone or damaged, types that differ between
         partitions, no room for spilling, a lost worker.
     KeyboardInterrupt
-        Ctrl-C, which every engine takes as the end of its query.
+        Ctrl-C, which ends the engine's query.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), shown(rows, what), ctrl_c_cancels(rows):
             # engines warn of their own plans (shuffles, deprecations), of which users know nothing
             warnings.simplefilter("ignore")
             found = rows.collect()
     except MlpoolError:
         raise
     except Exception as error:
-        raise DataError(
-            f"{rows.implementation.value} cannot answer a query of the rows: {first_line(error)}"
-        ) from None
+        raise DataError(what_engine_says(str(rows.implementation.value), error)) from None
     return found
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,15 @@ import narwhals as nw
 from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.frames import Frame, read_frame
 from mlpool.sources.lazy_rows import LazyRows, Native
+from mlpool.sources.running.cancelling import ctrl_c_cancels
+from mlpool.sources.running.embedded import (
+    connect,
+    duckdb_module,
+    first_line,
+    limit_memory,
+    share_done,
+)
+from mlpool.sources.running.progress import queries_on_a_line
 
 if TYPE_CHECKING:
     from mlpool.typing import DataLike
@@ -79,7 +89,11 @@ class Scan:
                 f"memory_limit is for files that mlpool opens itself; set it in {self.engine}, "
                 "which holds these rows."
             )
-        _set(self._connection, "memory_limit", limit)
+        limit_memory(self._connection, limit)
+
+    def share_done(self) -> float | None:
+        """Return how much of the running query is done, from 0 to 1; None if it is not told."""
+        return None if self._connection is None else share_done(self._connection)
 
 
 def scan(data: DataLike, *, memory_limit: str | None = None) -> Scan:
@@ -138,10 +152,9 @@ def read_rows(data: DataLike | Scan) -> Frame | Scan:
         return data
     if isinstance(data, (str, Path)):
         return _scan(data) if _is_many_files(data) or _is_large_file(data) else read_frame(data)
-    lazy = _lazy_of(data)
-    if lazy is None:
+    found = as_scan(data)
+    if found is None:
         return read_frame(data)
-    found = Scan(data, lazy)
     return found if _bytes_of(found) > SHARE * _free_memory() else read_frame(data)
 
 
@@ -164,12 +177,22 @@ def with_memory_limit(rows: Frame | Scan, limit: str | None) -> Frame | Scan:
     return rows
 
 
+@contextmanager
+def showing_queries(rows: Frame | Scan, show: bool | None) -> Iterator[None]:
+    """Show on a terminal which query of a fit runs; ``show`` is `progress` of `Control`."""
+    with queries_on_a_line(show, rows.share_done if isinstance(rows, Scan) else None):
+        yield
+
+
 def as_scan(data: object) -> Scan | None:
     """Return lazy rows as a scan; None for rows in memory and for files."""
     if isinstance(data, Scan):
         return data
     if data is None or isinstance(data, (str, Path, Frame, Mapping)):
         return None
+    if _is_arrow_dataset(data) and not _is_old_narwhals():
+        connection = connect()
+        return Scan(data, lazy_frame(connection.from_arrow(data)), connection)
     lazy = _lazy_of(data)
     return None if lazy is None else Scan(data, lazy)
 
@@ -182,13 +205,13 @@ def _scan(data: DataLike | Scan) -> Scan:
         )
     if isinstance(data, (str, Path)):
         return _scan_files(data)
-    lazy = _lazy_of(data)
-    if lazy is not None:
-        return Scan(data, lazy)
+    found = as_scan(data)
+    if found is not None:
+        return found
     frame = read_frame(data)
     backend = "polars" if frame.data.implementation.is_polars() else "duckdb"
     if backend == "duckdb":
-        _duckdb()
+        duckdb_module()
     return Scan(data, nw.from_native(nw.to_native(frame.data), eager_only=True).lazy(backend))
 
 
@@ -201,8 +224,6 @@ def _lazy_of(data: object) -> LazyRows | None:
     """Return what narwhals calls a lazy frame; None for anything else."""
     if _is_old_narwhals():
         return None
-    if _is_arrow_dataset(data):
-        return lazy_frame(_connect().from_arrow(data))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         try:
@@ -227,7 +248,7 @@ def _is_arrow_dataset(data: object) -> bool:
 
 def _scan_files(path: str | Path) -> Scan:
     shown, (pattern, kind) = brief(str(path)), _pattern(path)
-    connection = _connect()
+    connection = connect()
     try:
         if kind == "parquet":
             is_hive = Path(path).is_dir() and any(Path(path).glob("*=*"))
@@ -288,7 +309,8 @@ def _is_large_file(path: str | Path) -> bool:
 
 def _bytes_of(rows: Scan) -> float:
     """Return what the rows would take in memory."""
-    found = rows.lazy.select(nw.len().alias("n")).collect()
+    with ctrl_c_cancels(rows.lazy):
+        found = rows.lazy.select(nw.len().alias("n")).collect()
     return float(found["n"].to_list()[0]) * _WIDTH * len(rows.columns)
 
 
@@ -302,38 +324,3 @@ def _free_memory() -> float:
     if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
         return 0.5 * float(os.sysconf("SC_PAGE_SIZE")) * float(os.sysconf("SC_PHYS_PAGES"))
     return _WITHOUT_MEASURE
-
-
-def _duckdb() -> Native:
-    try:
-        import duckdb
-    except ImportError:
-        raise NotSupportedError(
-            "Scanning files needs DuckDB: pip install duckdb; or hand over a frame of "
-            "another engine, such as polars.scan_parquet(...)."
-        ) from None
-    return duckdb
-
-
-def _connect() -> Native:
-    connection = _duckdb().connect()
-    # order of rows is nothing to sums, and keeping it costs memory
-    connection.execute("set preserve_insertion_order = false")
-    return connection
-
-
-def _set(connection: Native, setting: str, value: str) -> None:
-    if not isinstance(value, str) or not value.replace(".", "").replace(" ", "").isalnum():
-        raise OptionError(f"{setting} must be a size such as '4GB'; got {brief(value)}.")
-    try:
-        connection.execute(f"set {setting} = '{value}'")
-    except Exception as error:
-        raise OptionError(
-            f"{setting} must be a size such as '4GB'; got {brief(value)} ({first_line(error)})."
-        ) from None
-
-
-def first_line(error: BaseException) -> str:
-    """Return what an engine says, in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

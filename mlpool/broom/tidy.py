@@ -11,6 +11,7 @@ from mlpool.argument_values import flag, level
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.models import FittedModel, MixedModel
 from mlpool.models.argument_checks import check_model
+from mlpool.models.mixed_model import group_effects
 from mlpool.parameters import model_parameters
 
 _EFFECTS = ("fixed", "ran_pars", "ran_vals", "ran_coefs")
@@ -107,7 +108,7 @@ def _wanted_effects(effects: str | Sequence[str] | None, *, is_mixed: bool) -> l
 
 def _modes(m: MixedModel) -> pd.DataFrame:
     """Return a row per level and random effect, effect by effect as broom.mixed has them."""
-    modes = m.ranef()
+    modes = group_effects(m)
     sds = modes.sd
     parts = [
         _of_levels("ran_vals", group, name, frame[name]).assign(

@@ -22,6 +22,7 @@ from mlpool.checks.result import (
 from mlpool.errors import NotSupportedError, check_option
 from mlpool.floating_point import usual_floats
 from mlpool.models import MixedModel
+from mlpool.models.mixed_model import group_effects
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.influence import leverages
 
@@ -124,7 +125,7 @@ def _random(m: FittedModel) -> Normality:
     if not isinstance(m, MixedModel):
         raise NotSupportedError("effects='random' needs a mixed model; this one has no groups.")
     rows, texts = [], []
-    for group, frame in m.ranef().items():
+    for group, frame in group_effects(m).items():
         for name in frame.columns:
             effect = f"{group}: {name}"
             row = _row(effect, *_test(_scaled(frame[name].to_numpy(dtype=np.float64))))

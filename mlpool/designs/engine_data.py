@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from mlpool.engine.types import LmmData, ReTerm
+from dataclasses import replace
+
+from mlpool.engine.lmm.fit import fit_lmm
+from mlpool.engine.types import Control, LmmData, LmmFit, ReTerm
 from mlpool.formula.design import Design
+from mlpool.sources.clusters.asked import AskedEffects, asked_modes
 from mlpool.sources.design import PushedDesign
 
 
@@ -30,3 +34,21 @@ def as_lmm_data(design: Design) -> LmmData:
         factor_sums=None if pushed is None else pushed.factor_sums,
         kept=None if pushed is None else pushed.kept_columns,
     )
+
+
+def fit_design(design: Design, *, reml: bool, control: Control | None = None) -> LmmFit:
+    """Fit a linear mixed model to a design by the engine.
+
+    Where clusters stayed with the rows, their effects are asked for when they are looked at.
+
+    Raises
+    ------
+    FitError, DataError
+        As :func:`mlpool.engine.lmm.fit.fit_lmm`.
+    """
+    fit = fit_lmm(as_lmm_data(design), reml=reml, control=control)
+    if not isinstance(design, PushedDesign) or design.clusters is None:
+        return fit
+    residual = design.sums.residual(fit.kept, fit.beta)
+    effects = AskedEffects(design.clusters, residual, float(fit.theta[0]), fit.sigma)
+    return replace(fit, b=(asked_modes(effects),), cond_cov=effects)

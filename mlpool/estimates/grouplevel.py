@@ -14,6 +14,7 @@ from mlpool.estimates.estimates_table import EstimatesLayout
 from mlpool.estimates.group_coefficients import total_standard_errors
 from mlpool.models import MixedModel
 from mlpool.models.argument_checks import check_level, check_model
+from mlpool.models.mixed_model import group_effects
 from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def estimate_grouplevel(
 
 
 def _frame(model: MixedModel, type: str, groups: list[str]) -> pd.DataFrame:
-    modes = model.ranef()
+    modes = group_effects(model)
     values = modes if type == "random" else model.coef()
     errors = modes.sd if type == "random" else total_standard_errors(model)
     parts = []

@@ -37,6 +37,7 @@ from mlpool.formula.types import BarTerm, ParsedFormula
 from mlpool.frames import Frame, HeldFrame
 from mlpool.models.fitted import FittedModel
 from mlpool.sources.absent_rows import AbsentRows, refuse_rows
+from mlpool.sources.clusters.asked import looked_at
 from mlpool.sources.combinations import CombinedDesign
 from mlpool.sources.design import PushedDesign
 
@@ -69,6 +70,7 @@ class Encoder:
         """Return the tree of a value."""
         if isinstance(value, (PushedDesign, CombinedDesign)):
             value = value.without_rows()
+        value = looked_at(value)
         if value is None or isinstance(value, (bool, str)):
             return value
         if isinstance(value, np.generic):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from functools import cache
 from types import NoneType, UnionType
@@ -120,6 +120,8 @@ def fits(value: object, hint: object) -> bool:
         return isinstance(value, AbsentRows) or _is_array(value, arguments[1:])
     if origin is list:
         return isinstance(value, list) and all(fits(v, arguments[0]) for v in value)
+    if origin is Sequence:
+        return isinstance(value, tuple) and all(fits(v, arguments[0]) for v in value)
     if origin is tuple:
         return isinstance(value, tuple) and _fits_each(value, arguments)
     if origin in (dict, Mapping):

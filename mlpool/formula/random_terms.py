@@ -28,7 +28,7 @@ class RandomDesign:
     bar : BarTerm
     group : str
         ``school``, ``b:a``.
-    levels : tuple of str
+    levels : sequence of str
         R's labels of the levels that occur; ``b1:a1`` for interactions.
     codes : ndarray of int of shape (n,)
         Terms on the same group share this very array.
@@ -40,7 +40,7 @@ class RandomDesign:
 
     bar: BarTerm
     group: str
-    levels: tuple[str, ...]
+    levels: Sequence[str]
     codes: IntArray
     z: DesignMatrix
     parts: Parts = ()

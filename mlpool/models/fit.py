@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack
 import numpy as np
 
 from mlpool.designs.combined_records import of_all_rows, rows_fitted, said_of_counts
-from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.engine_data import as_lmm_data, fit_design
 from mlpool.designs.glmm_data_checks import check_glmm, check_not_glmm, check_quadrature
 from mlpool.designs.group_checks import check_groups
 from mlpool.designs.least_squares import least_squares
 from mlpool.designs.residual_data import residual_design
 from mlpool.engine.glm.fit import fit_glm
 from mlpool.engine.glmm import fit_glmm
-from mlpool.engine.lmm.fit import fit_lmm
 from mlpool.engine.residual.fit import fit_residual
 from mlpool.engine.types import Control
 from mlpool.engine.via_statsmodels import fit_mixedlm
@@ -264,12 +263,11 @@ def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
 def _fit_mixed(request: _Request) -> LinearMixedModel:
     design = _design(request)
     check_groups(design)
-    data = as_lmm_data(design)
     if request.engine == "statsmodels":
         check_not_iterative(request.control, "statsmodels' fits have their own")
-        record = fit_mixedlm(data, reml=request.reml)
+        record = fit_mixedlm(as_lmm_data(design), reml=request.reml)
     else:
-        record = fit_lmm(data, reml=request.reml, control=request.control)
+        record = fit_design(design, reml=request.reml, control=request.control)
     return _finish(LinearMixedModel, request, design, record)
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from mlpool.designs.engine_data import as_lmm_data
-from mlpool.engine.lmm.fit import fit_lmm
+from mlpool.designs.engine_data import as_lmm_data, fit_design
 from mlpool.engine.types import LmmFit
 from mlpool.engine.via_statsmodels import fit_mixedlm
 from mlpool.formula.design import Design
@@ -95,10 +94,9 @@ class LinearMixedModel(MixedModel):
 
     def fit_record(self, design: Design) -> LmmFit:
         """Return the record of another design, by the engine that fitted this model."""
-        data = as_lmm_data(design)
         if self.fit.engine == "statsmodels":
-            return fit_mixedlm(data, reml=self.reml)
-        return fit_lmm(data, reml=self.reml, control=self.control)
+            return fit_mixedlm(as_lmm_data(design), reml=self.reml)
+        return fit_design(design, reml=self.reml, control=self.control)
 
     @property
     def statsmodels(self) -> Any:

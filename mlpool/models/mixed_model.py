@@ -17,10 +17,28 @@ from mlpool.models.extractors.random_effects import (
     gather_by_group,
 )
 from mlpool.models.fitted import FittedModel
+from mlpool.sources.clusters.asked import effects_elsewhere
+from mlpool.sources.clusters.effects import refuse_many
+from mlpool.sources.lazy_rows import Native
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from mlpool.typing import DataLike, ReForm
+
+
+def group_effects(m: MixedModel) -> GroupFrames:
+    """Return the random effects of every level in memory.
+
+    Raises
+    ------
+    NotSupportedError
+        If they are so many that ``m.ranef()`` is a lazy frame.
+    """
+    found = m.ranef()
+    if isinstance(found, GroupFrames):
+        return found
+    (random,) = m.design.random
+    refuse_many(random.group, len(random.levels))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -73,8 +91,15 @@ class MixedModel(FittedModel):
         """
         raise NotImplementedError
 
-    def ranef(self) -> GroupFrames:
-        """Return the conditional modes per group; `.cond_sd` has their conditional SDs."""
+    def ranef(self) -> GroupFrames | Native:
+        """Return the conditional modes per group; `.cond_sd` has their conditional SDs.
+
+        Of more than 1,000,000 levels of scanned rows a lazy frame of the rows' own engine: the
+        group, ``(Intercept)`` and ``cond_sd``.
+        """
+        lazy = effects_elsewhere(self.fit.b)
+        if lazy is not None:
+            return lazy.to_native()
         if "ranef" not in self._cache:
             covariances: Any = self.fit.cond_cov
             blocks = covariances() if callable(covariances) else covariances

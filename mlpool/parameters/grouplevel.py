@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from mlpool.models.mixed_model import group_effects
 from mlpool.parameters.parameters_table import RANDOM, ParametersLayout
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def group_level_frame(model: MixedModel, level: float | None) -> pd.DataFrame:
         Group, Level, Parameter, Coefficient, SE, CI, CI_low, CI_high; a parameter's levels stay
         together.
     """
-    modes = model.ranef()
+    modes = group_effects(model)
     frames = []
     for group, frame in modes.items():
         errors = modes.sd[group]

@@ -9,7 +9,7 @@ group. Where a family has a residual SD it is pooled over the groups, as ``summa
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -154,7 +154,7 @@ def lm_list(  # noqa: PLR0913 - R's arguments
     made = LmList(
         data=pd.DataFrame(), layout=EstimatesLayout(title="", labels=(), value="Coefficient"),
         group=random.group, family=known, fits=fits, names=tuple(design.X.names),
-        levels=random.levels, pool=wanted,
+        levels=tuple(random.levels), pool=wanted,
     )  # fmt: skip
     return with_table(made, ci=found, response=design.response_name, lost=lost)
 
@@ -228,7 +228,7 @@ def _generalized(design: Design, family: Family) -> OwnRegressions:
 # --- what is said -------------------------------------------------------------------------------
 
 
-def _say_separated(separated: BoolArray, levels: tuple[str, ...]) -> None:
+def _say_separated(separated: BoolArray, levels: Sequence[str]) -> None:
     if separated.any():
         warnings.warn(
             f"The outcomes of {_named(separated, levels)} are told apart by the predictors without "
@@ -239,7 +239,7 @@ def _say_separated(separated: BoolArray, levels: tuple[str, ...]) -> None:
         )
 
 
-def _say_lost(fits: OwnRegressions, levels: tuple[str, ...]) -> str:
+def _say_lost(fits: OwnRegressions, levels: Sequence[str]) -> str:
     """Warn of coefficients that groups have no rows for, and return the sentence."""
     lost = np.asarray(np.isnan(fits.coef).any(axis=1))
     if not lost.any():
@@ -252,8 +252,8 @@ def _say_lost(fits: OwnRegressions, levels: tuple[str, ...]) -> str:
     return text
 
 
-def _named(marked: BoolArray, levels: tuple[str, ...]) -> str:
-    names = [levels[j] for j in np.flatnonzero(marked)]
+def _named(marked: BoolArray, levels: Sequence[str]) -> str:
+    names = [levels[j] for j in np.flatnonzero(marked).tolist()]
     more = ", ..." if len(names) > _SHOWN else ""
     noun = "group" if len(names) == 1 else "groups"
     return f"{len(names)} {noun} ({', '.join(names[:_SHOWN])}{more})"

@@ -95,7 +95,7 @@ def fit_no_pooling(model: FittedModel) -> NoPooling:
     )  # fmt: skip
     left_out = tuple(n for n, out in zip(shared, determined, strict=True) if out)
     return NoPooling(
-        fit=fit, common=common, varying=varying, left_out=left_out, levels=random.levels,
+        fit=fit, common=common, varying=varying, left_out=left_out, levels=tuple(random.levels),
         loadings=_loadings(columns, X[:, determined], random),
     )  # fmt: skip
 

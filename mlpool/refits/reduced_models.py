@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.engine_data import as_lmm_data, fit_design
 from mlpool.designs.row_summaries import rows_of
-from mlpool.engine.lmm.fit import fit_lmm
 from mlpool.errors import (
     MissingDataWarning,
     NotSupportedError,
@@ -46,7 +45,7 @@ def by_ml(m: FittedModel) -> Any:
 
             record = fit_mixedlm(as_lmm_data(m.design), reml=False)
         else:
-            record = fit_lmm(as_lmm_data(m.design), reml=False, control=m.control)
+            record = fit_design(m.design, reml=False, control=m.control)
         cache["by_ml"] = with_record(m, m.design, record)
     return cache["by_ml"]
 

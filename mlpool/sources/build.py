@@ -165,6 +165,7 @@ class _Builder:
             rows=rows,
             survey=self.found,
             values=self.values,
+            clusters=grouped.clusters,
         )  # fmt: skip
 
     def _response(self) -> PushedColumn:

@@ -14,6 +14,7 @@ from mlpool.engine.sums.cross_sums import FactorSums
 from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.formula.design import Design
 from mlpool.sources.absent_rows import NOT_SAVED, absent_rows, refuse_rows
+from mlpool.sources.clusters.effects import ScannedClusters
 from mlpool.sources.language.expressions import Pushed, PushedLabels
 from mlpool.sources.language.variables import key_of, kind_of
 from mlpool.sources.queries import collected, distinct, engines_in_a_sentence, totals
@@ -42,6 +43,8 @@ class PushedDesign(Design):
     survey : Survey or None
     values : dict
         The formula's expressions on these rows.
+    clusters : ScannedClusters or None
+        Those of a random intercept that were added up by size.
     """
 
     sums: CrossProducts
@@ -51,12 +54,13 @@ class PushedDesign(Design):
     rows: PushedRows | None = None
     survey: Survey | None = None
     values: dict[str, Pushed]
+    clusters: ScannedClusters | None = None
 
     def __reduce__(self) -> tuple[Callable[[dict[str, Any]], PushedDesign], tuple[dict[str, Any]]]:
         """Leave behind what only this session can ask: connections do not travel."""
         kept = {f.name: getattr(self, f.name) for f in fields(self)}
         return _without_connection, (
-            {**kept, "scan": None, "rows": None, "survey": None, "values": {}},
+            {**kept, "scan": None, "rows": None, "survey": None, "values": {}, "clusters": None},
         )
 
     @property

@@ -15,6 +15,7 @@ from mlpool.engine.sums.columns import Layout
 from mlpool.engine.sums.cross_sums import FactorSums, PairSums
 from mlpool.errors import NotSupportedError, brief
 from mlpool.formula.contrast_coding import GivenContrasts
+from mlpool.formula.design_matrix import make_matrix
 from mlpool.formula.functions.bases import State
 from mlpool.formula.functions.evaluate import Evaluator
 from mlpool.formula.functions.values import FactorValue, Value, without_unused
@@ -22,6 +23,9 @@ from mlpool.formula.random_terms import RandomDesign, group_codes, make_random
 from mlpool.formula.types import BarTerm, ParsedFormula
 from mlpool.frames import read_frame
 from mlpool.sources.absent_rows import absent_rows
+from mlpool.sources.clusters.asked import AskedLevels
+from mlpool.sources.clusters.effects import ScannedClusters
+from mlpool.sources.clusters.size_classes import size_classes, takes_sizes
 from mlpool.sources.language.variables import keys_frame
 from mlpool.sources.queries import Groups
 from mlpool.sources.scan import Scan
@@ -82,12 +86,15 @@ class Grouped:
         Of all rows, Z in the order of the terms; with one factor also per level.
     factor_sums : FactorSums or None
         Of several factors.
+    clusters : ScannedClusters or None
+        Of a random intercept whose clusters were added up by size, and stay where they are.
     """
 
     random: tuple[RandomDesign, ...]
     values: dict[str, Value]
     sums: CrossProducts
     factor_sums: FactorSums | None = None
+    clusters: ScannedClusters | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +138,8 @@ def with_groups(grouped: GroupedRows, sums: CrossProducts) -> Grouped:
         If a grouping factor is missing where its columns are not.
     """
     bars, layout, absent = grouped.formula.bars, sums.layout, absent_rows(sums.n)
+    if takes_sizes(bars, layout, grouped.rows, grouped.scan):
+        return _by_size(grouped, sums)
     ends = np.cumsum([0, *grouped.sizes]).tolist()
     own = [tuple(layout.z[a:b].tolist()) for a, b in pairwise(ends)]
     factors: dict[str, _Factor] = {}
@@ -150,6 +159,27 @@ def with_groups(grouped: GroupedRows, sums: CrossProducts) -> Grouped:
     found = _sums_of(grouped, sums, in_order)
     is_one = len(in_order) == 1
     return replace(made, sums=found.factors[0]) if is_one else replace(made, factor_sums=found)
+
+
+def _by_size(grouped: GroupedRows, sums: CrossProducts) -> Grouped:
+    """Ask for the clusters of a random intercept by size, and leave them where they are."""
+    (bar,) = grouped.formula.bars
+    (column,) = bar.group[0].columns
+    classes = size_classes(grouped.rows, sums.layout, grouped.keys[column])
+    clusters = ScannedClusters(
+        bar=bar, scan=grouped.scan, rows=grouped.rows, layout=sums.layout,
+        count=classes.n_clusters,
+    )  # fmt: skip
+    random = RandomDesign(
+        bar=bar,
+        group=bar.group_name,
+        levels=AskedLevels(bar.group_name, clusters.count, clusters),
+        codes=absent_rows(sums.n),
+        z=make_matrix(bar.terms, grouped.made, sums.n, contrasts=grouped.coding),
+    )
+    return Grouped(
+        random=(random,), values={}, sums=replace(sums, by_size=classes), clusters=clusters
+    )
 
 
 def _sums_of(grouped: GroupedRows, sums: CrossProducts, factors: list[_Factor]) -> FactorSums:

@@ -17,6 +17,8 @@ from mlpool.formula.newdata import encode_value
 from mlpool.formula.random_terms import RandomDesign, group_codes
 from mlpool.formula.types import Terms
 from mlpool.frames import read_frame
+from mlpool.sources.clusters.asked import AskedEffects, asked_effects
+from mlpool.sources.clusters.effects import MODE
 from mlpool.sources.columns import columns_of
 from mlpool.sources.language.expressions import Pushed, PushedEvaluator, PushedLabels
 from mlpool.sources.language.variables import numbers_of
@@ -125,6 +127,11 @@ class Predictor:
         """Join the effects of one term; return the rows, ``z'b`` and the columns joined."""
         place, b = term
         random = self.design.random[place]
+        asked = asked_effects(b)
+        if asked is not None:
+            found = self._where_they_are(rows, lazy, asked, place)
+            if found is not None:
+                return found
         keys = list(dict.fromkeys(c for e in random.bar.group for c in e.columns))
         known = collected(distinct(rows.lazy.select(*keys).drop_nulls(), keys))
         codes = self._codes(random, known)
@@ -146,6 +153,31 @@ class Predictor:
         assert total is not None
         return lazy, total, names
 
+    def _where_they_are(
+        self, rows: Scan, lazy: LazyRows, asked: AskedEffects, place: int
+    ) -> tuple[LazyRows, nw.Expr, list[str]] | None:
+        """Join the effects of clusters that stay with the rows; None for rows of other engines.
+
+        Few effects are brought and go to any engine; many are brought for another engine only.
+        """
+        clusters, name = asked.clusters, f"effect {place} 0"
+        effects = asked.lazy.select(clusters.column, nw.col(MODE).alias(name))
+        at_home = clusters.shares_engine(rows, effects)
+        if not at_home and not clusters.are_many:
+            return None
+        if not at_home:
+            effects = lazy_beside(rows.lazy, collected(effects, "effects of groups"))
+        made = joined(lazy, effects, [clusters.column])
+        effect = nw.col(name)
+        if self.allow_new_levels:
+            return made, effect.fill_null(0.0), [name]
+        if not clusters.holds(rows):
+            is_new = effect.is_null() & ~nw.col(clusters.column).is_null()
+            new = collected(made.filter(is_new).select(clusters.column).head(1))
+            if len(new):
+                raise _unknown_level(clusters.bar.group_name, str(new[clusters.column][0]))
+        return made, effect, [name]
+
     def _codes(self, random: RandomDesign, known: Answer) -> IntArray:
         encoding = self.design.encoding
         states = copy.deepcopy(encoding.states)
@@ -155,12 +187,16 @@ class Predictor:
         if not self.allow_new_levels and (codes < 0).any():
             row = int(np.argmax(codes < 0))
             label = ":".join("NA" if c[row] < 0 else n.labels[c[row]] for c, n in each)
-            raise DataError(
-                f"The new data have {random.group} = {brief(label)}, which was not in the data; "
-                "allow_new_levels=True predicts it with a random effect of zero, re_form=False "
-                "without random effects."
-            )
+            raise _unknown_level(random.group, label)
         return codes
+
+
+def _unknown_level(group: str, label: str) -> DataError:
+    return DataError(
+        f"The new data have {group} = {brief(label)}, which was not in the data; "
+        "allow_new_levels=True predicts it with a random effect of zero, re_form=False without "
+        "random effects."
+    )
 
 
 def _share(

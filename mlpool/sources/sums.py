@@ -79,7 +79,7 @@ class PushedRows:
         found["0 0"] = found.get("0 0", found["rows"])
         for a, b in pairs:
             total[a, b] = total[b, a] = found[f"{a} {b}"]
-        self._check_rows(found["rows"])
+        self.check_rows(found["rows"])
         return total
 
     def residual(self, sums: CrossProducts, kept: IntArray, beta: FloatArray) -> nw.Expr:
@@ -88,10 +88,8 @@ class PushedRows:
         The fit was taken off the response before the sums were made: what is left beside the
         summed response is a constant where there is no intercept, and rounding.
         """
-        layout = sums.layout
-        (y,) = sums.uncentre(np.array([layout.y])).T
-        left = y - sums.uncentre(layout.x[kept]) @ beta
-        return nw.col(f"u{layout.y}") + float(left[0])
+        left = sums.residual(kept, beta)
+        return nw.col(f"u{sums.layout.y}") + float(left[0])
 
     def by_cluster(self, layout: Layout, keys: dict[str, nw.Expr], outer: Iterable[int]) -> Groups:
         """Return the sums of each cluster: products of `outer` with all distinct columns."""
@@ -109,7 +107,7 @@ class PushedRows:
             rows, list(places), _products(wanted, None if self.weights is None else nw.col("w"))
         )
         groups.values.setdefault("0 0", groups.values["rows"])
-        self._check_rows(float(groups.values["rows"].sum()))
+        self.check_rows(float(groups.values["rows"].sum()))
         return Groups(groups.keys.rename(dict(zip(places, keys, strict=True))), groups.values)
 
     def centred(self, layout: Layout, keys: dict[str, nw.Expr] | None = None) -> LazyRows:
@@ -137,7 +135,13 @@ class PushedRows:
         left, right = self.columns.columns[a - 1], self.columns.columns[b - 1]
         return left.is_apart(right)
 
-    def _check_rows(self, found: float) -> None:
+    def check_rows(self, found: float) -> None:
+        """Refuse rows of another number than the survey's.
+
+        Raises
+        ------
+        DataError
+        """
         if found != self.n:
             raise DataError(
                 f"The rows changed between two queries: {self.n} were used at first, then "

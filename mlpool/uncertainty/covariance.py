@@ -136,7 +136,7 @@ def _codes(design: Design, way: Any) -> tuple[IntArray, tuple[str, ...]]:
     """Return codes and levels of a column, of an array, or of a grouping factor such as ``b:a``."""
     for random in design.random:
         if isinstance(way, str) and way == random.group:
-            return random.codes, random.levels
+            return random.codes, tuple(random.levels)
     if isinstance(design, PushedDesign):
         return design.clusters_of(way)
     codes, levels = design.codes(way)

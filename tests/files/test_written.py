@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -107,6 +107,7 @@ def test_names_as_long_as_the_system_allows(model: Any, tmp_path: Path) -> None:
 
 
 KNOWN = (bool, int, float, str, NoneType)
+CONTAINERS = (Union, UnionType, list, tuple, dict, Sequence)
 
 
 def unread(hint: Any) -> list[Any]:
@@ -116,7 +117,7 @@ def unread(hint: Any) -> list[Any]:
         return [] if any(isinstance(one, Entries) for one in arguments[1:]) else [hint]
     if origin is Literal or hint in KNOWN or hint is Ellipsis or hint is Any:
         return []
-    if origin in (Union, UnionType, list, tuple, dict) or str(origin).endswith("Mapping'>"):
+    if origin in CONTAINERS or str(origin).endswith("Mapping'>"):
         return [part for one in arguments for part in unread(one)]
     if str(origin).endswith("Callable'>"):
         return []

@@ -25,6 +25,7 @@ import numpy as np
 
 from mlpool.engine.factorization.cluster_roots import squares
 from mlpool.engine.factorization.small_matrices import multiply, transpose, triangle
+from mlpool.engine.sums.size_classes import SizeClasses
 from mlpool.typing import FloatArray, IntArray
 
 CACHE_NUMBERS = 65_536
@@ -89,6 +90,11 @@ class ClusterBlocks:
     def numbers(self) -> int:
         """Numbers that one elimination works through."""
         return self.H.size * self.q
+
+    @property
+    def n_effects(self) -> int:
+        """Random effects that the clusters' rows tell from others."""
+        return int(np.count_nonzero(np.einsum("aaj->aj", self.F)))
 
     def apply(self, Lam: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return K (q, q, J) and E (q, k, J) of every cluster."""
@@ -215,14 +221,20 @@ class SizeGroups:
         A of the clusters of each group, and how many there are.
     HH : ndarray of shape (G, k, k)
         sum of H'H over the clusters of each group.
-    blocks : ClusterBlocks
-        The clusters one by one, for conditional modes.
+    blocks : ClusterBlocks or None
+        The clusters one by one, for conditional modes; None if they were never apart.
     """
 
     size: FloatArray
     count: FloatArray
     HH: FloatArray
-    blocks: ClusterBlocks = field(repr=False)
+    blocks: ClusterBlocks | None = field(repr=False)
+
+    @classmethod
+    def of_classes(cls, classes: SizeClasses) -> SizeGroups:
+        """Return the groups of clusters that were added up by size already: H = S / sqrt(n)."""
+        HH = classes.products / classes.size[:, None, None]
+        return cls(classes.size, classes.count, HH, None)
 
     @property
     def q(self) -> int:
@@ -230,22 +242,14 @@ class SizeGroups:
         return 1
 
     @property
-    def F(self) -> FloatArray:
-        """Roots of A of the clusters one by one, (1, 1, J)."""
-        return self.blocks.F
-
-    @property
     def numbers(self) -> int:
         """Numbers that one elimination works through."""
         return self.HH.size
 
-    def apply(self, Lam: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return K (1, 1, J) and E (1, k, J) of every cluster."""
-        return self.blocks.apply(Lam)
-
-    def weighted(self, Lam: FloatArray, W: FloatArray) -> FloatArray:
-        """Return sum (E W E') K, shape (1, 1, 1, 1), for symmetric W (k, k)."""
-        return self.blocks.weighted(Lam, W)
+    @property
+    def n_effects(self) -> int:
+        """Random effects: one for each cluster."""
+        return int(self.count.sum())
 
     def schur(self, Lam: FloatArray, within: FloatArray) -> tuple[float, FloatArray]:
         """Return log-determinant and S alone."""

@@ -49,7 +49,10 @@ class Regressions:
 
     @classmethod
     def of(cls, sums: CrossProducts) -> Regressions:
-        """Take the sums apart; ``sums.within`` where it was made from rows has more digits."""
+        """Take the sums apart; ``sums.within`` where it was made from rows has more digits.
+
+        Of clusters that were added up by size there is `within` alone.
+        """
         columns = Columns.of(sums)
         D = np.tensordot(columns.P, sums.sums, axes=(0, 0))
         A = np.tensordot(columns.P, D[:, list(sums.outer)], axes=(0, 1)).swapaxes(0, 1)
@@ -58,7 +61,8 @@ class Regressions:
         H = forward(F, D)
         within = sums.within
         if within is None:
-            within = without_rounding(sums.total - squares(H), sums.total, ALIASED)
+            between = squares(H) if sums.by_size is None else sums.by_size.between()
+            within = without_rounding(sums.total - between, sums.total, ALIASED)
         return cls(columns=columns, A=A, F=F, H=H, within=within)
 
 

@@ -71,8 +71,11 @@ class OneFactor(Criterion):
     ) -> None:
         self.fixed = FixedColumns.of(sums, kept)
         own, R = Regressions.of(sums), self.fixed.R
-        blocks = ClusterBlocks(own.F, np.einsum("abj,bc->acj", own.H, R))
-        self.blocks: ClusterBlocks | SizeGroups = group_by_size(own.A, blocks)
+        if sums.by_size is None:
+            blocks = ClusterBlocks(own.F, np.einsum("abj,bc->acj", own.H, R))
+            self.blocks: ClusterBlocks | SizeGroups = group_by_size(own.A, blocks)
+        else:
+            self.blocks = SizeGroups.of_classes(sums.by_size.combined(R))
         self.within = R.T @ own.within @ R
         self.T = T = own.columns.T
         self.template = template
@@ -111,9 +114,8 @@ class OneFactor(Criterion):
             return None
         x = self.within[:-1, :-1]
         size = np.sqrt(np.where(np.diag(x) > 0, np.diag(x), 1.0))
-        used = np.count_nonzero(np.einsum("aaj->aj", self.blocks.F))
         # columns have length one: the cut-off is a share without units
-        is_left = self.n > used + np.linalg.matrix_rank(x / np.outer(size, size))
+        is_left = self.n > self.blocks.n_effects + np.linalg.matrix_rank(x / np.outer(size, size))
         return left_within(self.within) if is_left else None
 
     @property
@@ -245,7 +247,7 @@ class OneFactor(Criterion):
         p, parts, q, W = self.p, found.parts, self.blocks.q, self._weights(found)
         flat = dSigma.reshape(-1, q * q)
         if parts.EKE is None:
-            EKE = self.blocks.weighted(Lam, W).transpose(0, 2, 3, 1)
+            EKE = self.clusters.weighted(Lam, W).transpose(0, 2, 3, 1)
         else:
             EKE = np.einsum("aiblcd,il->acdb", parts.EKE, W)
         KK = parts.KK.transpose(1, 2, 3, 0)
@@ -266,9 +268,21 @@ class OneFactor(Criterion):
 
     # --- random effects ---------------------------------------------------------------------
 
+    @property
+    def clusters(self) -> ClusterBlocks:
+        """The clusters one by one; none where only their sizes are known."""
+        if isinstance(self.blocks, ClusterBlocks):
+            return self.blocks
+        if self.blocks.blocks is not None:
+            return self.blocks.blocks
+        return ClusterBlocks(np.empty((1, 1, 0)), np.empty((1, self.p + 1, 0)))
+
     def modes(self, theta: FloatArray) -> tuple[FloatArray, ...]:
-        """Return b = Lambda u of every term, (n_levels, k_t)."""
-        u = spherical_modes(self.blocks, self.Lambda(theta), self.solve(theta).v)
+        """Return b = Lambda u of every term, (n_levels, k_t).
+
+        Of clusters that were added up by size there are none: (0, 1).
+        """
+        u = spherical_modes(self.clusters, self.Lambda(theta), self.solve(theta).v)
         b = (self.template.block_diagonal(theta) @ u).T
         ends = np.cumsum(self.template.sizes)[:-1]
         return tuple(np.ascontiguousarray(part) for part in np.split(b, ends, axis=1))
@@ -276,7 +290,7 @@ class OneFactor(Criterion):
     def covariances(self, theta: FloatArray, sigma: float) -> Callable[[], tuple[FloatArray, ...]]:
         """Return a function that makes Var(b | y) of every term, (n_levels, k_t, k_t)."""
         terms = self.template.matrices(theta)
-        return ConditionalCovariances(self.blocks, self.Lambda(theta), terms, sigma)
+        return ConditionalCovariances(self.clusters, self.Lambda(theta), terms, sigma)
 
 
 class FreeFactor(OneFactor):

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlpool.engine.factorization.cluster_elimination import ClusterBlocks, SizeGroups
+from mlpool.engine.factorization.cluster_elimination import ClusterBlocks
 from mlpool.typing import FloatArray
 
 PIECE = 65_536
 """Clusters whose covariances are inverted at a time."""
 
 
-def spherical_modes(
-    blocks: ClusterBlocks | SizeGroups, Lam: FloatArray, v: FloatArray
-) -> FloatArray:
+def spherical_modes(blocks: ClusterBlocks, Lam: FloatArray, v: FloatArray) -> FloatArray:
     """Return u (q, n_levels) at Lambda, with v = [-beta; 1]."""
     _, E = blocks.apply(Lam)
     return np.asarray(Lam.T @ np.einsum("aij,i->aj", E, v))
@@ -31,7 +29,7 @@ class ConditionalCovariances:
 
     def __init__(
         self,
-        blocks: ClusterBlocks | SizeGroups,
+        blocks: ClusterBlocks,
         Lam: FloatArray,
         terms: tuple[FloatArray, ...],
         sigma: float,

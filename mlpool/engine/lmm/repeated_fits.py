@@ -323,6 +323,7 @@ def _without_column(sums: CrossProducts, column: int, value: float) -> CrossProd
         layout=replace(layout, index=index, p=layout.p - 1),
         sums=np.ascontiguousarray(np.einsum("abj,bc->acj", sums.sums, R)),
         total=R.T @ sums.total @ R,
+        by_size=None if sums.by_size is None else sums.by_size.combined(R),
     )
 
 

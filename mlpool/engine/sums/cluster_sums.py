@@ -25,6 +25,7 @@ import numpy as np
 from scipy.sparse import csc_array
 
 from mlpool.engine.sums.columns import ColumnsDifferError, Layout, Rows, find_layout, verify_layout
+from mlpool.engine.sums.size_classes import SizeClasses
 from mlpool.errors import DataError, FitError
 from mlpool.typing import FloatArray, IntArray
 
@@ -50,6 +51,9 @@ class CrossProducts:
     within : ndarray of shape (k, k) or None
         Sums about the clusters' own regressions on Z, where these explain so much that differences
         of the others would have lost the digits (:mod:`mlpool.engine.sums.within`).
+    by_size : SizeClasses or None
+        The clusters of a random intercept added up by size, in place of `sums`, which is then of no
+        cluster.
     """
 
     layout: Layout
@@ -60,6 +64,7 @@ class CrossProducts:
     sum_log_weights: float = 0.0
     has_weights: bool = False
     within: FloatArray | None = None
+    by_size: SizeClasses | None = None
 
     @classmethod
     def from_rows(
@@ -137,11 +142,11 @@ class CrossProducts:
     @property
     def n_levels(self) -> int:
         """Number of clusters."""
-        return int(self.sums.shape[2])
+        return int(self.sums.shape[2]) if self.by_size is None else self.by_size.n_clusters
 
     def without_clusters(self) -> CrossProducts:
         """Return the totals alone: what a criterion needs when its blocks are made."""
-        return replace(self, sums=self.sums[..., :0].copy())
+        return replace(self, sums=self.sums[..., :0].copy(), by_size=None)
 
     def uncentre(self, columns: IntArray) -> FloatArray:
         """Return R (k, m) with ``U R`` = the given distinct columns as the user has them."""
@@ -151,6 +156,11 @@ class CrossProducts:
         if self.layout.trend:
             R[:, np.asarray(columns) == self.layout.y] += np.array(self.layout.trend)[:, None]
         return R
+
+    def residual(self, kept: IntArray, beta: FloatArray) -> FloatArray:
+        """Return y - X beta as a combination (k,) of the distinct columns about their centres."""
+        (y,) = self.uncentre(np.array([self.layout.y])).T
+        return np.asarray(y - self.uncentre(self.layout.x[kept]) @ beta)
 
     def block(self, outer: IntArray, inner: IntArray) -> FloatArray:
         """Return the sums (len(outer), len(inner), n_levels) of distinct columns (centred)."""
@@ -296,6 +306,7 @@ def recentre(sums: CrossProducts, layout: Layout) -> CrossProducts:
         sums=np.ascontiguousarray(by_cluster),
         total=R.T @ sums.total @ R,
         within=None if sums.within is None else R.T @ sums.within @ R,
+        by_size=None if sums.by_size is None else sums.by_size.combined(R),
     )
 
 

@@ -71,8 +71,8 @@ class CombinedColumns:
 def user_columns(sums: CrossProducts, fit: LmmFit) -> tuple[FloatArray, FloatArray]:
     """Return Z (k, q) and [X, residuals] (k, p + 1) as the user has them."""
     layout = sums.layout
-    X, (y,) = sums.uncentre(layout.x[fit.kept]), sums.uncentre(np.array([layout.y])).T
-    return sums.uncentre(layout.z), np.column_stack([X, y - X @ fit.beta])
+    X = sums.uncentre(layout.x[fit.kept])
+    return sums.uncentre(layout.z), np.column_stack([X, sums.residual(fit.kept, fit.beta)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

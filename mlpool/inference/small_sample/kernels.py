@@ -2,7 +2,7 @@
 
 A block is a vector (diagonal), a matrix, or - within the largest of several factors, whose levels
 meet only through the other factors - a diagonal less a product of two thin matrices, so that
-nothing is levels x levels.
+nothing is levels x levels. Levels that stand for others of their size are counted in traces.
 """
 
 from __future__ import annotations
@@ -40,13 +40,28 @@ class DiagonalLessProduct:
         return self.grams[key]
 
 
-Kernel = FloatArray | DiagonalLessProduct
+@dataclass(frozen=True, slots=True, eq=False)
+class RepeatedDiagonal:
+    """``diag(d)`` of levels that stand for others: traces count entry j `count[j]` times.
+
+    Attributes
+    ----------
+    d, count : ndarray of shape (J,)
+    """
+
+    d: FloatArray
+    count: FloatArray
+
+
+Kernel = FloatArray | DiagonalLessProduct | RepeatedDiagonal
 
 
 def multiply(kernel: Kernel, H: FloatArray) -> FloatArray:
     """Return the block times H (levels, m)."""
     if isinstance(kernel, DiagonalLessProduct):
         return np.asarray(kernel.d[:, None] * H - kernel.left @ (kernel.right.T @ H))
+    if isinstance(kernel, RepeatedDiagonal):
+        return np.asarray(kernel.d[:, None] * H)
     return np.asarray(kernel[:, None] * H if kernel.ndim == 1 else kernel @ H)
 
 
@@ -54,6 +69,8 @@ def trace(kernel: Kernel) -> float:
     """Return the trace of a square block."""
     if isinstance(kernel, DiagonalLessProduct):
         return float(kernel.d.sum() - np.vdot(kernel.left, kernel.right))
+    if isinstance(kernel, RepeatedDiagonal):
+        return float(kernel.count @ kernel.d)
     return float(kernel.sum() if kernel.ndim == 1 else np.trace(kernel))
 
 
@@ -64,6 +81,8 @@ def inner(a: Kernel, b: Kernel) -> float:
         rows_b = np.einsum("jq,jq->j", b.left, b.right)
         both = np.vdot(a.gram(a.left, b.left), a.gram(a.right, b.right))
         return float(a.d @ b.d - a.d @ rows_b - b.d @ rows_a + both)
+    if isinstance(a, RepeatedDiagonal) and isinstance(b, RepeatedDiagonal):
+        return float((a.count * a.d) @ b.d)
     assert isinstance(a, np.ndarray)
     assert isinstance(b, np.ndarray)
     return float(a @ b if a.ndim == 1 else np.einsum("ij,ij->", a, b))

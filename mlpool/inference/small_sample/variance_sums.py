@@ -27,12 +27,14 @@ import scipy.linalg
 
 from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.sums.columns import Rows
+from mlpool.engine.sums.size_classes import SizeClasses
 from mlpool.engine.types import LmmData, LmmFit
 from mlpool.inference.small_sample.combined_columns import (
     CombinedColumns,
     several_factors_elsewhere,
     user_columns,
 )
+from mlpool.inference.small_sample.kernels import RepeatedDiagonal
 from mlpool.inference.small_sample.types import VarianceSums
 from mlpool.inference.small_sample.variance_sums_graded import graded_sums, need_grading
 from mlpool.inference.small_sample.variance_sums_several import several_factors
@@ -96,11 +98,36 @@ class OneFactorSums(CombinedColumns):
 
     def variance_sums(self, roots: tuple[FloatArray, ...], sigma: float) -> VarianceSums:
         """Return all sums for one grouping factor."""
+        if self.sums.by_size is not None:
+            return self._of_sizes(self.sums.by_size, float(roots[0][0, 0]), sigma)
         outer = list(self.sums.outer)
         left = np.tensordot(self.z[outer], self.sums.sums, axes=(0, 0))  # (q, k, J)
         A, D = _from_right(left, self.z), _from_right(left, self.w)
         T = self.w.T @ self.sums.total @ self.w
         return _one_factor(A, D, T, scipy.linalg.block_diag(*roots), (self.n, sigma))
+
+    def _of_sizes(self, classes: SizeClasses, root: float, sigma: float) -> VarianceSums:
+        """Return the same of a random intercept's clusters that were added up by size.
+
+        Clusters that stand for a class have its products, and are counted in its traces.
+        """
+        unit = float(self.z[0, 0])
+        size, count, D = classes.combined(self.w).stand_ins()
+        T = self.w.T @ self.sums.total @ self.w
+        made = _one_factor(
+            unit**2 * size[None, None], unit * D[None], T, np.array([[root]]), (self.n, sigma)
+        )
+        v = 1.0 / (1.0 + (root * unit) ** 2 * size)
+        K = made.K[0][0]
+        assert isinstance(K, np.ndarray)
+        s2, outside = sigma**2, self.n - classes.n_clusters
+        return replace(
+            made,
+            K=((RepeatedDiagonal(K, count),),),
+            tr_K2=np.array([[(count * v) @ K]]) / s2,
+            tr_V1=(outside + float(count @ v)) / s2,
+            tr_V2=(outside + float(count @ v**2)) / s2**2,
+        )
 
 
 def read_one_factor(data: LmmData, fit: LmmFit) -> OneFactorSums:

@@ -18,6 +18,7 @@ from mlpool.models.argument_checks import (
 from mlpool.models.extractors.random_effects import GroupFrames, VarCorr
 from mlpool.models.fitted import FittedModel
 from mlpool.option_spellings import also_spelt
+from mlpool.sources.lazy_rows import Native
 
 if TYPE_CHECKING:
     from mlpool.typing import ClusterLike, VcovLike
@@ -28,8 +29,10 @@ def fixef(m: FittedModel) -> pd.Series:
     return check_model(m, "fixef()").fixef()
 
 
-def ranef(m: FittedModel) -> GroupFrames:
+def ranef(m: FittedModel) -> GroupFrames | Native:
     """Return the conditional modes of the random effects, with `.cond_sd`.
+
+    Of more than 1,000,000 levels of scanned rows a lazy frame of the rows' own engine.
 
     Raises
     ------

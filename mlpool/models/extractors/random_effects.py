@@ -345,7 +345,8 @@ def gather_by_group(
     """Return per-term arrays (n_levels, k) as one frame per grouping factor, terms side by side."""
     frames: dict[str, pd.DataFrame] = {}
     for array, group, labels, columns in zip(values, groups, levels, names, strict=True):
-        frame = pd.DataFrame(array, index=pd.Index(labels, name=group), columns=list(columns))
+        index = pd.Index(tuple(labels), name=group)
+        frame = pd.DataFrame(np.asarray(array), index=index, columns=list(columns))
         if group in frames:
             taken = set(frames[group].columns)
             frame = frame.rename(columns=lambda c: f"{c}.1" if c in taken else c)  # noqa: B023

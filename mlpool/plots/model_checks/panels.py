@@ -10,6 +10,7 @@ from scipy import special
 
 from mlpool.errors import NotSupportedError
 from mlpool.models import MixedModel
+from mlpool.models.mixed_model import group_effects
 from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
 from mlpool.plots.model_checks.panel_data import MOST_POINTS, Context
 from mlpool.typing import FloatArray, IntArray
@@ -179,7 +180,7 @@ def random_qq(c: Context) -> ggplot:
     if not isinstance(m, MixedModel):
         raise NotSupportedError("the model has no random effects.")
     g = grammar()
-    effects = m.ranef()
+    effects = group_effects(m)
     parts = []
     for group, frame in effects.items():
         for name in frame.columns:

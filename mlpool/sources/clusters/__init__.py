@@ -1,0 +1,1 @@
+"""Clusters that stay where the rows are: added up by size, and asked one by one on demand."""

@@ -16,6 +16,7 @@ from typing import Any
 METHODS = {
     "anova_parameters": "mlpool.comparisons.effect_sizes",
     "plot_curves": "mlpool.plots.intervals",
+    "plot_pairs": "mlpool.plots.intervals",
     "plot_draws": "mlpool.plots.intervals",
     "print_text": "mlpool.summaries",
     "save_model": "mlpool.files.model_file",

@@ -241,6 +241,7 @@ def _table(
         metadata=metadata_of(model, "estimate_contrasts", request, result)
         | {
             "by": tuple(f.name for f in plan.by),
+            "focal": plan.by,
             "contrast": tuple(f.name for f in plan.contrast),
             "p_adjust": method,
             "scale": plan.scale.name,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 
 from mlpool.estimates.delta.averages import Answers, average
-from mlpool.estimates.delta.delta_method import Inference, infer_blocks
+from mlpool.estimates.delta.delta_method import Inference, Request, infer_blocks
 from mlpool.estimates.emmeans.linear_estimates import LinearEstimates
 from mlpool.estimates.estimates_table import (
     EstimatesLayout,
@@ -164,13 +166,27 @@ def estimate_means(
     default = "inverse_link" if averaging.setting is not None else "response"
     scale = adjust_for_bias(model, read_scale(model, predict, default), bias_adjust)
     request = read_request(model, check_level(ci), vcov, cluster, vcov_args, ci_method)
+    return _means(model, focal, averaging=averaging, scale=scale, request=request)
+
+
+def _means(
+    model: FittedModel,
+    focal: tuple[Focal, ...],
+    *,
+    averaging: Averaging,
+    scale: Scale,
+    request: Request,
+) -> ResultFrame:
+    """Return the table of the means at the focal values."""
     grid = averaging.existing(focal_grid(focal))
     make = averages(model, focal, averaging, scale)
     result = infer_blocks(model, grid, make, request, scale=scale, rows_each=averaging.n_averaged)
     linear = LinearEstimates(
         model=model, grid=grid, scale=scale, request=request, focal=focal, averaging=averaging
     )
-    return _table(linear, averaging, result)
+    table = _table(linear, averaging, result)
+    again = partial(_means, model, averaging=averaging, scale=scale, request=request)
+    return replace(table, metadata={**table.metadata, "focal": focal, "again": again})
 
 
 def _table(linear: LinearEstimates, averaging: Averaging, result: Inference) -> ResultFrame:

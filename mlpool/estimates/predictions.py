@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -183,10 +184,14 @@ def _on_grid(
     lines += [f"Predictors controlled: {shown}"] if shown else []
     lines += _scale_lines(model, asked)
     lines += say_extrapolation(focal)
-    return _table(
+    table = _table(
         model, pd.DataFrame(grid_columns(grid)), result, asked, request, tuple(lines),
         by=tuple(grid.columns),
     )  # fmt: skip
+    again = partial(
+        _on_grid, model, variables, asked=asked, request=request, preserve_range=preserve_range
+    )
+    return replace(table, metadata={**table.metadata, "focal": focal, "again": again})
 
 
 def _check_groups_named(

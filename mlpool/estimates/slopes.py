@@ -156,6 +156,7 @@ def estimate_slopes(
     )  # fmt: skip
     metadata = metadata_of(model, "estimate_slopes", request, result)
     metadata |= {"by": layout.labels, "trend": variable.name, "scale": scale.name, "names": own}
+    metadata["focal"] = focal
     metadata["linear"] = _linear(model, grid, scale, request, focal, averaging, variable)
     notes = notes_on(model, request, result)
     return ResultFrame(data=data, layout=layout, notes=notes, metadata=metadata)

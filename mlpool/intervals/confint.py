@@ -28,7 +28,11 @@ from mlpool.keywords import VcovSpellings
 from mlpool.models import FittedModel, ResidualModel
 from mlpool.models.argument_checks import GroupCoefficients, group_coefficients
 from mlpool.models.extractors.coefficients import require_kind
-from mlpool.models.extractors.parameter_names import parameter_names, random_names
+from mlpool.models.extractors.parameter_names import (
+    parameter_names,
+    parameter_values,
+    random_names,
+)
 from mlpool.option_spellings import also_spelt
 from mlpool.refits.simulate import KINDS
 from mlpool.uncertainty.covariance import coefficient_vcov
@@ -130,7 +134,7 @@ def confint(
     if how == "profile":
         found = profile(m, parm, oldNames=oldNames)
         _say(found, level)
-        return found.confint(level=level)
+        return _about(found.confint(level=level), found.estimate)
     names = parameter_names(m, old=bool(oldNames))
     keep = read_parm(m, names, parm)
     if how == "boot":
@@ -138,8 +142,15 @@ def confint(
         drawn = bootstrap(m, nsim, type, seed=seed, n_jobs=n_jobs, cluster=cluster)
         table = drawn.confint(level=level, method=kind)
         table.index = pd.Index(names)
-        return table.iloc[keep]
-    return _wald(m, names, level, vcov, cluster).iloc[keep]
+        return _about(table.iloc[keep], drawn.estimate.set_axis(names))
+    estimate = pd.Series(parameter_values(m), index=names)
+    return _about(_wald(m, names, level, vcov, cluster).iloc[keep], estimate)
+
+
+def _about(table: pd.DataFrame, estimate: pd.Series) -> pd.DataFrame:
+    """Return the intervals with the estimates that they are about, which pictures draw."""
+    table.attrs["estimate"] = {name: float(estimate[name]) for name in table.index}
+    return table
 
 
 def _of_groups(

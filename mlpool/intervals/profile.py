@@ -12,7 +12,8 @@ from mlpool.errors import check_option
 from mlpool.floating_point import usual_floats
 from mlpool.inference.profiles.profile_side import Curve, target_of
 from mlpool.intervals.parameter_selection import interval_frame, read_level, read_parm
-from mlpool.intervals.profile_plots import draw_profile
+from mlpool.intervals.profile_pairs import correlations
+from mlpool.intervals.profile_plots import draw_pairs, draw_profile
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.extractors.parameter_names import parameter_names, random_names
 from mlpool.refits.likelihood_profiles import curves_of
@@ -157,7 +158,7 @@ class Profile:
         return [self.names[i] for i in read_parm(self.model, list(self.names), parm)]
 
     def _ggplot(self, kind: str = "zeta", level: float = 0.95, parameters: object = None) -> Any:
-        check_option(kind, ("zeta", "density"), argument="kind")
+        check_option(kind, ("zeta", "density", "splom"), argument="kind")
         shown = self
         if parameters is not None:
             chosen = self._chosen(parameters)
@@ -166,6 +167,10 @@ class Profile:
                 model=self.model, names=tuple(chosen),
                 positions=tuple(self.positions[i] for i in at),
             )  # fmt: skip
+        if kind == "splom":
+            at = list(shown.positions)
+            pairs = correlations(self.model)[np.ix_(at, at)]
+            return draw_pairs(shown.to_frame(OUTERMOST), list(shown.names), pairs)
         return draw_profile(
             shown.to_frame(max(OUTERMOST, level)), shown.confint(level=level), kind, level
         )
@@ -198,8 +203,9 @@ def profile(m: FittedModel, parm: object = None, *, oldNames: bool = True) -> Pr
     Returns
     -------
     Profile
-        With ``.frame`` (Parameter, Value, zeta), ``.confint()``, ``.plot()`` (``kind="zeta"`` or
-        ``"density"``). Curves are found when they are asked for, and kept.
+        With ``.frame`` (Parameter, Value, zeta), ``.confint()``, ``.plot()``: ``kind="zeta"``,
+        ``"density"`` or ``"splom"`` (contours of pairs), lme4's ``xyplot``, ``densityplot`` and
+        ``splom``. Curves are found when they are asked for, and kept.
 
     Raises
     ------

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlpool.errors import OptionError
+from mlpool.intervals.profile_pairs import pair_contours
 from mlpool.registry import verb
+from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from plotnine import ggplot
@@ -33,6 +36,29 @@ def draw_profile(points: pd.DataFrame, bounds: pd.DataFrame, kind: str, level: f
     )
     label = "zeta" if kind == "zeta" else "profile density"
     drawn: ggplot = verb("plot_curves")(lines, marks, names, label=label, level=level, kind=kind)
+    return drawn
+
+
+def draw_pairs(points: pd.DataFrame, names: list[str], correlation: FloatArray) -> ggplot:
+    """Return contours of every pair of parameters.
+
+    Parameters
+    ----------
+    points : DataFrame
+        Parameter, Value, zeta.
+    names : list of str
+    correlation : ndarray of shape (k, k)
+
+    Raises
+    ------
+    OptionError
+        For fewer than two parameters that have a contour.
+    """
+    lines = pair_contours(points, names, correlation) if len(names) > 1 else pd.DataFrame()
+    if lines.empty:
+        raise OptionError("kind='splom' draws pairs: profile two parameters or more.")
+    centre = points[points["zeta"] == 0.0].groupby("Parameter")["Value"].first()
+    drawn: ggplot = verb("plot_pairs")(lines, names, centre)
     return drawn
 
 

@@ -12,6 +12,7 @@ from mlpool.errors import OptionError
 from mlpool.parameters.parameters_table import ParametersLayout
 from mlpool.plots.grammar import (
     LINE_COLOUR,
+    MAX_COLOURS,
     MAX_LABELS,
     colours,
     geom_options,
@@ -61,13 +62,10 @@ def plot_parameters(
     frame, labels = _rows(result, show_intercept, effects)
     is_ratio = bool(result.metadata.get("exponentiate"))
     frame = frame.assign(Label=ordered(labels, list(dict.fromkeys(labels))[::-1]))
-    settings = geom_options("point", point, color=LINE_COLOUR)
-    layer = g.geom_pointrange if _has_intervals(frame) else g.geom_point
-    bounds = {"ymin": "CI_low", "ymax": "CI_high"} if _has_intervals(frame) else {}
     plot = (
-        g.ggplot(frame, g.aes(x="Label", y="Coefficient", **bounds))
+        g.ggplot(frame, g.aes(x="Label", y="Coefficient"))
         + g.geom_hline(yintercept=1.0 if is_ratio else 0.0, linetype="dashed", color="grey")
-        + layer(**settings)
+        + _estimates(frame, geom_options("point", point, color=LINE_COLOUR))
         + g.coord_flip()
         + g.labs(x="", y=_estimate_name(result))
         + theme_mlpool()
@@ -78,6 +76,17 @@ def plot_parameters(
         plot = plot + g.facet_wrap("Effects", scales="free", ncol=1)
     drawn: ggplot = plot
     return drawn
+
+
+def _estimates(frame: pd.DataFrame, settings: dict[str, Any]) -> list[Any]:
+    """Return dots, with intervals where there are any: SDs and sigma may have none."""
+    g = grammar()
+    if not _has_intervals(frame):
+        return [g.geom_point(**settings)]
+    known = np.isfinite(frame["CI_low"]) & np.isfinite(frame["CI_high"])
+    bounds = g.aes(ymin="CI_low", ymax="CI_high")
+    layers = [g.geom_pointrange(bounds, data=frame[known], **settings)]
+    return layers if known.all() else [*layers, g.geom_point(data=frame[~known], **settings)]
 
 
 def plot_comparison(result: ResultFrame, *, show_intercept: bool = False) -> ggplot:
@@ -99,8 +108,9 @@ def plot_comparison(result: ResultFrame, *, show_intercept: bool = False) -> ggp
         frame = frame[frame["Parameter"] != "(Intercept)"]
     names = list(dict.fromkeys(frame["Label"]))
     models = list(result.metadata["models"])
+    # turned on its side, a dodge begins below: reversed, models stand as in the legend
     frame = frame.assign(
-        Label=ordered(frame["Label"], names[::-1]), Model=ordered(frame["Model"], models)
+        Label=ordered(frame["Label"], names[::-1]), Model=ordered(frame["Model"], models[::-1])
     )
     plot = (
         g.ggplot(frame, g.aes("Label", "Coefficient", ymin="CI_low", ymax="CI_high", color="Model"))
@@ -110,8 +120,9 @@ def plot_comparison(result: ResultFrame, *, show_intercept: bool = False) -> ggp
         + g.labs(x="", y="Coefficient")
         + theme_mlpool()
     )
-    if len(models) <= 8:
-        plot = plot + g.scale_color_manual(values=colours(len(models)))
+    plot = plot + g.guides(color=g.guide_legend(reverse=True))
+    if len(models) <= MAX_COLOURS:
+        plot = plot + g.scale_color_manual(values=colours(len(models))[::-1])
     drawn: ggplot = plot
     return drawn
 
@@ -208,8 +219,8 @@ def _caterpillar(
     if panels:
         plot = plot + g.facet_wrap(panels, scales="free" if several_groups else "free_x")
         plot = plot + g.theme(legend_position="none")
-    if colour:
-        plot = plot + g.scale_color_manual(values=colours(min(len(parameters), 8)))
+    if colour and len(parameters) <= MAX_COLOURS:
+        plot = plot + g.scale_color_manual(values=colours(len(parameters)))
     if thin:
         plot = plot + g.theme(axis_text_y=g.element_blank(), panel_grid_major_y=g.element_blank())
     drawn: ggplot = plot

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlpool.argument_values import number
 from mlpool.errors import NotSupportedError, OptionError, brief, nearest_names
 
@@ -13,16 +15,20 @@ if TYPE_CHECKING:
 
 PALETTE = (
     "#D55E00", "#009E73", "#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#8C6D31", "#000000",
+    "#882255", "#999999",
 )  # fmt: skip
 """Colours that colour-blind readers tell apart (Okabe & Ito 2008), red and green-blue first."""
 
-MAX_COLOURS = 8
+MAX_COLOURS = 10
 """Levels beyond this share one colour, and no legend is drawn: nobody could read it."""
 
 MAX_LABELS = 60
 """Levels beyond this stand on an axis without labels."""
 
 LINE_COLOUR = "#0072B2"
+
+SHADE = ("#9ECAE1", "#08306B")
+"""Ends of the scale of a number in colours: small values are light."""
 
 
 def grammar() -> Any:
@@ -101,3 +107,11 @@ def ordered(values: Any, levels: Any = None) -> Any:
     text = [str(v) for v in values]
     names = list(dict.fromkeys(text)) if levels is None else [str(v) for v in levels]
     return pd.Categorical(text, categories=names)
+
+
+def whole_breaks(limits: tuple[float, float]) -> list[float]:
+    """Return ticks at whole numbers: an axis of counts has no 9.5."""
+    low, high = np.ceil(limits[0]), np.floor(limits[1])
+    steps = (s * 10.0**k for k in range(15) for s in (1.0, 2.0, 5.0))
+    step = next((s for s in steps if (high - low) / s <= 5.0), 1.0)
+    return [float(v) for v in np.arange(np.ceil(low / step) * step, high + 0.5, step)]

@@ -1,4 +1,4 @@
-"""Pictures of intervals: profiles of the likelihood, and distributions of bootstrap draws."""
+"""Pictures of profiles of the likelihood, by one and by two, and of bootstrap draws."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ _HEIGHT, _WIDTH = 2.4, 3.0
 _WIDEST = 4
 """Panels beside each other, at most."""
 BINS = 30
+_PAIR = 1.5
+"""Inches of a panel of two parameters."""
 
 
 def plot_curves(
@@ -55,6 +57,41 @@ def plot_curves(
         + g.labs(x="", y=label, caption=f"Dashed: estimate and {100 * level:g} % interval")
     )
     drawn: ggplot = picture + _panels(g, len(names))
+    return drawn
+
+
+def plot_pairs(lines: pd.DataFrame, names: list[str], estimate: pd.Series) -> ggplot:
+    """Draw contours of pairs of parameters, a triangle of panels.
+
+    Parameters
+    ----------
+    lines : DataFrame
+        First (x axis), Second (y axis), Confidence, x, y.
+    names : list of str
+        Rows and columns in this order.
+    estimate : Series
+        By parameter: a dot in every panel.
+    """
+    g = grammar()
+    lines = lines.copy()
+    pairs = lines[["First", "Second"]].drop_duplicates()
+    dots = pairs.assign(
+        x=estimate.loc[pairs["First"]].to_numpy(), y=estimate.loc[pairs["Second"]].to_numpy()
+    )
+    for frame in (lines, dots):
+        frame["First"] = ordered(frame["First"], names[:-1])
+        frame["Second"] = ordered(frame["Second"], names[1:])
+    shares = ", ".join(f"{100 * v:g}" for v in sorted(set(lines["Confidence"])))
+    side = max(4.0, _PAIR * (len(names) - 1))
+    drawn: ggplot = (
+        g.ggplot(lines, g.aes("x", "y"))
+        + g.geom_path(g.aes(group="Confidence"), color=LINE_COLOUR, size=0.5)
+        + g.geom_point(dots, color=LINE_COLOUR, size=1.2)
+        + g.facet_grid(rows="Second", cols="First", scales="free")
+        + g.labs(x="", y="", caption=f"Contours: {shares} % confidence of two parameters")
+        + theme_mlpool()
+        + g.theme(figure_size=(side, side), axis_text=g.element_text(size=7))
+    )
     return drawn
 
 

@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError
-from mlpool.plots.grammar import LINE_COLOUR, MAX_COLOURS, colours, grammar, ordered, theme_mlpool
+from mlpool.plots.grammar import (
+    LINE_COLOUR,
+    MAX_COLOURS,
+    colours,
+    grammar,
+    ordered,
+    theme_mlpool,
+    whole_breaks,
+)
 
 if TYPE_CHECKING:
     from plotnine import ggplot
@@ -92,6 +100,7 @@ def plot_reliability(result: ResultFrame) -> ggplot:
     plot = (
         g.ggplot(frame, g.aes("n", "Reliability"))
         + g.geom_point(color=LINE_COLOUR, alpha=0.6)
+        + g.scale_x_continuous(breaks=whole_breaks)
         + g.scale_y_continuous(limits=(0, 1))
         + g.labs(x=f"Rows per {frame['Group'].iloc[0]}", y="Reliability")
         + theme_mlpool()

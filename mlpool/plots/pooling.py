@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option
-from mlpool.plots.grammar import MAX_LABELS, grammar, ordered, theme_mlpool
+from mlpool.plots.grammar import MAX_LABELS, grammar, ordered, theme_mlpool, whole_breaks
+from mlpool.plots.shrinkage_map import map_parameters, plot_shrinkage_map
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from mlpool.pooling.compare import PoolingComparison
 
-KINDS = ("shrinkage", "lines", "panels", "size")
+KINDS = ("shrinkage", "map", "lines", "panels", "size")
 """Pictures of a comparison of poolings."""
 
 COLOURS = {"No pooling": "#009E73", "Partial pooling": "#D55E00", "Complete pooling": "#0072B2"}
@@ -44,15 +45,17 @@ def plot_pooling(
     Parameters
     ----------
     result : PoolingComparison
-    kind : {"shrinkage", "lines", "panels", "size"}
+    kind : {"shrinkage", "map", "lines", "panels", "size"}
         ``"shrinkage"``: an arrow per group from its own to its partially pooled estimate.
+        ``"map"``: these arrows in the plane of intercept and slope, with ellipses that hold 50, 80
+        and 95 % of the groups by the estimated covariance of the random effects.
         ``"lines"``: every group's line under each pooling, in three panels. ``"panels"``: the data
         of a few groups with their three lines. ``"size"``: estimates against the groups' sizes.
     n : int, optional
         Number of groups: the smallest 20 (shrinkage), or 8 from the smallest to the largest
         (panels); all in the other kinds.
     parameter : str, optional
-        The coefficient of shrinkage and size; the intercept by default.
+        The coefficient of shrinkage and size; the intercept by default. Of a map the slope.
     groups : list of str, optional
         Levels to draw, instead of `n`.
     arrows : bool
@@ -74,6 +77,13 @@ def plot_pooling(
         raise OptionError(f"n must be a positive number of groups; got {brief(n)}.")
     if kind == "shrinkage":
         return _shrinkage(result, n, parameter, groups, arrows)
+    if kind == "map":
+        chosen = None if groups is None else _known(result, groups)
+        if groups is None and n is not None:
+            chosen = _spread(result, n)
+        return plot_shrinkage_map(
+            result, COLOURS, map_parameters(result, parameter), chosen, arrows
+        )
     if kind == "size":
         return _by_size(result, parameter)
     if kind == "lines":
@@ -142,6 +152,7 @@ def _by_size(result: PoolingComparison, parameter: str | None) -> ggplot:
         + g.geom_linerange(g.aes(ymin="low", ymax="high"), alpha=0.25 if thin else 0.6)
         + g.geom_point(size=0.8 if thin else 1.8)
         + g.facet_wrap("Pooling")
+        + g.scale_x_continuous(breaks=whole_breaks)
         + g.scale_color_manual(values=list(COLOURS.values())[:2])
         + g.labs(x=f"Rows per {result.group}", y=_name(result, parameter))
         + theme_mlpool()

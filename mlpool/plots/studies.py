@@ -9,7 +9,7 @@ import pandas as pd
 
 from mlpool.errors import OptionError, brief
 from mlpool.plots.grammar import MAX_COLOURS, colours, grammar, ordered, theme_mlpool
-from mlpool.plots.predictions import percent_labels
+from mlpool.plots.grids.predictions import percent_labels
 from mlpool.teaching.studies import METHODS
 
 if TYPE_CHECKING:

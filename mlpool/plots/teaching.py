@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.argument_values import generator, numbers, whole_number
-from mlpool.errors import NotSupportedError, OptionError, brief
+from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.models import LinearMixedModel
 from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
 from mlpool.plots.pooling import plot_pooling
@@ -21,23 +21,31 @@ if TYPE_CHECKING:
     from mlpool.typing import SeedLike
 
 
-def plot_shrinkage(model: FittedModel, n: int = 20, *, parameter: str | None = None) -> ggplot:
-    """Draw how far partial pooling moves the smallest groups' own estimates.
+def plot_shrinkage(
+    model: FittedModel,
+    n: int | None = None,
+    *,
+    parameter: str | None = None,
+    kind: str = "shrinkage",
+) -> ggplot:
+    """Draw how far partial pooling moves the groups' own estimates.
 
     Parameters
     ----------
     model : LinearMixedModel
         With one grouping factor.
-    n : int
-        Number of groups, the smallest first.
+    n : int, optional
+        Number of groups; the smallest 20 by default, in a map all.
     parameter : str, optional
-        The coefficient; the intercept by default.
+        The coefficient; the intercept by default. Of a map the slope.
+    kind : {"shrinkage", "map"}
+        One coefficient, or the plane of intercept and slope with ellipses.
 
     Returns
     -------
     plotnine.ggplot
         One arrow per group from no pooling to partial pooling; a dashed line at the overall
-        estimate.
+        estimate, or ellipses of the groups that the model believes in.
 
     Raises
     ------
@@ -48,7 +56,8 @@ def plot_shrinkage(model: FittedModel, n: int = 20, *, parameter: str | None = N
 
     if not isinstance(model, LinearMixedModel):
         raise NotSupportedError("plot_shrinkage needs a linear mixed model, as lmer() fits it.")
-    return plot_pooling(comparison_of(model), kind="shrinkage", n=n, parameter=parameter)
+    check_option(kind, ("shrinkage", "map"), argument="kind")
+    return plot_pooling(comparison_of(model), kind=kind, n=n, parameter=parameter)
 
 
 def plot_icc(

@@ -12,7 +12,7 @@ import mlpool
 
 pytest.importorskip("plotnine")
 
-from mlpool.plots.slopes import NOT, SIGNIFICANT, split_by_significance
+from mlpool.plots.grids.slopes import NOT, SIGNIFICANT, split_by_significance
 
 
 def _geoms(plot) -> list[str]:

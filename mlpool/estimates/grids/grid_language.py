@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,12 +42,15 @@ class Focal:
         As the user wrote it (``ses = [quartiles]``), for the footer.
     is_given : bool
         Whether the user named the values, which are then never left out.
+    words : tuple of str
+        What the values are called where a token has words for them: ``-1 SD``, ``mean``, ``+1 SD``.
     """
 
     variable: Variable
     values: tuple[Any, ...]
     text: str
     is_given: bool = False
+    words: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -180,7 +183,11 @@ def _read_one(
             raise OptionError(
                 f"{argument}={brief(text)}: {name} is a factor; [{token}] needs numbers."
             )
-        return Focal(variable=variable, values=_token_values(token, variable), text=text)
+        numbers = _token_values(token, variable)
+        words = _WORDS.get(token.lower(), ())
+        # equal values fell together, and nobody can say which of them has which word
+        words = words if len(words) == len(numbers) else ()
+        return Focal(variable=variable, values=numbers, text=text, words=words)
     entries = _entries(values, text, argument)
     if variable.is_numeric:
         numbers = tuple(_number(v, text, argument) for v in entries)
@@ -196,6 +203,19 @@ def _default_numbers(variable: Variable, length: int | None) -> tuple[float, ...
         return variable.distinct
     low, high = variable.range
     return _rounded(np.linspace(low, high, length))
+
+
+def finer(focal: Sequence[Focal], points: int) -> tuple[Focal, ...]:
+    """Return the variables with more points of the first, if it is a number that was spread evenly.
+
+    Values that were named stay as they are, and so do those that are all of the data's.
+    """
+    first, *others = focal
+    is_spread = first.variable.is_numeric and not first.is_given and len(first.values) == LENGTH
+    if not is_spread or first.words:
+        return tuple(focal)
+    values = _rounded(np.linspace(first.values[0], first.values[-1], points))
+    return (replace(first, values=values), *others)
 
 
 def _rounded(values: object) -> tuple[float, ...]:
@@ -247,6 +267,16 @@ _TOKENS: dict[str, Callable[[Variable], Any]] = {
     "median": _quantiles(0.5),
     "pretty": lambda v: _pretty(*v.range),
 }
+
+_WORDS = {
+    "sd": ("-1 SD", "mean", "+1 SD"),
+    "mad": ("-1 MAD", "median", "+1 MAD"),
+    "minmax": ("minimum", "maximum"),
+    "quartiles": ("lower quartile", "median", "upper quartile"),
+    "mean": ("mean",),
+    "median": ("median",),
+}
+"""What the values of a token are called in legends."""
 
 
 def _token(values: object) -> str | None:

@@ -109,12 +109,29 @@ def phi_errors(info: VarianceInformation, J: FloatArray, kept: BoolArray) -> Flo
     and ``G'A = Q R``, the covariance of phi is ``R^-1 R^-T``: errors are the lengths of the rows of
     ``J R^-1``. Nothing is squared, so that slopes of uncentred predictors keep their digits.
     """
+    return np.asarray(np.linalg.norm(_error_rows(info, J, kept), axis=1))
+
+
+def random_correlations(info: VarianceInformation) -> FloatArray:
+    """Return the correlations (k, k) of the estimates of SDs and correlations, sigma last.
+
+    NaN for those on the boundary, as in :func:`random_wald_of`.
+    """
+    _, _, J, zero = _metric(info)
+    rows = _error_rows(info, J, ~zero)
+    size = np.linalg.norm(rows, axis=1)
+    rows = rows / np.where(random_wald_of(info).on_boundary, np.nan, size)[:, None]
+    return np.asarray(np.clip(rows @ rows.T, -1.0, 1.0))
+
+
+def _error_rows(info: VarianceInformation, J: FloatArray, kept: BoolArray) -> FloatArray:
+    """Return ``J R^-1``, whose rows' products are the covariance of ``J phi``."""
     expected = info.expected_reml if info.reml else info.expected_ml
     half = covariance_root(expected).T @ info.phi_map()[:, kept]
     size = np.linalg.norm(half, axis=0)
     # columns have length one: a share of the largest singular value
     inverse = np.linalg.pinv(half / size, rcond=_NO_INFORMATION)
-    return np.asarray(np.linalg.norm((J[:, kept] / size) @ inverse, axis=1))
+    return np.asarray((J[:, kept] / size) @ inverse)
 
 
 def _metric(

@@ -258,10 +258,18 @@ def collinearity(c: Context) -> ggplot:
         + g.geom_hline(yintercept=[5.0, 10.0], linetype="dashed", color="grey")
         + g.geom_segment(g.aes(xend="Term", y=1.0, yend="VIF"), color=LINE_COLOUR)
         + g.geom_point(color=LINE_COLOUR, size=2.2)
-        + g.scale_y_continuous(limits=(1.0, max(11.0, 1.1 * float(frame["VIF"].max()))))
+        + g.scale_y_continuous(
+            limits=(1.0, max(11.0, 1.1 * float(frame["VIF"].max()))), breaks=vif_breaks
+        )
         + g.labs(
             title="Collinearity", subtitle="VIF above 5 or 10 may trouble estimates", x="", y="VIF"
         )
         + theme_mlpool()
     )
     return drawn
+
+
+def vif_breaks(limits: tuple[float, float]) -> list[float]:
+    """Return ticks of VIFs: 1, which is none at all, then 5 or its multiples up to the limit."""
+    step = 5.0 * max(1, round((limits[1] - 1.0) / 25.0))
+    return [1.0, *np.arange(step, limits[1], step).tolist()]

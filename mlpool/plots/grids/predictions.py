@@ -2,31 +2,30 @@
 
 A numeric first variable gives a line with a ribbon, a factor (or a number with few values) dots
 with intervals joined by a line. The second variable is the colour, the third and fourth are panels.
+What is drawn where is read in ``read_grid.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.plots.grammar import (
     LINE_COLOUR,
     MAX_COLOURS,
     MAX_LABELS,
+    SHADE,
     colours,
     geom_options,
     grammar,
-    ordered,
     theme_mlpool,
 )
-from mlpool.plots.rawdata import data_layer
-from mlpool.plots.slopes import caterpillar, significance_layers
-from mlpool.tables import own_names
+from mlpool.plots.grids.rawdata import data_layer
+from mlpool.plots.grids.read_grid import Discrete, GridPlot, read_grid, smooth
+from mlpool.plots.grids.slopes import caterpillar, significance_layers
 
 if TYPE_CHECKING:
     from plotnine import ggplot
@@ -34,122 +33,11 @@ if TYPE_CHECKING:
     from mlpool.keywords import Aesthetics
     from mlpool.results import ResultFrame
 
-FEW = 8
-"""Numeric variables with fewer distinct values are drawn as labels."""
+RIBBONS = MAX_COLOURS
+"""Bands of more lines than this cover each other: they are drawn only when they are asked for."""
 
-VALUES = ("Predicted", "Mean", "Probability", "Proportion", "Rate", "Slope", "Difference")
-"""Names that the estimate's column may have."""
-
-Discrete = bool | int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GridPlot:
-    """What is drawn where.
-
-    Attributes
-    ----------
-    data : DataFrame
-        The result's rows; discrete variables are categoricals.
-    kind : str
-        What is estimated: ``Mean``, ``Slope`` ...
-    value, low, high, series : str
-        The columns of the estimates, of their bounds, and the one that tells lines apart.
-    focal : tuple of str
-        Variables in order: x, colour, panels.
-    panels : tuple of str
-        The columns of the panels' variables, copies with names that plotnine does not read.
-    is_line : bool
-        Whether x is numeric with many values.
-    """
-
-    data: pd.DataFrame
-    kind: str
-    value: str
-    low: str
-    high: str
-    series: str
-    focal: tuple[str, ...]
-    panels: tuple[str, ...]
-    is_line: bool
-
-    @property
-    def x(self) -> str:
-        """The variable on the x axis."""
-        return self.focal[0]
-
-    @property
-    def colour(self) -> str | None:
-        """The variable shown by colour."""
-        return self.focal[1] if len(self.focal) > 1 else None
-
-    @property
-    def n_series(self) -> int:
-        """Number of lines."""
-        return int(self.data[self.series].nunique())
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether x is a place on a line."""
-        return bool(pd.api.types.is_numeric_dtype(self.data[self.x]))
-
-
-def read_grid(result: ResultFrame, numeric_as_discrete: Discrete = None) -> GridPlot:
-    """Return the rows of an ``estimate_*`` table as a plot sees them.
-
-    Raises
-    ------
-    NotSupportedError
-        If the table has no focal variable to put on the x axis.
-    """
-    frame = result.to_pandas().reset_index(drop=True)
-    names = result.metadata.get("names", {})
-    focal = tuple(str(v) for v in result.metadata.get("by", ()) if str(v) in frame)
-    own = [name for name in VALUES if names.get(name, name) in set(frame) - set(focal)]
-    if not own or not focal:
-        raise NotSupportedError(
-            "This table has one number and nothing to draw it over; estimate it with by=."
-        )
-    few = frame[focal[0]].nunique() < FEW
-    is_line = pd.api.types.is_numeric_dtype(frame[focal[0]]) and not few
-    is_line, as_labels = _read_discrete(numeric_as_discrete, frame[focal[0]], is_line)
-    for name in focal[0 if as_labels else 1 :]:
-        frame[name] = _discrete(frame[name])
-    others = list(focal[1:])
-    extra = own_names(frame.columns, ["Series", *(f"Panel_{i}" for i in range(1, len(focal)))])
-    frame[extra["Series"]] = (
-        frame[others].astype(str).agg("\u241f".join, axis=1) if others else "all"
-    )
-    panels = tuple(extra[f"Panel_{i}"] for i in range(1, len(focal) - 1))
-    for panel, name in zip(panels, focal[2:], strict=True):
-        frame[panel] = frame[name]
-    return GridPlot(
-        data=frame, kind=own[0], value=names.get(own[0], own[0]), focal=focal, panels=panels,
-        low=names.get("CI_low", "CI_low"), high=names.get("CI_high", "CI_high"),
-        series=extra["Series"], is_line=is_line,
-    )  # fmt: skip
-
-
-def _read_discrete(given: Discrete, x: pd.Series, is_line: bool) -> tuple[bool, bool]:
-    """Return whether x is drawn as a line, and whether its values are labels.
-
-    Raises
-    ------
-    OptionError
-        If `numeric_as_discrete` is neither a number nor True, False or None.
-    """
-    is_numeric = pd.api.types.is_numeric_dtype(x)
-    if given is None:
-        return is_line, not is_numeric
-    if not isinstance(given, int):
-        raise OptionError(
-            "numeric_as_discrete must be True, False or a number of values below which numbers "
-            f"are labels; got {brief(given)}."
-        )
-    if isinstance(given, bool):
-        return is_numeric and not given, given or not is_numeric
-    few = x.nunique() < given
-    return is_numeric and not few, few or not is_numeric
+MAX_TICKS = 5
+"""Values of x beyond this have ticks at round numbers instead of their own."""
 
 
 def plot_grid(
@@ -172,7 +60,8 @@ def plot_grid(
         Settings of the lines, of raw data points, and of dots with intervals: ``color``,
         ``alpha``, ``size`` (or ``linewidth``), ``linetype`` ...
     ribbon : dict or "none", optional
-        Settings of the confidence band; ``"none"`` leaves it out.
+        Settings of the confidence band; ``"none"`` leaves it out. By default up to ten lines have
+        one; a dict, also an empty one, gives it to any number.
     show_data : bool
         Draw the data behind the lines. Data of a number in colours or panels stand with the value
         drawn that is nearest.
@@ -186,6 +75,8 @@ def plot_grid(
     Returns
     -------
     plotnine.ggplot
+        Lines that bend (of logistic models, polynomials, splines) are estimated at 50 points of x
+        where the table has ten.
 
     Raises
     ------
@@ -196,7 +87,7 @@ def plot_grid(
     """
     if isinstance(ribbon, str) and ribbon != "none":
         raise OptionError(f"ribbon must be a dict or 'none'; got {brief(ribbon)}.")
-    g = grammar()
+    result = smooth(result)
     grid = read_grid(result, numeric_as_discrete)
     if show_data and grid.kind in ("Slope", "Difference"):
         raise NotSupportedError(
@@ -207,13 +98,15 @@ def plot_grid(
     is_many = not grid.is_numeric and len(grid.focal) == 1 and len(grid.data) > MAX_LABELS
     if is_many:
         return caterpillar(result, grid, line=line, point=pointrange)
+    g = grammar()
     plot = g.ggplot(grid.data, g.aes(x=grid.x, y=grid.value, group=grid.series))
     if show_data:
         plot = plot + data_layer(result, grid, mapped, point)
     if grid.kind == "Slope":
         plot = plot + g.geom_hline(yintercept=0.0, linetype="dashed", color="grey")
     draw = _line_layers if grid.is_line else _dot_layers
-    if grid.kind == "Slope" and grid.is_line and len(grid.focal) == 1 and ribbon != "none":
+    alone = grid.is_line and len(grid.focal) == 1
+    if grid.kind == "Slope" and alone and wants_ribbon(grid, ribbon):
         draw = significance_layers
     for layer in draw(grid, mapped, line, ribbon, pointrange, join_dots):
         plot = plot + layer
@@ -223,17 +116,25 @@ def plot_grid(
     return drawn
 
 
-def _line_layers(
+def draw_lines(
     grid: GridPlot,
     mapped: str | None,
     line: Aesthetics | None,
     ribbon: Aesthetics | str | None,
-    pointrange: Aesthetics | None,
-    join_dots: bool,
 ) -> list[Any]:
+    """Return the layers of lines with their bands.
+
+    Parameters
+    ----------
+    grid : GridPlot
+    mapped : str or None
+        The column shown by colour.
+    line, ribbon
+        As in :func:`plot_grid`.
+    """
     g = grammar()
     layers = []
-    if ribbon != "none" and has_bounds(grid):
+    if wants_ribbon(grid, ribbon):
         shown = {} if mapped else {"fill": LINE_COLOUR}
         aes = g.aes(ymin=grid.low, ymax=grid.high, **({"fill": mapped} if mapped else {}))
         layers.append(g.geom_ribbon(aes, **geom_options("ribbon", ribbon, alpha=1 / 3, **shown)))
@@ -245,6 +146,18 @@ def _line_layers(
         g.geom_line(*aes, **geom_options("line", line, size=0.4 if thin else 0.8, **settings))
     )
     return layers
+
+
+def _line_layers(
+    grid: GridPlot,
+    mapped: str | None,
+    line: Aesthetics | None,
+    ribbon: Aesthetics | str | None,
+    pointrange: Aesthetics | None,
+    join_dots: bool,
+) -> list[Any]:
+    del pointrange, join_dots  # of dots
+    return draw_lines(grid, mapped, line, ribbon)
 
 
 def _dot_layers(
@@ -292,7 +205,9 @@ def gap(grid: GridPlot) -> float:
 def _scales_and_panels(grid: GridPlot, mapped: str | None) -> list[Any]:
     g = grammar()
     parts: list[object] = []
-    if mapped:
+    if mapped and grid.has_shades:
+        parts += [g.scale_color_gradient(*SHADE), g.scale_fill_gradient(*SHADE)]
+    elif mapped:
         n = grid.data[mapped].nunique()
         parts += [g.scale_color_manual(values=colours(n)), g.scale_fill_manual(values=colours(n))]
     if len(grid.panels) == 1:
@@ -303,7 +218,8 @@ def _scales_and_panels(grid: GridPlot, mapped: str | None) -> list[Any]:
         parts.append(g.scale_y_continuous(labels=percent_labels))
     if grid.is_numeric and not grid.is_line:
         places = np.unique(grid.data[grid.x].to_numpy(dtype=np.float64)).tolist()
-        parts.append(g.scale_x_continuous(breaks=places, labels=[f"{v:g}" for v in places]))
+        if len(places) <= MAX_TICKS and not grid.panels:
+            parts.append(g.scale_x_continuous(breaks=places, labels=[f"{v:g}" for v in places]))
     return parts
 
 
@@ -334,24 +250,20 @@ def _is_mapped(grid: GridPlot, fixed_colour: bool) -> bool:
     """Whether the second variable is shown by colours: not if the user chose one, or too many."""
     if grid.colour is None or fixed_colour:
         return False
-    return int(grid.data[grid.colour].nunique()) <= MAX_COLOURS
+    return grid.has_shades or int(grid.data[grid.colour].nunique()) <= MAX_COLOURS
 
 
 def _own_colour(given: object) -> bool:
     return isinstance(given, dict) and bool({"color", "colour"} & set(given))
 
 
+def wants_ribbon(grid: GridPlot, ribbon: Aesthetics | str | None) -> bool:
+    """Whether bands are drawn: those asked for, else those of lines that are told apart."""
+    if ribbon == "none" or not has_bounds(grid):
+        return False
+    return ribbon is not None or (grid.n_series <= RIBBONS and not grid.has_shades)
+
+
 def has_bounds(grid: GridPlot) -> bool:
     """Whether there are intervals to draw."""
     return grid.low in grid.data and bool(np.isfinite(grid.data[grid.low]).any())
-
-
-def _discrete(values: pd.Series) -> Any:
-    """Return a categorical in the table's order; numbers in numeric order, printed short."""
-    if pd.api.types.is_numeric_dtype(values):
-        known = sorted(set(values))
-        return ordered([f"{v:g}" for v in values], [f"{v:g}" for v in known])
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        present = set(values.astype(str))
-        return ordered(values, [c for c in values.cat.categories.astype(str) if c in present])
-    return ordered(values)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from plotnine import ggplot
 
     from mlpool.keywords import Aesthetics
-    from mlpool.plots.predictions import GridPlot
+    from mlpool.plots.grids.read_grid import GridPlot
     from mlpool.results import ResultFrame
 
 SIGNIFICANT, NOT = "interval excludes zero", "interval includes zero"

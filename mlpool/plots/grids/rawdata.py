@@ -9,12 +9,13 @@ import pandas as pd
 
 from mlpool.errors import NotSupportedError
 from mlpool.plots.grammar import geom_options, grammar
+from mlpool.plots.grids.read_grid import panel_labels
 from mlpool.tables import own_names
 
 if TYPE_CHECKING:
     from mlpool.keywords import Aesthetics
     from mlpool.models import FittedModel
-    from mlpool.plots.predictions import GridPlot
+    from mlpool.plots.grids.read_grid import GridPlot
     from mlpool.results import ResultFrame
 
 
@@ -53,7 +54,7 @@ def raw_data(result: ResultFrame, grid: GridPlot) -> tuple[pd.DataFrame, str]:
     for variable in grid.focal:
         data[variable] = _values(model, grid, variable)
     for panel, variable in zip(grid.panels, grid.focal[2:], strict=True):
-        data[panel] = data[variable]
+        data[panel] = panel_labels(pd.Series(data[variable]), variable)
     return pd.DataFrame(data).dropna(), response
 
 
@@ -73,9 +74,8 @@ def _values(model: FittedModel, grid: GridPlot, variable: str) -> Any:
     if levels or not pd.api.types.is_numeric_dtype(np.asarray(values)):
         return pd.Categorical([str(v) for v in values], categories=shown)
     numbers = np.asarray(values, dtype=np.float64)
-    try:
-        places = np.array([float(v) for v in shown])
-    except ValueError:
+    places = np.array(grid.numbers.get(variable, ()))
+    if len(places) != len(shown):
         return pd.Categorical([str(v) for v in values], categories=shown)
     nearest = np.abs(numbers[:, None] - places).argmin(axis=1)
     return pd.Categorical([shown[i] for i in nearest], categories=shown)

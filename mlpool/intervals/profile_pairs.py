@@ -23,6 +23,7 @@ import pandas as pd
 
 from mlpool.engine.glmm.curvature import inverse_of_positive
 from mlpool.inference.small_sample.random_wald import random_correlations
+from mlpool.models import GeneralizedLinearMixedModel
 from mlpool.models.extractors.parameter_names import SdScale
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.small_sample import information
@@ -85,10 +86,11 @@ def correlations(m: FittedModel) -> FloatArray:
         out = np.zeros((k + len(fixed), k + len(fixed)))
         out[:k, :k], out[k:, k:] = random, _scaled(fixed)
         return out
+    assert isinstance(m, GeneralizedLinearMixedModel)  # profiles are of three kinds of models
     return _of_glmer(m)
 
 
-def _of_glmer(m: FittedModel) -> FloatArray:
+def _of_glmer(m: GeneralizedLinearMixedModel) -> FloatArray:
     """Return them by the Hessian of theta, beta and a dispersion's logarithm."""
     hessian = m.fit.inference().hessian
     theta = np.asarray(m.fit.theta, dtype=np.float64)

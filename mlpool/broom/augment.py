@@ -35,7 +35,8 @@ def augment(m: FittedModel, newdata: DataLike | None = None) -> pd.DataFrame:
         The columns of :func:`model_frame`, then ``.fitted`` (on the link's scale, as R has it),
         ``.resid`` (of generalised models deviance residuals), ``.hat`` and ``.cooksd``. Without
         random effects ``.sigma`` (without that row) and ``.std.resid``; with them ``.fixed`` (the
-        population's), ``.mu`` (the mean), ``.offset`` and ``.weights``.
+        population's), ``.mu`` (the mean), ``.offset`` and ``.weights``. Models with a residual
+        structure have ``.fitted``, ``.resid`` and, with random effects, ``.fixed``, as nlme's.
 
     Raises
     ------
@@ -60,6 +61,8 @@ def augment(m: FittedModel, newdata: DataLike | None = None) -> pd.DataFrame:
     check_model(m, "augment()")
     if newdata is not None:
         return _of_new_rows(m, newdata)
+    if m.kind == "gls":
+        return model_frame(m).assign(**_of_residual_structure(m))
     hat = leverages(m)
     columns = {
         ".fitted": _linear_predictor(m),
@@ -98,6 +101,14 @@ def _left_out(m: FittedModel, hat: FloatArray) -> dict[str, FloatArray]:
     with np.errstate(divide="ignore", invalid="ignore"):
         left = np.sqrt((d @ d - d**2 / (1.0 - hat)) / (m.df_residual - 1))
         return {".sigma": left, ".std.resid": d / np.sqrt(scale * (1.0 - hat))}
+
+
+def _of_residual_structure(m: FittedModel) -> dict[str, FloatArray]:
+    """Return broom.mixed's columns of nlme's models: no influence, which nlme does not have."""
+    columns = {".fitted": np.asarray(m.fitted), ".resid": np.asarray(m.resid)}
+    if m.is_mixed:
+        columns[".fixed"] = np.asarray(predict(m, re_form=False))
+    return columns
 
 
 def _of_mixed(m: FittedModel) -> dict[str, object]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mlpool.models import FittedModel, LinearMixedModel
+from mlpool.models import FittedModel, LinearMixedModel, ResidualModel
 from mlpool.models.argument_checks import check_model
 from mlpool.performance import r2
 from mlpool.uncertainty.fit_records import ols_fit
@@ -57,7 +57,7 @@ def glance(m: FittedModel) -> pd.DataFrame:
 
 def _criteria(m: FittedModel) -> dict[str, float]:
     row: dict[str, float] = {"logLik": m.loglik, "AIC": m.aic, "BIC": m.bic}
-    if isinstance(m, LinearMixedModel) and m.reml:
+    if isinstance(m, LinearMixedModel | ResidualModel) and m.reml:
         row["REMLcrit"] = float(m.criterion)
     else:
         row["deviance"] = m.deviance

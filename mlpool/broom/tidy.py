@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from mlpool.argument_values import flag, level
 from mlpool.errors import NotSupportedError, OptionError, brief
-from mlpool.models import FittedModel, MixedModel
+from mlpool.models import FittedModel, MixedModel, ResidualModel
 from mlpool.models.argument_checks import check_model
-from mlpool.models.mixed_model import group_effects
+from mlpool.models.mixed_model import group_effects, has_effects
 from mlpool.parameters import model_parameters
 
 _EFFECTS = ("fixed", "ran_pars", "ran_vals", "ran_coefs")
+_STRUCTURE = ("cor_model", "var_model")
 
 
 def tidy(
@@ -46,7 +47,8 @@ def tidy(
         ``term``, ``estimate``, ``std.error``, ``statistic``, ``p.value``. Of mixed models also
         ``effect`` (``fixed``, ``ran_pars``) and ``group``, and rows ``sd__(Intercept)``,
         ``cor__(Intercept).Days``; of linear ones ``df``, Satterthwaite's, as with lmerTest. Rows
-        of groups have ``level``; conditional modes have their conditional SD as ``std.error``.
+        of groups have ``level``; conditional modes have their conditional SD as ``std.error``. Of
+        models with a residual structure also ``cor_model`` and ``var_model``, a row per parameter.
 
     Raises
     ------
@@ -71,12 +73,14 @@ def tidy(
     3  ran_pars  sd__Observation     30.99
     """
     check_model(m, "tidy()")
-    wanted = _wanted_effects(effects, is_mixed=isinstance(m, MixedModel))
+    if isinstance(m, ResidualModel):
+        return _of_residual_structure(m, effects, conf_int, conf_level, exponentiate)
+    wanted = _wanted_effects(effects, _EFFECTS if has_effects(m) else _EFFECTS[:1])
     shown = flag(conf_int, "conf_int")
     frame = _fixed(m, level(conf_level, "conf_level") if shown else None)
     if flag(exponentiate, "exponentiate"):
         frame = _exponentiated(m, frame)
-    if not isinstance(m, MixedModel):
+    if not has_effects(m):
         return frame
     frame.insert(0, "effect", "fixed")
     frame.insert(1, "group", None)
@@ -86,14 +90,56 @@ def tidy(
     return made[0] if len(made) == 1 else pd.concat(made, ignore_index=True)
 
 
-def _wanted_effects(effects: str | Sequence[str] | None, *, is_mixed: bool) -> list[str]:
+def _of_residual_structure(
+    m: ResidualModel,
+    effects: str | Sequence[str] | None,
+    conf_int: bool,
+    conf_level: float,
+    exponentiate: bool,
+) -> pd.DataFrame:
+    """Return coefficients, random effects, and the parameters of correlation and dispersion."""
+    offered = (_EFFECTS if m.is_mixed else _EFFECTS[:1]) + _STRUCTURE
+    usual = [e for e in offered if e not in ("ran_vals", "ran_coefs")]
+    wanted = usual if effects is None else _wanted_effects(effects, offered)
+    shown = flag(conf_int, "conf_int")
+    if flag(exponentiate, "exponentiate"):
+        raise _identity_link()
+    frame = _fixed(m, level(conf_level, "conf_level") if shown else None)
+    frame.insert(0, "effect", "fixed")
+    frame.insert(1, "group", None)
+    parts: dict[str, Callable[[], pd.DataFrame]] = {
+        "fixed": lambda: frame,
+        "cor_model": lambda: _structure(m.correlation_parameters(), "cor_model", m),
+        "var_model": lambda: _structure(m.dispersion_parameters(), "var_model", m),
+    }
+    if has_effects(m):
+        parts |= {"ran_pars": lambda: _random(m), "ran_vals": lambda: _modes(m)}
+        parts["ran_coefs"] = lambda: _group_coefficients(m)
+    made = [one for effect in wanted if len(one := parts[effect]())]
+    return pd.concat(made, ignore_index=True) if made else frame.iloc[:0]
+
+
+def _structure(values: pd.Series, effect: str, m: ResidualModel) -> pd.DataFrame:
+    """Return a row per parameter of a correlation or of unequal variances."""
+    said, term = m.structure, m.structure.correlation
+    text = "" if term is None else term.text
+    group = text if effect == "cor_model" else (said.dispersion_text or text)
+    return pd.DataFrame(
+        {
+            "effect": effect, "group": group, "term": [str(n) for n in values.index],
+            "estimate": values.to_numpy(),
+        }
+    )  # fmt: skip
+
+
+def _wanted_effects(effects: str | Sequence[str] | None, offered: tuple[str, ...]) -> list[str]:
     """Return what is asked for, in the order in which broom.mixed shows it.
 
     Raises
     ------
     OptionError
     """
-    offered = _EFFECTS if is_mixed else _EFFECTS[:1]
+    is_mixed = len(offered) > 1
     if effects is None:
         return list(offered[:2])
     asked = [effects] if isinstance(effects, str) else effects
@@ -139,7 +185,7 @@ def _of_levels(effect: str, group: str, term: str, values: pd.Series) -> pd.Data
 
 
 def _fixed(m: FittedModel, conf_level: float | None) -> pd.DataFrame:
-    method = "satterthwaite" if m.kind == "lmer" else None
+    method = "satterthwaite" if m.kind in ("lmer", "gls") else None
     table = model_parameters(m, effects="fixed", ci=conf_level, ci_method=method).to_pandas()
     statistic = "t" if "t" in table else "z"
     frame = pd.DataFrame(
@@ -150,7 +196,7 @@ def _fixed(m: FittedModel, conf_level: float | None) -> pd.DataFrame:
             "statistic": table[statistic],
         }
     )
-    if m.kind == "lmer":
+    if m.kind in ("lmer", "gls"):
         frame["df"] = table["df_error"]
     frame["p.value"] = table["p"]
     if conf_level is not None:
@@ -158,11 +204,15 @@ def _fixed(m: FittedModel, conf_level: float | None) -> pd.DataFrame:
     return frame
 
 
+def _identity_link() -> NotSupportedError:
+    return NotSupportedError(
+        "exponentiate=True is for models with a log or logit link; this one has the identity."
+    )
+
+
 def _exponentiated(m: FittedModel, frame: pd.DataFrame) -> pd.DataFrame:
     if m.family is None or m.family.link == "identity":
-        raise NotSupportedError(
-            "exponentiate=True is for models with a log or logit link; this one has the identity."
-        )
+        raise _identity_link()
     grown = [c for c in ("estimate", "conf.low", "conf.high") if c in frame]
     factor = np.exp(frame["estimate"]) if m.is_mixed else 1.0
     return frame.assign(

@@ -23,7 +23,7 @@ from mlpool.models import family as family_of
 from mlpool.models.residuals import residuals_at
 from mlpool.refits.simulate import response_model
 from mlpool.typing import FloatArray
-from mlpool.uncertainty.influence import smoother_of, working_weights
+from mlpool.uncertainty.influence import smoother_of, unit_residuals, working_data, working_weights
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -37,11 +37,12 @@ def check_autocorrelation(m: FittedModel, *, nsim: int = 1000, seed: SeedLike | 
     """Test whether residuals of neighbouring rows are correlated (Durbin & Watson).
 
     The statistic is of R's ``residuals(m)``: plain ones of linear models, deviance residuals of
-    generalised ones. Its distribution under independence is simulated from the model: errors are
-    drawn (of linear models the residuals, with replacement; of generalised ones responses from
-    their family at the fitted means), random effects are drawn anew, both pass through the model's
-    own fit to first order, ``(I - H)(Z b* + e*)``, and the statistic is that of the same kind of
-    residuals. The p-value is two-sided.
+    generalised ones, normalized ones of models with a residual structure, which should be white.
+    Its distribution under independence is simulated from the model: errors are drawn (of linear
+    models the residuals, with replacement; of generalised ones responses from their family at the
+    fitted means), random effects are drawn anew, both pass through the model's own fit to first
+    order, ``(I - H)(Z b* + e*)``, and the statistic is that of the same kind of residuals. The
+    p-value is two-sided.
 
     Groups that stand together, and shrunken estimates of their effects, make residuals of
     neighbouring rows alike or unlike without any dependence over time; drawn residuals have as
@@ -105,6 +106,8 @@ def check_autocorrelation(m: FittedModel, *, nsim: int = 1000, seed: SeedLike | 
 
 def _kind(m: FittedModel) -> str:
     """Return the kind of R's ``residuals(m)``; nbinom1 has no deviance residuals."""
+    if m.kind == "gls":
+        return "normalized"
     if m.family is None:
         return "response"
     return "pearson" if m.family.name == "nbinom1" else "deviance"
@@ -139,8 +142,8 @@ class _Drawn:
     def __init__(self, m: FittedModel) -> None:
         self._hat = smoother_of(m)
         self._root = np.sqrt(working_weights(m))
-        redrawn = response_model(m)
-        self._terms, self._factors = redrawn.terms, redrawn.factors
+        # of models with a residual structure the rows are freed of it, like their residuals
+        self._terms, self._factors = working_data(m).terms, response_model(m).factors
 
     def _effects(self, k: int, rng: np.random.Generator) -> FloatArray:
         """Return Z b* of random effects drawn anew, rows scaled (n, k)."""
@@ -158,7 +161,7 @@ class _Linear(_Drawn):
 
     def __init__(self, m: FittedModel) -> None:
         super().__init__(m)
-        e = np.asarray(m.residuals("pearson"), dtype=np.float64)
+        e = unit_residuals(m)
         # Residuals are shorter than errors, whose size beside Z b* matters.
         self._errors = e * (float(m.sigma) / np.sqrt(float(np.mean(e**2))))
 

@@ -12,8 +12,8 @@ import pandas as pd
 from mlpool.argument_values import number
 from mlpool.checks.result import Check, check_is_model
 from mlpool.floating_point import usual_floats
-from mlpool.models import MixedModel
 from mlpool.models.fit_messages import separated_coefficients, separation
+from mlpool.models.mixed_model import has_effects
 from mlpool.performance.variance_components import standard_factors
 from mlpool.uncertainty.fit_records import ols_fit
 
@@ -132,8 +132,8 @@ def check_singularity(m: FittedModel, *, tolerance: float = SINGULAR) -> Singula
 def _terms(m: FittedModel, tolerance: float) -> pd.DataFrame:
     """Return one row per random coefficient; Share: its SD over sigma, predictors in SDs."""
     rows = []
-    blocks = m.varcorr().blocks if isinstance(m, MixedModel) else ()
-    factors = standard_factors(m) if isinstance(m, MixedModel) else []
+    blocks = m.varcorr().blocks if has_effects(m) else ()
+    factors = standard_factors(m) if has_effects(m) else []
     for block, factor in zip(blocks, factors, strict=True):
         shares, diagonals = np.linalg.norm(factor, axis=1), np.diag(factor)
         for i, name in enumerate(block.names):

@@ -21,8 +21,7 @@ from mlpool.checks.result import (
 )
 from mlpool.errors import NotSupportedError, check_option
 from mlpool.floating_point import usual_floats
-from mlpool.models import MixedModel
-from mlpool.models.mixed_model import group_effects
+from mlpool.models.mixed_model import group_effects, has_effects
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.influence import leverages
 
@@ -122,7 +121,7 @@ def standardized(m: FittedModel) -> FloatArray | None:
 
 def _random(m: FittedModel) -> Normality:
     check_is_model(m, "check_normality()")
-    if not isinstance(m, MixedModel):
+    if not has_effects(m):
         raise NotSupportedError("effects='random' needs a mixed model; this one has no groups.")
     rows, texts = [], []
     for group, frame in group_effects(m).items():

@@ -13,10 +13,10 @@ import pandas as pd
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.families import COUNTS
 from mlpool.models import family as family_of
-from mlpool.models.residuals import residuals_of
 from mlpool.performance.explained_variance import fits_exactly
 from mlpool.registry import verb
 from mlpool.tables.cells import format_p
+from mlpool.uncertainty.influence import unit_residuals
 
 if TYPE_CHECKING:
     from plotnine import ggplot
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlpool.keywords import PlotOptions
     from mlpool.models import FittedModel
 
-KINDS = ("lm", "glm", "lmer", "glmer")
+KINDS = ("lm", "glm", "lmer", "glmer", "gls")
 ALPHA = 0.05
 """Below it a check warns, as easystats does."""
 
@@ -109,11 +109,6 @@ def check_is_model(m: FittedModel, verb: str) -> None:
     ------
     OptionError
     """
-    if getattr(m, "kind", None) == "gls":
-        raise NotSupportedError(
-            f"{verb} does not serve models with a residual correlation or dispersion yet; "
-            "m.residuals('normalized') are what to look at."
-        )
     if getattr(m, "kind", None) not in KINDS:
         raise OptionError(
             f"{verb} needs a fitted model, as lm(), glm(), lmer() or fit() return it; "
@@ -155,10 +150,10 @@ def p_text(p: float) -> str:
 
 
 def pearson_over_sigma(m: FittedModel) -> Any:
-    """Return Pearson residuals of a linear model over sigma (n,); None if there are none left."""
+    """Return residuals of a linear model with variance one (n,); None if there are none left."""
     if fits_exactly(m) or m.df_residual < 2:
         return None
-    return np.asarray(residuals_of(m, "pearson") / float(m.sigma))
+    return unit_residuals(m)
 
 
 def leaves_residuals(m: FittedModel) -> bool:

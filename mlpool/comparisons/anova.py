@@ -97,7 +97,7 @@ def anova(
     names : list of str, optional
         Names of the models.
     bootstrap : int, optional
-        Of two models, the larger by lmer or glmer: responses to simulate from the smaller one and
+        Of two models, the larger of lmer, glmer or gls: responses to simulate from the smaller and
         to fit by both (pbkrtest's ``PBmodcomp``). The p-value is the share of likelihood ratios
         that are as large, ``(1 + count) / (1 + bootstrap)``; it holds in small samples and for
         variances, too.

@@ -149,10 +149,10 @@ def _two_models(
     if len(models) != 2:
         raise OptionError(f"bootstrap= compares two models; got {len(models)}.")
     chosen = sorted(models.items(), key=lambda item: item[1].loglik_df)
-    for (name, m), kinds in zip(chosen, (KINDS, ("lmer", "glmer")), strict=True):
+    for (name, m), kinds in zip(chosen, ((*KINDS, "gls"), ("lmer", "glmer", "gls")), strict=True):
         if m.kind not in kinds:
             raise OptionError(
-                f"bootstrap= is for lmer() and glmer() models, and {brief(name)} is none; "
+                f"bootstrap= is for lmer(), glmer() and gls() models, and {brief(name)} is none; "
                 "leave it out for the usual tests."
             )
     (first, a), (second, b) = chosen

@@ -27,7 +27,7 @@ from mlpool.results import ResultFrame
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
 
-_R_NAMES = {"lm": "lm", "glm": "glm", "lmer": "lmerMod", "glmer": "glmerMod"}
+_R_NAMES = {"lm": "lm", "glm": "glm", "lmer": "lmerMod", "glmer": "glmerMod", "gls": "gls"}
 _COLUMNS = (
     GridColumn(name="Name", header="Name", style="label"),
     GridColumn(name="Model", header="Model", style="label"),
@@ -134,7 +134,7 @@ def _is_reml(ordered: list[tuple[str, FittedModel]], estimator: str | None) -> b
             check_reml(ordered)
         return name == "REML"
     first = ordered[0][1]
-    return all(m.kind == "lmer" and m.reml for _, m in ordered) and all(
+    return all(m.kind in ("lmer", "gls") and m.reml for _, m in ordered) and all(
         same_fixed(first, m) for _, m in ordered[1:]
     )
 

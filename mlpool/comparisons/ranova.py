@@ -69,8 +69,8 @@ def ranova(model: FittedModel, *, reduce: bool = True, boundary: bool = False) -
     as_bool(reduce, "reduce")
     reduced = [(label, _reduced(m, bars)) for label, bars in _deletions(m, reduce)]
     models = [m, *(r for _, r in reduced)]
-    logliks = comparable_logliks(models, reml=m.kind == "lmer" and m.reml)
-    if m.kind == "lmer" and not m.reml:
+    logliks = comparable_logliks(models, reml=m.reml)
+    if m.kind in ("lmer", "gls") and not m.reml:
         logliks = [float(x.loglik) for x in models]
     rows, steps = [_row("<none>", m, logliks[0], None)], {}
     for (label, small), loglik in zip(reduced, logliks[1:], strict=True):

@@ -33,6 +33,7 @@ from mlpool.models.prediction import linear_predictor
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.covariance import model_vcov
 from mlpool.uncertainty.fit_records import mixed_fit
+from mlpool.uncertainty.influence import working_data
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -77,8 +78,9 @@ def prediction_pieces(m: FittedModel) -> Pieces:
     covariances = held() if callable(held) else held
     root = None if data.weights is None else np.sqrt(data.weights)
     shrunk = []
-    for random, lam in zip(m.design.random, relative_factors(data, fit), strict=True):
-        z = random.z.rows(0, data.n)
+    factors = relative_factors(data, fit)
+    for random, term, lam in zip(m.design.random, data.terms, factors, strict=True):
+        z = term.z.rows(0, data.n)
         z = z if root is None else root[:, None] * z
         products = _products(random.codes, len(random.levels), z, inverse_rows)
         # cond_cov and vcov are in the response's units, V^-1 X in their inverse
@@ -202,6 +204,8 @@ def _as_linear(m: FittedModel) -> tuple[LmmData, Any]:
 
     There the weights are ``w (d mu/d eta)^2 / (phi V(mu))`` at the modes, and sigma is one.
     """
+    if m.kind == "gls":
+        return working_data(m), m.fit
     data = as_lmm_data(m.design)
     if not isinstance(m, GeneralizedLinearMixedModel):
         return data, m.fit

@@ -14,7 +14,7 @@ from mlpool.estimates.estimates_table import EstimatesLayout
 from mlpool.estimates.group_coefficients import total_standard_errors
 from mlpool.models import MixedModel
 from mlpool.models.argument_checks import check_level, check_model
-from mlpool.models.mixed_model import group_effects
+from mlpool.models.mixed_model import group_effects, has_effects
 from mlpool.results import ResultFrame
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def estimate_grouplevel(
     1   308         Days        19.67   2.34
     """
     check_model(model, "estimate_grouplevel()")
-    if not isinstance(model, MixedModel):
+    if not has_effects(model):
         raise OptionError("estimate_grouplevel() is for models with random effects such as (1|g).")
     check_option(type, ("random", "total"), argument="type")
     level = check_level(ci)

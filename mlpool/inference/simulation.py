@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -131,7 +132,15 @@ def rows_of(source: ResponseModel, rows: IntArray) -> ResponseModel:
         for term in source.terms
     )
     weights = None if source.weights is None else source.weights[rows]
-    return replace(source, eta=source.eta[rows], terms=terms, weights=weights)
+    noise = None if source.noise is None else partial(_noise_of, source.noise, rows)
+    return replace(source, eta=source.eta[rows], terms=terms, weights=weights, noise=noise)
+
+
+def _noise_of(
+    noise: Callable[[np.random.Generator], FloatArray], rows: IntArray, rng: np.random.Generator
+) -> FloatArray:
+    """Return the residuals of some rows, drawn with those that they are correlated with."""
+    return noise(rng)[rows]
 
 
 def _picked(z: RowSource, rows: IntArray) -> FloatArray:

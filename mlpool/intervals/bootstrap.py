@@ -169,9 +169,9 @@ class Bootstrap:
     def _groups(self) -> list[str]:
         """Return the heading that each parameter stands under."""
         names = list(self.draws.columns)
-        if not self.model.is_mixed or self.drawn.is_statistic:
-            return [""] * len(names)
         random = len(random_names(self.model))
+        if not random or self.drawn.is_statistic:
+            return [""] * len(names)
         return [RANDOM] * random + [FIXED] * (len(names) - random)
 
     @staticmethod
@@ -267,7 +267,7 @@ def bootstrap(
     >>> bool(low < 10.47 < high)
     True
     """
-    require_kind(m, KINDS, "bootstrap()")
+    require_kind(m, (*KINDS, "gls"), "bootstrap()")
     drawn = draw_bootstrap(
         m, n, type, cluster=cluster, statistic=statistic, seed=seed, n_jobs=n_jobs
     )

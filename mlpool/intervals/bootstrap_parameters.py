@@ -78,7 +78,7 @@ def bootstrap_parameters(
     if isinstance(m, Bootstrap):
         model, own = m.model, summarise_draws(m.model, m.drawn, level)
     else:
-        require_kind(m, KINDS, "bootstrap_parameters()")
+        require_kind(m, (*KINDS, "gls"), "bootstrap_parameters()")
         model, own = (
             m,
             bootstrap_table(m, iterations, seed, level, type_=type, cluster=cluster, n_jobs=n_jobs),

@@ -15,17 +15,18 @@ from mlpool.results import ResultFrame
 if TYPE_CHECKING:
     import pandas as pd
 
-_OF_RESIDUAL_MODELS = {
-    "fixef", "coef", "ranef", "VarCorr", "vcov", "standard_error", "get_parameters", "AIC", "BIC",
-    "logLik", "sigma", "nobs", "predict", "fitted", "resid", "family", "summary",
-    "model_parameters", "anova", "emmeans", "pairs", "emtrends", "estimate_means",
-    "estimate_contrasts", "estimate_slopes", "joint_tests", "linear_hypothesis", "isREML",
-    "isSingular", "ngrps", "deviance", "df_residual", "residuals", "model_frame", "terms",
-    "p_value", "estimate_relation", "estimate_expectation", "estimate_link", "estimate_prediction",
-    "standardize_parameters", "drop1", "ranova", "coef_test", "wald_test", "r2", "icc",
-    "model_performance", "compare_performance",
-}  # fmt: skip
-"""Verbs that models with a residual covariance have; the others say so in a sentence."""
+_NOT_OF_RESIDUAL_MODELS = {
+    "hatvalues": "check_outliers(m) and check_model(m) take those of rows freed of the structure",
+    "cooks_distance": "check_outliers(m) has those of rows freed of the structure",
+    "weights": "it has no prior weights; m.dispersion_parameters() says how its variances differ",
+    "display": "summary(m) prints it",
+    "reliability": "its groups' means have errors that are correlated",
+    "eta_squared": "no sums of squares belong to such residuals; anova(m) has its F tests",
+    "omega_squared": "no sums of squares belong to such residuals; anova(m) has its F tests",
+    "epsilon_squared": "no sums of squares belong to such residuals; anova(m) has its F tests",
+    "wild_bootstrap": "it draws residuals that are independent; bootstrap(m) draws its own",
+}
+"""Verbs that models with a residual covariance do not have, and what there is instead."""
 
 
 def check_model(m: object, verb: str) -> FittedModel:
@@ -46,9 +47,10 @@ def check_model(m: object, verb: str) -> FittedModel:
             f"{verb} needs a fitted model, as lm(), glm(), lmer() or fit() return it; "
             f"got {brief(m)}."
         )
-    if m.kind == "gls" and verb.removesuffix("()") not in _OF_RESIDUAL_MODELS:
+    if m.kind == "gls" and verb.removesuffix("()") in _NOT_OF_RESIDUAL_MODELS:
         raise NotSupportedError(
-            f"{verb} does not serve models with a residual correlation or dispersion yet."
+            f"{verb} does not serve models with a residual correlation or dispersion: "
+            f"{_NOT_OF_RESIDUAL_MODELS[verb.removesuffix('()')]}."
         )
     return m
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -137,3 +137,8 @@ class MixedModel(FittedModel):
             [r.levels for r in random],
             [r.z.names for r in random],
         )
+
+
+def has_effects(m: FittedModel) -> TypeGuard[MixedModel]:
+    """Tell whether a model has random effects; models with a residual structure may have some."""
+    return m.is_mixed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, NoReturn, cast
 
 import numpy as np
@@ -12,8 +12,8 @@ import pandas as pd
 from mlpool.designs.residual_data import ResidualDesign, residual_design
 from mlpool.designs.residual_facts import residual_design_of, residual_names
 from mlpool.engine.residual.fit import fit_residual
-from mlpool.engine.residual.rows import normalized_residuals
-from mlpool.engine.residual.types import ResidualFit
+from mlpool.engine.residual.types import ResidualData, ResidualFit
+from mlpool.engine.residual.whitening import normalized_residuals
 from mlpool.engine.types import Optimum
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.families import Family, get_family
@@ -281,6 +281,13 @@ class ResidualModel(FittedModel):
 
     def fit_record(self, design: Design, reml: bool | None = None) -> ResidualFit:
         """Return the record of another design, or by the other likelihood."""
-        made = residual_design(design, self.structure)
+        made = self._on(design)
         how = self.reml if reml is None else reml
-        return fit_residual(made.data, reml=how, control=self.control)
+        return fit_residual(made, reml=how, control=self.control)
+
+    def _on(self, design: Design) -> ResidualData:
+        """Return the structure on another design; of another response alone, on the same rows."""
+        if design.X is not self.design.X:
+            return residual_design(design, self.structure).data
+        offset = 0.0 if design.offset is None else design.offset
+        return replace(residual_design_of(self).data, y=np.asarray(design.y - offset))

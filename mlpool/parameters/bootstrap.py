@@ -65,7 +65,7 @@ def bootstrap_table(
     FitError
         If no replicate can be fitted.
     """
-    default = "parametric" if model.kind in MIXED else "case"
+    default = "parametric" if model.kind in (*MIXED, "gls") else "case"
     kind = default if type_ is None else type_
     drawn = draw_bootstrap(
         model, iterations, kind, cluster=cluster, seed=seed, n_jobs=n_jobs, argument="iterations"
@@ -105,8 +105,9 @@ def _random(model: FittedModel, draws: FloatArray, tail: float) -> Intervals:
     """Return (SE, low, high) by place; no standard errors, as in the coefficients' table."""
     if not draws.shape[1]:
         return {}
-    bounds = np.nanquantile(draws, [tail, 1.0 - tail], axis=0)
+    places = random_places(model)
+    bounds = np.nanquantile(draws[:, : len(places)], [tail, 1.0 - tail], axis=0)
     return {
         place: (float("nan"), float(low), float(high))
-        for place, low, high in zip(random_places(model), *bounds, strict=True)
+        for place, low, high in zip(places, *bounds, strict=True)
     }

@@ -14,6 +14,7 @@ from mlpool.floating_point import usual_floats
 from mlpool.models import MixedModel
 from mlpool.models.argument_checks import backend_of, check_model
 from mlpool.models.extractors.log_likelihood import deviance_of, log_jacobian
+from mlpool.models.mixed_model import has_effects
 from mlpool.performance.explained_variance import TOLERANCE, is_degenerate, r2_values, rmse
 from mlpool.performance.performance_table import DIGITS, Grid, GridColumn
 from mlpool.performance.scores import (
@@ -117,7 +118,7 @@ def singular_notes(models: Iterable[FittedModel], shown: Iterable[str]) -> tuple
     """Return what a reader must know of R2 and ICC of singular fits, if they are shown."""
     if not {"R2_marginal", "R2_conditional", "ICC"} & set(shown):
         return ()
-    found = any(isinstance(m, MixedModel) and is_degenerate(m, TOLERANCE) for m in models)
+    found = any(has_effects(m) and is_degenerate(m, TOLERANCE) for m in models)
     return (_SINGULAR_NOTE,) if found else ()
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpool.errors import NotSupportedError
-from mlpool.models import MixedModel
 from mlpool.performance.criteria import COLUMNS, indices, singular_notes
 from mlpool.tables import Note
 
@@ -38,7 +37,7 @@ def footer_rows(models: Mapping[str, FittedModel]) -> tuple[Footer, ...]:
     mlpool.compare_performance : the same indices, unrounded.
     """
     rows = [Footer(label="Observations", cells=tuple(str(m.nobs) for m in models.values()))]
-    groups = [m.ngroups if isinstance(m, MixedModel) else {} for m in models.values()]
+    groups = [m.ngroups for m in models.values()]
     for factor in dict.fromkeys(name for own in groups for name in own):
         cells = tuple(str(own[factor]) if factor in own else "" for own in groups)
         rows.append(Footer(label=f"Groups ({factor})", cells=cells))

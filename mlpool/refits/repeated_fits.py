@@ -20,7 +20,7 @@ from mlpool.engine.types import FitRecord, LmmFit, OlsFit
 from mlpool.errors import FitError, OptionError
 from mlpool.inference.profiles.glm import GlmProblem, fit_with_offset
 from mlpool.models import GeneralizedLinearModel, LinearMixedModel, MixedModel
-from mlpool.models.extractors.parameter_names import SdScale
+from mlpool.models.extractors.parameter_names import SdScale, record_values
 from mlpool.models.extractors.random_effects import relative_factors
 from mlpool.refits.refit import with_record
 from mlpool.refits.refit_response import with_response
@@ -203,9 +203,7 @@ class ModelRefits:
         if not _has_converged(record):
             raise FitError("The fit did not converge.")
         if self._statistic is None:
-            assert isinstance(record, LmmFit | GlmmFit)  # others have parameters of their own
-            sigma = _sigma(record)
-            values = SdScale.of(self._m).stack(record.beta, record.theta, sigma)
+            values = record_values(self._m, record, _sigma(record))
         else:
             model = with_record(self._m, design, record)
             values = as_vector(self._statistic(model))
@@ -230,8 +228,10 @@ def _has_converged(record: FitRecord) -> bool:
     return not isinstance(record, OlsFit) or record.converged
 
 
-def _sigma(record: LmmFit | GlmmFit) -> float:
-    return record.sigma if isinstance(record, LmmFit) else float(np.sqrt(record.dispersion))
+def _sigma(record: FitRecord) -> float:
+    if isinstance(record, OlsFit | GlmmFit):
+        return float(np.sqrt(record.dispersion))
+    return float(record.sigma) if isinstance(record, LmmFit | ResidualFit) else float("nan")
 
 
 def as_vector(value: object) -> FloatArray:

@@ -199,10 +199,16 @@ def make_task(
     Raises
     ------
     NotSupportedError
-        For residuals of generalised models.
+        For residuals of generalised models, and all but parametric draws of models with a residual
+        structure.
     OptionError
         If clusters cannot be chosen.
     """
+    if type_ != "parametric" and m.kind == "gls":
+        raise NotSupportedError(
+            f"type={type_!r} does not serve models with a residual correlation or dispersion: "
+            "their rows cannot be exchanged; take type='parametric'."
+        )
     if type_ == "case":
         return FromCases(m, Clusters.of(m, cluster), statistic)
     if type_ == "residual" and m.family is not None:
@@ -211,7 +217,7 @@ def make_task(
             f"{m.kind} model use type='parametric' or 'case'."
         )
     draw = Parametric(m) if type_ == "parametric" else Residuals(m)
-    if statistic is not None or m.kind == "glmer" or is_foreign(m):
+    if statistic is not None or m.kind in ("glmer", "gls") or is_foreign(m):
         return FromResponses(draw, ModelRefits(m, statistic))
     if isinstance(m, LinearMixedModel):
         return FromResponses(draw, LmmRefits(m, new_responses))

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlpool.errors import NotSupportedError
 from mlpool.inference.wald import f_upper_p
-from mlpool.models import MixedModel
+from mlpool.models.mixed_model import MixedModel, has_effects
 from mlpool.performance import icc, r2
 from mlpool.performance.explained_variance import r2_mixed
 from mlpool.reporting.words import p_value, share, statistic
@@ -23,7 +23,7 @@ def explained_sentences(m: FittedModel, choice: object, digits: int) -> str:
         values = r2(m).to_pandas().iloc[0]
     except NotSupportedError as error:
         return f"R2 is left out: {error}"
-    if isinstance(m, MixedModel):
+    if has_effects(m):
         return _mixed(m, values, digits)
     if "R2_Tjur" in values:
         return f"Tjur's R2 is {share(values['R2_Tjur'], digits)}."

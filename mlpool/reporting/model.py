@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mlpool.hypotheses.linear_combinations import residual_df
 from mlpool.models import GeneralizedLinearMixedModel
 from mlpool.models import family as family_of
+from mlpool.reporting.residuals import structure_sentences
 from mlpool.reporting.words import counted, group_counts, listed
 from mlpool.tables.cells import format_counts
 
@@ -37,7 +38,8 @@ def model_sentences(m: FittedModel) -> str:
     rows = f"It rests on {counted(m.nobs, 'row')}"
     if m.is_mixed:
         rows += f" in {group_counts(m)}"
-    return f"{text} {rows}.{_extras(m)}"
+    structure = structure_sentences(m)
+    return f"{text} {rows}.{_extras(m)}" + (f" {structure}" if structure else "")
 
 
 def _kind(m: FittedModel) -> str:
@@ -51,7 +53,7 @@ def _kind(m: FittedModel) -> str:
 def _estimator(m: FittedModel) -> str:
     if m.kind == "lm":
         return "least squares" if m.design.weights is None else "weighted least squares"
-    if m.kind == "lmer":
+    if m.kind in ("lmer", "gls"):
         return "restricted maximum likelihood, REML" if m.reml else "maximum likelihood, ML"
     own = family_of(m)
     family = f"family {own.name} with {own.link} link"

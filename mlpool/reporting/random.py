@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpool.models import GeneralizedLinearMixedModel, MixedModel
+from mlpool.models import GeneralizedLinearMixedModel
 from mlpool.models.extractors.random_effects import VarCorrBlock
+from mlpool.models.mixed_model import has_effects
 from mlpool.reporting.words import listed
 from mlpool.tables.cells import format_number
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def random_sentences(m: FittedModel, digits: int) -> str:
     """Say the SDs and correlations of every term, and the residual SD; empty without groups."""
-    if not isinstance(m, MixedModel):
+    if not has_effects(m):
         return ""
     varcorr = m.varcorr()
     texts = [_block(block, m.ngroups[block.group], digits) for block in varcorr.blocks]

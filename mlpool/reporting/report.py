@@ -19,6 +19,7 @@ from mlpool.reporting.coefficients import coefficient_sentences
 from mlpool.reporting.explained_variance import explained_sentences
 from mlpool.reporting.model import heading, method_sentences, model_sentences
 from mlpool.reporting.random import random_sentences
+from mlpool.reporting.residuals import parameter_sentences
 from mlpool.reporting.standardized import standardized_parameters
 from mlpool.results import ResultFrame
 
@@ -35,7 +36,7 @@ class Report:
     ----------
     model, explained, method, random : str
         Sentences on what was fitted to which rows, how much it explains, how intervals and p-values
-        were made, and how groups differ (empty without random effects).
+        were made, how groups differ and residuals depend on each other (empty without either).
     heading : str
         What the coefficients are: ``Fixed effects, as log-odds``.
     coefficients : tuple of str
@@ -164,7 +165,9 @@ def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
             method=method_sentences(m, method, choice),
             heading=heading(m),
             coefficients=coefficient_sentences(m, table, again, digits),
-            random=random_sentences(m, digits),
+            random=" ".join(
+                s for s in (random_sentences(m, digits), parameter_sentences(m, digits)) if s
+            ),
             cautions=cautions(m, method, choice),
             table=table,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,15 @@ import pandas as pd
 from mlpool.designs.absorbed_factors import plan_absorption
 from mlpool.designs.engine_data import as_lmm_data
 from mlpool.designs.least_squares import AbsorbedOls
+from mlpool.designs.residual_facts import residual_design_of
+from mlpool.engine.residual.whitening import whitened_data
+from mlpool.engine.types import LmmData
 from mlpool.errors import NotSupportedError
 from mlpool.formula.design_matrix import check_dense
 from mlpool.inference.hat_matrix import Smoother, absorbed_smoother, smoother
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.covariance import model_vcov
-from mlpool.uncertainty.fit_records import mixed_fit, ols_fit
+from mlpool.uncertainty.fit_records import mixed_fit, ols_fit, residual_fit
 
 if TYPE_CHECKING:
     from mlpool.uncertainty.model_protocol import EstimatedModel
@@ -35,6 +38,7 @@ def leverages(m: EstimatedModel) -> FloatArray:
     estimated theta (lme4's ``hatvalues``). Generalised models: that of the last weighted least
     squares problem. lme4 weights the rows of generalised mixed models by prior weights alone; here
     they have their working weights, so that leverages add up to the effective number of parameters.
+    Models with a residual structure: those of the rows freed of it, as normalized residuals are.
 
     Raises
     ------
@@ -61,8 +65,16 @@ def _make_smoother(m: EstimatedModel) -> Smoother:
         common = plan.common.rows(0, n)
         return absorbed_smoother(common, Z, plan.codes, m.fit.solution, m.design.weights)
     check_dense(n, len(m.fit.kept), f"the {len(m.fit.kept)} columns of the fixed effects")
-    data = replace(as_lmm_data(m.design), weights=working_weights(m))
-    return smoother(data, mixed_fit(m).theta if m.is_mixed else np.empty(0), m.fit.kept)
+    return smoother(working_data(m), mixed_fit(m).theta if m.is_mixed else np.empty(0), m.fit.kept)
+
+
+def working_data(m: EstimatedModel) -> LmmData:
+    """Return the rows whose least squares the fit is: weighted, or freed of their correlation."""
+    if m.kind == "gls":
+        if "whitened" not in m._cache:
+            m._cache["whitened"] = whitened_data(residual_design_of(m).data, residual_fit(m))
+        return cast("LmmData", m._cache["whitened"])
+    return replace(as_lmm_data(m.design), weights=working_weights(m))
 
 
 def working_weights(m: EstimatedModel) -> FloatArray:
@@ -91,10 +103,20 @@ def cooks_distance(m: EstimatedModel) -> FloatArray:
         As :func:`leverages`.
     """
     h = leverages(m)
-    scale = np.sqrt(ols_fit(m).dispersion) if m.kind == "glm" else m.sigma
-    scaled = np.asarray(m.residuals("pearson"), dtype=np.float64) / scale
+    scaled = unit_residuals(m)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(scaled**2 * h / ((1.0 - h) ** 2 * len(m.names)))
+
+
+def unit_residuals(m: EstimatedModel) -> FloatArray:
+    """Return residuals (n,) of variance one in a correct model, but for their leverages.
+
+    Pearson residuals over sigma; of models with a residual structure the normalized ones.
+    """
+    if m.kind == "gls":
+        return np.asarray(m.residuals("normalized"), dtype=np.float64)
+    scale = np.sqrt(ols_fit(m).dispersion) if m.kind == "glm" else m.sigma
+    return np.asarray(m.residuals("pearson"), dtype=np.float64) / scale
 
 
 def variance_inflation(m: EstimatedModel) -> pd.Series:

@@ -7,6 +7,7 @@ import pytest
 
 import mlpool
 from mlpool.engine.residual.rows import covariance_at
+from mlpool.models.extractors.parameter_names import record_values
 
 SLEEP = mlpool.load_data("sleepstudy")
 
@@ -93,3 +94,43 @@ def test_criteria_and_explained_variance_are_those_of_the_twin(cs, intercept, se
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "AIC" in str(mlpool.model_performance(cs))
+
+
+def test_a_bootstrap_draws_responses_and_fits_again(serial):
+    drawn = mlpool.bootstrap(serial, 3, seed=5, n_jobs=1)
+    assert list(drawn.draws.columns) == [
+        "sd_(Intercept)|Subject", "sigma", "phi", "expon", "(Intercept)", "Days",
+    ]  # fmt: skip
+    at = serial.refit(serial.design.y)
+    assert drawn.estimate.to_numpy() == pytest.approx(record_values(serial, at.fit, at.sigma))
+    # replicate i draws from the seed's i-th child, as simulate draws from a generator
+    rng = np.random.default_rng(np.random.SeedSequence(5).spawn(1)[0])
+    again = serial.refit(mlpool.simulate(serial, 1, rng).iloc[:, 0])
+    expected = record_values(serial, again.fit, again.sigma)
+    assert drawn.draws.iloc[0].to_numpy() == pytest.approx(expected, rel=1e-5)
+    table = mlpool.model_parameters(serial, bootstrap=True, iterations=3, seed=5)
+    assert table.data["Coefficient"].iloc[1] == pytest.approx(drawn.draws["Days"].median())
+    for kind in ("case", "residual"):
+        with pytest.raises(mlpool.NotSupportedError, match="cannot be exchanged"):
+            mlpool.bootstrap(serial, 3, kind)
+
+
+@pytest.mark.filterwarnings("ignore::mlpool.SingularFitWarning")
+def test_models_are_tested_by_simulated_responses(serial):
+    small = mlpool.update(serial, ". ~ 1 + (1 | Subject)")
+    tests = mlpool.anova(small, serial, bootstrap=3, seed=1).data
+    usual = mlpool.anova(small, serial).data
+    assert tests["Chi2"].iloc[0] == pytest.approx(float(usual["Chi2"].iloc[1]), rel=1e-6)
+    assert tests["p"].iloc[1] == 0.25  # (1 + 0) / (1 + 3): no response drawn is as extreme
+    table = mlpool.test_likelihoodratio(small, serial).data
+    assert list(table["Model"]) == ["gls", "gls"]
+    assert table["p"].iloc[1] == pytest.approx(float(tests["p"].iloc[0]), rel=1e-6)
+
+
+def test_errors_of_group_coefficients_are_those_of_the_twin(intercept):
+    plain = mlpool.lmer("Reaction ~ Days + (1 | Subject)", SLEEP, dispersion="~ 1")
+    one = mlpool.estimate_grouplevel(plain, type="total").data
+    other = mlpool.estimate_grouplevel(intercept, type="total").data
+    assert one["SE"].to_numpy() == pytest.approx(other["SE"].to_numpy(), rel=1e-5)
+    one, other = (mlpool.estimate_expectation(m).data for m in (plain, intercept))
+    assert one["SE"].to_numpy() == pytest.approx(other["SE"].to_numpy(), rel=1e-5)

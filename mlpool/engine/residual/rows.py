@@ -1,4 +1,4 @@
-"""What a residual covariance says about rows: random effects and normalized residuals."""
+"""What a residual covariance says about rows: random effects, drawn residuals, covariances."""
 
 from __future__ import annotations
 
@@ -65,17 +65,6 @@ def random_effects(
         shrunk = sigma - sigma @ square @ sigma
         covariances.append(back @ shrunk @ back.T)
     return RandomEffects(b=tuple(modes), cond_cov=tuple(covariances))
-
-
-def normalized_residuals(data: ResidualData, fit: ResidualFit) -> FloatArray:
-    """Return L^-1 (y - fitted) (n,) with the lower Cholesky factor of Var(e).
-
-    Within a level the rows are taken in the order of the data, whatever order the levels are in.
-    """
-    out = (data.y - fit.fitted) / fit.scale
-    for rows, R in residual_correlations(data, fit):
-        out[rows] = np.linalg.solve(np.linalg.cholesky(R), out[rows][:, :, None])[:, :, 0]
-    return np.asarray(out)
 
 
 def draw_residuals(data: ResidualData, fit: ResidualFit, rng: np.random.Generator) -> FloatArray:

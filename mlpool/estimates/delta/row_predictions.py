@@ -104,8 +104,6 @@ def groups_of_rows(
         return (), ""
     if request.vcov is not None or request.cluster is not None:
         return (), "vcov= and cluster= are of the fixed effects"
-    if model.kind == "gls":
-        return (), "beside a residual structure they have no standard errors yet"
     if data is None:
         return known, ""
     needed = {c for columns in group_columns(model).values() for c in columns}
@@ -159,11 +157,6 @@ def _with_random(
     model: FittedModel, frame: pd.DataFrame, base: Inference, terms: Terms, request: Request
 ) -> Inference:
     """Add the random effects, and their part of the error."""
-    if model.kind == "gls":
-        raise NotSupportedError(
-            "Predictions with random effects beside a residual structure have no standard errors "
-            "yet; take include_random=False, or m.predict() without intervals."
-        )
     if request.vcov is not None or request.cluster is not None:
         raise NotSupportedError(
             "vcov= and cluster= are for population-level predictions; predictions that include "

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpool.designs.residual_facts import residual_names
 from mlpool.inference.small_sample.information import vech_positions
 from mlpool.models.extractors.random_effects import relative_factors
 from mlpool.typing import FloatArray
-from mlpool.uncertainty.fit_records import mixed_fit
+from mlpool.uncertainty.fit_records import residual_fit
 
 if TYPE_CHECKING:
+    from mlpool.engine.residual.types import ResidualFit
     from mlpool.models.fitted import FittedModel
 
 
@@ -62,8 +64,9 @@ class SdScale:
         """Return that of a fitted model."""
         return cls(
             sizes=tuple(r.z.shape[1] for r in m.design.random),
-            is_relative=m.kind == "lmer",
-            has_sigma=m.is_mixed and (m.family is None or m.family.has_dispersion),
+            is_relative=m.kind in ("lmer", "gls"),
+            has_sigma=m.kind == "gls"
+            or (m.is_mixed and (m.family is None or m.family.has_dispersion)),
         )
 
     def stack(self, beta: FloatArray, theta: FloatArray, sigma: float) -> FloatArray:
@@ -76,13 +79,15 @@ class SdScale:
 def random_names(m: FittedModel, *, old: bool = False) -> list[str]:
     """Return lme4's names of SDs, correlations and sigma; empty for models without random effects.
 
+    A residual structure's parameters follow, as their tables name them.
+
     Parameters
     ----------
     m : FittedModel
     old : bool
         ``.sig01``, ``.sigma`` instead of ``sd_(Intercept)|school``, ``sigma``.
     """
-    if not m.is_mixed:
+    if not m.is_mixed and m.kind != "gls":
         return []
     names = []
     for random in m.design.random:
@@ -96,7 +101,35 @@ def random_names(m: FittedModel, *, old: bool = False) -> list[str]:
         names = [f".sig{i + 1:02d}" for i in range(len(names))]
     if SdScale.of(m).has_sigma:
         names.append(".sigma" if old else "sigma")
-    return names
+    return names + list(structure_values(m, residual_fit(m))) if m.kind == "gls" else names
+
+
+def structure_values(m: FittedModel, record: ResidualFit) -> dict[str, float]:
+    """Return the parameters of a residual structure by name, as a fit record of `m` has them.
+
+    Ratios of standard deviations, exponents and powers; a name that two of them have is numbered.
+    """
+    names = residual_names(m)
+    shown = [
+        float(v) if name in ("expon", "power") else float(np.exp(v))
+        for name, v in zip(names.variance, record.variance, strict=True)
+    ]
+    out: dict[str, float] = {}
+    for name, value in zip(
+        (*names.correlation, *names.variance), [*record.correlation.tolist(), *shown], strict=True
+    ):
+        out[name if name not in out else f"{name}.{len(out)}"] = value
+    return out
+
+
+def record_values(m: FittedModel, record: Any, sigma: float) -> FloatArray:
+    """Return all parameters of a fit record of m, in the order of :func:`parameter_names`."""
+    if m.kind != "gls":
+        return SdScale.of(m).stack(record.beta, record.theta, sigma)
+    scale = SdScale.of(m)
+    random = sd_scale(record.theta, record.sigma, scale.sizes)
+    own = list(structure_values(m, record).values())
+    return np.concatenate([random, [record.sigma], own, record.beta])
 
 
 def random_places(m: FittedModel) -> tuple[tuple[int, int, int], ...]:
@@ -116,6 +149,6 @@ def parameter_names(m: FittedModel, *, old: bool = False) -> list[str]:
 
 def parameter_values(m: FittedModel) -> FloatArray:
     """Return the estimates of all parameters in the order of :func:`parameter_names`."""
-    if not m.is_mixed:
+    if not m.is_mixed and m.kind != "gls":
         return np.asarray(m.fit.beta, dtype=np.float64)
-    return SdScale.of(m).stack(m.fit.beta, mixed_fit(m).theta, m.sigma)
+    return record_values(m, m.fit, m.sigma)

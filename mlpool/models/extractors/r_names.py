@@ -202,8 +202,9 @@ def isSingular(m: FittedModel) -> bool:
 
 
 def isREML(m: FittedModel) -> bool:
-    """Tell whether a mixed model was fitted by REML (lme4's ``isREML``)."""
-    return bool(check_mixed(m, "isREML()").reml)
+    """Tell whether a mixed model, or one of `gls`, was fitted by REML (lme4's ``isREML``)."""
+    model = check_model(m, "isREML()")
+    return bool(model.reml if model.kind == "gls" else check_mixed(m, "isREML()").reml)
 
 
 def ngrps(m: FittedModel) -> dict[str, int]:

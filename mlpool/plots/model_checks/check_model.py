@@ -147,11 +147,6 @@ def check_model(
     """
     if not isinstance(model, FittedModel):
         raise OptionError(f"check_model needs a fitted model; got {brief(model)}.")
-    if model.kind == "gls":
-        raise NotSupportedError(
-            "check_model() does not serve models with a residual correlation or dispersion yet; "
-            "m.residuals('normalized') are what to look at."
-        )
     count = whole_number(n_sim, "n_sim", least=1, most=10_000)
     generator(seed)
     context = Context(model=model, n_sim=count, seed=seed)

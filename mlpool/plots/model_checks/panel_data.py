@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mlpool.models.residuals import residuals_of
 from mlpool.performance.explained_variance import is_bernoulli
 from mlpool.typing import FloatArray, IntArray
+from mlpool.uncertainty.influence import unit_residuals
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
@@ -63,11 +63,12 @@ class Context:
     def residuals(self) -> FloatArray:
         """Residuals with variance one in a correct model (n,).
 
-        Pearson residuals over sigma of linear models; randomised quantile residuals of
+        Pearson residuals over sigma of linear models, normalized ones of models with a residual
+        structure; randomised quantile residuals of
         generalised ones, which are normal whatever the family is (Dunn & Smyth 1996).
         """
         m = self.model
         if m.family is None:
-            return np.asarray(residuals_of(m, "pearson") / float(m.sigma))
+            return unit_residuals(m)
         seed = self.seed if isinstance(self.seed, int) else 1
         return np.asarray(m.residuals("quantile", seed=seed), dtype=np.float64)

@@ -9,13 +9,11 @@ import pandas as pd
 from scipy import special
 
 from mlpool.errors import NotSupportedError
-from mlpool.models import MixedModel
-from mlpool.models.mixed_model import group_effects
+from mlpool.models.mixed_model import group_effects, has_effects
 from mlpool.plots.grammar import LINE_COLOUR, grammar, ordered, theme_mlpool
 from mlpool.plots.model_checks.panel_data import MOST_POINTS, Context
 from mlpool.typing import FloatArray, IntArray
-from mlpool.uncertainty.fit_records import ols_fit
-from mlpool.uncertainty.influence import leverages
+from mlpool.uncertainty.influence import leverages, unit_residuals
 
 if TYPE_CHECKING:
     from plotnine import ggplot
@@ -177,7 +175,7 @@ def _qq_plot(frame: pd.DataFrame, title: str, subtitle: str) -> ggplot:
 def random_qq(c: Context) -> ggplot:
     """Draw quantiles of the random effects over normal ones."""
     m = c.model
-    if not isinstance(m, MixedModel):
+    if not has_effects(m):
         raise NotSupportedError("the model has no random effects.")
     g = grammar()
     effects = group_effects(m)
@@ -236,8 +234,7 @@ def _influential_rows(m: FittedModel) -> pd.DataFrame:
     Rows with a leverage of one have no residual: they are missing.
     """
     h = leverages(m)
-    scale = np.sqrt(ols_fit(m).dispersion) if m.kind == "glm" else m.sigma
-    residuals = np.asarray(m.residuals("pearson"), dtype=np.float64) / scale
+    residuals = unit_residuals(m)
     inside = h < 1.0 - _ALL_LEVERAGE
     left = np.where(inside, 1.0 - h, np.nan)
     y = residuals / np.sqrt(left)

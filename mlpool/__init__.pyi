@@ -39,7 +39,11 @@ from mlpool.models import residuals as residuals
 from mlpool.models import deviance as deviance
 from mlpool.models import df_residual as df_residual
 from mlpool.models import hatvalues as hatvalues
-from mlpool.models import cooks_distance as cooks_distance
+from mlpool.checks import all_fit as all_fit
+from mlpool.checks import cooks_distance as cooks_distance
+from mlpool.checks import dfbeta as dfbeta
+from mlpool.checks import dfbetas as dfbetas
+from mlpool.checks import influence as influence
 from mlpool.models import weights as weights
 from mlpool.models import family as family
 from mlpool import formula as formula

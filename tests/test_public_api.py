@@ -16,6 +16,7 @@ NAMES = {
     "AIC BIC logLik sigma nobs predict fitted resid weights family formula",
     "residuals deviance df_residual model_frame terms r_spelling",
     "parameters performance tidy glance augment hatvalues cooks_distance",
+    "influence dfbeta dfbetas all_fit",
     "ngrps rePCA isSingular isREML getME",
     "simulate refit update",
     "load_model",

@@ -4,6 +4,7 @@ May import models and everything below (pictures when they are asked for). Start
 ``result.py``, then ``residuals.py``.
 """
 
+from mlpool.checks.all_fit import AllFit, all_fit
 from mlpool.checks.autocorrelation import check_autocorrelation
 from mlpool.checks.collinearity import CollinearityTable, check_collinearity
 from mlpool.checks.convergence import Convergence, Singularity, check_convergence, check_singularity
@@ -14,19 +15,23 @@ from mlpool.checks.counts import (
 )
 from mlpool.checks.heterogeneity_bias import HeterogeneityBias, check_heterogeneity_bias
 from mlpool.checks.heteroscedasticity import check_heteroscedasticity
+from mlpool.checks.influence import Influence, cooks_distance, dfbeta, dfbetas, influence
 from mlpool.checks.normality import Normality, check_normality
 from mlpool.checks.outliers import Outliers, check_outliers
 from mlpool.checks.result import Check
 
 __all__ = [
+    "AllFit",
     "Check",
     "CollinearityTable",
     "Convergence",
     "CountCheck",
     "HeterogeneityBias",
+    "Influence",
     "Normality",
     "Outliers",
     "Singularity",
+    "all_fit",
     "check_autocorrelation",
     "check_collinearity",
     "check_convergence",
@@ -37,4 +42,8 @@ __all__ = [
     "check_overdispersion",
     "check_singularity",
     "check_zeroinflation",
+    "cooks_distance",
+    "dfbeta",
+    "dfbetas",
+    "influence",
 ]

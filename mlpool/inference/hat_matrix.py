@@ -19,6 +19,7 @@ import numpy as np
 import scipy.linalg
 from scipy import sparse
 
+from mlpool.engine.rank import independent_columns
 from mlpool.engine.types import LmmData
 from mlpool.errors import NotSupportedError
 from mlpool.typing import FloatArray, IntArray
@@ -39,12 +40,16 @@ class Smoother:
     R : ndarray of shape (n, p)
         X without what the random effects take up.
     G : ndarray of shape (p, p)
+    triangle : ndarray of shape (p, p), optional
+        What the basis of the columns is multiplied by to give them: the weighted columns are
+        ``basis @ triangle``. None where R and G are those of the columns themselves.
     """
 
     S: Any
     inverse: Any
     R: FloatArray
     G: FloatArray
+    triangle: FloatArray | None = None
 
     def diagonal(self) -> FloatArray:
         """Return the leverages h (n,)."""
@@ -55,6 +60,15 @@ class Smoother:
             taken = (self.S @ self.inverse).multiply(self.S).sum(axis=1)
             return np.asarray(fixed + np.asarray(taken).ravel())
         return np.asarray(fixed + _quadratic(self.S, self.inverse))
+
+    def block(self, rows: IntArray) -> FloatArray:
+        """Return H of some rows (k, k)."""
+        S, R = self.S[rows], self.R[rows]
+        fixed = R @ self.G @ R.T
+        if not S.shape[1]:
+            return np.asarray(fixed)
+        taken = S @ self.inverse @ S.T
+        return np.asarray(fixed + (sparse.csr_array(taken).toarray()))
 
     def residuals(self, E: FloatArray) -> FloatArray:
         """Return (I - H) E for E of shape (n, k)."""
@@ -85,16 +99,27 @@ def smoother(data: LmmData, theta: FloatArray, kept: IntArray) -> Smoother:
     X = data.X.rows(0, data.n)[:, kept]
     root = np.ones(data.n) if data.weights is None else np.sqrt(data.weights)
     # H depends on what the columns span: an orthonormal basis has no units.
-    X = np.linalg.qr(root[:, None] * X)[0]
+    X, triangle = np.linalg.qr(root[:, None] * X)
     if not data.terms:
         none = sparse.csr_array((data.n, 0))
-        return Smoother(S=none, inverse=none, R=X, G=np.eye(X.shape[1]))
+        return Smoother(S=none, inverse=none, R=X, G=np.eye(X.shape[1]), triangle=triangle)
     S = _scaled_columns(data, theta, root)
     one_factor = len({term.factor for term in data.terms}) == 1
     inverse = _block_inverse(S, data) if one_factor else _dense_inverse(S)
     R = X - S @ (inverse @ (S.T @ X))
     # X is orthonormal: the cut-off is a share of what random effects leave of a column
-    return Smoother(S=S, inverse=inverse, R=R, G=np.linalg.pinv(R.T @ X, hermitian=True))
+    G = np.linalg.pinv(R.T @ X, hermitian=True)
+    return Smoother(S=S, inverse=inverse, R=R, G=G, triangle=triangle)
+
+
+def squared_distances(X: FloatArray) -> FloatArray:
+    """Return each row's squared Mahalanobis distance (n,) from the mean of X (n, k).
+
+    (n - 1) times its leverage about the mean; columns that others determine add nothing.
+    """
+    X = X - X.mean(axis=0)
+    Q = np.linalg.qr(X[:, independent_columns(X)])[0]
+    return np.asarray((len(X) - 1) * np.einsum("ij,ij->i", Q, Q))
 
 
 def absorbed_smoother(

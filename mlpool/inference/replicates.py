@@ -342,13 +342,13 @@ def _gathered(outcomes: list[_Outcome], n: int) -> Replicates:
 class ProgressBar:
     """A progress bar on a terminal if tqdm is installed; entering gives the function to move it."""
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, title: str = "bootstrap") -> None:
         self._bar: Any = None
         try:
             from tqdm import tqdm
         except ImportError:
             return
-        self._bar = tqdm(total=n, desc="bootstrap", leave=False, disable=None)
+        self._bar = tqdm(total=n, desc=title, leave=False, disable=None)
 
     def __enter__(self) -> Callable[[int], object]:
         return (lambda _: None) if self._bar is None else self._bar.update

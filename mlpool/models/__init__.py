@@ -14,7 +14,7 @@ from mlpool.models.extractors.coefficients import (
     varcorr,
     vcov,
 )
-from mlpool.models.extractors.influence import cooks_distance, hatvalues
+from mlpool.models.extractors.influence import hatvalues
 from mlpool.models.extractors.principal_components import rePCA
 from mlpool.models.extractors.r_names import (
     AIC,
@@ -53,7 +53,7 @@ VarCorr = varcorr
 __all__ = [
     "AIC", "BIC", "AnyModel", "FittedModel", "GeneralizedLinearMixedModel",
     "GeneralizedLinearModel", "GeneralizedModel", "LinearMixedModel", "LinearModel",
-    "MixedModel", "ResidualModel", "VarCorr", "VarCorrTable", "coef", "cooks_distance",
+    "MixedModel", "ResidualModel", "VarCorr", "VarCorrTable", "coef",
     "deviance", "df_residual", "family", "fit", "fitted", "fixef", "getME", "get_parameters",
     "glm", "glmer", "gls", "hatvalues", "isREML", "isSingular", "lm", "lme", "lmer", "logLik",
     "mmrm", "model_frame", "ngrps", "nobs", "p_value", "predict", "ranef", "rePCA", "resid",

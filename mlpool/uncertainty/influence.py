@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,8 +17,9 @@ from mlpool.engine.residual.whitening import whitened_data
 from mlpool.engine.types import LmmData
 from mlpool.errors import NotSupportedError
 from mlpool.formula.design_matrix import check_dense
+from mlpool.inference.deletion import Deletions, deletions
 from mlpool.inference.hat_matrix import Smoother, absorbed_smoother, smoother
-from mlpool.typing import FloatArray
+from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.covariance import model_vcov
 from mlpool.uncertainty.fit_records import mixed_fit, ols_fit, residual_fit
 
@@ -155,3 +157,22 @@ def variance_inflation(m: EstimatedModel) -> pd.Series:
 
 def _term_label(column: Any) -> str:
     return ":".join(part.text for part in column.parts)
+
+
+def deletions_of(m: EstimatedModel, sets: Sequence[IntArray]) -> Deletions:
+    """Return a model's coefficients without each set of rows, at the estimated theta.
+
+    Exact for linear models; of generalised ones a step of the last weighted least squares.
+
+    Raises
+    ------
+    NotSupportedError
+        As :func:`leverages`, and for columns that do not fit in memory.
+    """
+    made = smoother_of(m)
+    if made.triangle is None:  # an absorbed factor: its levels' coefficients are asked for, too
+        check_dense(m.design.n, len(m.names), f"the {len(m.names)} columns of the fixed effects")
+        data = replace(as_lmm_data(m.design), terms=(), weights=m.design.weights)
+        made = smoother(data, np.empty(0), m.fit.kept)
+    e = m.residuals("pearson").to_numpy(dtype=np.float64)
+    return deletions(made, e / (m.sigma if m.family is not None else 1.0), sets)

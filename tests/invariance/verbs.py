@@ -129,6 +129,16 @@ def _own_regressions(_: Any, s: Study) -> Any:
     return table.sort_values(["Level", "Parameter"]).drop(columns=["Group", "Level", "n"])
 
 
+def _moved(m: Any, s: Study) -> Any:
+    return mlpool.influence(m, s["g"], refit=False)
+
+
+def _by_role(frame: pd.DataFrame, s: Study) -> pd.Series:
+    """Return the sums of squares of every coefficient but the constant, by its role."""
+    found = (frame**2).sum().drop("(Intercept)")
+    return found.rename(lambda n: _role(str(n), s)).rename("DFBETAS")
+
+
 def _levels_hypothesis(m: Any, s: Study) -> Any:
     """Test both levels at once: rows of one unit, on which Satterthwaite's joint df depend."""
     return mlpool.linear_hypothesis(m, [f"`{n}` = 0" for n in m.names if n.startswith(s["f"])])
@@ -170,6 +180,26 @@ VERBS: dict[str, list[Row]] = {
     ],
     "hatvalues": [Row(kinds=E_, ask=lambda m, s: float((mlpool.hatvalues(m) ** 2).sum()))],
     "cooks_distance": [Row(kinds=E_, ask=lambda m, s: float(mlpool.cooks_distance(m).sum()))],
+    # a group's level means the same in every order; columns of the table are named by the study
+    "influence": [
+        Row(kinds=E_, ask=lambda m, s: float(_moved(m, s).cooks_distance.sum())),
+        Row(
+            kinds=("lmer",), slow=True,
+            ask=lambda m, s: float(mlpool.influence(m, s["g"]).cooks_distance.sum()),
+        ),
+    ],
+    "dfbeta": [
+        Row(
+            kinds=L_,
+            ask=lambda m, s: (
+                mlpool.dfbeta(m, s["g"], refit=False).abs().sum().rename("Coefficient")
+            ),
+        )
+    ],
+    "dfbetas": [
+        Row(kinds=L_, ask=lambda m, s: _by_role(mlpool.dfbetas(m, s["g"], refit=False), s))
+    ],
+    "all_fit": [Row(kinds=("lmer",), ask=lambda m, s: float(mlpool.all_fit(m, 2).agree))],
     "tidy": [Row(kinds=E_, ask=_tidied)],
     "glance": [Row(kinds=E_, ask=lambda m, s: float(mlpool.glance(m)["df.residual"].iloc[0]))],
     "augment": [Row(kinds=E_, ask=lambda m, s: float((mlpool.augment(m)[".hat"] ** 2).sum()))],

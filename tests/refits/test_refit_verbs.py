@@ -65,6 +65,9 @@ VERBS: dict[str, Callable[[Any], Any]] = {
     "check_outliers": lambda m: str(mlpool.check_outliers(m)),
     "check_overdispersion": lambda m: str(mlpool.check_overdispersion(m)),
     "check_zeroinflation": lambda m: str(mlpool.check_zeroinflation(m)),
+    "influence": lambda m: mlpool.influence(m, "g", refit=False).dfbetas,
+    "dfbeta": lambda m: mlpool.dfbeta(m, refit=False),
+    "dfbetas": lambda m: mlpool.dfbetas(m, refit=False),
     "fixef": mlpool.fixef,
     "vcov": mlpool.vcov,
     "vcov, CR2": lambda m: mlpool.vcov(m, "CR2", cluster="g"),
@@ -75,6 +78,7 @@ VERBS: dict[str, Callable[[Any], Any]] = {
 }
 MIXED: dict[str, Callable[[Any], Any]] = {
     "ranova": mlpool.ranova,
+    "all_fit": lambda m: mlpool.all_fit(m, 1).to_pandas().iloc[:2, 1],
     "update, ML": lambda m: mlpool.update(m, reml=False).fixef(),
     "ranef": lambda m: m.ranef()["g"],
     "coef": lambda m: m.coef()["g"],
@@ -184,6 +188,7 @@ def test_verbs_that_take_a_model_are_all_in_the_table() -> None:
         "fit lm glm lmer glmer gls lme mmrm scan",  # take formula and data
         "profile bootstrap_parameters plot check_model plot_shrinkage plot_icc",  # of the same fit
         "compare_pooling test_likelihoodratio wald_test standard_error p_value get_parameters",
+        "lm_list",
         "check_singularity check_collinearity check_autocorrelation check_heterogeneity_bias",
         "pairs emtrends p_adjust VarCorr theme_mlpool",
         "load_data load_model datasets factor model_matrix demean degroup center",

@@ -1,4 +1,4 @@
-"""R's ``hatvalues`` and ``cooks.distance`` of a model, by the data's own row labels."""
+"""R's ``hatvalues`` of a model, by the data's own row labels."""
 
 from __future__ import annotations
 
@@ -33,25 +33,3 @@ def hatvalues(m: FittedModel) -> pd.Series:
     """
     model = check_model(m, "hatvalues()")
     return pd.Series(influence.leverages(model), index=model.design.index, name="hat")
-
-
-def cooks_distance(m: FittedModel) -> pd.Series:
-    """Return each row's Cook's distance (R's ``cooks.distance``); infinite for a leverage of one.
-
-    Parameters
-    ----------
-    m : FittedModel
-
-    Raises
-    ------
-    OptionError
-        For something that is no model.
-    NotSupportedError
-        As :func:`hatvalues`.
-
-    See Also
-    --------
-    check_outliers : which of them are large.
-    """
-    model = check_model(m, "cooks_distance()")
-    return pd.Series(influence.cooks_distance(model), index=model.design.index, name="cooksd")

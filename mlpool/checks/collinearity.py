@@ -44,7 +44,7 @@ class CollinearityTable(ResultFrame):
     def __bool__(self) -> bool:
         return bool((self.data["VIF"] >= HIGH).any() or self.metadata.get("aliased"))
 
-    def _ggplot(self, **options: object) -> Any:
+    def _ggplot(self, **options: object) -> object:
         return draw_panel(self.model, "collinearity", options)
 
 

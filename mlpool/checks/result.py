@@ -79,7 +79,7 @@ class Check:
         drawn: ggplot = verb("plot")(self, **options)
         return drawn
 
-    def _ggplot(self, **options: object) -> Any:
+    def _ggplot(self, **options: object) -> object:
         return draw_panel(self.model, self.panel, options)
 
 

@@ -58,7 +58,7 @@ def read_data(name: str) -> Any:
     raise DataError(f"There is neither a file nor a bundled data set called {name!r}.{hint}")
 
 
-def _read_stdin() -> Any:
+def _read_stdin() -> object:
     """Read stdin through a temporary file, so that one reader's rules hold for every CSV."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stdin.csv"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -139,7 +139,7 @@ def _is_reml(ordered: list[tuple[str, FittedModel]], estimator: str | None) -> b
     )
 
 
-def _row(name: str, m: FittedModel, step: Step | None) -> dict[str, Any]:
+def _row(name: str, m: FittedModel, step: Step | None) -> dict[str, object]:
     found = step or Step()
     return {
         "Name": name,

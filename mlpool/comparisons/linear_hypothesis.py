@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
@@ -127,7 +127,7 @@ def _chi_square(how: JointInference, asked: Hypotheses) -> FTest:
     return replace(how, df=np.inf).wald(asked.L, asked.rhs)
 
 
-def _row(m: FittedModel, how: JointInference, result: FTest, *, is_f: bool) -> dict[str, Any]:
+def _row(m: FittedModel, how: JointInference, result: FTest, *, is_f: bool) -> dict[str, object]:
     if not is_f:
         chi2 = result.statistic * result.df_num
         return {"Test": "Chi-square test", "df": result.df_num, "Chi2": chi2, "p": result.p}

@@ -107,7 +107,7 @@ def _reduced(m: FittedModel, bars: tuple[BarTerm, ...]) -> Any:
     return refit_formula(m, formula_text(m, bars=bars))
 
 
-def _row(label: str, m: FittedModel, loglik: float, step: Step | None) -> dict[str, Any]:
+def _row(label: str, m: FittedModel, loglik: float, step: Step | None) -> dict[str, object]:
     found = step or Step()
     return {
         "Term": label,

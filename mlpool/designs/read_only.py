@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class ReadOnlyDict(dict[str, Any]):
+class ReadOnlyDict(dict[str, object]):
     """A dict that refuses to be changed."""
 
     def _refuse(self, *args: object, **options: object) -> NoReturn:
@@ -31,7 +31,7 @@ class ReadOnlyDict(dict[str, Any]):
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return type(self), (dict(self),)
 
 
@@ -55,7 +55,7 @@ def _held(kind: type) -> tuple[str, ...]:
     return tuple(f.name for f in fields(kind) if f.init and f.name != "raw")
 
 
-def _guarded(value: object, seen: dict[int, object]) -> Any:
+def _guarded(value: object, seen: dict[int, object]) -> object:
     if type(value) in _PLAIN:
         return value
     if isinstance(value, np.ndarray):
@@ -80,7 +80,7 @@ def kept_arguments(arguments: Mapping[str, object]) -> ReadOnlyDict:
     return ReadOnlyDict({name: _kept(value) for name, value in arguments.items()})
 
 
-def _kept(value: object) -> Any:
+def _kept(value: object) -> object:
     if isinstance(value, np.ndarray):
         return _view(value.copy()) if value.flags.writeable else value
     if isinstance(value, pd.Series):

@@ -48,7 +48,7 @@ class _Fact:
 
     make: Callable[[Any], Any]
     kinds: tuple[str, ...]
-    applies: Callable[[Any], bool]
+    applies: Callable[[object], bool]
 
 
 _FACTS: dict[str, _Fact] = {}

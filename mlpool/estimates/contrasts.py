@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
@@ -103,7 +103,7 @@ def estimate_contrasts(
     vcov_args: VcovArgs | None = None,
     ci_method: str | None = None,
     length: int | None = 10,
-    at: dict[str, Any] | None = None,
+    at: dict[str, object] | None = None,
     two_valued: bool = False,
     exponentiate: bool = False,
     weights: str | None = None,
@@ -361,7 +361,7 @@ def _answers(model: FittedModel, grid: pd.DataFrame, plan: _Plan) -> Answers:
     return Answers(value=value, jacobian=jacobian, size=size)
 
 
-def _compared(compared: Comparison, n: int) -> dict[str, Any]:
+def _compared(compared: Comparison, n: int) -> dict[str, object]:
     """Return what every row compares, for n values of `by`."""
     if compared.second:
         return {"Level1": list(compared.first) * n, "Level2": list(compared.second) * n}

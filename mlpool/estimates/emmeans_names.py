@@ -84,7 +84,7 @@ def emmeans(
     """
     check_model(model, "emmeans()")
     asked = read_specs(specs, by)
-    given: dict[str, Any] = {**options}
+    given: dict[str, object] = {**options}
     if sigma is not None:
         given["bias_adjust"] = sigma if given.get("bias_adjust", True) else False
     adjust = given.pop("adjust", None) if asked.comparison else None
@@ -171,7 +171,7 @@ def pairs(
 @spell_out(SlopesOptions, like=estimate_slopes)
 def emtrends(
     model: FittedModel, specs: object, var: str, *, by: ByLike | None = None,
-    at: dict[str, Any] | None = None,
+    at: dict[str, object] | None = None,
     lmer_df: str | None = None, type: str | None = None, level: float | None = None,
     **options: Unpack[SlopesOptions],
 ) -> ResultFrame | MeansAndContrasts:  # fmt: skip
@@ -199,7 +199,7 @@ def emtrends(
     check_model(model, "emtrends()")
     asked = read_specs(specs, by)
     focal, held = asked.with_values([*asked.names, *asked.groups], at)
-    own: dict[str, Any] = {**options}
+    own: dict[str, object] = {**options}
     if not is_identity(model.family):
         own = _on_scale(own, type, "response")
     else:
@@ -222,10 +222,10 @@ def _means(
     model: FittedModel,
     asked: Specs,
     at: Any,
-    lmer_df: Any,
-    type: Any,
-    level: Any,
-    options: dict[str, Any],
+    lmer_df: object,
+    type: object,
+    level: object,
+    options: dict[str, object],
 ) -> ResultFrame:
     by, held = asked.with_values([*asked.names, *asked.groups], at)
     if "predict" in options or not is_identity(model.family):
@@ -238,7 +238,7 @@ def _means(
 
 def _pairs(
     model: FittedModel, asked: Specs, at: Any, lmer_df: Any, type: Any, level: Any, adjust: Any,
-    comparison: Any, options: dict[str, Any],
+    comparison: object, options: dict[str, object],
 ) -> ResultFrame:  # fmt: skip
     contrast, held = asked.with_values(asked.names, at)
     by, held = asked.with_values(asked.groups, held)
@@ -277,7 +277,7 @@ def _read_type(type: object) -> str:
     return TYPES[check_option(type, TYPES, argument="type")]
 
 
-def _on_scale(options: dict[str, object], type: object, response: str) -> dict[str, Any]:
+def _on_scale(options: dict[str, object], type: object, response: str) -> dict[str, object]:
     """Return the options with `predict` as `type` means it: the link's scale without either.
 
     Raises
@@ -296,7 +296,7 @@ def _call(
     verb: Callable[..., ResultFrame],
     model: FittedModel,
     given: dict[str, Any],
-    options: dict[str, Any],
+    options: dict[str, object],
 ) -> ResultFrame:
     """Return the verb's table; options go before what emmeans' spelling sets.
 
@@ -315,7 +315,7 @@ def _call(
     return verb(model, **{**given, **options})
 
 
-def read_mode(model: FittedModel, lmer_df: str | None, options: dict[str, Any]) -> str | None:
+def read_mode(model: FittedModel, lmer_df: str | None, options: dict[str, object]) -> str | None:
     """Return the source of df that emmeans' ``lmer.df`` means, unless `options` name one.
 
     Raises

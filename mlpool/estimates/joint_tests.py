@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
@@ -166,7 +166,7 @@ def _closed_terms(model: FittedModel, by: Sequence[str]) -> list[tuple[str, ...]
     return sorted(found, key=len) if nests else list(found)
 
 
-def _values_of(focal: Focal) -> tuple[Any, ...]:
+def _values_of(focal: Focal) -> tuple[object, ...]:
     """Return the values of a variable of `by`: those given, else as emmeans takes them."""
     return focal.values if "=" in focal.text else reference_values(focal.variable)
 

@@ -186,7 +186,7 @@ def contrast_name(name: object) -> str:
 
 
 def make_coding(
-    factor: FactorValue, text: str, *, full: bool, contrasts: Mapping[str, Any]
+    factor: FactorValue, text: str, *, full: bool, contrasts: Mapping[str, object]
 ) -> tuple[Coding, tuple[str, ...]]:
     """Return what codes a factor, and R's column suffixes.
 

@@ -392,7 +392,7 @@ def _read_coding(
     return coding
 
 
-def _mapping(given: object, argument: str, example: str) -> Mapping[str, Any]:
+def _mapping(given: object, argument: str, example: str) -> Mapping[str, object]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):

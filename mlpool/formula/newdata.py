@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -47,10 +47,10 @@ class Encoding:
     """
 
     formula: ParsedFormula
-    states: dict[str, dict[str, Any]]
+    states: dict[str, dict[str, object]]
     factors: dict[str, FactorValue]
     contrasts: dict[str, str | GivenContrasts]
-    context: Mapping[str, Any] | None = field(default=None, repr=False)
+    context: Mapping[str, object] | None = field(default=None, repr=False)
     has_offset: bool = False
     offset_name: str = ""
 

@@ -163,7 +163,7 @@ def _dictionary(name: str, array: Any, order: LabelOrder) -> Column:
     return _factor(name, joined, name_values(present), kind)
 
 
-def _positions(labels: list[Any], known: list[Any]) -> IntArray:
+def _positions(labels: list[object], known: list[object]) -> IntArray:
     position = {label: i for i, label in enumerate(known)}
     return np.array([-1 if v is None else position[v] for v in labels], dtype=np.int32)
 
@@ -175,7 +175,7 @@ def _objects_of(index: pd.Index) -> ValueArray:
     return _object_array(list(index))
 
 
-def _object_array(values: list[Any]) -> ValueArray:
+def _object_array(values: list[object]) -> ValueArray:
     out = np.empty(len(values), dtype=object)
     out[:] = values
     return out
@@ -185,7 +185,7 @@ def _text(name: str, series: nw.Series[Any]) -> Column:
     native = nw.to_native(series)
     if isinstance(native, pd.Series):
         if isinstance(native.dtype, pd.SparseDtype):
-            dense: Any = pd.Series(native.to_numpy())
+            dense: object = pd.Series(native.to_numpy())
             return read_column(name, nw.from_native(dense, series_only=True))
         if native.dtype == object:
             return _objects(name, native.to_numpy())

@@ -41,7 +41,7 @@ class HeldFrame(Frame):
     answers: Mapping[str, object] = MappingProxyType({})
     replaced: frozenset[str] = frozenset()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Pickle the answers, too."""
         answered = {"answers": dict(self.answers), "replaced": self.replaced}
         return {**super().__getstate__(), **answered}
@@ -152,7 +152,7 @@ def _copies_on_write() -> bool:
     return pd.get_option("mode.copy_on_write") is True
 
 
-def _copy(values: object) -> Any:
+def _copy(values: object) -> object:
     return values.copy() if hasattr(values, "copy") else np.array(values)
 
 

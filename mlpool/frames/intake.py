@@ -55,7 +55,7 @@ class Frame:
         frame._cache, frame._is_part = {c.name: c for c in columns}, True
         return frame
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Pickle the columns that were read, and no others."""
         columns = [self._cache[name] for name in self.used]
         native = nw.to_native(self._data)

@@ -223,7 +223,7 @@ def drop_unused(codes: IntArray, levels: Sequence[str]) -> tuple[IntArray, tuple
 
 def factor(
     x: object,
-    levels: Sequence[Any] | None = None,
+    levels: Sequence[object] | None = None,
     labels: Sequence[str] | None = None,
     *,
     ordered: bool = False,
@@ -274,7 +274,7 @@ def factor(
     return pd.Series(values, index=series.index, name=series.name)
 
 
-def _sorted_values(series: pd.Series) -> list[Any]:
+def _sorted_values(series: pd.Series) -> list[object]:
     try:
         return sorted(series.dropna().unique())
     except TypeError:

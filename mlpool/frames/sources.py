@@ -126,7 +126,7 @@ def _from_rows(rows: Any) -> pd.DataFrame:
     return pd.DataFrame({n: as_series([row.get(n) for row in plain]) for n in names})
 
 
-def _from_mapping(data: Mapping[Any, Any]) -> pd.DataFrame:
+def _from_mapping(data: Mapping[object, object]) -> pd.DataFrame:
     if data and all(isinstance(v, str) or np.isscalar(v) for v in data.values()):
         data = {k: [v] for k, v in data.items()}  # one row
     sizes = {str(k): _length(v) for k, v in data.items()}
@@ -141,7 +141,7 @@ def _from_mapping(data: Mapping[Any, Any]) -> pd.DataFrame:
     return pd.DataFrame(series, index=index, copy=False)
 
 
-def _common_index(data: Mapping[Any, Any]) -> pd.Index | None:
+def _common_index(data: Mapping[object, object]) -> pd.Index | None:
     """Return the row labels of the dict's first Series; None without any."""
     return next((v.index for v in data.values() if isinstance(v, pd.Series)), None)
 

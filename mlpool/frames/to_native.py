@@ -47,7 +47,7 @@ def with_columns(frame: Frame, columns: Mapping[str, FloatArray], *, append: boo
     return nw.to_native(frame.data.with_columns(*[made[name] for name in columns]))
 
 
-def _with_nulls(values: FloatArray) -> Any:
+def _with_nulls(values: FloatArray) -> object:
     missing = np.isnan(values)
     if not missing.any():
         return values

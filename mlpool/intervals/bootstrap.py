@@ -163,7 +163,7 @@ class Bootstrap:
     def _repr_html_(self) -> str:
         return self.table().to_html()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return dict(self.__dict__)
 
     def _groups(self) -> list[str]:

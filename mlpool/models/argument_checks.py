@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from mlpool.argument_values import names as given_names
 from mlpool.argument_values import plain_number
@@ -120,7 +120,7 @@ def backend_of(m: FittedModel) -> str:
 
 
 def name_models(
-    models: tuple[Any, ...], names: Iterable[str] | None, named: Mapping[str, Any], verb: str
+    models: tuple[object, ...], names: Iterable[str] | None, named: Mapping[str, object], verb: str
 ) -> dict[str, FittedModel]:
     """Return models by name: ``Model 1``, ``Model 2`` ... unless named.
 

@@ -101,7 +101,7 @@ class _Request:
     call: str
     structure: ResidualStructure | None
     design_options: dict[str, Any]
-    arguments: dict[str, Any]
+    arguments: dict[str, object]
 
 
 @also_spelt("vcov", "cluster", keywords=VcovSpellings)

@@ -289,7 +289,7 @@ def _with_vcov(record: Any) -> Any:
     return SimpleNamespace(vcov_conditional=vcov, kept=record.kept)
 
 
-def _separation_text(design: Design, record: Any, names: list[str]) -> str:
+def _separation_text(design: Design, record: object, names: list[str]) -> str:
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     verb = "runs" if len(names) == 1 else "run"
     noun = "coefficient" if len(names) == 1 else "coefficients"

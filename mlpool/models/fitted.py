@@ -361,7 +361,7 @@ class FittedModel(StatsmodelsNames, MissingNames, ABC):
         object.__setattr__(self, "vcov_choice", read_only(self.vcov_choice))
         object.__setattr__(self, "arguments", kept_arguments(self.arguments))
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Pickle the estimates, the used columns and the facts; the rest is made again."""
         state = dict(self.__dict__)
         if isinstance(self.fit, OlsFit | LmmFit) and self.fit.raw is not None:

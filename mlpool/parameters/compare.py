@@ -236,7 +236,7 @@ def _layout_of(
 
 
 def _read_models(
-    models: tuple[Any, ...], names: object, named_models: Mapping[str, Any]
+    models: tuple[object, ...], names: object, named_models: Mapping[str, object]
 ) -> dict[str, Any]:
     """Return name -> model.
 
@@ -310,7 +310,7 @@ def _side_by_side(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return one row per parameter, in order of first appearance, and the rows' printed names."""
     printed: dict[tuple[str, ...], str] = {}
-    wide: dict[tuple[str, ...], dict[str, Any]] = {}
+    wide: dict[tuple[str, ...], dict[str, object]] = {}
     columns: list[str] = []
     for name, table in tables.items():
         assert isinstance(table.layout, ParametersLayout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
@@ -381,7 +381,7 @@ def _with_footers(
     return table
 
 
-def _metadata(m: FittedModel, request: Request) -> dict[str, Any]:
+def _metadata(m: FittedModel, request: Request) -> dict[str, object]:
     return {
         "kind": m.kind,
         "formula": m.formula.text,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class VarianceComponents(Mapping[str, Any]):
+class VarianceComponents(Mapping[str, object]):
     """Variance components; ``v["var.random"]`` and ``v.var_random`` are the same.
 
     Attributes

@@ -61,7 +61,7 @@ def theme_mlpool(base_size: float = 11) -> theme:
 
 
 def geom_options(
-    name: str, given: Mapping[str, Any] | str | None, **defaults: Any
+    name: str, given: Mapping[str, object] | str | None, **defaults: object
 ) -> dict[str, Any]:
     """Return a layer's settings: the defaults, changed by what the user gave.
 

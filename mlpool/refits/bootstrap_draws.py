@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -46,7 +46,7 @@ class Drawn:
     estimate: FloatArray
     replicates: Replicates
     type: str
-    task: Any
+    task: object
     is_statistic: bool = False
 
     @property

@@ -77,7 +77,7 @@ def _test(row: Any, letter: str, digits: int) -> str:
     return f"{interval_header(row['CI'])} {bounds}, {test}, {p_value(row['p'])}"
 
 
-def _by_name(table: ResultFrame | None) -> dict[str, dict[str, Any]]:
+def _by_name(table: ResultFrame | None) -> dict[str, dict[str, object]]:
     if table is None:
         return {}
     rows = table.to_pandas().set_index("Parameter")

@@ -174,7 +174,7 @@ def report(  # noqa: PLR0913 - options of model_parameters, all by keyword
 
 
 def _standardized(
-    m: FittedModel, options: dict[str, Any], wanted: bool | None, covariance: Covariance
+    m: FittedModel, options: dict[str, object], wanted: bool | None, covariance: Covariance
 ) -> ResultFrame | None:
     """Return the table of the model of z-scores; None where it is not wanted or not to be had."""
     is_linear = m.kind in ("lm", "lmer")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -114,7 +113,7 @@ class _Builder:
     made: dict[str, Value]
     coding: dict[str, str | GivenContrasts]
     states: dict[str, State]
-    context: Mapping[str, Any] | None
+    context: Mapping[str, object] | None
     offset: object
     keys: dict[str, nw.Expr]
 
@@ -271,7 +270,7 @@ def _ways(cluster: object) -> list[str]:
     return ways
 
 
-def subset_of(subset: object, rows: Scan, context: Mapping[str, Any] | None) -> nw.Expr | None:
+def subset_of(subset: object, rows: Scan, context: Mapping[str, object] | None) -> nw.Expr | None:
     """Return 1 where a row is wanted, None for all rows.
 
     Raises

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -19,7 +18,7 @@ from mlpool.formula.types import Terms
 from mlpool.sources.language.expressions import Pushed, PushedLabels, PushedNumbers
 from mlpool.typing import FloatArray
 
-Identity = tuple[Any, ...]
+Identity = tuple[object, ...]
 """What a column is made of: per part its expression, and column or numbers by level."""
 
 

@@ -56,7 +56,9 @@ class PushedDesign(Design):
     values: dict[str, Pushed]
     clusters: ScannedClusters | None = None
 
-    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], PushedDesign], tuple[dict[str, Any]]]:
+    def __reduce__(
+        self,
+    ) -> tuple[Callable[[dict[str, object]], PushedDesign], tuple[dict[str, object]]]:
         """Leave behind what only this session can ask: connections do not travel."""
         kept = {f.name: getattr(self, f.name) for f in fields(self)}
         return _without_connection, (

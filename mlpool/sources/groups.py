@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -62,7 +61,7 @@ class GroupedRows:
     made: Mapping[str, Value]
     coding: dict[str, str | GivenContrasts]
     states: dict[str, State]
-    context: Mapping[str, Any] | None
+    context: Mapping[str, object] | None
     sizes: tuple[int, ...]
 
     def values(self, groups: Groups, bar: BarTerm) -> dict[str, Value]:

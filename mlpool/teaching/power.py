@@ -135,7 +135,7 @@ def _power_of_designs(
     alpha: float,
     seed: SeedLike | None,
     progress: bool | None,
-    **design: Any,
+    **design: object,
 ) -> ResultFrame:
     """Return power by number and size of clusters."""
     effect = _EFFECTS[check_option(parameter, _EFFECTS, argument="parameter")]

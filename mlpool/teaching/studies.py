@@ -177,7 +177,7 @@ def type_one_error_study(
         For unknown methods or parameters, or a design that gives `parameter` an effect.
     """
     check_option(parameter, tuple(_ARGUMENTS), argument="parameter")
-    given: Mapping[str, Any] = design
+    given: Mapping[str, object] = design
     argument, alpha = _ARGUMENTS[parameter], read_level(alpha, "alpha")
     if number(given.get(argument, 0.0), argument) != 0.0:
         raise OptionError(
@@ -294,7 +294,7 @@ def replicate(
     return pd.DataFrame(found, columns=columns), truth
 
 
-def _check_design(design: Mapping[str, Any]) -> None:
+def _check_design(design: Mapping[str, object]) -> None:
     known = [name for name in signature(simulate_clusters).parameters if name != "seed"]
     for name in design:
         if name not in known:
@@ -303,11 +303,11 @@ def _check_design(design: Mapping[str, Any]) -> None:
             )
 
 
-def _each(values: object) -> Iterable[Any]:
+def _each(values: object) -> Iterable[object]:
     return values if isinstance(values, Iterable) and not isinstance(values, str) else [values]
 
 
-def _fitted(formula: str, data: pd.DataFrame) -> Any:
+def _fitted(formula: str, data: pd.DataFrame) -> object:
     """Return the model, or None where it cannot be fitted."""
     with warnings.catch_warnings():
         # Singular fits and few clusters are what a study is about; it does not repeat them.
@@ -359,7 +359,7 @@ def _check_methods(methods: Sequence[str], parameter: str) -> None:
 
 
 def _study(
-    rows: list[dict[str, Any]],
+    rows: list[dict[str, object]],
     kind: str,
     title: str,
     parameter: str,

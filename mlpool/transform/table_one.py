@@ -80,7 +80,7 @@ def table_one(
     names = as_names(variables, "variables")
     units = None if group is None else read_groups(frame, group, "group").codes
     masks = _column_groups(frame, by, units, overall)
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for name in names:
         rows += _variable_rows(frame, name, units, masks)
     if labels is not None and not isinstance(labels, Mapping):
@@ -167,7 +167,7 @@ def significant(value: float, digits: int = _DIGITS) -> str:
 
 def _column_groups(frame: Frame, by: str | None, units: Any, overall: bool) -> dict[str, Any]:
     """Return the rows (or units) of each printed column."""
-    masks: dict[str, Any] = {}
+    masks: dict[str, object] = {}
     count = frame.n_rows if units is None else int(units.max()) + 1
     if by is not None:
         codes, levels = label_codes(frame.column(by, used_as="by"))
@@ -207,7 +207,7 @@ def _variable_rows(
     frame: Frame, name: str, units: object, masks: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     column = frame.column(name, used_as="variables")
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     if column.is_factor or column.kind == "boolean":
         codes, levels = label_codes(column)
         if units is not None:
@@ -229,7 +229,7 @@ def _unit_means(values: FloatArray, units: Any) -> FloatArray:
     return np.asarray(sums / np.where(counts > 0, counts, np.nan))
 
 
-def _number_row(values: FloatArray, base: dict[str, Any]) -> dict[str, Any]:
+def _number_row(values: FloatArray, base: dict[str, object]) -> dict[str, object]:
     x = values[~np.isnan(values)]
     row = {**base, "Level": "", "N": len(values), "n": len(x), "Missing": len(values) - len(x)}
     if not len(x):

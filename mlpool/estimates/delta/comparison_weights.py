@@ -83,7 +83,7 @@ def _unit(k: int, i: int, j: int) -> FloatArray:
     return row
 
 
-def _pairs(labels: list[str], pairs: list[tuple[int, int]]) -> Any:
+def _pairs(labels: list[str], pairs: list[tuple[int, int]]) -> object:
     k = len(labels)
     return (
         tuple(labels[i] for i, _ in pairs),
@@ -92,45 +92,45 @@ def _pairs(labels: list[str], pairs: list[tuple[int, int]]) -> Any:
     )
 
 
-def _pairwise(labels: list[str]) -> Any:
+def _pairwise(labels: list[str]) -> object:
     k = len(labels)
     return _pairs(labels, [(i, j) for j in range(k) for i in range(j + 1, k)])
 
 
-def _revpairwise(labels: list[str]) -> Any:
+def _revpairwise(labels: list[str]) -> object:
     k = len(labels)
     return _pairs(labels, [(j, i) for j in range(k) for i in range(j + 1, k)])
 
 
-def _reference(labels: list[str]) -> Any:
+def _reference(labels: list[str]) -> object:
     return _pairs(labels, [(i, 0) for i in range(1, len(labels))])
 
 
-def _revreference(labels: list[str]) -> Any:
+def _revreference(labels: list[str]) -> object:
     return _pairs(labels, [(0, i) for i in range(1, len(labels))])
 
 
-def _sequential(labels: list[str]) -> Any:
+def _sequential(labels: list[str]) -> object:
     return _pairs(labels, [(i, i - 1) for i in range(1, len(labels))])
 
 
-def _revsequential(labels: list[str]) -> Any:
+def _revsequential(labels: list[str]) -> object:
     return _pairs(labels, [(i - 1, i) for i in range(1, len(labels))])
 
 
-def _meandev(labels: list[str]) -> Any:
+def _meandev(labels: list[str]) -> object:
     k = len(labels)
     return tuple(labels), ("Mean",) * k, np.eye(k) - 1.0 / k
 
 
-def _meanotherdev(labels: list[str]) -> Any:
+def _meanotherdev(labels: list[str]) -> object:
     k = len(labels)
     rows = np.full((k, k), -1.0 / (k - 1))
     np.fill_diagonal(rows, 1.0)
     return tuple(labels), ("Mean (others)",) * k, rows
 
 
-def _helmert(labels: list[str]) -> Any:
+def _helmert(labels: list[str]) -> object:
     k = len(labels)
     rows = np.zeros((k - 1, k))
     for i in range(1, k):

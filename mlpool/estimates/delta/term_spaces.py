@@ -59,7 +59,7 @@ class TermSpace:
 
     model: FittedModel
     variables: Mapping[str, Variable]
-    fixed: Mapping[str, Any]
+    fixed: Mapping[str, object]
     nests: Nests
 
     @classmethod

@@ -45,7 +45,7 @@ class Specs:
     comparison: str = ""
 
     def with_values(
-        self, names: Sequence[str], at: dict[str, Any] | None
+        self, names: Sequence[str], at: dict[str, object] | None
     ) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """Return the focal variables with their values in `at`, and what of `at` is left."""
         if at is not None and not isinstance(at, Mapping):

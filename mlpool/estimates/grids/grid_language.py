@@ -248,11 +248,11 @@ def _pretty(low: float, high: float) -> FloatArray:
     return np.asarray(np.arange(first, last + 1) * unit, dtype=np.float64)
 
 
-def _quantiles(*shares: float) -> Callable[[Variable], Any]:
+def _quantiles(*shares: float) -> Callable[[Variable], object]:
     return lambda v: [v.quantile(share) for share in shares]
 
 
-_TOKENS: dict[str, Callable[[Variable], Any]] = {
+_TOKENS: dict[str, Callable[[Variable], object]] = {
     "sd": lambda v: _around(v.mean, v.summary.sd),
     "mad": lambda v: _around(v.quantile(0.5), v.summary.mad),
     "fivenum": _quantiles(0.0, 0.25, 0.5, 0.75, 1.0),
@@ -292,7 +292,7 @@ def _token_values(token: str, variable: Variable) -> tuple[float, ...]:
     return _rounded(_TOKENS[token.lower()](variable))
 
 
-def _entries(values: object, text: str, argument: str) -> list[Any]:
+def _entries(values: object, text: str, argument: str) -> list[object]:
     if not isinstance(values, str):
         entries = list(values) if isinstance(values, Iterable) else [values]
     else:
@@ -324,7 +324,7 @@ def _number(value: Any, text: str, argument: str) -> float:
     return number
 
 
-def _level(value: object, variable: Variable, argument: str) -> Any:
+def _level(value: object, variable: Variable, argument: str) -> object:
     text = level_label(value).strip().strip("'\"")
     for level in variable.levels:
         if level_label(level) == text:

@@ -35,8 +35,8 @@ class Setting:
         Variable -> the values that are averaged over with equal weights.
     """
 
-    held: Mapping[str, Any]
-    averaged: Mapping[str, tuple[Any, ...]]
+    held: Mapping[str, object]
+    averaged: Mapping[str, tuple[object, ...]]
 
     @property
     def n_averaged(self) -> int:

@@ -146,7 +146,7 @@ class Variable:
         return self.summary.quantiles[QUANTILES.index(share)]
 
     @cached_property
-    def _coded(self) -> tuple[ValueArray, tuple[Any, ...]]:
+    def _coded(self) -> tuple[ValueArray, tuple[object, ...]]:
         return _read_rows(self.design, self.name, self.kind)
 
     def column(self, values: Iterable[object]) -> pd.Series:

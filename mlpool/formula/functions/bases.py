@@ -102,10 +102,10 @@ def bs(  # noqa: PLR0913 - one argument per argument of the formula's function
     state: State,
     x: FloatArray,
     df: int | None,
-    knots: list[Any] | None,
+    knots: list[object] | None,
     degree: int,
     intercept: Any,
-    boundary: list[Any] | None,
+    boundary: list[object] | None,
 ) -> MatrixValue:
     """Return the B-spline basis of R's ``splines::bs``; its ends go on beyond the range."""
     fewest = degree + int(intercept)

@@ -113,7 +113,7 @@ def _cbind(state: State, *columns: FloatArray) -> MatrixValue:
     )
 
 
-def _constants(state: State, *values: object) -> list[Any]:
+def _constants(state: State, *values: object) -> list[object]:
     found: list[object] = []
     for value in values:
         if isinstance(value, NumberValue) and np.ndim(value.array) == 0:
@@ -134,7 +134,7 @@ def _contrasts_of(name: str) -> Callable[..., factors.NamedContrasts]:
     return named
 
 
-_ELEMENTWISE: dict[str, Callable[[FloatArray], Any]] = {
+_ELEMENTWISE: dict[str, Callable[[FloatArray], object]] = {
     "log2": np.log2, "log10": np.log10, "log1p": np.log1p, "exp": np.exp, "expm1": np.expm1,
     "sqrt": np.sqrt, "abs": np.abs, "sin": np.sin, "cos": np.cos, "tan": np.tan, "tanh": np.tanh,
     "floor": np.floor, "ceiling": np.ceil, "np.abs": np.abs, "np.ceil": np.ceil, "np.cos": np.cos,

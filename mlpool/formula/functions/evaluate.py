@@ -89,7 +89,7 @@ class Evaluator:
             raise DataError(f"{self._text} gives {given} values for {n} rows.")
         return array
 
-    def _visit(self, node: ast.expr) -> Any:
+    def _visit(self, node: ast.expr) -> object:
         if isinstance(node, ast.Name):
             return self._name(node.id)
         if isinstance(node, ast.Constant):
@@ -105,7 +105,7 @@ class Evaluator:
             return self._call(node, node.func.id)
         raise FormulaError(f"{self._text} holds something that formulas do not allow.")
 
-    def _name(self, name: str) -> Any:
+    def _name(self, name: str) -> object:
         if name in self.frame:
             column = self.frame.column(name)
             return value_of(column)
@@ -129,7 +129,7 @@ class Evaluator:
             return FactorValue(codes=codes, levels=levels, is_text=True)
         raise FormulaError(f"{name} in context= is no column of numbers, text or a function.")
 
-    def _call(self, node: ast.Call, name: str) -> Any:
+    def _call(self, node: ast.Call, name: str) -> object:
         self._calls += 1
         state = self.states.setdefault(f"{self._text}#{self._calls}", {})
         args = [self._visit(a) for a in node.args]
@@ -156,7 +156,7 @@ def _is_label(value: object) -> bool:
     return isinstance(value, str) or value is None or value != value
 
 
-def _as_array(value: object) -> Any:
+def _as_array(value: object) -> object:
     """Return what a user's own function gets: copies in float64, texts as objects."""
     if isinstance(value, NumberValue):
         return np.array(value.array, dtype=np.float64)

@@ -28,7 +28,7 @@ from mlpool.typing import FloatArray
 MAX_RANGE = 100_000
 """Constants that ``from:to`` may stand for."""
 
-_ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+_ARITHMETIC: dict[type[ast.AST], Callable[[object, object], object]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.Pow: operator.pow, ast.Mod: operator.mod, ast.FloorDiv: operator.floordiv,
 }  # fmt: skip
@@ -123,7 +123,7 @@ def _comparison(kind: type[ast.AST], left: object, right: object, text: str) -> 
     return logical(_missing_as(_COMPARE[kind](a, b), a, b))
 
 
-def _as_number(value: object, other: object, text: str) -> Any:
+def _as_number(value: object, other: object, text: str) -> object:
     """Return a text constant as the number, logical or date that it is compared with."""
     if not isinstance(value, str):
         return value

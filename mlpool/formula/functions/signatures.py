@@ -49,7 +49,7 @@ class Parameter:
 
     name: str
     kind: Kind
-    default: Any = REQUIRED
+    default: object = REQUIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Signature:
 
 
 def bind(
-    function: str, signature: Signature, args: Sequence[Any], named: Mapping[str, Any]
+    function: str, signature: Signature, args: Sequence[object], named: Mapping[str, object]
 ) -> list[Any]:
     """Return the checked value of each parameter, in order, then the rest.
 
@@ -114,7 +114,7 @@ def numbers_of(value: Any, function: str) -> FloatArray:
     raise FormulaError(f"{function}() needs one column of numbers; got {shown(value)}.")
 
 
-def _value_of(function: str, parameter: Parameter, values: Mapping[str, Any]) -> Any:
+def _value_of(function: str, parameter: Parameter, values: Mapping[str, object]) -> object:
     if parameter.name in values:
         name = f"{parameter.name}="
         return _checked(function, name, parameter.kind, values[parameter.name])
@@ -123,7 +123,7 @@ def _value_of(function: str, parameter: Parameter, values: Mapping[str, Any]) ->
     return parameter.default
 
 
-def _checked(function: str, name: str, kind: Kind, value: object) -> Any:
+def _checked(function: str, name: str, kind: Kind, value: object) -> object:
     if kind == "any":
         return value
     if kind == "numbers":

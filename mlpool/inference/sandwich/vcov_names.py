@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class VcovSpec:
     kind: VcovKind
     type: str = ""
     label: str = ""
-    cluster: tuple[Any, ...] = ()
+    cluster: tuple[object, ...] = ()
     matrix: FloatArray | None = None
     fix: bool = False
 
@@ -124,7 +124,7 @@ def _read_type(vcov: str, clusters: tuple[object, ...]) -> VcovSpec:
     return VcovSpec(kind="cl", type=type_, label=vcov, cluster=clusters)
 
 
-def _read_cluster(cluster: object) -> tuple[Any, ...]:
+def _read_cluster(cluster: object) -> tuple[object, ...]:
     if cluster is None:
         return ()
     if isinstance(cluster, str):

@@ -194,7 +194,7 @@ class _FirstFactor:
         q = len(A12)
         total: Any = None
         for a in range(q):
-            inside: Any = None
+            inside: object = None
             for b in range(q):
                 part = _scaled(self.PS[a, b], A12[b])
                 inside = part if inside is None else inside + part
@@ -241,7 +241,7 @@ def _assembled(
 def _lambda_of_rest(slots: _Slots, lams: tuple[FloatArray, ...]) -> Any:
     """Return Lambda_2 (sparse) in the order of the slots of the other factors."""
     Q = len(slots.rest_index)
-    total: Any = scipy.sparse.csr_array((Q, Q))
+    total: object = scipy.sparse.csr_array((Q, Q))
     position = {s: slots.terms[:s].count(slots.terms[s]) for s in slots.rest}
     rows, cols, values = [], [], []
     for s in slots.rest:

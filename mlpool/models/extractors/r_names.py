@@ -269,7 +269,7 @@ def _b(m: FittedModel) -> FloatArray:
     return np.concatenate([np.asarray(one).ravel() for one in mixed_fit(m).b])
 
 
-def _flist(m: FittedModel) -> dict[str, Any]:
+def _flist(m: FittedModel) -> dict[str, object]:
     return {
         r.group: pd.Categorical.from_codes(np.asarray(r.codes, dtype=np.int64), pd.Index(r.levels))
         for r in m.design.random

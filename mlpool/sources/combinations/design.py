@@ -105,10 +105,10 @@ def build_combined_design(
     *,
     weights: object = None,
     offset: object = None,
-    contrasts: Mapping[str, Any] | None = None,
+    contrasts: Mapping[str, object] | None = None,
     subset: object = None,
     na_action: str = "omit",
-    context: Mapping[str, Any] | None = None,
+    context: Mapping[str, object] | None = None,
     binomial: bool = False,
 ) -> CombinedDesign:
     """Build the design of `formula` on the combinations of its variables.

@@ -354,7 +354,7 @@ class PushedEvaluator:
         return False
 
 
-def _constant(node: ast.expr, text: str, function: str) -> Any:
+def _constant(node: ast.expr, text: str, function: str) -> object:
     """Return a constant argument of a function."""
     if isinstance(node, ast.Constant):
         return node.value

@@ -127,16 +127,18 @@ def _deletions(m: FittedModel, reduce: bool) -> list[tuple[str, tuple[BarTerm, .
     found: list[tuple[str, tuple[BarTerm, ...]]] = []
     for i, bar in enumerate(bars):
         others = (*bars[:i], *bars[i + 1 :])
-        slopes = _droppable(bar.terms) if reduce else []
+        # effects of one structure are there together or not at all
+        is_whole = bar.structure is not None or bar.diagonal
+        slopes = _droppable(bar.terms) if reduce and not is_whole else []
         for place in slopes:
             name = ":".join(e.text for e in bar.terms.terms[place])
             smaller = _smaller(m, bar, place)
             kept = others if smaller is None or smaller in others else (
                 *bars[:i], smaller, *bars[i + 1 :]
             )  # fmt: skip
-            found.append((f"{name} in ({bar.text})", kept))
+            found.append((f"{name} in {bar.label}", kept))
         if not slopes:
-            found.append((f"({bar.text})", others))
+            found.append((bar.label, others))
     return found
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlpool.engine.lmm.fit import fit_lmm
+from mlpool.engine.structured.covariance_map import Structure
 from mlpool.engine.types import Control, LmmData, LmmFit, ReTerm
 from mlpool.formula.design import Design
+from mlpool.formula.random_terms import RandomDesign
 from mlpool.sources.clusters.asked import AskedEffects, asked_modes
 from mlpool.sources.design import PushedDesign
 
@@ -20,6 +22,7 @@ def as_lmm_data(design: Design) -> LmmData:
             codes=r.codes,
             n_levels=len(r.levels),
             factor=factors.setdefault(r.group, len(factors)),
+            structure=engine_structure(r),
         )
         for r in design.random
     )
@@ -52,3 +55,27 @@ def fit_design(design: Design, *, reml: bool, control: Control | None = None) ->
     residual = design.sums.residual(fit.kept, fit.beta)
     effects = AskedEffects(design.clusters, residual, float(fit.theta[0]), fit.sigma)
     return replace(fit, b=(asked_modes(effects),), cond_cov=effects)
+
+
+def is_structured(design: Design) -> bool:
+    """Tell whether a random-effects term has a covariance of few parameters."""
+    return any(r.structure is not None for r in design.random)
+
+
+def n_covariance(design: Design) -> int:
+    """Return the number of parameters of the random effects' covariances."""
+    return sum(
+        k * (k + 1) // 2 if structure is None else structure.n_parameters(k)
+        for k, structure in ((r.z.shape[1], engine_structure(r)) for r in design.random)
+    )
+
+
+def engine_structures(design: Design) -> tuple[Structure | None, ...]:
+    """Return the structures of all terms."""
+    return tuple(engine_structure(r) for r in design.random)
+
+
+def engine_structure(random: RandomDesign) -> Structure | None:
+    """Return the structure of a term's effects as the engine knows it."""
+    found = random.structure
+    return None if found is None else Structure(found.kind, found.is_homogeneous)

@@ -73,7 +73,7 @@ def check_not_glmm(value: object) -> None:
 
 
 def _describe(design: Design) -> str:
-    terms = [f"({r.bar.text})" for r in design.random]
+    terms = [r.bar.label for r in design.random]
     return f"{len(terms)} terms: {', '.join(terms)}" if len(terms) > 1 else f"the term {terms[0]}"
 
 

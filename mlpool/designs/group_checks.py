@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
-from mlpool.errors import DataError, brief
+from mlpool.errors import DataError, NotSupportedError, brief
 from mlpool.formula.design import Design
+
+
+def check_structured(design: Design, engine: str, solver: str | None) -> None:
+    """Refuse other engines where terms have a covariance of few parameters.
+
+    Raises
+    ------
+    NotSupportedError
+    """
+    labels = [r.bar.label for r in design.random if r.structure is not None]
+    if labels and (engine == "statsmodels" or solver == "iterative"):
+        who, what = "The iterative solver fits", "control={'solver': ...}"
+        if engine == "statsmodels":
+            who, what = "statsmodels fits", "engine="
+        raise NotSupportedError(
+            f"{who} no covariance structures such as {labels[0]}; leave {what} out."
+        )
 
 
 def check_groups(design: Design) -> None:
@@ -27,8 +44,9 @@ def check_groups(design: Design) -> None:
                 "there are rows; "
                 "each group needs more than one row for its variance to be told from the residual."
             )
-        if levels * random.z.shape[1] >= n and random.z.shape[1] > 1:
+        is_tied = random.structure is not None and random.structure.kind != "diag"
+        if levels * random.z.shape[1] >= n and random.z.shape[1] > 1 and not is_tied:
             raise DataError(
-                f"({random.bar.text}) has {levels * random.z.shape[1]} random effects for "
+                f"{random.bar.label} has {levels * random.z.shape[1]} random effects for "
                 f"{n} rows; there must be fewer."
             )

@@ -141,18 +141,24 @@ def check_structure(
             "weights= are not combined with a residual structure; say how variances differ with "
             "dispersion=."
         )
+    structured = [r.bar.label for r in design.random if r.structure is not None]
+    if structured:
+        raise NotSupportedError(
+            f"{structured[0]} is a term of models whose residuals are independent and equal; leave "
+            "correlation= and dispersion= out, or the term."
+        )
     if term is None or rows is None or not design.random:
         return
     if rows.kind == "symm":
         raise NotSupportedError(
-            f"{term.text} leaves nothing for random effects such as ({design.random[0].bar.text}); "
+            f"{term.text} leaves nothing for random effects such as {design.random[0].bar.label}; "
             "take one of the two."
         )
     for random in design.random:
         has_intercept = any(not c.parts for c in random.z.columns)
         if rows.kind in ("cs", "toep") and has_intercept and _are_same(random.codes, rows.codes):
             raise NotSupportedError(
-                f"{term.text} and the random intercept of ({random.bar.text}) say the same, so the "
+                f"{term.text} and the random intercept of {random.bar.label} say the same, so the "
                 "data cannot tell them apart; take one of the two."
             )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from mlpool.engine.structured.covariance_map import Structure
 from mlpool.typing import FloatArray, IntArray, RowSource
 
 if TYPE_CHECKING:
@@ -51,12 +52,15 @@ class ReTerm:
     n_levels : int
     factor : int
         Index of the grouping factor; terms that share a factor share codes (``||``, repeated bars).
+    structure : Structure or None
+        How the effects of a level vary together; None: freely.
     """
 
     z: RowSource
     codes: IntArray
     n_levels: int
     factor: int
+    structure: Structure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,11 @@ class LmmData:
     def n(self) -> int:
         """Number of rows."""
         return int(self.y.shape[0])
+
+    @property
+    def structures(self) -> tuple[Structure | None, ...]:
+        """Of all terms."""
+        return tuple(t.structure for t in self.terms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +182,7 @@ class Optimum:
     Attributes
     ----------
     start, end : ndarray of shape (k,)
-        theta before and after.
+        theta before and after; with structured terms the parameters of their covariances.
     criterion : float
         Minimised deviance (REML or ML).
     gradient : ndarray of shape (k,)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from mlpool.designs.engine_data import is_structured
 from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.estimates.contrasts import estimate_contrasts
 from mlpool.estimates.emmeans.contrast import ADJUST, contrast
@@ -330,5 +331,6 @@ def read_mode(model: FittedModel, lmer_df: str | None, options: dict[str, object
     if options.get("vcov") is not None or options.get("cluster") is not None:
         return None
     if lmer_df is None:
-        return "kenward" if model.reml else "satterthwaite"
+        has_kenward = model.reml and not is_structured(model.design)
+        return "kenward" if has_kenward else "satterthwaite"
     return read_value("ci_method", lmer_df, _MODES, argument="lmer_df")

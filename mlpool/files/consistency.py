@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from mlpool.designs.engine_data import n_covariance
 from mlpool.designs.least_squares import AbsorbedOls
 from mlpool.designs.row_summaries import facts_of
 from mlpool.engine.glmm.types import GlmmFit
@@ -75,7 +76,7 @@ def _check_design(design: Design) -> None:
     _is(design.frame.n_rows == design.n_read, "its part 'frame'")
     _check_matrix(design.X, n, "its part 'X'")
     for random in design.random:
-        _check_matrix(random.z, n, f"the columns of ({random.bar.text})")
+        _check_matrix(random.z, n, f"the columns of {random.bar.label}")
         _check_codes(random.codes, n, len(random.levels), f"the levels of {random.group!r}")
     for codes, levels, name in design.cluster:
         _check_codes(codes, n, len(levels), f"the cluster {name!r}")
@@ -162,16 +163,16 @@ def _check_random(m: FittedModel) -> None:
         found = fit.inference()
         _is(_has_shape(found.vcov, fit.beta.size, fit.beta.size), "the second derivatives")
         _is(found.hessian.ndim == 2, "the second derivatives")
-        _check_scores(fit, [count for count, _ in sizes])
+        _check_scores(fit, [count for count, _ in sizes], n_covariance(m.design))
 
 
-def _check_scores(fit: Any, counts: list[int]) -> None:
+def _check_scores(fit: GlmmFit, counts: list[int], n_parameters: int) -> None:
     """Check the levels' scores of a model that was saved with its rows."""
     try:
         scores = fit.scores()
     except NotSupportedError:  # left out with the rows
         return
-    width = fit.theta.size + fit.beta.size
+    width = n_parameters + fit.beta.size
     for one in scores:
         _is(0 <= one.term < len(counts), "the scores of the levels")
         _is(one.values.ndim == 2 and one.values.shape[1] >= width, "the scores of the levels")

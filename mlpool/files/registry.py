@@ -29,10 +29,11 @@ from mlpool.formula.residual_structure import (
     DispersionTerm,
     ResidualStructure,
 )
-from mlpool.formula.types import ColumnInfo, ColumnPart
+from mlpool.formula.types import BarStructure, ColumnInfo, ColumnPart
 from mlpool.frames.levels import Column
 from mlpool.inference.residual.information import ResidualInformation, WaldScale
 from mlpool.inference.small_sample.information import VarianceInformation
+from mlpool.inference.structured import StructuredInformation
 from mlpool.models.fitted import FittedModel
 from mlpool.models.generalized_mixed import GeneralizedLinearMixedModel
 from mlpool.models.mixed import LinearMixedModel
@@ -60,7 +61,7 @@ RECORDS: dict[str, type] = {
         Family,
         VcovChoice, VarianceInformation, DesignMoments, VariableSummary, NumberValue, MatrixValue,
         ResidualFit, ResidualInformation, WaldScale, ResidualNames, ResidualStructure,
-        CorrelationTerm, DispersionTerm,
+        CorrelationTerm, DispersionTerm, StructuredInformation, BarStructure,
     )
 }  # fmt: skip
 """Name in a file -> type. A name that is not here is refused; nothing is imported by name."""

@@ -11,7 +11,8 @@ from mlpool.formula.language.expand import Expander
 from mlpool.formula.language.expression import parse_expression
 from mlpool.formula.language.lexer import quote_name
 from mlpool.formula.language.safety import MAX_BARS
-from mlpool.formula.language.tokens import BARS, DIAGONAL, Token, read_tokens
+from mlpool.formula.language.structures import BARS
+from mlpool.formula.language.tokens import Token, read_tokens
 from mlpool.formula.types import BarTerm, Expression, ParsedFormula, Term, Terms
 
 
@@ -150,12 +151,12 @@ def _normalise(
 
 
 def _expand_double_bars(text: str, tokens: list[Token], expander: Expander) -> str:
-    """Write ``(x || g)`` and ``diag(x | g)`` as ``((1 | g) + (0 + x | g))``, as lme4 does."""
+    """Write ``(x || g)`` as ``((1 | g) + (0 + x | g))``, as lme4 does."""
     if "||" not in text:
         return text
     _, bars = split_bars(tokens, expander)
     for inner in bars:
-        if any(t.text in ("||", DIAGONAL) for t in inner):
+        if any(t.text == "||" for t in inner):
             texts = {t.start: expander.expression(t).text for t in inner if t.kind == "expression"}
             parts = " + ".join(f"({b.text})" for b in expand_bar(inner, expander))
             text = text.replace(f"({deparse(inner, texts)})", f"({parts})")
@@ -170,7 +171,7 @@ def canonical_text(
 ) -> str:
     """Return the text of a formula's parts that parses back to them."""
     parts = [_terms_text(fixed)]
-    parts += [f"({_terms_text(b.terms)} | {':'.join(e.text for e in b.group)})" for b in bars]
+    parts += [b.written(f"{_terms_text(b.terms)} | {b.group_name}") for b in bars]
     parts += [f"offset({e.text})" for e in offsets]
     side = f"{response.text} " if response is not None else ""
     return f"{side}~ {' + '.join(parts)}"

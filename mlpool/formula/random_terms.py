@@ -11,12 +11,14 @@ from mlpool.errors import DataError, brief
 from mlpool.formula.design_matrix import DesignMatrix, make_matrix
 from mlpool.formula.functions.factors import coded
 from mlpool.formula.functions.values import MatrixValue, Value
-from mlpool.formula.types import BarTerm, Expression
+from mlpool.formula.types import BarStructure, BarTerm, Expression
 from mlpool.frames.level_labels import Names, joint_labels, match_names
 from mlpool.typing import IntArray
 
 Parts = tuple[tuple[str, ...], ...]
 """Per factor of an interaction, its label at every level of the interaction."""
+_LABELS = ("factor", "ordered", "boolean")
+_DIAGONAL = BarStructure(kind="diag", is_homogeneous=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,6 +38,8 @@ class RandomDesign:
     parts : tuple of tuple of str
         Of an interaction: each factor's label at every level, by which new rows are found. Empty
         for one factor.
+    structure : BarStructure or None
+        None: the effects vary together freely, or there is one.
     """
 
     bar: BarTerm
@@ -44,6 +48,7 @@ class RandomDesign:
     codes: IntArray
     z: DesignMatrix
     parts: Parts = ()
+    structure: BarStructure | None = None
 
     def find(self, coded: Sequence[tuple[IntArray, Names]]) -> IntArray:
         """Return the level of each new row (m,), -1 for one that was not in the data.
@@ -88,8 +93,7 @@ def make_random(
     Raises
     ------
     DataError
-        If a grouping factor is not one column of labels, or a term of ``diag()`` has several
-        columns.
+        If a grouping factor is not one column of labels, or columns do not suit a structure.
     """
     known: dict[str, tuple[IntArray, tuple[str, ...], Parts]] = {}
     designs = []
@@ -98,22 +102,66 @@ def make_random(
             known[bar.group_name] = _group_codes(bar.group, values)
         codes, levels, parts = known[bar.group_name]
         z = make_matrix(bar.terms, values, n, contrasts=contrasts)
-        _check_diagonal(bar, z)
         designs.append(
             RandomDesign(
-                bar=bar, group=bar.group_name, levels=levels, codes=codes, z=z, parts=parts
+                bar=bar, group=bar.group_name, levels=levels, codes=codes, z=z, parts=parts,
+                structure=structure_on(bar, z),
             )
-        )
+        )  # fmt: skip
     return tuple(sorted(designs, key=lambda d: -len(d.levels)))
 
 
-def _check_diagonal(bar: BarTerm, z: DesignMatrix) -> None:
-    if bar.diagonal and z.shape[1] > 1:
+def structure_on(bar: BarTerm, z: DesignMatrix) -> BarStructure | None:
+    """Return the structure of a term's effects; None where they vary together freely.
+
+    Raises
+    ------
+    DataError
+        If the columns are none that the structure is about.
+    """
+    structure = bar.structure
+    if structure is None:
+        return _DIAGONAL if bar.diagonal and z.shape[1] > 1 else None
+    if structure.kind == "ar1":
+        _check_times(bar, z)
+    elif structure.is_homogeneous and not _is_indicator(z):
         raise DataError(
-            f"diag() gives each effect a variance of its own, and {brief(bar.text)} has "
-            f"{z.shape[1]} columns; write one term for each level of a factor, such as "
-            f"(0 + as.numeric(f == 'a') | {bar.group_name})."
+            f"{bar.label} gives one standard deviation to effects that differ in unit "
+            f"({', '.join(z.names)}); hom=TRUE goes with the levels of a factor, {structure.kind}"
+            f"(0 + f | {bar.group_name}, hom=TRUE)."
         )
+    if z.shape[1] < 2 and structure.kind != "diag":
+        raise DataError(
+            f"{bar.label} has one effect per level of {bar.group_name} and so nothing to "
+            f"correlate; ({bar.text}) is the same model."
+        )
+    return structure if z.shape[1] > 1 else None
+
+
+def _check_times(bar: BarTerm, z: DesignMatrix) -> None:
+    """Refuse an autoregression over anything but the levels of one factor."""
+    name = bar.terms.terms[0][0].text if bar.terms.terms else "time"
+    kinds = [part.kind for column in z.columns for part in column.parts]
+    if bar.terms.terms and not all(kind in _LABELS for kind in kinds):
+        raise DataError(
+            f"{bar.label} needs a factor of times, and {brief(name)} is a number; write ar1(0 + "
+            f"factor({name}) | {bar.group_name})."
+        )
+    if bar.terms.intercept:
+        raise DataError(
+            f"{bar.label} has an intercept, which is no point in time; write ar1(0 + {name} | "
+            f"{bar.group_name}) with a factor of times."
+        )
+    if len(bar.terms.terms) != 1 or len(bar.terms.terms[0]) != 1:
+        raise DataError(
+            f"{bar.label} needs one factor, whose levels are the points in time; "
+            f"ar1(0 + {name} | {bar.group_name}) is one."
+        )
+
+
+def _is_indicator(z: DesignMatrix) -> bool:
+    """Tell whether the columns are the levels of factors, without an intercept."""
+    return all(c.parts and all(p.kind in _LABELS for p in c.parts) for c in z.columns)
 
 
 def group_codes(expression: Expression, value: Value) -> tuple[IntArray, Names]:

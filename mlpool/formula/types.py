@@ -70,6 +70,34 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BarStructure:
+    """How the effects of one random-effects term vary together, where not freely.
+
+    Attributes
+    ----------
+    kind : {"diag", "cs", "ar1"}
+        Independent; one correlation for all pairs; one that decays with the distance of levels.
+    is_homogeneous : bool
+        One standard deviation for all effects, or one each.
+    """
+
+    kind: Literal["diag", "cs", "ar1"]
+    is_homogeneous: bool
+
+    @property
+    def name(self) -> str:
+        """GlmmTMB's and lme4's name: ``cs`` with one SD is ``homcs``, ``ar1`` with more hetar1."""
+        if self.kind == "ar1":
+            return "ar1" if self.is_homogeneous else "hetar1"
+        return f"hom{self.kind}" if self.is_homogeneous else self.kind
+
+    def written(self, term: str) -> str:
+        """Return ``ar1(0 + time | id)`` for `term`, with ``hom =`` where it is not R's default."""
+        hom = f", hom = {str(self.is_homogeneous).upper()}"
+        return f"{self.kind}({term}{'' if self.is_homogeneous == (self.kind == 'ar1') else hom})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BarTerm:
     """One plain random-effects term ``(terms | group)`` after expansion of ``/`` and ``||``.
 
@@ -83,13 +111,27 @@ class BarTerm:
     text : str
         The term as lme4 prints it, without parentheses: ``1 + Days | Subject``.
     diagonal : bool
-        Of ``diag()``: refused where the term has several columns.
+        Of ``diag()``: several columns are independent.
+    structure : BarStructure or None
+        Of ``cs()``, ``ar1()`` and ``diag(hom = TRUE)``.
     """
 
     terms: Terms
     group: tuple[Expression, ...]
     text: str = field(compare=False)
     diagonal: bool = field(default=False, compare=False)
+    structure: BarStructure | None = None
+
+    @property
+    def label(self) -> str:
+        """The term as a formula has it: ``(1 | g)``, ``ar1(0 + time | g)``."""
+        return self.written(self.text)
+
+    def written(self, term: str) -> str:
+        """Return `term` in parentheses, with the name of the structure before them."""
+        if self.structure is not None:
+            return self.structure.written(term)
+        return f"diag({term})" if self.diagonal else f"({term})"
 
     @property
     def group_name(self) -> str:

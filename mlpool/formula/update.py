@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from mlpool.errors import FormulaError
 from mlpool.formula.language.lexer import lex
-from mlpool.formula.language.tokens import BARS, Token, read_tokens
+from mlpool.formula.language.structures import BARS
+from mlpool.formula.language.tokens import Token, read_tokens
 from mlpool.formula.parse import canonical_text, context_names, parse_formula
 from mlpool.formula.types import BarTerm, Expression, ParsedFormula, Terms
 
@@ -115,7 +116,7 @@ def _remove(
     gone = parse_formula(f"~ {span}", context=context)
     for bar in gone.bars:
         if bar not in bars:
-            known = ", ".join(f"({b.text})" for b in bars) or "none"
+            known = ", ".join(b.label for b in bars) or "none"
             raise FormulaError(
                 f"{span} is no random-effects term of the model, which has {known}.", formula=text
             )

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from mlpool.argument_values import names as given_names
+from mlpool.designs.engine_data import is_structured
 from mlpool.errors import (
     ConvergenceWarning,
     OptionError,
@@ -32,8 +33,10 @@ from mlpool.models.extractors.parameter_names import (
     parameter_names,
     parameter_values,
     random_names,
+    random_places,
 )
 from mlpool.option_spellings import also_spelt
+from mlpool.parameters.random import wald_intervals
 from mlpool.refits.simulate import KINDS
 from mlpool.uncertainty.covariance import coefficient_vcov
 
@@ -74,7 +77,8 @@ def confint(
         ``"profile"``: where the likelihood has fallen far enough (the default, but of lm), SDs and
         correlations of random effects included; :func:`mlpool.profile` shows the curves.
         ``"Wald"``: estimate -+ quantile x standard error, t of lm and normal of others; missing for
-        random effects, as in lme4 (``model_parameters(m, ci_random=True)`` has some).
+        random effects, as in lme4 (``model_parameters(m, ci_random=True)`` has some), but of
+        models with terms of ``cs()``, ``ar1()`` or ``diag()``, which have no profiles.
         ``"boot"``: :func:`mlpool.bootstrap`.
         Models with a residual structure have Wald intervals only, of all parameters: those of the
         covariance are symmetric on nlme's scales (its ``intervals()``). ``lm_list`` has Wald
@@ -185,6 +189,7 @@ def _read_method(
     name = _ALIASES.get(method, method) if isinstance(method, str) else method
     if name is None:
         is_wald = m.kind == "lm" or vcov is not None or m.vcov_choice is not None
+        is_wald = is_wald or is_structured(m.design)
         name = "Wald" if is_wald else "profile"
     how = check_option(name, _METHODS, argument="method")
     if vcov is not None and how != "Wald":
@@ -206,8 +211,11 @@ def _wald(
     quantile = stdtrit(m.df_residual, tail) if m.kind == "lm" else ndtri(tail)
     half = quantile * np.sqrt(np.diag(V))
     beta = np.asarray(m.fit.beta)
-    missing = np.full((len(random_names(m)), 2), np.nan)
-    bounds = np.vstack([missing, np.column_stack([beta - half, beta + half])])
+    random = np.full((len(random_names(m)), 2), np.nan)
+    if is_structured(m.design):
+        known = wald_intervals(m, level)
+        random = np.array([known[place][1:] for place in random_places(m)])
+    bounds = np.vstack([random, np.column_stack([beta - half, beta + half])])
     return interval_frame(names, bounds, level)
 
 

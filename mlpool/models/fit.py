@@ -11,7 +11,7 @@ import numpy as np
 from mlpool.designs.combined_records import of_all_rows, rows_fitted, said_of_counts
 from mlpool.designs.engine_data import as_lmm_data, fit_design
 from mlpool.designs.glmm_data_checks import check_glmm, check_not_glmm, check_quadrature
-from mlpool.designs.group_checks import check_groups
+from mlpool.designs.group_checks import check_groups, check_structured
 from mlpool.designs.least_squares import least_squares
 from mlpool.designs.residual_data import residual_design
 from mlpool.engine.glm.fit import fit_glm
@@ -263,6 +263,7 @@ def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
 def _fit_mixed(request: _Request) -> LinearMixedModel:
     design = _design(request)
     check_groups(design)
+    check_structured(design, request.engine, request.control.solver)
     if request.engine == "statsmodels":
         check_not_iterative(request.control, "statsmodels' fits have their own")
         record = fit_mixedlm(as_lmm_data(design), reml=request.reml)

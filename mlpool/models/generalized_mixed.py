@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 import pandas as pd
 
-from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.engine_data import as_lmm_data, n_covariance
 from mlpool.designs.row_summaries import fact, same_by_counts
 from mlpool.engine.glmm import GlmmData, GlmmFit, fit_glmm
 from mlpool.families import Family
@@ -59,9 +59,9 @@ class GeneralizedLinearMixedModel(MixedModel):
 
     @property
     def loglik_df(self) -> int:
-        """Fixed effects, theta, and a dispersion or negative binomial's theta."""
+        """Fixed effects, covariances' parameters, a dispersion or negative binomial's theta."""
         own = self.family.has_dispersion or self.family.is_negative_binomial
-        return len(self.fit.beta) + len(self.fit.theta) + int(own)
+        return len(self.fit.beta) + n_covariance(self.design) + int(own)
 
     @property
     def deviance(self) -> float:
@@ -75,8 +75,7 @@ class GeneralizedLinearMixedModel(MixedModel):
 
     def varcorr(self) -> VarCorr:
         """Return the random effects' standard deviations and correlations."""
-        random = self.design.random
-        made = make_varcorr(self.theta, 1.0, [r.group for r in random], [r.z.names for r in random])
+        made = make_varcorr(self.theta, 1.0, self.design.random)
         return replace(made, sigma=self.sigma if self.family.has_dispersion else None)
 
     def predict(

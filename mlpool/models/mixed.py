@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from mlpool.designs.engine_data import as_lmm_data, fit_design
+from mlpool.designs.engine_data import as_lmm_data, fit_design, n_covariance
 from mlpool.engine.types import LmmFit
 from mlpool.engine.via_statsmodels import fit_mixedlm
 from mlpool.formula.design import Design
@@ -53,8 +53,8 @@ class LinearMixedModel(MixedModel):
 
     @property
     def loglik_df(self) -> int:
-        """Fixed effects, theta and sigma."""
-        return len(self.fit.beta) + len(self.fit.theta) + 1
+        """Fixed effects, parameters of the random effects' covariances and sigma."""
+        return len(self.fit.beta) + n_covariance(self.design) + 1
 
     @property
     def deviance(self) -> float:
@@ -67,10 +67,7 @@ class LinearMixedModel(MixedModel):
 
     def varcorr(self) -> VarCorr:
         """Return the random effects' standard deviations and correlations."""
-        random = self.design.random
-        return make_varcorr(
-            self.theta, self.sigma, [r.group for r in random], [r.z.names for r in random]
-        )
+        return make_varcorr(self.theta, self.sigma, self.design.random)
 
     def predict(
         self,

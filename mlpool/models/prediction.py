@@ -134,9 +134,9 @@ def random_parts(model: MixedModel | ResidualModel, re_form: ReForm) -> dict[int
         for term in [*intercept, *(frozenset(t) for t in bar.terms.terms)]:
             columns = _columns_of_term(random, bar, term)
             if not columns:
-                known = ", ".join(f"({r.bar.text})" for r in random)
+                known = ", ".join(r.bar.label for r in random)
                 raise OptionError(
-                    f"re_form has ({bar.text}), which is no part of the model's random effects: "
+                    f"re_form has {bar.label}, which is no part of the model's random effects: "
                     f"{known}."
                 )
             for place, column in columns:

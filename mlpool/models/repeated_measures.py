@@ -92,8 +92,8 @@ def gls(
     )  # fmt: skip
     assert isinstance(result, ResidualModel)
     if result.design.random:
-        bar = result.design.random[0].bar.text
-        raise OptionError(f"gls() fits no random effects such as ({bar}); use lmer().")
+        bar = result.design.random[0].bar.label
+        raise OptionError(f"gls() fits no random effects such as {bar}; use lmer().")
     return result
 
 
@@ -140,8 +140,8 @@ def mmrm(
     result = fit(fixed, data, correlation=term, **_with_reml(options, REML))
     assert isinstance(result, ResidualModel)
     if result.design.random:
-        bar = result.design.random[0].bar.text
-        raise OptionError(f"mmrm() fits no random effects such as ({bar}); use lmer().")
+        bar = result.design.random[0].bar.label
+        raise OptionError(f"mmrm() fits no random effects such as {bar}; use lmer().")
     return result
 
 

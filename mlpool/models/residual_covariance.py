@@ -186,10 +186,7 @@ class ResidualModel(FittedModel):
         NotSupportedError
             Without random effects.
         """
-        random = self._random("VarCorr()")
-        return make_varcorr(
-            self.theta, self.sigma, [r.group for r in random], [r.z.names for r in random]
-        )
+        return make_varcorr(self.theta, self.sigma, self._random("VarCorr()"))
 
     def ranef(self) -> GroupFrames:
         """Return the conditional modes per group; `.cond_sd` has their conditional SDs."""

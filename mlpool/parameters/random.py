@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlpool.designs.engine_data import engine_structures, is_structured
 from mlpool.designs.residual_facts import residual_names
 from mlpool.engine.theta import Template
 from mlpool.inference.profiles.lmm import ProfileIntervals
@@ -17,14 +18,26 @@ from mlpool.inference.residual.information import ResidualInformation
 from mlpool.inference.small_sample.covariance_information import average_bounds
 from mlpool.inference.small_sample.information import VarianceInformation
 from mlpool.inference.small_sample.random_wald import RandomWald, phi_errors, random_wald_of
-from mlpool.inference.small_sample.random_wald_glmm import random_bounds, sigma_bounds
+from mlpool.inference.small_sample.random_wald_glmm import (
+    random_bounds,
+    sigma_bounds,
+    theta_covariance,
+)
+from mlpool.inference.structured import linear_bounds, structured_bounds
 from mlpool.models import GeneralizedLinearMixedModel
+from mlpool.models.extractors.parameter_names import covariance_places
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.fit_records import lmm_fit
-from mlpool.uncertainty.small_sample import information, information_of, is_iterative
+from mlpool.uncertainty.small_sample import (
+    information,
+    information_of,
+    is_iterative,
+    structured_information_of,
+)
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel, MixedModel, ResidualModel
+    from mlpool.models.extractors.varcorr_block import VarCorrBlock
 
 _INTERCEPT = "(Intercept)"
 
@@ -79,6 +92,11 @@ def random_rows(model: MixedModel, intervals: Intervals | None = None) -> list[R
     sds: list[tuple[bool, RandomRow]] = []
     cors: list[tuple[bool, RandomRow]] = []
     for t, block in enumerate(varcorr.blocks):
+        if block.structure is not None:
+            own = _structured_rows(t, block, intervals)
+            sds += [(True, row) for row in own if row.name.startswith("SD")]
+            cors += [(True, row) for row in own if row.name.startswith("Cor")]
+            continue
         for i, name in enumerate(block.names):
             row = _row(f"SD ({_short(name)}", block.group, block.sd[i], (t, i, i), intervals)
             sds.append((name != _INTERCEPT, row))
@@ -90,6 +108,18 @@ def random_rows(model: MixedModel, intervals: Intervals | None = None) -> list[R
     if varcorr.sigma is not None:
         values = (varcorr.sigma, *intervals.get((-1, 0, 0), (np.nan,) * 3))
         rows.append(_residual(*(float(v) for v in values)))
+    return rows
+
+
+def _structured_rows(t: int, block: VarCorrBlock, intervals: Intervals) -> list[RandomRow]:
+    """Return the SDs and the one correlation of a term with a structure: ``Cor (ar1: id)``."""
+    structure = block.structure
+    assert structure is not None
+    rows = []
+    for i, j in covariance_places(len(block.names), structure):
+        text = f"SD ({_short(block.names[i])}" if i == j else f"Cor ({structure.name}"
+        estimate = float(block.sd[i]) if i == j else block.rho
+        rows.append(_row(text, block.group, estimate, (t, i, j), intervals))
     return rows
 
 
@@ -124,6 +154,8 @@ def wald_intervals(model: FittedModel, level: float) -> Intervals:
     ``se(r) = se(S_ab) / (sd_a sd_b)``, interval ``tanh(atanh r -+ z se / (1 - r^2))``. The delta
     method on all three parameters would give a slightly larger error; easystats does not use it.
     """
+    if is_structured(model.design):
+        return _structured_intervals(model, level)
     if isinstance(model, GeneralizedLinearMixedModel):
         return _generalized_intervals(model, level)
     if is_iterative(model):
@@ -152,6 +184,20 @@ def _generalized_intervals(model: GeneralizedLinearMixedModel, level: float) -> 
     hessian = model.fit.inference().hessian
     template = Template(tuple(r.z.shape[1] for r in model.design.random))
     found = random_bounds(template, model.theta, hessian, level)
+    if model.family.has_dispersion:
+        found[-1, 0, 0] = sigma_bounds(model.sigma, hessian, level)
+    return found
+
+
+def _structured_intervals(model: FittedModel, level: float) -> Intervals:
+    """Return those of terms of ``cs()``, ``ar1()``, ``diag()``, symmetric in log SDs and atanh."""
+    template = Template(tuple(r.z.shape[1] for r in model.design.random))
+    structures = engine_structures(model.design)
+    if not isinstance(model, GeneralizedLinearMixedModel):
+        known = structured_information_of(model)
+        return linear_bounds(structures, template, lmm_fit(model), known.C, level)
+    hessian = model.fit.inference().hessian
+    found = structured_bounds(structures, template, model.theta, theta_covariance(hessian), level)
     if model.family.has_dispersion:
         found[-1, 0, 0] = sigma_bounds(model.sigma, hessian, level)
     return found

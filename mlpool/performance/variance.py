@@ -10,7 +10,7 @@ import pandas as pd
 
 from mlpool.floating_point import usual_floats
 from mlpool.models.argument_checks import check_mixed
-from mlpool.models.extractors.random_effects import VarCorrBlock
+from mlpool.models.extractors.varcorr_block import VarCorrBlock
 from mlpool.performance.variance_components import variance_parts
 from mlpool.tables.cells import format_numbers
 

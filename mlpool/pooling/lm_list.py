@@ -35,7 +35,8 @@ from mlpool.families import Family, get_family
 from mlpool.formula import parse_formula
 from mlpool.formula.design import Design, build_design
 from mlpool.formula.language.lexer import quote_name
-from mlpool.formula.language.tokens import BARS, read_tokens
+from mlpool.formula.language.structures import BARS
+from mlpool.formula.language.tokens import read_tokens
 from mlpool.models.fit_messages import is_separated, say_what_was_left_out
 from mlpool.pooling.lm_list_table import LmList, read_pool, with_table
 from mlpool.refits.row_resampling import take_rows

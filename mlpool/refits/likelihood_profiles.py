@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.engine_data import as_lmm_data, is_structured
 from mlpool.designs.row_summaries import of_combinations
 from mlpool.errors import NotSupportedError
 from mlpool.inference.profiles.glm import glm_curves
@@ -66,6 +66,11 @@ def _make(m: FittedModel) -> tuple[Curve, ...]:
     if isinstance(m, GeneralizedLinearModel):
         se = np.sqrt(np.diag(m.fit.vcov_unscaled) * m.fit.dispersion)
         return glm_curves(glm_problem(m), m.fit.beta, se)
+    if is_structured(m.design):
+        raise NotSupportedError(
+            "Profiles do not serve terms of cs(), ar1() and diag() yet; confint(m, method='Wald') "
+            "has intervals, symmetric in log SDs and atanh of correlations."
+        )
     if is_iterative(m):
         raise NotSupportedError(
             "Profiles need the deviance to more digits than the iterative solver's probes give; "

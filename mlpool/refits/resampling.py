@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.engine_data import as_lmm_data, is_structured
 from mlpool.engine.lmm.fit import is_one_factor
 from mlpool.engine.lmm.repeated_fits import ClusterResamples, new_responses
 from mlpool.errors import NotSupportedError
@@ -148,7 +148,12 @@ class FromCases:
         self._refit: Any
         if statistic is None and not m.is_mixed:
             self._mode, self._refit = "counts", _single_level(m)
-        elif statistic is None and isinstance(m, LinearMixedModel) and _is_the_factor(m, clusters):
+        elif (
+            statistic is None
+            and isinstance(m, LinearMixedModel)
+            and not is_structured(m.design)
+            and _is_the_factor(m, clusters)
+        ):
             self._mode, self._refit = "sums", LmmRefits(m, ClusterResamples)
         else:
             self._refit = ModelRefits(m, statistic)
@@ -229,8 +234,9 @@ def _single_level(m: FittedModel) -> LinearRefits | GlmRefits:
 
 
 def is_foreign(m: FittedModel) -> bool:
-    """Tell whether replicates are the work of another engine or solver, as the model itself is."""
-    return bool(m.is_mixed and m.fit.engine != "mlpool") or is_iterative(m)
+    """Tell whether replicates are the work of another engine, solver or search, as the model is."""
+    other = m.is_mixed and (m.fit.engine != "mlpool" or is_structured(m.design))
+    return bool(other) or is_iterative(m)
 
 
 def influence_values(m: FittedModel, task: FromCases) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpool.models import GeneralizedLinearMixedModel
-from mlpool.models.extractors.random_effects import VarCorrBlock
+from mlpool.models.extractors.varcorr_block import VarCorrBlock
 from mlpool.models.mixed_model import has_effects
 from mlpool.reporting.words import listed
 from mlpool.tables.cells import format_number
@@ -35,6 +35,11 @@ def random_sentences(m: FittedModel, digits: int) -> str:
 
 def _block(block: VarCorrBlock, n_levels: int, digits: int) -> str:
     sds = [format_number(float(sd), digits) for sd in block.sd]
+    if block.structure is not None and block.structure.is_homogeneous:
+        return (
+            f"Between the {n_levels} levels of {block.group} the coefficients of "
+            f"{listed(list(block.names))} have an SD of {sds[0]}{_correlations(block, digits)}."
+        )
     first, *others = [_name(name) for name in block.names]
     parts = [f"{first} has an SD of {sds[0]}"]
     parts += [f"{name} one of {sd}" for name, sd in zip(others, sds[1:], strict=True)]
@@ -50,6 +55,10 @@ def _name(name: str) -> str:
 
 def _correlations(block: VarCorrBlock, digits: int) -> str:
     k = len(block.names)
+    if block.structure is not None and np.isfinite(block.rho):
+        rho = format_number(block.rho, digits, zap_small=True)
+        beside = " between neighbours" if block.structure.kind == "ar1" else ""
+        return "" if block.structure.kind == "diag" else f", with a correlation of {rho}{beside}"
     pairs = [(i, j) for i in range(k) for j in range(i) if np.isfinite(block.cor[i, j])]
     if not pairs:
         return ""

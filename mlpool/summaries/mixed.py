@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from mlpool.uncertainty.small_sample import denominator_df
 if TYPE_CHECKING:
     from mlpool.models import FittedModel, LinearMixedModel, MixedModel
     from mlpool.models.extractors.random_effects import VarCorr
+    from mlpool.models.extractors.varcorr_block import VarCorrBlock
 
 _DIGITS = 4
 BOTH = ("Variance", "Std.Dev.")
@@ -85,7 +87,7 @@ def summarise_mixed(
 
 def varcorr_text(varcorr: VarCorr, digits: int = 5, *, comp: Sequence[str] = ("Std.Dev.",)) -> str:
     """Return the random-effects block: Groups, Name, [Variance,] Std.Dev., Corr."""
-    blocks = varcorr.blocks
+    blocks = [_printed(b) for b in varcorr.blocks]
     sds = np.concatenate([b.sd for b in blocks])
     all_sds = np.append(sds, varcorr.sigma) if varcorr.sigma is not None else sds
     groups = list(varcorr.labels)
@@ -102,7 +104,7 @@ def varcorr_text(varcorr: VarCorr, digits: int = 5, *, comp: Sequence[str] = ("S
         if name in comp:
             columns.append(format_numbers(list(values), digits))
             header.append(name)
-    widest = max(len(b.sd) for b in blocks)
+    widest = max(2 if _one_correlation(b) else len(b.sd) for b in blocks)
     if widest > 1:
         corr = _correlations(blocks, max(2, digits - 2), widest, len(labels))
         columns += corr
@@ -111,11 +113,25 @@ def varcorr_text(varcorr: VarCorr, digits: int = 5, *, comp: Sequence[str] = ("S
     return matrix_text(cells, header, [""] * len(cells), right=False)
 
 
+def _one_correlation(block: VarCorrBlock) -> bool:
+    """Tell whether a term has one correlation for all pairs of effects."""
+    return block.structure is not None and block.structure.kind != "diag"
+
+
+def _printed(block: VarCorrBlock) -> VarCorrBlock:
+    """Return a term as R prints it: effects that share their SD have one line."""
+    if block.structure is None or not block.structure.is_homogeneous:
+        return block
+    return replace(block, sd=block.sd[:1], names=block.names[:1])
+
+
 def _correlations(blocks: Any, digits: int, widest: int, rows: int) -> list[list[str]]:
     columns = [[""] * rows for _ in range(widest - 1)]
     at = 0
     for block in blocks:
-        for i in range(len(block.sd)):
+        if _one_correlation(block):
+            columns[0][at] = f"{block.rho:.{digits}f} ({block.structure.name})"
+        for i in range(len(block.sd) if block.structure is None else 0):
             for j in range(i):
                 value = block.cor[i, j]
                 columns[j][at + i] = "NaN" if np.isnan(value) else f"{value:.{digits}f}"

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlpool.designs.engine_data import n_covariance
 from mlpool.engine.glmm.curvature import inverse_of_positive
 from mlpool.errors import FitError, NotSupportedError, brief
 from mlpool.typing import FloatArray, IntArray
-from mlpool.uncertainty.fit_records import glmm_fit, mixed_fit
+from mlpool.uncertainty.fit_records import glmm_fit
 
 if TYPE_CHECKING:
     from mlpool.uncertainty.covariance import VcovChoice
@@ -57,7 +58,7 @@ def glmm_robust_vcov(model: EstimatedModel, choice: VcovChoice) -> FloatArray:
     vcov = inverse @ (total.T @ total) @ inverse
     if choice.kind not in ("CR0", "HC0"):
         vcov = vcov * n_clusters / (n_clusters - 1.0)
-    k, p = len(mixed_fit(model).theta), len(model.fit.beta)
+    k, p = n_covariance(model.design), len(model.fit.beta)
     return np.asarray(vcov[k : k + p, k : k + p])
 
 

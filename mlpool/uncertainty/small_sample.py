@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpool.designs.engine_data import as_lmm_data
+from mlpool.designs.engine_data import as_lmm_data, is_structured
 from mlpool.designs.residual_data import is_linear
 from mlpool.designs.residual_facts import residual_design_of
 from mlpool.designs.row_summaries import fact, of_combinations, same_by_counts
@@ -24,6 +24,7 @@ from mlpool.inference.small_sample.information import VarianceInformation, stand
 from mlpool.inference.small_sample.kenward_roger import KenwardRoger, kenward_roger_of
 from mlpool.inference.small_sample.random_wald import RandomWald, random_wald_of
 from mlpool.inference.small_sample.satterthwaite import satterthwaite_df
+from mlpool.inference.structured import StructuredInformation, structured_information
 from mlpool.option_spellings import read_value
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.fit_records import linear_fit, lmm_fit, ols_fit, residual_fit
@@ -64,15 +65,31 @@ def is_iterative(m: EstimatedModel) -> bool:
     return isinstance(m.fit, LmmFit) and m.fit.monte_carlo is not None
 
 
-@fact("lmer")
+def _is_free(m: EstimatedModel) -> bool:
+    return not is_structured(m.design)
+
+
+@fact("lmer", when=_is_free)
 def information(m: EstimatedModel) -> VarianceInformation:
     """Return the information of the variance parameters, computed once per model."""
     return standard_information(as_lmm_data(m.design), lmm_fit(m))
 
 
+def _is_structured(m: EstimatedModel) -> bool:
+    return is_structured(m.design)
+
+
+@fact("lmer", when=_is_structured)
+def structured_information_of(m: EstimatedModel) -> StructuredInformation:
+    """Return the information of a model some of whose terms have few parameters."""
+    return structured_information(as_lmm_data(m.design), lmm_fit(m))
+
+
 def information_of(m: EstimatedModel) -> VarianceInformation | CovarianceInformation:
     """Return the information of a linear model's variance parameters, of any structure."""
     if m.kind != "gls":
+        if is_structured(m.design):
+            return structured_information_of(m)
         return average_information(lmm_fit(m)) if is_iterative(m) else information(m)
     return information_of_residuals(m)
 
@@ -98,6 +115,11 @@ def kenward_roger_result(m: EstimatedModel) -> KenwardRoger:
     MlpoolWarning
         For residual covariances that are not linear in their parameters.
     """
+    if is_structured(m.design):
+        raise NotSupportedError(
+            "Kenward-Roger's method is for covariances that are linear in their parameters, and "
+            "those of cs(), ar1() and diag() are not; ci_method='satterthwaite' has df."
+        )
     if is_iterative(m):
         raise NotSupportedError(
             "Kenward-Roger's method needs the dense block that the iterative solver leaves out; "

@@ -72,7 +72,7 @@ REFUSED = {
     "y ~ (1|g)*x": "only be added",
     "y ~ (1|a*b)": "cannot join grouping factors",
     "y ~ (1|a + b)": "cannot join grouping factors",
-    "y ~ ar1(t | g)": "covariance structure",
+    "y ~ toep(t | g)": "covariance structure",
     "y ~ dat$school": "reach into a data frame",
     "y ~ lg(x)": "Did you mean 'log'",
     "y ~ x, REML=TRUE": "argument of the fitting function",

@@ -21,10 +21,12 @@ from mlpool.engine.glmm.starts import first_point
 from mlpool.engine.glmm.types import GlmmData, GlmmFit, Inference, LevelScores
 from mlpool.engine.glmm.zero_variances import beyond_corners
 from mlpool.engine.optimizer.diagnostics import diagnose
+from mlpool.engine.structured.covariance_map import Structure, has_structure
+from mlpool.engine.structured.generalized import StructuredLaplace, search_structured
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, Optimum
 from mlpool.errors import FitError, NotSupportedError
-from mlpool.typing import BoolArray, FloatArray
+from mlpool.typing import FloatArray
 
 SNAP = 1e-3
 """Share of a typical difference on the link scale (`Problem.unit`) below which diagonal entries of
@@ -67,12 +69,29 @@ def fit_glmm(data: GlmmData, *, n_quadrature: int = 1, control: Control | None =
     # Trial steps may overflow; what is kept is checked to be finite.
     with blas_threads(control.blas_threads), np.errstate(all="ignore"):
         problem = Problem.of(data, control)
+        if has_structure(structures := tuple(t.structure for t in data.terms)):
+            return _fit_structured(problem, structures, n_quadrature, control)
         objective = make_objective(problem, n_quadrature)
         found = _search(problem, objective, control)
         try:
             return _finish(objective, *found, n_quadrature, control)
         except np.linalg.LinAlgError:
             raise FitError(_SINGULAR + problem.offset_note()) from None
+
+
+def _fit_structured(
+    problem: Problem,
+    structures: tuple[Structure | None, ...],
+    n_quadrature: int,
+    control: Control,
+) -> GlmmFit:
+    """Fit a model some of whose terms have a covariance of few parameters."""
+    objective = StructuredLaplace(problem, structures, joint=n_quadrature == 0)
+    found, start = search_structured(objective, control)
+    try:
+        return _finish(objective, found, start, n_quadrature, control)
+    except np.linalg.LinAlgError:
+        raise FitError(_SINGULAR + problem.offset_note()) from None
 
 
 def _search(problem: Problem, objective: Laplace, control: Control) -> tuple[Found, FloatArray]:
@@ -195,7 +214,7 @@ def _finish(
         optimum=optimum,
         n_compressed=len(problem.rows.y),
         inner_iterations=objective.steps,
-        diagnostics=_findings(problem, found, optimum, control),
+        diagnostics=_findings(objective, found, optimum, control),
     )
 
 
@@ -216,12 +235,15 @@ def _conditional_covariances(problem: Problem, state: State) -> tuple[FloatArray
 
 
 def _findings(
-    problem: Problem, found: Found, optimum: Optimum, control: Control
+    objective: Laplace, found: Found, optimum: Optimum, control: Control
 ) -> tuple[Diagnostic, ...]:
     """Return what should be said about the fit, most serious first."""
+    problem = objective.problem
     k = problem.k
     # In the search's terms, which no unit or origin of a predictor changes.
-    in_theta = replace(optimum, end=found.x[:k] / problem.unit, gradient=found.gradient[:k])
+    theta, _, _ = objective.split(found.x)
+    gradient = found.gradient[:k] if objective.k == k else np.zeros(k)
+    in_theta = replace(optimum, end=theta / problem.unit, gradient=gradient)
     out = list(diagnose(in_theta, problem.template, np.full(k, problem.unit), control))
     if problem.has_shape and problem.rows.family.is_negative_binomial:
         low, high = np.exp(problem.rows.shape_limits)
@@ -248,16 +270,6 @@ class SecondDerivatives:
         self.objective, self.x, self.guess, self.conditional = objective, x, guess, conditional
         self._made: Inference | None = None
 
-    @property
-    def free(self) -> BoolArray:
-        """Parameters off the boundary: columns of Lambda with a zero diagonal stay zero."""
-        template = self.objective.problem.template
-        term, _, col = template.index
-        out = np.ones(len(self.x), dtype=np.bool_)
-        for i in np.flatnonzero(template.is_diagonal & (self.x[: template.k] == 0.0)):
-            out[: template.k][(term == term[i]) & (col == col[i])] = False
-        return out
-
     def inference(self) -> Inference:
         """Return second derivatives and the covariance of beta."""
         if self._made is None:
@@ -266,15 +278,15 @@ class SecondDerivatives:
         return self._made
 
     def _make(self) -> Inference:
-        problem, free = self.objective.problem, self.free
+        problem, free = self.objective.problem, self.objective.free(self.x)
         try:
             H = difference_hessian(self.objective, self.x, self.guess, free)
         except (FitError, np.linalg.LinAlgError):
             H = np.zeros((len(self.x), len(self.x)))
         # To (theta, beta, log phi): gamma = R beta.
-        k, p = problem.k, 0 if self.objective.joint else problem.p
+        k, p = self.objective.k, 0 if self.objective.joint else problem.p
         J = np.eye(len(self.x))
-        J[:k, :k] = problem.theta_map
+        J[:k, :k] = self.objective.user_map
         J[k : k + p, k : k + p] = problem.R[:p, :p]
         H_beta = J.T @ H @ J
         if self.objective.joint:
@@ -306,15 +318,16 @@ class SecondDerivatives:
                 "Cluster-robust standard errors of glmer need one grouping factor or nested ones; "
                 "these are crossed."
             )
-        slopes = self.objective.slopes(self.objective.state(self.x))
-        J = problem.theta_map
+        state = self.objective.state(self.x)
+        slopes, J = self.objective.slopes(state), self.objective.theta_slopes(state)
+        k = self.objective.k
         out = []
         for i, (f, part) in enumerate(
             zip(problem.effects.order, problem.effects.parts, strict=True)
         ):
             values = np.zeros((part.n_levels, len(self.x)))
             where, row, col = problem.entries(f)
-            values[:, where] = slopes.random[i][row, col].T @ J[np.ix_(where, where)]
+            values[:, :k] = slopes.random[i][row, col].T @ J[where]
             if i == 0:
                 self._add_rows(values, slopes)
             out.append(LevelScores(term=problem.effects.factors[f].terms[0], values=-0.5 * values))
@@ -322,7 +335,7 @@ class SecondDerivatives:
 
     def _add_rows(self, values: FloatArray, slopes: Slopes) -> None:
         problem = self.objective.problem
-        part, k, p = problem.effects.parts[0], problem.k, problem.p
+        part, k, p = problem.effects.parts[0], self.objective.k, problem.p
         by_gamma = [part.level_sums(column * slopes.fixed) for column in problem.XT]
         if p:
             values[:, k : k + p] = np.column_stack(by_gamma) @ problem.R

@@ -26,7 +26,7 @@ from mlpool.engine.glmm.likelihood import RowValues
 from mlpool.engine.glmm.prepared_data import Problem
 from mlpool.engine.glmm.random_effects import Effects
 from mlpool.errors import FitError
-from mlpool.typing import FloatArray
+from mlpool.typing import BoolArray, FloatArray
 
 LOST = 1e-6
 """A squared length below zero, relative to the log-likelihood, that is no rounding of a mode: on
@@ -92,9 +92,32 @@ class Laplace:
         self.start: Reduced | None = None
         self.steps = 0
 
+    @property
+    def k(self) -> int:
+        """Covariance parameters at the head of x."""
+        return self.problem.k
+
+    def free(self, x: FloatArray) -> BoolArray:
+        """Tell which entries of x are off their boundary: columns with a zero diagonal are not."""
+        template = self.problem.template
+        term, _, col = template.index
+        out = np.ones(len(x), dtype=np.bool_)
+        for i in np.flatnonzero(template.is_diagonal & (x[: template.k] == 0.0)):
+            out[: template.k][(term == term[i]) & (col == col[i])] = False
+        return out
+
+    @property
+    def user_map(self) -> FloatArray:
+        """The matrix (k, k) from the user's covariance parameters to those of x."""
+        return self.problem.theta_map
+
+    def theta_slopes(self, state: State) -> FloatArray:
+        """Return d theta / d (the user's covariance parameters), (k_theta, k)."""
+        return self.problem.theta_map
+
     def split(self, x: FloatArray) -> tuple[FloatArray, FloatArray, float]:
         """Return theta, gamma and the family's parameter."""
-        k, p = self.problem.k, 0 if self.joint else self.problem.p
+        k, p = self.k, 0 if self.joint else self.problem.p
         shape = 1.0
         if self.problem.has_shape:
             shape = float(np.exp(np.clip(x[k + p], *self.problem.rows.shape_limits)))

@@ -29,7 +29,7 @@ def first_point(
     theta = _first_theta(problem)
     scale = np.where(problem.template.is_diagonal, theta, np.inf)
     if control.start is not None:
-        theta = problem.of_user(_user_theta(problem, control.start))
+        theta = problem.of_user(user_theta(problem, control.start))
     theta, modes = _first_modes(problem, share * theta, plain.gamma, shape)
     objective.start, objective.gamma = modes.e, modes.gamma
     parts = [theta] if objective.joint else [theta, modes.gamma]
@@ -94,7 +94,14 @@ def _first_modes(
     return theta, find_modes(problem, problem.factors(theta), gamma, shape, joint=True)
 
 
-def _user_theta(problem: Problem, start: tuple[float, ...]) -> FloatArray:
+def user_theta(problem: Problem, start: tuple[float, ...]) -> FloatArray:
+    """Return the theta of ``control.start``.
+
+    Raises
+    ------
+    FitError
+        If it has another length.
+    """
     theta = np.asarray(start, dtype=np.float64)
     if theta.shape != (problem.k,):
         raise FitError(

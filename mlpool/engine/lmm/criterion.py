@@ -71,12 +71,15 @@ class Criterion(Judged, Estimable, Protocol):
         Columns of X that are estimated.
     reml : bool
     sum_log_weights : float
+    scale : ndarray (k,)
+        Typical sizes of the entries of theta.
     """
 
     fixed: FixedColumns
     kept: IntArray
     reml: bool
     sum_log_weights: float
+    scale: FloatArray
 
     def start(self) -> tuple[FloatArray, Log]:
         """Return starting values of theta, and the (theta, criterion) evaluated on the way."""

@@ -26,6 +26,12 @@ from mlpool.engine.lmm.user_start import user_start
 from mlpool.engine.optimizer.convergence import findings_of, singular_finding
 from mlpool.engine.optimizer.local_minima import deepest
 from mlpool.engine.optimizer.newton import Log, SearchInterrupt, interrupted, minimise
+from mlpool.engine.structured.covariance_map import Structure, has_structure
+from mlpool.engine.structured.linear import (
+    StructuredCriterion,
+    search_structured,
+    structured_findings,
+)
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import Control, Diagnostic, LmmData, LmmFit, Optimum
 from mlpool.errors import FitError
@@ -65,6 +71,9 @@ def fit_lmm(data: LmmData, *, reml: bool = True, control: Control | None = None)
     control = control or Control()
     with blas_threads(control.blas_threads):
         check_identified(data)
+        if has_structure(data.structures):
+            objective = prepare(data, reml=reml, control=control)
+            return fit_structured(objective, data.structures, control)
         if not is_one_factor(data) and takes_iterations(data, control):
             return fit_iterative(data, reml=reml, control=control)
         return fit_criterion(prepare(data, reml=reml, control=control), control)
@@ -104,6 +113,23 @@ def fit_criterion(objective: Criterion, control: Control) -> LmmFit:
     if objective.solve(optimum.end).pwrss <= square_of_rounding(objective):
         raise FitError(EXPLAINED)
     return _estimates(objective, optimum, findings_of(objective, optimum, control))
+
+
+def fit_structured(
+    objective: Criterion, structures: tuple[Structure | None, ...], control: Control
+) -> LmmFit:
+    """Minimise a criterion over the parameters of structured terms and return the estimates.
+
+    Raises
+    ------
+    FitError
+        If the criterion exists at no start.
+    """
+    criterion = StructuredCriterion(objective, structures)
+    optimum = search_structured(criterion, control)
+    findings = structured_findings(criterion, optimum, control)
+    theta = criterion.map.theta(optimum.end)
+    return replace(_estimates(objective, replace(optimum, end=theta), findings), optimum=optimum)
 
 
 def _search(objective: Criterion, control: Control) -> Optimum:

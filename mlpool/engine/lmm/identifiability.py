@@ -68,7 +68,8 @@ def check_identified(data: LmmData) -> None:
                 f"A grouping factor has {t.n_levels} levels for {n} rows: with one row per level "
                 "its effects cannot be told from the residual."
             )
-        if t.n_levels * k >= n:
+        is_tied = t.structure is not None and t.structure.kind != "diag"
+        if t.n_levels * k >= n and not is_tied:
             raise FitError(
                 f"A term has {t.n_levels} levels x {k} columns = {t.n_levels * k} random effects "
                 f"for {n} rows: its variances and the residual variance are not identified."

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from mlpool.engine.residual.criterion import Point, ResidualCriterion
+from mlpool.engine.residual.criterion import ResidualCriterion
 from mlpool.engine.types import Control, Optimum
 from mlpool.errors import FitError
 from mlpool.typing import BoolArray, FloatArray
@@ -33,13 +34,36 @@ _NEAR = 1e-6
 """Newton step in psi that rounding of the deviance cannot tell from none."""
 
 
+class Visited(Protocol):
+    """A criterion at one place."""
+
+    @property
+    def value(self) -> float:
+        """Deviance."""
+
+    @property
+    def gradient(self) -> FloatArray:
+        """Its derivatives (k,)."""
+
+
+class Smooth(Protocol):
+    """A deviance of n rows with exact gradients, as a function of parameters without bounds."""
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+
+    def evaluate(self, psi: FloatArray) -> Visited:
+        """Return deviance and gradient."""
+
+
 @dataclass(slots=True)
 class _Search:
-    criterion: ResidualCriterion
+    criterion: Smooth
     control: Control
     log: list[tuple[tuple[float, ...], float]]
 
-    def visit(self, psi: FloatArray) -> Point | None:
+    def visit(self, psi: FloatArray) -> Visited | None:
         """Return the criterion at psi, None where it does not exist."""
         try:
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -50,7 +74,7 @@ class _Search:
         self.log.append((tuple(float(v) for v in psi), found.value))
         return found if fine else None
 
-    def hessian(self, psi: FloatArray, here: Point) -> FloatArray:
+    def hessian(self, psi: FloatArray, here: Visited) -> FloatArray:
         """Return second derivatives from one-sided differences of the gradient."""
         H = np.zeros((len(psi), len(psi)))
         for i in range(len(psi)):
@@ -66,9 +90,7 @@ class _Search:
         return 0.5 * (H + H.T)
 
 
-def minimise(
-    criterion: ResidualCriterion, starts: Sequence[FloatArray], control: Control
-) -> Optimum:
+def minimise(criterion: Smooth, starts: Sequence[FloatArray], control: Control) -> Optimum:
     """Return the best optimum found from the starts.
 
     Raises
@@ -83,9 +105,7 @@ def minimise(
     return min(reached, key=lambda one: one.criterion)
 
 
-def _from_start(
-    criterion: ResidualCriterion, start: FloatArray, control: Control
-) -> Optimum | None:
+def _from_start(criterion: Smooth, start: FloatArray, control: Control) -> Optimum | None:
     search = _Search(criterion, control, [])
     point = search.visit(start)
     if point is None:
@@ -100,7 +120,9 @@ def _from_start(
     )  # fmt: skip
 
 
-def _descend(search: _Search, psi: FloatArray, point: Point) -> tuple[FloatArray, Point, bool, str]:
+def _descend(
+    search: _Search, psi: FloatArray, point: Visited
+) -> tuple[FloatArray, Visited, bool, str]:
     n, radius = search.criterion.n, 1.0
     steps = max(60, search.control.max_evaluations // (len(psi) + 1))
     for _ in range(steps):
@@ -137,8 +159,8 @@ def _is_plain(steps: FloatArray, flat: BoolArray, along: FloatArray, size: float
 
 
 def _better(
-    psi: FloatArray, point: Point, there: FloatArray, trial: Point | None
-) -> tuple[FloatArray, Point]:
+    psi: FloatArray, point: Visited, there: FloatArray, trial: Visited | None
+) -> tuple[FloatArray, Visited]:
     """Return the place of the smaller gradient, among two whose deviance rounding cannot tell."""
     if trial is None:
         return psi, point

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlpool.formula.language.expand import Expander
-from mlpool.formula.language.tokens import BARS, DIAGONAL, Token
+from mlpool.formula.language.structures import BARS, DIAGONAL, structure_of
+from mlpool.formula.language.tokens import Token
 from mlpool.formula.types import BarTerm, Expression, Terms
 
 
@@ -84,8 +85,12 @@ def expand_bar(tokens: Sequence[Token], expander: Expander) -> list[BarTerm]:
         diagonal = bar.text == DIAGONAL
         return [part for group in groups for part in _independent(terms, group, diagonal)]
     text = deparse(left)
+    structure = structure_of(bar.text)
     return [
-        BarTerm(terms=terms, group=group, text=f"{text} | {_group_text(group)}") for group in groups
+        BarTerm(
+            terms=terms, group=group, text=f"{text} | {_group_text(group)}", structure=structure
+        )
+        for group in groups
     ]
 
 
@@ -97,6 +102,7 @@ def deparse(tokens: Sequence[Token], texts: dict[int, str] | None = None) -> str
     out = ""
     for i, token in enumerate(tokens):
         text = (texts or {}).get(token.start, token.text)
+        text = "|" if text in BARS and text != "||" else text
         unary = token.text in "+-" and (i == 0 or tokens[i - 1].kind in ("operator", "open"))
         if token.kind == "operator" and token.text not in (":", "^", "**", "/") and not unary:
             out += f" {text} "

@@ -12,7 +12,8 @@ from typing import NoReturn
 from mlpool.errors import FormulaError, brief
 from mlpool.formula.language.algebra import AlgebraError, Piece, TermSum, bits, expand
 from mlpool.formula.language.expression import column_expression, parse_expression
-from mlpool.formula.language.tokens import ARITHMETIC, BARS, Token
+from mlpool.formula.language.structures import BARS
+from mlpool.formula.language.tokens import ARITHMETIC, Token
 from mlpool.formula.types import Expression, Term, Terms
 
 Symbols = dict[str, tuple[int, Expression]]

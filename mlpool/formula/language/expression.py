@@ -277,9 +277,9 @@ class _ExpressionParser:
     def _refuse_function(self, name: str, piece: Piece) -> NoReturn:
         if name in COVARIANCE_STRUCTURES:
             self._fail(
-                f"The covariance structure {name}() is no term of a formula here; write (x | g) "
-                "or us(x | g) for a full covariance, (x || g) or diag(x | g) for independent "
-                "effects, and correlation= for correlated residuals.",
+                f"The covariance structure {name}() is no term here; around a bar stand "
+                "us(x | g), diag(x | g), cs(x | g) and ar1(0 + time | g), and correlation= is for "
+                "correlated residuals.",
                 piece,
             )
         hint = nearest_names(name, (*documented_functions(), *self.context))

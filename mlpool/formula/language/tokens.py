@@ -10,6 +10,7 @@ from typing import Literal
 from mlpool.errors import FormulaError, brief
 from mlpool.formula.language.lexer import Piece, lex
 from mlpool.formula.language.safety import MAX_DEPTH, MAX_LENGTH
+from mlpool.formula.language.structures import structure_call
 
 Kind = Literal["operator", "open", "close", "number", "dot", "expression"]
 
@@ -17,11 +18,6 @@ ARITHMETIC = ("%/%", "%%", "==", "!=", "<=", ">=", "<", ">", "!", "&", "&&")
 """Operators of R that are no formula algebra: allowed in a response and inside ``I()``."""
 
 _ALGEBRA = ("**", "||", "%in%", "~", "+", "-", "*", "/", ":", "^", "|")
-DIAGONAL = "|||"
-"""The bar of ``diag(x | g)``: as ``||``, and every effect is one column."""
-BARS = ("|", "||", DIAGONAL)
-_STRUCTURES = ("us", "diag")
-"""What lme4 2.0 and glmmTMB write around a bar, and formulas here read."""
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _ARGUMENTS = ("REML", "reml", "family", "data", "weights", "cluster", "offset", "subset")
 
@@ -57,32 +53,27 @@ def read_tokens(formula: str) -> list[Token]:
     pieces = lex(formula, formula=formula)
     partner = _partners(pieces, formula)
     tokens: list[Token] = []
-    diagonal: set[int] = set()
+    texts: dict[int, str] = {}
+    skipped: dict[int, int] = {}
     at = 0
     while at < len(pieces):
-        bar = _bar_inside(pieces, at, partner)
-        if bar is not None:  # us(x | g) and diag(x | g): parentheses, whose bar is another one
-            tokens.append(Token("open", "(", pieces[at].start, pieces[at + 1].end))
-            diagonal |= {bar} if pieces[at].text == "diag" else set()
+        found = structure_call(pieces, at, partner, formula)
+        if found is not None:  # cs(x | g): parentheses, whose bar is another one
+            close = partner[at + 1]
+            tokens.append(Token("open", found.opening, pieces[at].start, pieces[at + 1].end))
+            texts |= {found.bar: found.bar_text, close: found.closing}
+            skipped[found.after] = close
             at += 2
             continue
+        at = skipped.get(at, at)
         last = at
         if pieces[at].kind == "name" and at + 1 in partner and pieces[at + 1].text == "(":
             last = partner[at + 1]
         token = _token(pieces, at, last, formula)
-        tokens.append(replace(token, text=DIAGONAL) if at in diagonal else token)
+        tokens.append(replace(token, text=texts.get(at, token.text)))
         at = last + 1
     _check_neighbours(tokens, formula)
     return tokens
-
-
-def _bar_inside(pieces: Sequence[Piece], at: int, partner: dict[int, int]) -> int | None:
-    """Return the place of the bar where ``us(x | g)`` or ``diag(x | g)`` begins; else None."""
-    is_call = at + 1 in partner and pieces[at + 1].text == "("
-    if pieces[at].kind != "name" or pieces[at].text not in _STRUCTURES or not is_call:
-        return None
-    inside = range(at + 2, partner[at + 1])
-    return next((i for i in inside if pieces[i].kind == "op" and pieces[i].text == "|"), None)
 
 
 def _token(pieces: Sequence[Piece], at: int, last: int, formula: str) -> Token:

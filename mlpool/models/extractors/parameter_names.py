@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpool.designs.residual_facts import residual_names
+from mlpool.formula.types import BarStructure
 from mlpool.inference.small_sample.information import vech_positions
 from mlpool.models.extractors.random_effects import relative_factors
+from mlpool.models.extractors.varcorr_block import common_correlation
 from mlpool.typing import FloatArray
 from mlpool.uncertainty.fit_records import residual_fit
 
@@ -18,7 +20,24 @@ if TYPE_CHECKING:
     from mlpool.models.fitted import FittedModel
 
 
-def sd_scale(theta: FloatArray, scale: float, sizes: tuple[int, ...]) -> FloatArray:
+Structures = tuple[BarStructure | None, ...]
+"""Of every random-effects term; None: the effects vary together freely."""
+
+
+def covariance_places(size: int, structure: BarStructure | None) -> list[tuple[int, int]]:
+    """Return row and column of every parameter of a term: SDs in the diagonal, correlations.
+
+    Terms with a structure have their SDs (one if they share it), and one correlation at (1, 0).
+    """
+    if structure is None:
+        return vech_positions(size)
+    places = [(i, i) for i in range(1 if structure.is_homogeneous else size)]
+    return places if structure.kind == "diag" else [*places, (1, 0)]
+
+
+def sd_scale(
+    theta: FloatArray, scale: float, sizes: tuple[int, ...], structures: Structures
+) -> FloatArray:
     """Return SDs and correlations (k,), each term's lower triangle column by column.
 
     A correlation beside a SD of zero is NaN.
@@ -30,14 +49,19 @@ def sd_scale(theta: FloatArray, scale: float, sizes: tuple[int, ...]) -> FloatAr
         sigma where theta is relative to it (lmer), else 1.
     sizes : tuple of int
         Columns of each term.
+    structures : tuple of (BarStructure or None)
     """
     out: list[float] = []
-    for lam, size in zip(relative_factors(theta, sizes), sizes, strict=True):
+    factors = relative_factors(theta, sizes)
+    for lam, size, structure in zip(factors, sizes, structures, strict=True):
         sigma = lam @ lam.T
         sd = np.sqrt(np.diag(sigma))
         with np.errstate(divide="ignore", invalid="ignore"):
             cor = np.clip(sigma / np.outer(sd, sd), -1.0, 1.0)
-        out += [scale * sd[r] if r == c else cor[r, c] for r, c in vech_positions(size)]
+        if structure is not None and size > 1:
+            cor[1, 0] = common_correlation(cor)
+        places = covariance_places(size, structure)
+        out += [scale * sd[r] if r == c else cor[r, c] for r, c in places]
     return np.array(out, dtype=np.float64)
 
 
@@ -49,6 +73,8 @@ class SdScale:
     ----------
     sizes : tuple of int
         Columns of each random-effects term; empty for models without.
+    structures : tuple of (BarStructure or None)
+        Of each term.
     is_relative : bool
         Whether theta is relative to sigma (lmer).
     has_sigma : bool
@@ -56,6 +82,7 @@ class SdScale:
     """
 
     sizes: tuple[int, ...]
+    structures: Structures
     is_relative: bool
     has_sigma: bool
 
@@ -64,6 +91,7 @@ class SdScale:
         """Return that of a fitted model."""
         return cls(
             sizes=tuple(r.z.shape[1] for r in m.design.random),
+            structures=tuple(r.structure for r in m.design.random),
             is_relative=m.kind in ("lmer", "gls"),
             has_sigma=m.kind == "gls"
             or (m.is_mixed and (m.family is None or m.family.has_dispersion)),
@@ -73,7 +101,7 @@ class SdScale:
         """Return SDs and correlations, sigma, coefficients: as :func:`parameter_names`."""
         scale = sigma if self.is_relative else 1.0
         own = [sigma] if self.has_sigma else []
-        return np.concatenate([sd_scale(theta, scale, self.sizes), own, beta])
+        return np.concatenate([sd_scale(theta, scale, self.sizes, self.structures), own, beta])
 
 
 def random_names(m: FittedModel, *, old: bool = False) -> list[str]:
@@ -91,9 +119,14 @@ def random_names(m: FittedModel, *, old: bool = False) -> list[str]:
         return []
     names = []
     for random in m.design.random:
-        for row, column in vech_positions(random.z.shape[1]):
+        structure = random.structure
+        for row, column in covariance_places(random.z.shape[1], structure):
             own = random.z.names[row]
-            if row == column:
+            if structure is not None and row != column:
+                names.append(f"cor_rho|{random.group}")
+            elif structure is not None and structure.is_homogeneous:
+                names.append(f"sd_*|{random.group}")
+            elif row == column:
                 names.append(f"sd_{own}|{random.group}")
             else:
                 names.append(f"cor_{own}.{random.z.names[column]}|{random.group}")
@@ -127,7 +160,7 @@ def record_values(m: FittedModel, record: Any, sigma: float) -> FloatArray:
     if m.kind != "gls":
         return SdScale.of(m).stack(record.beta, record.theta, sigma)
     scale = SdScale.of(m)
-    random = sd_scale(record.theta, record.sigma, scale.sizes)
+    random = sd_scale(record.theta, record.sigma, scale.sizes, scale.structures)
     own = list(structure_values(m, record).values())
     return np.concatenate([random, [record.sigma], own, record.beta])
 
@@ -137,7 +170,7 @@ def random_places(m: FittedModel) -> tuple[tuple[int, int, int], ...]:
     places = [
         (t, row, column)
         for t, random in enumerate(m.design.random)
-        for row, column in vech_positions(random.z.shape[1])
+        for row, column in covariance_places(random.z.shape[1], random.structure)
     ]
     return (*places, (-1, 0, 0)) if SdScale.of(m).has_sigma else tuple(places)
 

@@ -8,102 +8,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
 
 from mlpool.argument_values import whole_number
 from mlpool.errors import DataError, brief, check_option, nearest_names
+from mlpool.models.extractors.varcorr_block import VarCorrBlock
 from mlpool.registry import verb
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
     from plotnine import ggplot
 
+    from mlpool.formula.random_terms import RandomDesign
     from mlpool.keywords import PlotOptions
-    from mlpool.typing import ValueArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class VarCorrBlock:
-    """The covariance of one random-effects term.
-
-    ``block[0, 1]`` and ``block["(Intercept)", "Days"]`` read its covariance matrix, which is also
-    what NumPy makes of it.
-
-    Attributes
-    ----------
-    group : str
-        Grouping factor (``school``, ``b:a``).
-    names : tuple of str
-        Column names of the term.
-    sd : ndarray of shape (k,)
-        Standard deviations, in the response's unit per unit of the column.
-    cor : ndarray of shape (k, k)
-        Correlations; NaN beside a standard deviation of zero.
-    vcov : ndarray of shape (k, k)
-        Covariance matrix.
-    """
-
-    group: str
-    names: tuple[str, ...]
-    sd: FloatArray
-    cor: FloatArray
-    vcov: FloatArray
-
-    @property
-    def stddev(self) -> pd.Series:
-        """R's ``attr(VarCorr(m)$g, "stddev")``: standard deviations by name."""
-        return pd.Series(self.sd.copy(), index=list(self.names))
-
-    @property
-    def correlation(self) -> pd.DataFrame:
-        """R's ``attr(VarCorr(m)$g, "correlation")``: correlations by name."""
-        return self._labelled(self.cor)
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return the covariance matrix by name, R's ``VarCorr(m)$g``."""
-        return self._labelled(self.vcov)
-
-    def _labelled(self, matrix: FloatArray) -> pd.DataFrame:
-        return pd.DataFrame(matrix.copy(), index=list(self.names), columns=list(self.names))
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ValueArray:
-        """Return the covariance matrix."""
-        return np.array(self.vcov, dtype=dtype)
-
-    def __getitem__(self, key: object) -> Any:
-        """Return a part of the covariance matrix, by places or by names.
-
-        Raises
-        ------
-        DataError
-            If there is no such column or place.
-        """
-        keys = tuple(self._place(k) for k in (key if isinstance(key, tuple) else (key,)))
-        try:
-            return np.array(self.vcov)[keys]
-        except IndexError:
-            raise DataError(f"{self.group} has the columns {', '.join(self.names)}.") from None
-
-    def _place(self, key: object) -> Any:
-        if not isinstance(key, str):
-            return key
-        if key not in self.names:
-            raise DataError(
-                f"{self.group} has no random effect {brief(key)}; it has {', '.join(self.names)}."
-            )
-        return self.names.index(key)
-
-    def __str__(self) -> str:
-        """Return the covariance matrix, standard deviations and correlations, as R prints them."""
-        parts = [self.to_frame().to_string(), "", "Std.Dev.:", self.stddev.to_string()]
-        if len(self.names) > 1:
-            parts += ["", "Corr:", self.correlation.to_string()]
-        return "\n".join(parts)
-
-    __repr__ = __str__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -254,20 +174,23 @@ def relative_factors(theta: FloatArray, sizes: Sequence[int]) -> list[FloatArray
     return factors
 
 
-def make_varcorr(
-    theta: FloatArray, sigma: float, groups: Sequence[str], names: Sequence[tuple[str, ...]]
-) -> VarCorr:
+def make_varcorr(theta: FloatArray, sigma: float, random: Sequence[RandomDesign]) -> VarCorr:
     """Return ``sigma^2 lambda lambda'`` of every term (Bates et al. 2015, eq. 4)."""
     blocks = []
-    for lam, group, columns in zip(
-        relative_factors(theta, [len(c) for c in names]), groups, names, strict=True
+    for lam, term in zip(
+        relative_factors(theta, [len(r.z.names) for r in random]), random, strict=True
     ):
         vcov = sigma**2 * (lam @ lam.T)
         sd = np.sqrt(np.diag(vcov))
         with np.errstate(divide="ignore", invalid="ignore"):
             cor = vcov / np.outer(sd, sd)
         np.fill_diagonal(cor, 1.0)
-        blocks.append(VarCorrBlock(group=group, names=columns, sd=sd, cor=cor, vcov=vcov))
+        blocks.append(
+            VarCorrBlock(
+                group=term.group, names=term.z.names, sd=sd, cor=cor, vcov=vcov,
+                structure=term.structure,
+            )
+        )  # fmt: skip
     return VarCorr(blocks=tuple(blocks), sigma=sigma)
 
 

@@ -1,0 +1,1 @@
+"""Mixed models some of whose terms have a covariance of few parameters."""

@@ -30,7 +30,8 @@ from mlpool.sources.absent_rows import SCANNED, AbsentFrame, absent_rows
 from mlpool.sources.columns import PushedColumn, distinct_columns
 from mlpool.sources.design import PushedDesign, number_of
 from mlpool.sources.groups import Grouped, GroupedRows, with_groups
-from mlpool.sources.language.expressions import Pushed, PushedEvaluator, PushedLabels, PushedNumbers
+from mlpool.sources.language.expressions import PushedEvaluator
+from mlpool.sources.language.pushed_values import Pushed, PushedLabels, PushedNumbers, complete
 from mlpool.sources.language.variables import key_of, kind_of, numbers_of
 from mlpool.sources.queries import engines_in_a_sentence
 from mlpool.sources.scan import Scan
@@ -84,7 +85,10 @@ def build_pushed_design(
         subset=subset_of(subset, rows, context),
     )
     found = survey(rows.lazy, asked, na_action)
-    values = {text: _with_levels_used(value, found) for text, value in values.items()}
+    values = {
+        e.text: complete(e, _with_levels_used(values[e.text], found), rows)
+        for e in _value_expressions(formula)
+    }
     made = {text: _without_rows(value, found.n) for text, value in values.items()}
     refuse_numbers_as_text(_predictors(formula), made)
     value = made[formula.response.text]

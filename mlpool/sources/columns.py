@@ -15,7 +15,7 @@ import numpy as np
 from mlpool.engine.sums.columns import Layout
 from mlpool.formula.design_matrix import DesignMatrix, FactorPart, NumberPart
 from mlpool.formula.types import Terms
-from mlpool.sources.language.expressions import Pushed, PushedLabels, PushedNumbers
+from mlpool.sources.language.pushed_values import Pushed, PushedLabels, PushedNumbers
 from mlpool.typing import FloatArray
 
 Identity = tuple[object, ...]

@@ -15,7 +15,7 @@ from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.formula.design import Design
 from mlpool.sources.absent_rows import NOT_SAVED, absent_rows, refuse_rows
 from mlpool.sources.clusters.effects import ScannedClusters
-from mlpool.sources.language.expressions import Pushed, PushedLabels
+from mlpool.sources.language.pushed_values import Pushed, PushedLabels
 from mlpool.sources.language.variables import key_of, kind_of
 from mlpool.sources.queries import collected, distinct, engines_in_a_sentence, totals
 from mlpool.sources.scan import Scan

@@ -20,7 +20,8 @@ from mlpool.frames import read_frame
 from mlpool.sources.clusters.asked import AskedEffects, asked_effects
 from mlpool.sources.clusters.effects import MODE
 from mlpool.sources.columns import columns_of
-from mlpool.sources.language.expressions import Pushed, PushedEvaluator, PushedLabels
+from mlpool.sources.language.expressions import PushedEvaluator
+from mlpool.sources.language.pushed_values import Pushed, PushedLabels
 from mlpool.sources.language.variables import numbers_of
 from mlpool.sources.lazy_rows import Answer, LazyRows
 from mlpool.sources.queries import collected, distinct, engines_in_a_sentence

@@ -10,12 +10,14 @@ import narwhals as nw
 import numpy as np
 
 from mlpool.errors import DataError, brief, check_option
-from mlpool.sources.language.expressions import Pushed, PushedLabels, PushedNumbers
+from mlpool.sources.language.pushed_values import Pushed, PushedLabels, PushedNumbers
 from mlpool.sources.lazy_rows import LazyRows
 from mlpool.sources.queries import collected, distinct, totals
 from mlpool.typing import FloatArray
 
 INFINITE = float(np.finfo(np.float64).max)
+CANCELLED = 1e-3
+"""Share of the mean square that a variance must be to have lost no more than three digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +114,20 @@ def survey(rows: LazyRows, asked: Asked, na_action: str) -> Survey:
     numbers, weights = _numbers(asked), _argument(asked, "weights")
     infinite = {k: asked.keys[k] for k in sorted(asked.float_keys) if k not in numbers}
     # made first, so that aggregates are of columns: what is constant is no column to an engine
-    flags = {"inside": inside, "wanted": wanted, "all": has_all, "used": used}
+    flags = {"inside": inside, "wanted": wanted, "used": used}
     made = [expr.alias(name) for name, expr in flags.items()]
     made += [expr.alias(f"known{i}") for i, expr in enumerate(known.values())]
     made += [expr.alias(f"number{i}") for i, expr in enumerate(numbers.values())]
     made += [expr.alias(f"key{i}") for i, expr in enumerate(infinite.values())]
     queries = _queries(list(known), list(numbers), weights)
+    queries |= _flags(asked)
     queries |= {f"infinite {k}": _infinite(f"key{i}") for i, k in enumerate(infinite)}
     found = totals(rows.select(*made), queries)
+    found.setdefault("inside", found["rows"])
+    found.setdefault("wanted", found["inside"])
+    found["missing"] = found["wanted"] - found["used"]
     _check(found, known, na_action, [*numbers, *infinite])
+    found |= _spreads(rows.select(*made), list(numbers), found)
     if asked.weights is not None and found[f"low {weights}"] < 0:
         raise DataError("weights must be positive; some are negative.")
     kept = rows if found["used"] == found["rows"] else rows.filter(used)
@@ -176,21 +183,48 @@ def _name(text: str, place: int, value: PushedNumbers) -> str:
 
 
 def _queries(known: list[str], numbers: list[str], weights: str) -> dict[str, nw.Expr]:
-    inside, wanted, used = nw.col("inside"), nw.col("wanted"), nw.col("used")
-    queries = {"rows": nw.len(), "inside": _count(inside), "wanted": _count(wanted)}
-    queries |= {"used": _count(used), "missing": _count(~nw.col("all") & wanted)}
+    inside, used = nw.col("inside"), nw.col("used")
+    queries = {"rows": nw.len(), "used": _count(used)}
     for i, name in enumerate(known):
         queries[f"missing {name}"] = _count(~nw.col(f"known{i}") & inside)
     for i, name in enumerate(numbers):
         number = nw.col(f"number{i}")
         there = nw.when(used).then(number)
         queries |= {
-            f"mean {name}": there.mean(), f"sd {name}": there.std(), f"low {name}": there.min(),
-            f"high {name}": there.max(), f"infinite {name}": _infinite(f"number{i}"),
+            f"mean {name}": there.mean(), f"square {name}": (there * there).mean(),
+            f"low {name}": there.min(), f"high {name}": there.max(),
+            f"infinite {name}": _infinite(f"number{i}"),
         }  # fmt: skip
         if name == weights:
             queries["log weights"] = nw.when(used & (number > 0.0)).then(number.log()).sum()
     return queries
+
+
+def _flags(asked: Asked) -> dict[str, nw.Expr]:
+    """Return counts of the rows that are chosen, where it is not all of them."""
+    counts = {} if asked.subset is None else {"inside": _count(nw.col("inside"))}
+    return counts if asked.weights is None else {**counts, "wanted": _count(nw.col("wanted"))}
+
+
+def _spreads(
+    rows: LazyRows, numbers: Sequence[str], found: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the SD of every number, by one more query of those that lie far from zero.
+
+    A mean of squares is asked for in a third of the time that engines' SDs take.
+    """
+    spreads, n, asked = {}, found["used"], {}
+    for i, name in enumerate(numbers):
+        square = found[f"square {name}"]
+        mean = found[f"mean {name}"]
+        variance = square - mean * mean  # a power would raise where it overflows
+        if variance > CANCELLED * square and np.isfinite(square):
+            spreads[f"sd {name}"] = float(np.sqrt(variance * n / (n - 1.0)))
+        elif n > 1:
+            asked[f"sd {name}"] = nw.when(nw.col("used")).then(nw.col(f"number{i}")).std()
+        else:
+            spreads[f"sd {name}"] = 0.0
+    return spreads | totals(rows, asked)
 
 
 def _infinite(name: str) -> nw.Expr:

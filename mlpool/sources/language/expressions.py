@@ -8,9 +8,7 @@ the engine looks the results up. Null is the only missing value: NaN becomes nul
 from __future__ import annotations
 
 import ast
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
@@ -42,6 +40,7 @@ from mlpool.sources.language.arithmetic import (
     power,
 )
 from mlpool.sources.language.learned import learn_poly, learn_scale
+from mlpool.sources.language.pushed_values import Pushed, PushedLabels, PushedNumbers, looked_up
 from mlpool.sources.language.variables import (
     key_of,
     keys_frame,
@@ -53,7 +52,6 @@ from mlpool.sources.language.variables import (
 from mlpool.sources.lazy_rows import KeyValue, Native
 from mlpool.sources.queries import collected, distinct
 from mlpool.sources.scan import Scan
-from mlpool.typing import FloatArray
 
 MOST_VALUES = 50_000
 """Distinct values of a column whose labels enter fixed effects or slopes."""
@@ -65,70 +63,8 @@ _LABELS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushedNumbers:
-    """Numbers that the engine computes: one column, or the labelled columns of ``poly``."""
-
-    exprs: tuple[nw.Expr, ...]
-    labels: tuple[str, ...] = ()
-    is_logical: bool = False
-
-    @property
-    def known(self) -> nw.Expr:
-        """Whether each row has a value."""
-        return ~self.exprs[0].is_null()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushedLabels:
-    """A function of one column, known for each of its distinct values.
-
-    Attributes
-    ----------
-    column : narwhals.Expr
-    keys : tuple
-        The column's distinct values.
-    value : FactorValue
-        The result for each of them.
-    """
-
-    column: nw.Expr
-    keys: tuple[KeyValue, ...]
-    value: FactorValue
-
-    @property
-    def known(self) -> nw.Expr:
-        """Whether each row has a label."""
-        gone = [k for k, code in zip(self.keys, self.value.codes, strict=True) if code < 0]
-        known = ~self.column.is_null()
-        return known & ~self.column.is_in(gone) if gone else known
-
-    def numbers(self, per_level: FloatArray) -> nw.Expr:
-        """Return each row's number, given the numbers of the levels."""
-        codes = np.asarray(self.value.codes)
-        results = np.append(np.asarray(per_level, dtype=np.float64), np.nan)[codes]
-        return looked_up(self.column, self.keys, results)
-
-
-Pushed = PushedNumbers | PushedLabels
 Visited = nw.Expr | float | PushedNumbers
 """A part of an expression: a column, a constant, or labelled columns."""
-
-
-def looked_up(column: nw.Expr, keys: Sequence[KeyValue], results: FloatArray) -> nw.Expr:
-    """Return a column with each of its values replaced by a number; NaN is null."""
-    counts = Counter(results[~np.isnan(results)].tolist())
-    if not counts:
-        return nw.lit(None, nw.Float64)
-    by_frequency = [number for number, _ in counts.most_common()]
-    found = nw.lit(by_frequency[0])
-    for number in by_frequency[1:]:
-        wanted = [k for k, r in zip(keys, results, strict=True) if r == number]
-        found = nw.when(column.is_in(wanted)).then(nw.lit(number)).otherwise(found)
-    gone = [k for k, r in zip(keys, results, strict=True) if np.isnan(r)]
-    if gone:
-        found = nw.when(~column.is_in(gone)).then(found)
-    return without(column, found)
 
 
 class PushedEvaluator:
@@ -203,7 +139,9 @@ class PushedEvaluator:
         if not isinstance(found, nw.Expr):
             raise not_pushed(f"{text}, a constant")
         is_logical = self._is_logical(tree)
-        return PushedNumbers(exprs=(without_nan(found),), is_logical=is_logical)
+        # a column alone has no NaN left
+        kept = found if isinstance(tree, ast.Name) else without_nan(found)
+        return PushedNumbers(exprs=(kept,), is_logical=is_logical)
 
     def _of_values(self, expression: Expression, column: str) -> Pushed:
         """Evaluate an expression of one column on its distinct values."""
@@ -214,7 +152,7 @@ class PushedEvaluator:
         key = key_of(self.rows, column)
         if isinstance(value, NumberValue) and not value.is_logical:
             return PushedNumbers(
-                exprs=(looked_up(key, keys, np.asarray(value.array, dtype=np.float64)),)
+                exprs=(without(key, looked_up(key, keys, np.asarray(value.array, np.float64))),)
             )
         return PushedLabels(column=key, keys=keys, value=_as_labels(value))
 
@@ -263,8 +201,8 @@ class PushedEvaluator:
         value = Evaluator(read_frame(native), learned, self.context).value(part)
         if not isinstance(value, NumberValue) or any(learned.values()):
             raise not_pushed(f"{self._text}, which mixes labels and numbers")
-        results = np.asarray(value.array, dtype=np.float64)
-        return looked_up(key_of(self.rows, column), keys, results)
+        key = key_of(self.rows, column)
+        return without(key, looked_up(key, keys, np.asarray(value.array, np.float64)))
 
     def _number(self, node: ast.expr) -> Number:
         found = self._visit(node)

@@ -76,7 +76,8 @@ def _from_query(data: Any) -> Any:
             lazy = nw_newest.from_native(data)
         return _with_order(lazy.collect().to_native(), ordered)
     except (TypeError, AttributeError):
-        raise DataError(f"data must be {_READABLE}; got {brief(data)}.") from None
+        said = getattr(data, "not_in_memory", f"data must be {_READABLE}; got {brief(data)}.")
+        raise DataError(said) from None
     except DataError:
         raise
     except Exception as error:

@@ -18,6 +18,7 @@ from mlpool.models.fitted import Kind
 from mlpool.models.mixed_model import MixedModel
 from mlpool.models.prediction import linear_predictor, predict_glmm
 from mlpool.models.single_level import GeneralizedLinearModel
+from mlpool.sources.lazy_rows import Native
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -85,8 +86,10 @@ class GeneralizedLinearMixedModel(MixedModel):
         allow_new_levels: bool = False,
         type: str = "link",
         averaged: bool = False,
-    ) -> pd.Series:
+    ) -> pd.Series | Native:
         """Return predictions, conditional on the random effects or averaged over them.
+
+        Of a lazy frame they are one: its rows with a column ``predicted``, in its own engine.
 
         Parameters
         ----------

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pandas as pd
+from narwhals import col
 
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.formula import BarTerm, Expression, parse_formula
 from mlpool.formula.design import Design
-from mlpool.frames import read_frame
 from mlpool.hypotheses.estimability import warn_off_span
+from mlpool.sources.combinations import CombinedDesign
 from mlpool.sources.design import PushedDesign
+from mlpool.sources.language.inverse_links import inverse_link
 from mlpool.sources.lazy_rows import LazyRows, Native
 from mlpool.sources.predictions import Predictor, refuse_taken
 from mlpool.sources.scan import Scan, as_scan
@@ -47,10 +49,14 @@ def predict_ols(model: FittedModel, newdata: DataLike | None) -> pd.Series | Nat
     return _series(_linear(model, rows), rows.index)
 
 
-def predict_glm(model: GeneralizedLinearModel, newdata: DataLike | None, scale: str) -> pd.Series:
+def predict_glm(
+    model: GeneralizedLinearModel, newdata: DataLike | None, scale: str
+) -> pd.Series | Native:
     """Return the linear predictor or the mean."""
     check_option(scale, ("link", "response"), argument="type")
-    assert model.family is not None
+    elsewhere = rows_elsewhere(model.design, newdata)
+    if elsewhere is not None:
+        return _on_scale(model, lazily(model, elsewhere, {}), scale)
     link = model.family.statsmodels().link
     if newdata is None:
         values = np.asarray(model.fit.fitted)
@@ -93,6 +99,8 @@ def rows_elsewhere(design: Design, newdata: object) -> Scan | None:
     """Return rows that are asked by queries: lazy new data, or those of a model fitted so."""
     if newdata is None and isinstance(design, PushedDesign):
         return design.own_rows
+    if newdata is None and isinstance(design, CombinedDesign):
+        return design.own_rows
     return as_scan(newdata)
 
 
@@ -110,6 +118,16 @@ def lazily(
         allow_new_levels=allow_new_levels,
     )  # fmt: skip
     return predictor.predict(rows, name)
+
+
+def _on_scale(
+    model: GeneralizedLinearModel | GeneralizedLinearMixedModel, rows: LazyRows, scale: str
+) -> Native:
+    """Return lazy rows whose predictions are on the link's scale or means, as their engine has."""
+    if scale == "link":
+        return rows.to_native()
+    mean = inverse_link(model.family.link, col("predicted"))
+    return rows.with_columns(mean.alias("predicted")).to_native()
 
 
 def random_parts(model: MixedModel | ResidualModel, re_form: ReForm) -> dict[int, tuple[int, ...]]:
@@ -179,17 +197,27 @@ def predict_glmm(
     allow_new_levels: bool,
     scale: str,
     averaged: bool,
-) -> pd.Series:
+) -> pd.Series | Native:
     """Return the linear predictor or the mean of a generalised mixed model.
 
     Raises
     ------
     OptionError
         For averages on the link scale, or of given random effects.
+    NotSupportedError
+        For averages of rows that are elsewhere.
     """
     check_option(scale, ("link", "response"), argument="type")
-    if as_scan(newdata) is not None:
-        newdata = read_frame(newdata)
+    elsewhere = rows_elsewhere(model.design, newdata)
+    if elsewhere is not None and averaged:
+        raise NotSupportedError(
+            "averaged=True integrates at each row, which needs the rows in memory; predictions for "
+            "random effects of zero are a query with re_form=False."
+        )
+    if elsewhere is not None:
+        used = random_parts(model, re_form)
+        effects = {place: _only(model.fit.b[place], columns) for place, columns in used.items()}
+        return _on_scale(model, lazily(model, elsewhere, effects, allow_new_levels), scale)
     if averaged:
         if re_form is not None or scale == "link":
             raise OptionError(

@@ -115,6 +115,9 @@ class GeneralizedLinearModel(SingleLevelModel):
             trials=design.trials, weights=design.weights, offset=design.offset,
         )  # fmt: skip
 
-    def predict(self, newdata: DataLike | None = None, type: str = "link") -> pd.Series:
-        """Return predictions on the link (default, as R) or the response scale."""
+    def predict(self, newdata: DataLike | None = None, type: str = "link") -> pd.Series | Native:
+        """Return predictions on the link (default, as R) or the response scale.
+
+        Of a lazy frame they are one: its rows with a column ``predicted``, in its own engine.
+        """
         return predict_glm(self, newdata, type)

@@ -13,6 +13,7 @@ from mlpool.argument_values import flag
 from mlpool.errors import MissingDataWarning, MlpoolWarning, NotSupportedError, brief, user_level
 from mlpool.formula.types import Expression
 from mlpool.refits.refit_response import holds_answer, scaled_data
+from mlpool.refits.standardized_rows import Elsewhere, is_number, z_scores_elsewhere
 from mlpool.transform.scale import mad, mean, median, sd
 from mlpool.typing import FloatArray
 
@@ -54,6 +55,9 @@ def standardize_model(
     """
     robust, two_sd = flag(robust, "robust"), flag(two_sd, "two_sd")
     names = _columns_to_scale(m, scale_response)
+    if isinstance(m.design, Elsewhere):
+        rows = z_scores_elsewhere(m, m.design, names, robust, two_sd)
+        return m.update(data=rows, subset=None)
     response = m.response
     frame = m.design.frame
     scaled = {}
@@ -82,7 +86,7 @@ def _is_linear(m: FittedModel) -> bool:
 
 def _columns_to_scale(m: FittedModel, scale_response: bool) -> list[str]:
     """Return the numeric columns of the formula that become z-scores."""
-    parsed, frame = m.formula, m.design.frame
+    parsed = m.formula
     expressions = [e for term in parsed.fixed.terms for e in term]
     expressions += [e for bar in parsed.bars for term in bar.terms.terms for e in term]
     if _is_linear(m) and scale_response and not holds_answer(m):
@@ -93,7 +97,7 @@ def _columns_to_scale(m: FittedModel, scale_response: bool) -> list[str]:
     for expression in expressions:
         functions = _functions(expression)
         for column in expression.columns:
-            if column not in frame or frame.column(column).kind != "numeric":
+            if not is_number(m.design, column):
                 continue
             if functions & set(_LABELS):
                 fixed[column] = "factor()"

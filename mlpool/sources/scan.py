@@ -54,7 +54,14 @@ class Scan:
     columns : tuple of str
     native : object
         What the user handed over.
+    not_in_memory : str
+        What a verb says that wants a data frame.
     """
+
+    not_in_memory = (
+        "This needs a data frame in memory, and mlpool.scan() leaves the rows where they are: hand "
+        "over the file or frame itself."
+    )
 
     def __init__(self, native: Native, lazy: LazyRows, connection: Native = None) -> None:
         self.native, self.lazy, self._connection = native, lazy, connection

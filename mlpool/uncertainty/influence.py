@@ -19,6 +19,8 @@ from mlpool.errors import NotSupportedError
 from mlpool.formula.design_matrix import check_dense
 from mlpool.inference.deletion import Deletions, deletions
 from mlpool.inference.hat_matrix import Smoother, absorbed_smoother, smoother
+from mlpool.sources.absent_rows import SCANNED, refuse_rows
+from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray, IntArray
 from mlpool.uncertainty.covariance import model_vcov
 from mlpool.uncertainty.fit_records import mixed_fit, ols_fit, residual_fit
@@ -114,7 +116,14 @@ def unit_residuals(m: EstimatedModel) -> FloatArray:
     """Return residuals (n,) of variance one in a correct model, but for their leverages.
 
     Pearson residuals over sigma; of models with a residual structure the normalized ones.
+
+    Raises
+    ------
+    NotSupportedError
+        For models of rows that are elsewhere, whose residuals are a lazy frame.
     """
+    if isinstance(m.design, PushedDesign):
+        refuse_rows(SCANNED)
     if m.kind == "gls":
         return np.asarray(m.residuals("normalized"), dtype=np.float64)
     scale = np.sqrt(ols_fit(m).dispersion) if m.kind == "glm" else m.sigma

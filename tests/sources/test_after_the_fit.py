@@ -42,6 +42,10 @@ VERBS: dict[str, Callable[[Fits], Any]] = {
     "ranova with gaps": lambda f: mlpool.ranova(f("y ~ z + s + (x | g)")),
     "confint": lambda f: mlpool.confint(f("y ~ x + (1 | g)")),
     "confint, crossed": lambda f: mlpool.confint(f("y ~ x + (1 | g) + (1 | z)", reml=False)),
+    "confint of slopes": lambda f: mlpool.confint(f("y ~ z + (x | g)")),
+    "confint of slopes, crossed": lambda f: mlpool.confint(
+        f("y ~ z + (0 + x | g) + (1 | z)", weights="w")
+    ),
     "compare_performance": lambda f: mlpool.compare_performance(
         f("y ~ x + (1 | g)"), f("y ~ x + z + (1 | g)")
     ),

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from mlpool.engine.lmm.fit import FitsAt
+from mlpool.engine.sums.cluster_sums import CrossProducts
 from mlpool.engine.types import LmmData, LmmFit
 from mlpool.errors import FitError
 from mlpool.inference.small_sample.information import standard_information, vech_positions
@@ -55,8 +56,7 @@ class Surface:
             [1.0 - M[r, c] ** 2 / (M[r, r] * M[c, c]) if r != c else 1.0 for M in moments for r, c
              in vech_positions(len(M))] + [1.0]
         )  # fmt: skip
-        weights = data.weights
-        self._constant = 0.0 if weights is None else -float(np.log(weights).sum())
+        self._constant = -_sum_log_weights(data)
 
     def start(self, ml: LmmFit) -> FloatArray:
         """Return psi of the fit, moved off the boundary by a hair."""
@@ -202,15 +202,50 @@ class Surface:
 def _moments_of(data: LmmData) -> list[FloatArray]:
     """Return the mean products of the columns of each term's z (k, k); one for empty columns."""
     out = []
+    totals = _totals_of_rows(data) if _sums_of(data) == () else _totals_of_sums(data)
+    for total in totals:
+        empty = np.flatnonzero(np.diag(total) == 0.0)
+        total[empty, empty] = data.n
+        out.append(total / data.n)
+    return out
+
+
+def _totals_of_rows(data: LmmData) -> list[FloatArray]:
+    found = []
     for term in data.terms:
         total = np.zeros((term.z.shape[1],) * 2)
         for start in range(0, data.n, _BLOCK):
             rows = term.z.rows(start, min(start + _BLOCK, data.n))
             total += rows.T @ rows
-        empty = np.flatnonzero(np.diag(total) == 0.0)
-        total[empty, empty] = data.n
-        out.append(total / data.n)
-    return out
+        found.append(total)
+    return found
+
+
+def _totals_of_sums(data: LmmData) -> list[FloatArray]:
+    """Return the same where there are sums and no rows; of weighted rows those of a mean weight."""
+    factors, sums = list(dict.fromkeys(t.factor for t in data.terms)), _sums_of(data)
+    used = dict.fromkeys(factors, 0)
+    found = []
+    for term in data.terms:
+        own, first = sums[factors.index(term.factor)], used[term.factor]
+        used[term.factor] += term.z.shape[1]
+        raw = own.uncentre(own.layout.z[first : used[term.factor]])
+        found.append(raw.T @ own.total @ raw * (data.n / own.total[0, 0]))
+    return found
+
+
+def _sum_log_weights(data: LmmData) -> float:
+    if data.weights is None:
+        return 0.0
+    sums = _sums_of(data)
+    return sums[0].sum_log_weights if sums else float(np.log(data.weights).sum())
+
+
+def _sums_of(data: LmmData) -> tuple[CrossProducts, ...]:
+    """Return the sums of each grouping factor that came with the data; none with rows."""
+    if data.factor_sums is not None:
+        return data.factor_sums.factors
+    return () if data.sums is None else (data.sums,)
 
 
 def _lower_root(R: FloatArray, sd: FloatArray) -> FloatArray | None:

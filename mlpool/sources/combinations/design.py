@@ -31,16 +31,18 @@ from mlpool.formula.functions.values import (
 )
 from mlpool.formula.types import ParsedFormula
 from mlpool.frames import Frame, read_frame
-from mlpool.sources.absent_rows import AbsentFrame, absent_rows
+from mlpool.sources.absent_rows import NOT_SAVED, AbsentFrame, absent_rows, refuse_rows
 from mlpool.sources.build import subset_of
-from mlpool.sources.combinations.query import Combinations, combinations
+from mlpool.sources.combinations.query import Combinations, combinations, rows_used
+from mlpool.sources.lazy_rows import LazyRows
 from mlpool.sources.queries import engines_in_a_sentence
 from mlpool.sources.scan import Scan
 from mlpool.typing import FloatArray
 
 COMBINED = (
     "This needs single rows, and the model was fitted to counted combinations of its variables "
-    "where the rows lie; m.predict(newdata) predicts rows that were read."
+    "where the rows lie: m.predict(type='response') is a query that gives means lazily; for the "
+    "rest, fit rows that were read into memory."
 )
 _LEARNS = frozenset({"scale", "center", "poly", "bs", "ns", *SUMMARIES})
 """Functions of a column that are other numbers where each combination counts once."""
@@ -59,19 +61,22 @@ class CombinedDesign(Design):
         The engine's record of the fit to them; None before the fit.
     scan : Scan or None
         What was handed over; None once the model left the session that fitted it.
+    used : narwhals.LazyFrame or None
+        Its rows without those left out.
     """
 
     cells: Design
     counts: FloatArray
     record: object = None
     scan: Scan | None = None
+    used: LazyRows | None = None
 
     def __reduce__(
         self,
     ) -> tuple[Callable[[dict[str, Any]], CombinedDesign], tuple[dict[str, Any]]]:
         """Leave behind the engine, to which this session is connected."""
         kept = {f.name: getattr(self, f.name) for f in fields(self)}
-        return _again, ({**kept, "scan": None},)
+        return _again, ({**kept, "scan": None, "used": None},)
 
     @property
     def said(self) -> str:
@@ -88,6 +93,19 @@ class CombinedDesign(Design):
         trials = np.ones(len(y)) if self.cells.trials is None else self.cells.trials
         sums = (w @ y, w @ y**2, w @ trials, w @ (y * trials))
         return (float(self.n), *map(float, sums), float(y.min()), float(y.max()))
+
+    @property
+    def own_rows(self) -> Scan:
+        """The rows used, all columns included.
+
+        Raises
+        ------
+        NotSupportedError
+            If the model came from a file or another session.
+        """
+        if self.used is None:
+            refuse_rows(NOT_SAVED)
+        return Scan(None, self.used)
 
     def without_rows(self) -> Design:
         """Return what a file keeps of the design."""
@@ -130,7 +148,8 @@ def build_combined_design(
     asked = list(dict.fromkeys(name for name in names if name not in constants))
     if not asked:
         raise DataError("The formula names no column of the data.")
-    found = combinations(rows, asked, subset_of(subset, rows, context))
+    wanted = subset_of(subset, rows, context)
+    found = combinations(rows, asked, wanted)
     frame = read_frame(found.frame)
     _refuse_infinite(formula, Evaluator(frame, {}, context), found.counts)
     prior = None if weights is None else np.asarray(frame.column(str(weights)).values, dtype=float)
@@ -147,6 +166,7 @@ def build_combined_design(
     n_missing, missing_by = _missing(cells, frame, found, prior, na_action)
     return replace(
         design, n_missing=n_missing, missing_by=missing_by, scan=rows,
+        used=rows_used(rows, asked, wanted, weights),
         weights=None if prior is None else design.y,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ import narwhals as nw
 
 from mlpool.errors import DataError, NotSupportedError
 from mlpool.sources.language.variables import key_of, keys_frame, kind_of
-from mlpool.sources.lazy_rows import Native
+from mlpool.sources.lazy_rows import LazyRows, Native
 from mlpool.sources.queries import by_group, distinct, totals
 from mlpool.sources.scan import Scan
 from mlpool.typing import FloatArray
@@ -73,3 +73,13 @@ def combinations(rows: Scan, names: Sequence[str], wanted: nw.Expr | None) -> Co
     groups = by_group(made, list(places), {})
     named = groups.keys.rename(dict(zip(places, names, strict=True)))
     return Combinations(frame=keys_frame(named, rows), counts=groups.values["rows"], n_read=n_read)
+
+
+def rows_used(
+    rows: Scan, names: Sequence[str], wanted: nw.Expr | None, weights: object
+) -> LazyRows:
+    """Return the rows wanted that have all of the columns, and weights that are not zero."""
+    lazy = rows.lazy if wanted is None else rows.lazy.filter(wanted == 1.0)
+    for name in names:
+        lazy = lazy.filter(~key_of(rows, name).is_null())
+    return lazy.filter(key_of(rows, weights) != 0) if isinstance(weights, str) else lazy

@@ -24,7 +24,7 @@ from mlpool.inference.bootstrap_intervals import METHODS
 from mlpool.intervals.bootstrap import bootstrap
 from mlpool.intervals.parameter_selection import interval_frame, read_level, read_parm
 from mlpool.intervals.profile import Profile, profile
-from mlpool.intervals.residual import residual_confint
+from mlpool.intervals.residual import bootstrap_confint, residual_confint
 from mlpool.keywords import VcovSpellings
 from mlpool.models import FittedModel, ResidualModel
 from mlpool.models.argument_checks import GroupCoefficients, group_coefficients
@@ -80,9 +80,9 @@ def confint(
         random effects, as in lme4 (``model_parameters(m, ci_random=True)`` has some), but of
         models with terms of ``cs()``, ``ar1()`` or ``diag()``, which have no profiles.
         ``"boot"``: :func:`mlpool.bootstrap`.
-        Models with a residual structure have Wald intervals only, of all parameters: those of the
-        covariance are symmetric on nlme's scales (its ``intervals()``). ``lm_list`` has Wald
-        intervals of every group's coefficients.
+        Models with a residual structure have Wald intervals by default, those of the covariance
+        symmetric on nlme's scales (its ``intervals()``); profiles are of the ML deviance.
+        ``lm_list`` has Wald intervals of every group's coefficients.
     oldNames : bool
         lme4's ``.sig01``, ``.sigma``; False: ``sd_(Intercept)|school``, ``sigma``.
     nsim, boot_type, type, seed, n_jobs
@@ -133,7 +133,12 @@ def confint(
     assert isinstance(m, FittedModel)
     level = read_level(level)
     if isinstance(m, ResidualModel):
-        return residual_confint(m, parm, level, method, vcov, cluster)
+        how = _ALIASES.get(method, method) if method is not None else "Wald"
+        if how != "boot":
+            return residual_confint(m, parm, level, how, vcov, cluster)
+        kind = check_option(boot_type, ("perc", "norm", *METHODS), argument="boot_type")
+        drawn = bootstrap(m, nsim, type, seed=seed, n_jobs=n_jobs, cluster=cluster)
+        return bootstrap_confint(m, drawn, parm, level, kind)
     how = _read_method(m, method, vcov, cluster)
     if how == "profile":
         found = profile(m, parm, oldNames=oldNames)

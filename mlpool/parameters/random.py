@@ -240,16 +240,21 @@ class ResidualRow:
     heading: str = ""
 
 
-def residual_rows(model: ResidualModel, level: float | None) -> list[ResidualRow]:
-    """Return random effects, correlation and dispersion, with Wald intervals on nlme's scales.
+def residual_rows(
+    model: ResidualModel, level: float | None, ends: FloatArray | None = None
+) -> list[ResidualRow]:
+    """Return random effects, correlation and dispersion, with intervals on nlme's scales.
 
     Parameters
     ----------
     model : ResidualModel
     level : float or None
-        None: without standard errors and intervals.
+        Of Wald intervals; None: without standard errors and intervals.
+    ends : ndarray (r, 2), optional
+        Bounds of other intervals on nlme's scales, stacked as
+        :class:`~mlpool.inference.residual.information.WaldScale` is; without standard errors.
     """
-    bounds = _Bounds(model, level)
+    bounds = _Bounds(model, level, ends)
     intervals: Intervals = {}
     for t, random in enumerate(model.design.random):
         q = random.z.shape[1]
@@ -288,10 +293,10 @@ def _plain(
 class _Bounds:
     """Intervals one after the other, as the Wald scale stacks the parameters."""
 
-    def __init__(self, model: ResidualModel, level: float | None) -> None:
-        self._model, self._at = model, 0
+    def __init__(self, model: ResidualModel, level: float | None, ends: FloatArray | None) -> None:
+        self._model, self._at, self._ends = model, 0, ends
         self._scale = None
-        if level is not None:
+        if level is not None and ends is None:
             info = information_of(model)
             assert isinstance(info, ResidualInformation)
             self._scale = info.scale
@@ -299,6 +304,13 @@ class _Bounds:
 
     def next(self, transform: _Scale) -> tuple[float, float, float]:
         """Return (SE, low, high) of the next parameter; the SE by the delta method."""
+        if self._ends is not None:
+            ends = np.array(self._ends[self._at])
+            if transform is not _same:  # beyond it a number of the scale is its limit
+                ends = np.clip(ends, -_LIMIT, _LIMIT)
+            self._at += 1
+            low, high = transform(ends)
+            return np.nan, float(low), float(high)
         if self._scale is None:
             return (np.nan,) * 3
         value, se = self._scale.values[self._at], self._scale.se[self._at]
@@ -322,6 +334,8 @@ class _Bounds:
         return self.next(scales.get(kind, _tanh_half))
 
 
+_LIMIT = 700.0
+"""Logarithm of a ratio beyond all numbers: what an infinite end of an interval stands for."""
 _STEP = 1e-6
 """Step of central differences of scale functions, whose arguments have no unit."""
 

@@ -41,8 +41,6 @@ def test_confint_is_the_tables_and_nlmes(serial, cs, intercept):
     wald = mlpool.confint(intercept, "beta_", method="Wald")
     assert cs.confint("beta_").to_numpy() == pytest.approx(wald.to_numpy(), rel=1e-6)
     assert cs.confint("rho").iloc[0].to_numpy() == pytest.approx([0.3965, 0.7508], abs=1e-3)
-    with pytest.raises(mlpool.NotSupportedError, match="Wald"):
-        cs.confint(method="profile")
     with pytest.raises(mlpool.OptionError, match="parm must name"):
         cs.confint("tau")
     robust = mlpool.confint(cs, "Days", vcov="CR0", cluster="Subject").iloc[0]

@@ -175,8 +175,8 @@ class ResidualCriterion:
         a, b, _ = self.sizes
         return psi[:a], psi[a : a + b], psi[a + b :]
 
-    def evaluate(self, psi: FloatArray) -> Point:
-        """Return deviance and gradient.
+    def evaluate(self, psi: FloatArray, log_variance: float | None = None) -> Point:
+        """Return deviance and gradient, at the best working sigma^2 or at a given one.
 
         Raises
         ------
@@ -196,7 +196,7 @@ class ResidualCriterion:
             diagonal = np.log(np.einsum("pii->pi", root)).sum(axis=1)
             logdet += 2.0 * float(one.batch.counts @ diagonal)
             roots.append((inverse, white))
-        value, K, pwrss = self._profile(S, logdet)
+        value, K, pwrss = self._profile(S, logdet, log_variance)
         gradient = self._gradient(roots, K, (table, sd, lams), (phi, delta))
         return Point(value=value, gradient=gradient, S=S, pwrss=pwrss)
 
@@ -212,7 +212,9 @@ class ResidualCriterion:
         own = np.ones(1) if self.structure is None else self.structure.table(phi)
         return np.append(own, 0.0)
 
-    def _profile(self, S: FloatArray, logdet: float) -> tuple[float, FloatArray, float]:
+    def _profile(
+        self, S: FloatArray, logdet: float, log_variance: float | None
+    ) -> tuple[float, FloatArray, float]:
         """Return the deviance, the root of K, and r^2."""
         p, m = self.p, self.m
         root = np.linalg.cholesky(S)
@@ -220,8 +222,11 @@ class ResidualCriterion:
         inverse = solve_triangular(root[:p, :p], np.eye(p), lower=True) if p else np.empty((0, 0))
         v = np.append(-(inverse.T @ root[p, :p]), 1.0)
         K = np.zeros((p + 1, p + 1))
-        K[:, p] = np.sqrt(m / pwrss) * v
-        value = logdet + m * (1.0 + np.log(2.0 * np.pi * pwrss * self.columns.unit**2 / m))
+        unit2 = self.columns.unit**2
+        s = float(np.log(unit2 * pwrss / m)) if log_variance is None else log_variance
+        weight = m / pwrss if log_variance is None else unit2 * np.exp(-s)
+        K[:, p] = np.sqrt(weight) * v
+        value = logdet + m * (np.log(2.0 * np.pi) + s) + weight * pwrss
         if self.reml:
             K[:p, :p] = inverse.T
             in_columns = np.linalg.slogdet(self.columns.back)[1]

@@ -112,7 +112,8 @@ def require_kind(model: object, kinds: tuple[str, ...], what: str) -> None:
     if getattr(model, "kind", None) not in kinds:
         if getattr(model, "kind", None) == "gls":
             raise NotSupportedError(
-                f"{what} does not serve models with a residual correlation or dispersion yet."
+                f"{what} does not serve models with a residual correlation or dispersion; "
+                "confint(m, method='profile') has their bounds."
             )
         raise NotSupportedError(
             f"{what} needs a model of kind {' or '.join(kinds)}; got {brief(model)}."

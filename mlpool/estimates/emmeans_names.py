@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 
@@ -13,9 +13,11 @@ from mlpool.designs.engine_data import is_structured
 from mlpool.errors import OptionError, brief, check_option, nearest_names
 from mlpool.estimates.contrasts import estimate_contrasts
 from mlpool.estimates.emmeans.contrast import ADJUST, contrast
+from mlpool.estimates.grids.covariate_reduction import CovReduce, reduced_values
 from mlpool.estimates.grids.emmeans_formulas import Specs, read_specs
+from mlpool.estimates.grids.variables import model_variables
 from mlpool.estimates.means import estimate_means
-from mlpool.estimates.pairwise import MeansAndContrasts
+from mlpool.estimates.pairwise import MeansAndContrasts, SimpleContrasts
 from mlpool.estimates.scale.links import TYPES, is_identity
 from mlpool.estimates.scale.ratios import ratios_of
 from mlpool.estimates.scale.response_transforms import transformed_response
@@ -28,7 +30,7 @@ from mlpool.sources.design import PushedDesign
 
 if TYPE_CHECKING:
     from mlpool.models import FittedModel
-    from mlpool.typing import ByLike
+    from mlpool.typing import ByLike, NamesLike
 
 _MODES = ("satterthwaite", "kenward", "normal")
 
@@ -39,7 +41,7 @@ def emmeans(
     model: FittedModel, specs: object, by: ByLike | None = None, *,
     at: dict[str, object] | None = None,
     lmer_df: str | None = None, type: str | None = None, level: float | None = None,
-    sigma: float | None = None,
+    sigma: float | None = None, cov_reduce: CovReduce | None = None,
     **options: Unpack[MeansOptions],
 ) -> ResultFrame | MeansAndContrasts:  # fmt: skip
     """Return estimated marginal means as emmeans does; a spelling of :func:`estimate_means`.
@@ -64,6 +66,10 @@ def emmeans(
         Confidence level (also ``ci=``).
     sigma : float, optional
         The standard deviation that ``bias_adjust=True`` takes, if not the model's own.
+    cov_reduce : bool, callable or dict, optional
+        Values of numeric predictors that `at` does not name: their mean (True, the default, also
+        of those in `specs`), all their values (False), or what a function returns:
+        ``np.median``, ``lambda x: [x.min(), x.max()]``, ``{"ses": np.median}``.
     **options
         Of :func:`estimate_means`: ``weights=``, ``offset=``, ``bias_adjust=`` ...
 
@@ -85,6 +91,7 @@ def emmeans(
     """
     check_model(model, "emmeans()")
     asked = read_specs(specs, by)
+    at = _values_of_numbers(model, asked, at, cov_reduce)
     given: dict[str, object] = {**options}
     if sigma is not None:
         given["bias_adjust"] = sigma if given.get("bias_adjust", True) else False
@@ -99,12 +106,42 @@ def emmeans(
     return MeansAndContrasts(emmeans=means, contrasts=contrasts)
 
 
+def _values_of_numbers(
+    model: FittedModel,
+    asked: Specs,
+    at: dict[str, object] | None,
+    cov_reduce: CovReduce | None,
+) -> dict[str, object] | None:
+    """Return `at` with the values of numbers that it does not name, as R's grids have them."""
+    _, given = asked.with_values([], at)
+    focal = [*asked.names, *asked.groups]
+    return reduced_values(model_variables(model), focal, given, cov_reduce) or None
+
+
 def _within(table: ResultFrame, groups: tuple[str, ...]) -> ResultFrame:
     """Return the table, contrasts of which are taken within some of its columns."""
     linear = replace(table.metadata["linear"], groups=groups)
     return replace(table, metadata={**table.metadata, "linear": linear})
 
 
+@overload
+def pairs(  # type: ignore[overload-overlap] # "each" is a text, too, and looked at first
+    model: FittedModel | ResultFrame, specs: object = None, by: ByLike | None = None, *,
+    adjust: str = "tukey",
+    at: dict[str, object] | None = None, lmer_df: str | None = None, comparison: object = None,
+    reverse: bool = False, type: str | None = None, level: float | None = None,
+    simple: Literal["each"],
+    **options: Unpack[ContrastsOptions],
+) -> SimpleContrasts: ...  # fmt: skip
+@overload
+def pairs(
+    model: FittedModel | ResultFrame, specs: object = None, by: ByLike | None = None, *,
+    adjust: str = "tukey",
+    at: dict[str, object] | None = None, lmer_df: str | None = None, comparison: object = None,
+    reverse: bool = False, type: str | None = None, level: float | None = None,
+    simple: Sequence[str] | None = None,
+    **options: Unpack[ContrastsOptions],
+) -> ResultFrame: ...  # fmt: skip
 @also_spelt("ci_method", "vcov", "cluster", "vcov_args")
 @spell_out(ContrastsOptions, like=estimate_contrasts)
 def pairs(
@@ -112,8 +149,9 @@ def pairs(
     adjust: str = "tukey",
     at: dict[str, object] | None = None, lmer_df: str | None = None, comparison: object = None,
     reverse: bool = False, type: str | None = None, level: float | None = None,
+    simple: NamesLike | None = None,
     **options: Unpack[ContrastsOptions],
-) -> ResultFrame:  # fmt: skip
+) -> ResultFrame | SimpleContrasts:  # fmt: skip
     """Return pairwise comparisons of marginal means as ``pairs(emmeans(...))`` does.
 
     Parameters
@@ -131,6 +169,9 @@ def pairs(
     type : {"link", "response"}, optional
         ``"response"``: ratios, of odds with a logit link, with the tests of the link's scale.
         Contrasts on other links' scales stay there, as in R.
+    simple : str or list of str, optional
+        Of a table of means: comparisons of these at every combination of the others, or ``"each"``
+        of the variables in turn, as :func:`contrast` takes it.
     **options
         Of :func:`estimate_contrasts`.
 
@@ -155,8 +196,12 @@ def pairs(
                 f"{own[0]}= belongs to the means: pairs(emmeans(m, '~ f', {own[0]}=...))."
             )
         method = "revpairwise" if reverse else "pairwise"
-        return contrast(model, method, by=by, adjust=adjust, type=type, level=level)
+        return contrast(model, method, by=by, simple=simple, adjust=adjust, type=type, level=level)
     model = check_model(model, "pairs()")
+    if simple is not None:
+        raise OptionError(
+            "simple= is for a table of means: pairs(emmeans(m, '~ f * g'), simple='f')."
+        )
     if specs is None:
         raise OptionError("pairs() needs what is compared: pairs(m, '~ f').")
     asked = read_specs(specs, by)

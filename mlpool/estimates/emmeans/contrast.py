@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 import pandas as pd
 
+from mlpool.argument_values import is_text
+from mlpool.argument_values import names as given_names
 from mlpool.errors import NotSupportedError, OptionError, brief, check_option, nearest_names
 from mlpool.estimates.delta.averages import Answers
 from mlpool.estimates.delta.comparison_weights import Comparison, make_comparison
@@ -24,6 +26,7 @@ from mlpool.estimates.estimates_table import (
 )
 from mlpool.estimates.grids.emmeans_formulas import COMPARISONS
 from mlpool.estimates.notes import missing_notes, scale_footer
+from mlpool.estimates.pairwise import SimpleContrasts
 from mlpool.estimates.request import metadata_of, notes_on, robust_lines
 from mlpool.estimates.scale.links import TYPES
 from mlpool.estimates.scale.ratios import Ratios, ratios_on
@@ -43,16 +46,41 @@ ADJUST = {
 """emmeans' defaults by comparison, in our words; none for the others."""
 
 
+@overload
+def contrast(  # type: ignore[overload-overlap] # "each" is a text, too, and looked at first
+    means: ResultFrame,
+    method: object = "eff",
+    *,
+    interaction: NamesLike | bool | None = None,
+    by: ByLike | None = None,
+    simple: Literal["each"],
+    adjust: str | None = None,
+    type: str | None = None,
+    level: float | None = None,
+) -> SimpleContrasts: ...
+@overload
 def contrast(
     means: ResultFrame,
     method: object = "eff",
     *,
     interaction: NamesLike | bool | None = None,
     by: ByLike | None = None,
+    simple: Sequence[str] | None = None,
     adjust: str | None = None,
     type: str | None = None,
     level: float | None = None,
-) -> ResultFrame:
+) -> ResultFrame: ...
+def contrast(
+    means: ResultFrame,
+    method: object = "eff",
+    *,
+    interaction: NamesLike | bool | None = None,
+    by: ByLike | None = None,
+    simple: NamesLike | None = None,
+    adjust: str | None = None,
+    type: str | None = None,
+    level: float | None = None,
+) -> ResultFrame | SimpleContrasts:
     """Return contrasts of a table of means, slopes or contrasts, as emmeans' ``contrast`` does.
 
     Parameters
@@ -68,6 +96,9 @@ def contrast(
         Contrasts of contrasts: a method for every variable, or one for all (True: `method`).
     by : str or sequence of str, optional
         Within which columns; those after the bar of :func:`emmeans` unless named; ``[]`` for none.
+    simple : str or list of str, optional
+        The reverse of `by`: contrasts of these at every combination of the others; ``"each"``:
+        of every variable in turn.
     adjust : str, optional
         As ``p_adjust=`` of :func:`estimate_contrasts`; default as emmeans: Tukey's for pairs,
         ``"dunnettx"`` against a control, ``"mvt"`` for neighbours, ``"fdr"`` for deviations,
@@ -106,6 +137,12 @@ def contrast(
     [2.467, 1.867, -0.6]
     """
     found = linear_of(means, "contrast()")
+    if simple is not None:
+
+        def within(groups: list[str]) -> ResultFrame:
+            return contrast(means, method, by=groups, adjust=adjust, type=type, level=level)
+
+        return _simple(within, found, simple, by, interaction)
     groups = _groups(found, by)
     compared, columns = _comparison(found, groups, method, interaction)
     default = ADJUST.get(compared.name, "none")
@@ -115,6 +152,28 @@ def contrast(
     ci = found.request.ci if level is None else check_level(level)
     found = replace(found, request=replace(found.request, ci=ci))
     return _Made(found, groups, compared, columns, adjustment, _ratios(found, compared, type)).table
+
+
+def _simple(
+    within: Callable[[list[str]], ResultFrame],
+    found: LinearEstimates,
+    simple: NamesLike,
+    by: ByLike | None,
+    interaction: object,
+) -> ResultFrame | SimpleContrasts:
+    """Return the contrasts of some variables within all others, or of each."""
+    if by is not None or interaction is not None:
+        raise OptionError("simple= says what is compared, and within what: give no by= beside it.")
+    columns = [str(c) for c in found.grid.columns]
+    if is_text(simple, "each"):
+        return SimpleContrasts({name: within(_others(columns, [name])) for name in columns})
+    chosen = given_names(simple, "simple")
+    names = [check_option(name, columns, argument="simple") for name in chosen]
+    return within(_others(columns, names))
+
+
+def _others(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+    return [c for c in columns if c not in names]
 
 
 @dataclass(frozen=True, slots=True)

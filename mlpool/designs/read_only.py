@@ -15,6 +15,7 @@ import pandas as pd
 
 from mlpool.errors import OptionError
 from mlpool.formula.newdata import Encoding
+from mlpool.formula.types import BarTerm, ParsedFormula
 
 if TYPE_CHECKING:
     from mlpool.typing import ValueArray
@@ -49,6 +50,10 @@ def read_only(value: T) -> T:
 _PLAIN = frozenset((str, int, float, bool, type(None), pd.Index, pd.DataFrame, pd.Series))
 
 
+_WITHOUT_ARRAYS = (Encoding, ParsedFormula, BarTerm)
+"""Records that are not looked into: what a formula says is text, and encodings share theirs."""
+
+
 @cache
 def _held(kind: type) -> tuple[str, ...]:
     """Fields of a record's class that may hold arrays."""
@@ -65,14 +70,27 @@ def _guarded(value: object, seen: dict[int, object]) -> object:
     if type(value) is dict:
         return ReadOnlyDict(value)
     if type(value) is tuple:
+        if _is_plain(value):
+            return value
         parts = tuple(_guarded(one, seen) for one in value)
         return parts if any(a is not b for a, b in zip(parts, value, strict=True)) else value
-    if not is_dataclass(value) or isinstance(value, (type, Encoding)):
+    if not is_dataclass(value) or isinstance(value, (type, *_WITHOUT_ARRAYS)):
         return value
-    found = {name: getattr(value, name) for name in _held(type(value))}
-    made = {name: _guarded(one, seen) for name, one in found.items()}
-    changed = {name: one for name, one in made.items() if one is not found[name]}
+    changed = {}
+    for name in _held(type(value)):
+        found = getattr(value, name)
+        made = found if type(found) in _PLAIN else _guarded(found, seen)
+        if made is not found:
+            changed[name] = made
     return replace(value, **changed) if changed else value
+
+
+def _is_plain(values: tuple[object, ...]) -> bool:
+    """Tell whether no array can be behind any of the values, such as the log of a search."""
+    return all(
+        kind in _PLAIN or (kind is tuple and _is_plain(cast("tuple[object, ...]", one)))
+        for one, kind in zip(values, map(type, values), strict=True)
+    )
 
 
 def kept_arguments(arguments: Mapping[str, object]) -> ReadOnlyDict:

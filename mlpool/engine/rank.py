@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
+from mlpool.engine.small_systems import solve_lower
 from mlpool.engine.sums.cluster_sums import BATCH_ROWS, CrossProducts
 from mlpool.typing import FloatArray, IntArray, RowSource
 
@@ -129,7 +129,7 @@ def _left_to_right(G: FloatArray, lengths: FloatArray, X: RowSource | Remainders
         m = len(kept)
         if m == n or lengths[c] == 0:
             continue
-        side = solve_triangular(L[:m, :m], G[kept, c], lower=True) if m else np.empty(0)
+        side = solve_lower(L[:m, :m], G[kept, c])
         length = float(np.sqrt(max(G[c, c] - side @ side, 0.0)))
         # The difference of squares itself is only known to rounding of its larger part.
         if length < _DOUBTFUL * max(lengths[c], np.sqrt(G[c, c])):

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import qr
 
 from mlpool.engine.factorization.small_matrices import triangle
+from mlpool.engine.small_systems import triangle_of
 from mlpool.typing import BoolArray, FloatArray, IntArray
 
 
@@ -51,8 +51,7 @@ class Template:
     @property
     def is_diagonal(self) -> BoolArray:
         """Which entries of theta are diagonal entries of their lambda."""
-        _, row, col = self.index
-        return np.asarray(row == col)
+        return _is_diagonal(self)
 
     @property
     def lower(self) -> FloatArray:
@@ -87,11 +86,7 @@ class Template:
         """Return all lambda_t as one (q, q) block-diagonal matrix, q = sum of sizes."""
         q = sum(self.sizes)
         Lam = np.zeros((q, q))
-        first = 0
-        for lam in self.matrices(theta):
-            last = first + lam.shape[0]
-            Lam[first:last, first:last] = lam
-            first = last
+        Lam[self.positions()] = theta
         return Lam
 
     def block_diagonals(self, thetas: FloatArray) -> FloatArray:
@@ -104,9 +99,7 @@ class Template:
 
     def positions(self) -> tuple[IntArray, IntArray]:
         """Row and column of every entry of theta inside :meth:`block_diagonal`."""
-        term, row, col = self.index
-        first = np.concatenate([[0], np.cumsum(self.sizes)])[:-1].astype(np.intp)
-        return first[term] + row, first[term] + col
+        return _positions(self)
 
     def signs(self, theta: FloatArray) -> FloatArray:
         """Return +-1 per entry that makes every diagonal non-negative (columns flip whole)."""
@@ -163,6 +156,8 @@ class FreeTemplate(Template):
         It is the complement of the rotations: lambda A with A antisymmetric.
         """
         blocks = []
+        if max(self.sizes) == 1:
+            return np.eye(len(theta))  # a number has no rotations
         for lam in self.matrices(theta):
             k = lam.shape[0]
             first, second = triangle(k, 1)
@@ -175,7 +170,7 @@ class FreeTemplate(Template):
             # 1e-300: of a theta of zero no turn counts, as of zero only
             rank = int(np.sum(size > TURN_TOL * max(float(size.max(initial=0.0)), 1e-300)))
             blocks.append(U[:, rank:])
-        return _block_diagonal(blocks)
+        return block_diagonal_of(blocks)
 
     def sizes_of(self, theta: FloatArray) -> FloatArray:
         """Return the length of the row that each entry stands in, 1 where that is shorter (k,).
@@ -228,11 +223,32 @@ def _joined(
     return term, row, col
 
 
+@lru_cache(maxsize=256)
+def _is_diagonal(template: Template) -> BoolArray:
+    """Return what :attr:`Template.is_diagonal` says, read-only because it is shared."""
+    _, row, col = template.index
+    found = np.asarray(row == col)
+    found.flags.writeable = False
+    return found
+
+
+@lru_cache(maxsize=256)
+def _positions(template: Template) -> tuple[IntArray, IntArray]:
+    """Return what :meth:`Template.positions` says, read-only because it is shared."""
+    term, row, col = template.index
+    first = np.concatenate([[0], np.cumsum(template.sizes)])[:-1].astype(np.intp)
+    found = first[term] + row, first[term] + col
+    for array in found:
+        array.flags.writeable = False
+    return found
+
+
 TURN_TOL = 1e-8
 """Rotations of columns that have this share of the longest's length are no direction at all."""
 
 
-def _block_diagonal(blocks: Sequence[FloatArray]) -> FloatArray:
+def block_diagonal_of(blocks: Sequence[FloatArray]) -> FloatArray:
+    """Return a matrix with the blocks (any, any) on its diagonal."""
     out = np.zeros((sum(b.shape[0] for b in blocks), sum(b.shape[1] for b in blocks)))
     row = col = 0
     for b in blocks:
@@ -270,10 +286,9 @@ def lower_factor(Sigma: FloatArray) -> FloatArray:
 
 def lower_form(factor: FloatArray) -> FloatArray:
     """Return the lower-triangular L with L L' = factor factor', by QR (squares lose digits)."""
-    (triangle,) = qr(factor.T, mode="r")
-    L = np.tril(np.asarray(triangle).T)
-    L = L * np.where(np.diag(L) < 0, -1.0, 1.0)
-    if np.any(np.abs(np.diag(L)) <= ZERO * np.abs(L).max(axis=1)):
+    L = triangle_of(factor)
+    L = L * np.where(L.diagonal() < 0, -1.0, 1.0)
+    if (L.diagonal() <= ZERO * np.abs(L).max(axis=1)).any():
         return lower_factor(factor @ factor.T)
     return np.asarray(L)
 

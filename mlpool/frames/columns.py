@@ -62,6 +62,20 @@ def read_column(name: str, series: nw.Series[Any], *, order: LabelOrder = "given
     )
 
 
+def read_pandas(name: str, series: pd.Series) -> Column:
+    """Return a column of a pandas frame: NumPy's own numbers as they are.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_column`.
+    """
+    stored = series.dtype
+    if isinstance(stored, np.dtype) and stored.kind in "fiu" and stored.isnative:
+        return _numbers(name, series.to_numpy(copy=False))
+    return read_column(name, nw.from_native(series, series_only=True))
+
+
 def _in_native_order(series: nw.Series[Any]) -> nw.Series[Any]:
     """Return numbers whose bytes are in the order of the machine (FITS files have another)."""
     native = nw.to_native(series)

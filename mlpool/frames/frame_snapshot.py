@@ -99,7 +99,10 @@ def hold(frame: Frame, used: Iterable[str]) -> Frame:
         return _held(arrays, frame, own)
     if isinstance(native, pd.DataFrame):
         if _copies_on_write():
-            return _held(native.copy(deep=False))
+            kept = native.copy(deep=False)
+            if frame.held is not native:
+                return _held(kept)  # names that are no text, or that pandas reads through others
+            return HeldFrame(kept, kept, frame.given)
         kept = native.copy(deep=False)
         for name in own:
             label = native.columns[frame.columns.index(name)]
@@ -107,7 +110,7 @@ def hold(frame: Frame, used: Iterable[str]) -> Frame:
         return _held(kept, frame, own)
     if hasattr(native, "insert_column"):  # a polars DataFrame; its memory is never written to
         return _held(native.clone())
-    return HeldFrame(native, frame.data)
+    return HeldFrame(native, frame.held)
 
 
 def with_answer(
@@ -129,7 +132,7 @@ def with_answer(
     for name in new:
         frame.column(name)  # a model that was saved without its rows says so
     native = with_columns(frame, new) if new else frame.native
-    held = HeldFrame(native, read_frame(native).data if new else frame.data)
+    held = HeldFrame(native, read_frame(native).held if new else frame.held)
     held.index, held._is_part = frame.index, frame._is_part
     if not new:
         held._cache = dict(frame._cache)
@@ -141,7 +144,7 @@ def with_answer(
 
 
 def _held(native: object, origin: Frame | None = None, own: tuple[str, ...] = ()) -> HeldFrame:
-    held = HeldFrame(native, read_frame(native).data)
+    held = HeldFrame(native, read_frame(native).held)
     held.origin, held.own = origin, own
     return held
 

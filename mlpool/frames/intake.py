@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mlpool.errors import ColumnNotFoundError, DataError, OptionError, brief, nearest_names
-from mlpool.frames.columns import order_of_labels, read_column
+from mlpool.frames.columns import order_of_labels, read_column, read_pandas
 from mlpool.frames.levels import Column
 from mlpool.frames.sources import read_eagerly
 from mlpool.typing import AnyArray
@@ -26,43 +26,57 @@ class Frame:
     native : object
         The user's own object; a reference, never changed.
     columns : tuple of str
+    given : sequence of str
+        The same as the data have them, with a byte-order mark where a file had one.
     n_rows : int
     index : pandas.Index
         Row labels of a pandas frame, 0 .. n - 1 otherwise.
     """
 
-    def __init__(self, native: Any, data: nw.DataFrame[Any]) -> None:
+    def __init__(
+        self,
+        native: Any,
+        data: nw.DataFrame[Any] | pd.DataFrame,
+        names: Sequence[str] | None = None,
+    ) -> None:
         self.native = native
         self._data = data
-        self.columns: tuple[str, ...] = tuple(c.removeprefix("\ufeff") for c in data.columns)
+        self.given: Sequence[str] = list(data.columns) if names is None else names
+        self.columns: tuple[str, ...] = tuple([c.removeprefix("\ufeff") for c in self.given])
         self.n_rows: int = len(data)
-        backend = nw.to_native(data)
-        is_pandas = isinstance(backend, pd.DataFrame)
-        self.index: pd.Index = backend.index if is_pandas else pd.RangeIndex(self.n_rows)
+        backend = data if isinstance(data, pd.DataFrame) else nw.to_native(data)
+        has_labels = isinstance(backend, pd.DataFrame)
+        self.index: pd.Index = backend.index if has_labels else pd.RangeIndex(self.n_rows)
         self._cache: dict[str, Column] = {}
         self._is_part = False
 
     @property
     def data(self) -> nw.DataFrame[Any]:
-        """The data as a narwhals frame."""
+        """The data as a narwhals frame: made when asked for, pandas' columns are read without."""
+        if isinstance(self._data, pd.DataFrame):
+            self._data = nw.from_native(self._data, eager_only=True)
+        return self._data
+
+    @property
+    def held(self) -> nw.DataFrame[Any] | pd.DataFrame:
+        """The data as they are held: of pandas its own frame."""
         return self._data
 
     @classmethod
     def from_columns(cls, columns: Sequence[Column], index: pd.Index) -> Frame:
         """Return a frame of columns that were read before."""
         native = pd.DataFrame({c.name: _to_series(c, index) for c in columns}, index=index)
-        frame = cls(native, nw.from_native(native, eager_only=True))
+        frame = cls(native, native)
         frame._cache, frame._is_part = {c.name: c for c in columns}, True
         return frame
 
     def __getstate__(self) -> dict[str, object]:
         """Pickle the columns that were read, and no others."""
         columns = [self._cache[name] for name in self.used]
-        native = nw.to_native(self._data)
-        if isinstance(native, pd.DataFrame):
+        if isinstance(nw.to_native(self.data), pd.DataFrame):
             kept = Frame.from_columns(columns, self.index).native
         else:
-            kept = nw.to_native(self._data[:, [self.columns.index(name) for name in self.used]])
+            kept = nw.to_native(self.data[:, [self.columns.index(name) for name in self.used]])
         given = self.native
         if isinstance(given, Mapping):
             named = zip(self.columns, given.items(), strict=True)
@@ -103,10 +117,15 @@ class Frame:
             if name not in self.columns:
                 raise ColumnNotFoundError(self._unknown(name, used_as))
             position = self.columns.index(name)
-            given = self._data.columns[position]
-            order = order_of_labels(nw.to_native(self._data), given)
-            self._cache[name] = read_column(name, self._data[:, position], order=order)
+            self._cache[name] = self._read(name, position)
         return self._cache[name]
+
+    def _read(self, name: str, position: int) -> Column:
+        data = self._data
+        if isinstance(data, pd.DataFrame):
+            return read_pandas(name, data[self.given[position]])
+        order = order_of_labels(nw.to_native(data), self.given[position])
+        return read_column(name, data[:, position], order=order)
 
     def _unknown(self, name: str, used_as: str) -> str:
         role = f" ({used_as})" if used_as else ""
@@ -147,16 +166,27 @@ def read_frame(data: object) -> Frame:
     if not isinstance(native, (str, Path, Mapping)):
         native = data  # what a query gave, not the query
     if isinstance(data, pd.DataFrame):
-        _check_names([str(c) for c in data.columns])
-        if not all(isinstance(c, str) for c in data.columns):
-            data = data.set_axis([str(c) for c in data.columns], axis=1)
+        return _frame_of_pandas(native, data)
     if hasattr(data, "column_names"):
         _check_names(data.column_names)
     frame: nw.DataFrame[Any] = nw.from_native(data, eager_only=True)
     _check_names(frame.columns)
     if not frame.columns:
-        raise DataError("The data have no columns.")
+        raise DataError(_EMPTY)
     return Frame(native, frame)
+
+
+_EMPTY = "The data have no columns."
+
+
+def _frame_of_pandas(native: object, data: pd.DataFrame) -> Frame:
+    given = data.columns.tolist()
+    names = [str(c) for c in given]
+    _check_names(names)
+    if not names:
+        raise DataError(_EMPTY)
+    is_text = all(isinstance(c, str) for c in given)
+    return Frame(native, data if is_text else data.set_axis(names, axis=1), names)
 
 
 def _check_names(names: list[str]) -> None:

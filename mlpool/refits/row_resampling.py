@@ -68,7 +68,7 @@ class TakenFrame(HeldFrame):
     """
 
     def __init__(self, frame: Frame) -> None:
-        super().__init__(frame.native, frame.data)
+        super().__init__(frame.native, frame.held)
 
     def column(self, name: str, *, used_as: str = "") -> Column:
         """Refuse any column.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import narwhals as nw
+import pandas as pd
 
 from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.frames import Frame, read_frame
@@ -159,7 +160,7 @@ def read_rows(data: DataLike | Scan) -> Frame | Scan:
         return data
     if isinstance(data, (str, Path)):
         return _scan(data) if _is_many_files(data) or _is_large_file(data) else read_frame(data)
-    found = as_scan(data)
+    found = None if isinstance(data, pd.DataFrame) else as_scan(data)
     if found is None:
         return read_frame(data)
     return found if _bytes_of(found) > SHARE * _free_memory() else read_frame(data)

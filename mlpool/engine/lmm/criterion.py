@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from mlpool.engine.lmm.identifiability import Estimable
 from mlpool.engine.optimizer.convergence import Judged
 from mlpool.engine.optimizer.local_minima import Landscape
 from mlpool.engine.optimizer.newton import Log
+from mlpool.engine.small_systems import cholesky, solve_lower
 from mlpool.engine.sums.working_columns import FixedColumns
 from mlpool.engine.theta import FreeTemplate, lower_form
 from mlpool.typing import FloatArray, IntArray
@@ -128,7 +128,7 @@ class Criterion(Judged, Estimable, Protocol):
         numpy.linalg.LinAlgError
             If the criterion does not exist (no residual left, X'V^-1 X not positive definite).
         """
-        return self.profile_root(np.asarray(np.linalg.cholesky(S)), logdet, parts)
+        return self.profile_root(cholesky(S), logdet, parts)
 
     def profile_root(self, root: FloatArray, logdet: float, parts: Parts) -> Solution[Parts]:
         """Profile beta and sigma out of the lower triangular root of S."""
@@ -136,12 +136,14 @@ class Criterion(Judged, Estimable, Protocol):
         RX, rest, pwrss = root[:p, :p], root[p, :p], float(root[p, p] ** 2)
         if not pwrss > 0.0 or m <= 0:
             raise np.linalg.LinAlgError("no residual variation")
-        RX_inverse = solve_triangular(RX, np.eye(p), lower=True) if p else np.empty((0, 0))
-        logdet_RX2 = 2.0 * float(np.log(np.diag(RX)).sum())
+        RX_inverse = solve_lower(RX, np.eye(p))
+        logdet_RX2 = 2.0 * float(np.log(RX.diagonal()).sum())
         value = logdet + m * (1.0 + np.log(2.0 * np.pi * pwrss / m)) - self.sum_log_weights
+        v = np.ones(p + 1)
+        v[:p] = -(RX_inverse.T @ rest)
         return Solution(
             value=float(value + (logdet_RX2 if self.reml else 0.0)),
-            v=np.append(-(RX_inverse.T @ rest), 1.0),
+            v=v,
             pwrss=pwrss,
             logdet_L2=logdet,
             logdet_RX2=logdet_RX2,

@@ -57,6 +57,8 @@ class OneFactor(Criterion):
     kept : ndarray of int
         Columns of X that are estimated.
     reml : bool
+    own : Regressions, optional
+        Of the sums, where they are made already.
 
     Attributes
     ----------
@@ -67,27 +69,31 @@ class OneFactor(Criterion):
     """
 
     def __init__(
-        self, sums: CrossProducts, template: Template, kept: IntArray, *, reml: bool
+        self,
+        sums: CrossProducts,
+        template: Template,
+        kept: IntArray,
+        *,
+        reml: bool,
+        own: Regressions | None = None,
     ) -> None:
         self.fixed = FixedColumns.of(sums, kept)
-        own, R = Regressions.of(sums), self.fixed.R
+        own, R = own or Regressions.of(sums), self.fixed.R
         if sums.by_size is None:
             blocks = ClusterBlocks(own.F, np.einsum("abj,bc->acj", own.H, R))
             self.blocks: ClusterBlocks | SizeGroups = group_by_size(own.A, blocks)
         else:
             self.blocks = SizeGroups.of_classes(sums.by_size.combined(R))
         self.within = R.T @ own.within @ R
-        self.T = T = own.columns.T
-        self.template = template
+        self._take_columns(own.columns.T, template)
         self.total = self.fixed.R.T @ sums.total @ self.fixed.R
         self.totals = sums.without_clusters()
         self.has_residuals = sums.within is not None
         self.sum_log_weights = sums.sum_log_weights
         self.n, self.p, self.reml, self.kept = sums.n, len(kept), reml, kept
-        self.scale = _typical(T, template)
+        self.scale = _typical(self.T, template)
         self.standards = standard_columns(sums, template.sizes)
         self.has_means = bool(np.isin(sums.layout.z, sums.layout.x[kept]).all())
-        self._last: tuple[FloatArray, Solution[Eliminated]] | None = None
 
     @classmethod
     def from_data(cls, data: LmmData, *, reml: bool, control: Control) -> OneFactor:
@@ -101,12 +107,19 @@ class OneFactor(Criterion):
             If a weight is not positive.
         """
         if data.sums is not None and data.kept is not None:
-            sums, kept = data.sums, data.kept  # made elsewhere
+            sums, kept, own = data.sums, data.kept, None  # made elsewhere
         else:
             rows = Rows.of_factor(data, data.terms[0].factor)
             sums, kept = detrended_sums(rows, batch_rows=control.batch_rows)
-            sums = with_residuals(rows, sums, kept, control.batch_rows)
-        return cls(sums, Template(tuple(t.z.shape[1] for t in data.terms)), kept, reml=reml)
+            sums, own = with_residuals(rows, sums, kept, control.batch_rows)
+        template = Template(tuple(t.z.shape[1] for t in data.terms))
+        return cls(sums, template, kept, reml=reml, own=own)
+
+    def _take_columns(self, T: FloatArray, template: Template) -> None:
+        """Take the working columns that theta moves, Z = Z_working T; forget what was found."""
+        self.T, self.template = T, template
+        self._last: tuple[FloatArray, Solution[Eliminated]] | None = None
+        self._weighed: tuple[Solution[Eliminated], FloatArray, FloatArray] | None = None
 
     def left_within(self) -> float | None:
         """Return what the clusters' own regressions leave of y though rows remain, else None."""
@@ -138,10 +151,9 @@ class OneFactor(Criterion):
         """
         other = object.__new__(FreeFactor)
         other.__dict__.update(self.__dict__)
-        other.template, other._last = FreeTemplate(self.template.sizes), None
+        T = np.eye(self.T.shape[0]) if self._is_centred else self.T
+        other._take_columns(T, FreeTemplate(self.template.sizes))
         other.user = self
-        if self._is_centred:
-            other.T = np.eye(self.T.shape[0])
         other.scale = _typical(other.T, other.template)
         return other
 
@@ -152,7 +164,7 @@ class OneFactor(Criterion):
         """
         other = object.__new__(OneFactor)
         other.__dict__.update(self.__dict__)
-        other.T, other._last = self.T @ standard_inverse(self.standards), None
+        other._take_columns(self.T @ standard_inverse(self.standards), self.template)
         other.adopt(theta, self, at)
         return other
 
@@ -205,11 +217,11 @@ class OneFactor(Criterion):
 
     def adopt(self, theta: FloatArray, other: OneFactor, at: FloatArray) -> None:
         """Take over as theta's what `other`, the same in other coordinates, finds at `at`."""
-        self._last = (np.array(theta), other.solve(at))
+        self._last, self._weighed = (np.array(theta), other.solve(at)), other._weighed
 
     def solve(self, theta: FloatArray) -> Solution[Eliminated]:
         """Return the profiled solution at theta."""
-        if self._last is not None and np.array_equal(self._last[0], theta):
+        if self._last is not None and (self._last[0] == theta).all():
             return self._last[1]
         parts = self.blocks.eliminate(self.Lambda(theta), self.within)
         found = self.profile(parts.S, parts.logdet, parts)
@@ -218,26 +230,32 @@ class OneFactor(Criterion):
 
     def _weights(self, found: Solution[Eliminated]) -> FloatArray:
         """W = (m / r^2) v v' [+ S_xx^-1], shape (p + 1, p + 1)."""
-        W = np.outer(found.v, found.v) * (self.m / found.pwrss)
-        if self.reml:
-            W[: self.p, : self.p] += found.Sxx_inverse
-        return W
+        return self._weights_and_slope(found)[0]
 
     def slope(self, found: Solution[Eliminated]) -> FloatArray:
         """G = d deviance / d Sigma in the working columns, shape (q, q), symmetric."""
-        explained = np.einsum("aibl,il->ab", found.parts.EE, self._weights(found))
-        return np.asarray(found.parts.K - explained)
+        return self._weights_and_slope(found)[1]
+
+    def _weights_and_slope(self, found: Solution[Eliminated]) -> tuple[FloatArray, FloatArray]:
+        """Return W and G, made once for gradient and curvature."""
+        if self._weighed is None or self._weighed[0] is not found:
+            W = found.v[:, None] * found.v * (self.m / found.pwrss)
+            if self.reml:
+                W[: self.p, : self.p] += found.Sxx_inverse
+            q, k = found.parts.EE.shape[:2]
+            EE = found.parts.EE.transpose(0, 2, 1, 3).reshape(q * q, k * k)
+            self._weighed = found, W, found.parts.K - (EE @ W.ravel()).reshape(q, q)
+        return self._weighed[1:]
 
     def hessian(self, theta: FloatArray) -> FloatArray:
         """Return the exact second derivatives with respect to theta, shape (k, k)."""
         found = self.solve(theta)
         Lam = self.Lambda(theta)
         row, col = self.template.positions()
-        steps = np.zeros((self.k, *Lam.shape))
-        steps[np.arange(self.k), :, col] = self.T.T[row]
-        half = steps @ Lam.T
+        moved = self.T.T[row]
+        half = moved[:, :, None] * Lam.T[col][:, None, :]
         H = self.curvature(found, half + half.transpose(0, 2, 1), Lam)
-        bend = 2.0 * self.T.T[row] @ self.slope(found) @ self.T.T[row].T
+        bend = 2.0 * moved @ self.slope(found) @ moved.T
         return np.asarray(H + np.where(col[:, None] == col[None, :], bend, 0.0))
 
     def curvature(
@@ -252,14 +270,15 @@ class OneFactor(Criterion):
             EKE = np.einsum("aiblcd,il->acdb", parts.EKE, W)
         KK = parts.KK.transpose(1, 2, 3, 0)
         H = flat @ (2.0 * EKE - KK).reshape(q * q, q * q) @ flat.T
-        S = -np.tensordot(dSigma, parts.EE, axes=((1, 2), (0, 2)))
+        EE = parts.EE.transpose(0, 2, 1, 3).reshape(q * q, -1)
+        S = -(flat @ EE).reshape(len(flat), p + 1, p + 1)
         Sv = S @ found.v
         r = Sv @ found.v
         across = Sv[:, :p] @ found.Sxx_inverse @ Sv[:, :p].T
-        H = H - (self.m / found.pwrss) * (2.0 * across + np.outer(r, r) / found.pwrss)
+        H = H - (self.m / found.pwrss) * (2.0 * across + r[:, None] * r / found.pwrss)
         if self.reml:
             PS = found.Sxx_inverse @ S[:, :p, :p]
-            H = H - np.einsum("iab,jba->ij", PS, PS, optimize=True)
+            H = H - PS.reshape(len(flat), -1) @ PS.transpose(0, 2, 1).reshape(len(flat), -1).T
         return np.asarray((H + H.T) / 2)
 
     def start(self) -> tuple[FloatArray, Log]:

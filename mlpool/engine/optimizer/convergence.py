@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from mlpool.engine.optimizer.diagnostics import (
     EIGENVALUE_RATIO,
@@ -20,7 +19,7 @@ from mlpool.engine.optimizer.diagnostics import (
     singular_diagnostic,
 )
 from mlpool.engine.sums.cluster_sums import CrossProducts
-from mlpool.engine.theta import Template, lower_form
+from mlpool.engine.theta import Template, block_diagonal_of, lower_form
 from mlpool.engine.types import Control, Diagnostic, Optimum
 from mlpool.typing import FloatArray, IntArray
 
@@ -77,7 +76,7 @@ def standard_theta(template: Template, standards: Standards, theta: FloatArray) 
 
 def standard_inverse(standards: Standards) -> FloatArray:
     """Return the block-diagonal matrix that takes factors back to the user's columns."""
-    return np.asarray(block_diag(*[np.linalg.inv(S) for S in standards]))
+    return block_diagonal_of([np.asarray(np.linalg.inv(S)) for S in standards])
 
 
 def smallest_diagonal(template: Template, standards: Standards, theta: FloatArray) -> float:

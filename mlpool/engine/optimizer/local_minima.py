@@ -85,8 +85,8 @@ def deepest(objective: Landscape, found: Optimum, control: Control) -> Optimum:
     if not found.converged:
         return found  # a search that was stopped is not gone on with
     is_small = objective.looks <= FEW
-    is_singular = _is_singular(objective.template, found.end / objective.scale)
-    if not (is_small or not objective.has_means or is_singular):
+    template, phi = objective.template, found.end / objective.scale
+    if not (is_small or not objective.has_means or _is_singular(template, phi)):
         return found
     for _ in range(ROUNDS):
         better = _deeper(objective, found, control)
@@ -158,8 +158,8 @@ def _starts(objective: Landscape, found: Optimum) -> Iterator[FloatArray]:
     points, values = _lowest(objective, found)
     starts = _behind_a_rise(objective, points, values, found)
     yield from starts[:STARTS]
-    is_singular = _is_singular(template, found.end / objective.scale)
-    if max(template.sizes) > 2 and is_singular and objective.looks <= FEW:
+    is_rich = max(template.sizes) > 2 and objective.looks <= FEW
+    if is_rich and _is_singular(template, found.end / objective.scale):
         # Six variances and covariances have corners that no look shows.
         yield from _spread(template.sizes, objective.has_means)[:ANYWHERE]
 
@@ -193,15 +193,19 @@ def _apart(
     template: FreeTemplate, points: FloatArray, values: FloatArray, end: FloatArray
 ) -> IntArray:
     """Return the lowest points from below that lie apart from each other and from the end."""
-    seen, kept = [_place(template, end[None])[0]], []
-    places = _place(template, points)
-    for i in np.argsort(values):
-        if min(float(np.abs(places[i] - other).max()) for other in seen) > APART:
-            kept.append(int(i))
-            seen.append(places[i])
-        if len(kept) == FOLLOWED:
+    order = np.argsort(values)
+    kept: list[int] = []
+    places = _place(template, np.concatenate([end[None], points[order]]))
+    seen, places = places[0], places[1:]
+    is_apart = np.ones(len(places), dtype=np.bool_)
+    while len(kept) < FOLLOWED:
+        is_apart &= np.abs(places - seen).max(axis=1) > APART
+        if not is_apart.any():
             break
-    return np.array(kept, dtype=np.intp)
+        lowest = int(is_apart.argmax())
+        kept.append(lowest)
+        seen = places[lowest]
+    return order[kept]
 
 
 def _place(template: FreeTemplate, points: FloatArray) -> FloatArray:

@@ -93,11 +93,11 @@ class _Search:
             hessian = self.objective.hessian(theta)
         except np.linalg.LinAlgError:
             value, gradient, hessian = np.inf, missing.gradient, missing.hessian
-        self.log.append((tuple(float(t) for t in theta), float(value)))
+        self.log.append((tuple(theta.tolist()), float(value)))
         self.progress.update(len(self.log), float(value))
         if not (np.isfinite(value) and np.all(np.isfinite(gradient))):
             return missing
-        return _Point(phi, float(value), gradient * scale, hessian * np.outer(scale, scale))
+        return _Point(phi, float(value), gradient * scale, hessian * (scale[:, None] * scale))
 
     def directions(self, phi: FloatArray) -> FloatArray:
         """Directions of phi that change the covariance (k, d)."""
@@ -291,6 +291,8 @@ def _without_flat_terms(search: _Search, point: _Point) -> _Point:
     """
     term = search.objective.template.index[0]
     bends = np.abs(np.diag(point.hessian)) > FLAT * search.objective.n
+    if bends.all():
+        return point
     flat = ~np.isin(term, term[bends]) & np.isin(term, term[point.phi != 0.0])
     if not flat.any():
         return point

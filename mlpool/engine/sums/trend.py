@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import lstsq
 
 from mlpool.engine.rank import independent_columns, independent_of_sums
+from mlpool.engine.small_systems import least_squares
 from mlpool.engine.sums.cluster_sums import BATCH_ROWS, CrossProducts
 from mlpool.engine.sums.columns import Layout, Rows, sample_columns
 from mlpool.engine.sums.working_columns import FixedColumns
@@ -77,7 +77,7 @@ def sample_trend(rows: Rows) -> FloatArray:
     used = used[independent_columns(X[:, used] / size[used])]
     if used.size and used.size < len(y):
         # columns have length one: the cut-off is a share without units
-        trend[used] = lstsq(X[:, used] / size[used], y, lapack_driver="gelsy")[0] / size[used]
+        trend[used] = least_squares(X[:, used] / size[used], y) / size[used]
     return trend
 
 
@@ -115,10 +115,10 @@ def retrended(layout: Layout, kept: IntArray, beta: FloatArray) -> Layout:
 
 def solve_scaled(A: FloatArray, b: FloatArray) -> FloatArray:
     """Solve A x = b for a positive semi-definite A (p, p) of columns in any units."""
-    size = np.sqrt(np.maximum(np.diag(A), 0.0))
+    size = np.sqrt(np.maximum(A.diagonal(), 0.0))
     size[size == 0.0] = 1.0
     # with a unit diagonal the cut-off is a share without units
-    return np.asarray(lstsq(A / np.outer(size, size), b / size, lapack_driver="gelsy")[0] / size)
+    return np.asarray(least_squares(A / (size[:, None] * size), b / size) / size)
 
 
 def scaled_inverse(A: FloatArray) -> FloatArray:

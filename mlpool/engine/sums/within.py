@@ -28,7 +28,7 @@ ROUNDING = 64 * float(np.finfo(float).eps)
 
 def with_residuals(
     rows: Rows, sums: CrossProducts, kept: IntArray, batch_rows: int
-) -> CrossProducts:
+) -> tuple[CrossProducts, Regressions | None]:
     """Return the sums with ``within`` made from rows where differences would lose the digits.
 
     Parameters
@@ -39,11 +39,17 @@ def with_residuals(
     kept : ndarray of int
         Columns of X that are estimated.
     batch_rows : int
+
+    Returns
+    -------
+    sums : CrossProducts
+    own : Regressions or None
+        Of these sums, where they were made to look at.
     """
     own, y = Regressions.of(sums), sums.layout.y
     x = sums.layout.x[kept]
     if left_within(own.within[np.ix_([*x, y], [*x, y])]) > LITTLE * sums.total[y, y]:
-        return sums
+        return sums, own
     sums = recentre(sums, _without_slopes(sums.layout, own.within, x))
     own = Regressions.of(sums)
     # Coefficients of the outer columns, (outer, J, k): rows gather those of their cluster.
@@ -55,7 +61,7 @@ def with_residuals(
         for a, coefficients in zip(sums.outer, P, strict=True):
             rest -= U[:, a, None] * coefficients[codes]
         within += rest.T @ rest
-    return replace(sums, within=without_rounding(within, sums.total, ROUNDING**2))
+    return replace(sums, within=without_rounding(within, sums.total, ROUNDING**2)), None
 
 
 def left_within(within: FloatArray) -> float:

@@ -10,6 +10,8 @@ import pandas as pd
 
 from mlpool.engine.glmm import GlmmFit
 from mlpool.engine.types import LmmFit, Optimum
+from mlpool.errors import NotSupportedError
+from mlpool.models.extractors.asked_levels import AskedLevels, effects_of_levels
 from mlpool.models.extractors.random_effects import (
     GroupFrames,
     VarCorr,
@@ -91,15 +93,25 @@ class MixedModel(FittedModel):
         """
         raise NotImplementedError
 
-    def ranef(self) -> GroupFrames | Native:
+    def ranef(self, levels: AskedLevels | None = None) -> GroupFrames | Native:
         """Return the conditional modes per group; `.cond_sd` has their conditional SDs.
+
+        With `levels` those alone, ``{"item": ["a", "b"]}``, whose SDs are exact with either
+        solver.
 
         Of more than 1,000,000 levels of scanned rows a lazy frame of the rows' own engine: the
         group, ``(Intercept)`` and ``cond_sd``.
         """
         lazy = effects_elsewhere(self.fit.b)
-        if lazy is not None:
+        if lazy is not None and levels is None:
             return lazy.to_native()
+        if levels is not None:
+            if lazy is not None:
+                raise NotSupportedError(
+                    "levels= needs effects in memory, and those of so many levels of scanned rows "
+                    "are a lazy frame; filter what m.ranef() returns."
+                )
+            return effects_of_levels(self.design.random, self.fit.b, self.fit.cond_cov, levels)
         if "ranef" not in self._cache:
             covariances: Any = self.fit.cond_cov
             blocks = covariances() if callable(covariances) else covariances

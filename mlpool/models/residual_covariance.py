@@ -19,6 +19,7 @@ from mlpool.errors import NotSupportedError, OptionError, brief, check_option
 from mlpool.families import Family, get_family
 from mlpool.formula.design import Design
 from mlpool.formula.residual_structure import ResidualStructure
+from mlpool.models.extractors.asked_levels import AskedLevels, effects_of_levels
 from mlpool.models.extractors.random_effects import (
     GroupFrames,
     VarCorr,
@@ -188,9 +189,14 @@ class ResidualModel(FittedModel):
         """
         return make_varcorr(self.theta, self.sigma, self._random("VarCorr()"))
 
-    def ranef(self) -> GroupFrames:
-        """Return the conditional modes per group; `.cond_sd` has their conditional SDs."""
-        self._random("ranef()")
+    def ranef(self, levels: AskedLevels | None = None) -> GroupFrames:
+        """Return the conditional modes per group; `.cond_sd` has their conditional SDs.
+
+        With `levels` those alone, ``{"Subject": ["308", "309"]}``.
+        """
+        random = self._random("ranef()")
+        if levels is not None:
+            return effects_of_levels(random, self.fit.b, self.fit.cond_cov, levels)
         blocks = cast("tuple[FloatArray, ...]", self.fit.cond_cov)
         sds = tuple(np.sqrt(np.clip(np.einsum("jkk->jk", V), 0.0, None)) for V in blocks)
         return GroupFrames(self._by_group(self.fit.b), GroupFrames(self._by_group(sds)))

@@ -27,6 +27,7 @@ from mlpool.engine.factorization.orthogonal import OrthogonalElimination
 from mlpool.engine.lmm.criterion import Criterion, Solution
 from mlpool.engine.lmm.forward_pass import Eliminated
 from mlpool.engine.lmm.information import Secant, curvature
+from mlpool.engine.lmm.iterative.elimination import IterativePass
 from mlpool.engine.lmm.several_factors_start import moment_deviations
 from mlpool.engine.lmm.several_factors_sums import SeveralParts, user_blocks
 from mlpool.engine.optimizer.newton import Log
@@ -193,6 +194,22 @@ class SeveralFactors(Criterion):
             effects.append(user_blocks(stack, self.parts.columns[f].T, self._lambda(theta, f)))
         out = self._by_term(effects)
         return tuple(V[..., self._own_columns(t)] for t, V in enumerate(out))
+
+    def covariance_of_levels(
+        self, theta: FloatArray, term: int, levels: IntArray
+    ) -> FloatArray | None:
+        """Return Var(b | y) / sigma^2 of some levels of one term, (m, k_t, k_t), by solutions.
+
+        None where the elimination has all blocks at hand.
+        """
+        found = self.parts.eliminate(self.factors(theta))
+        if not isinstance(found, IterativePass):
+            return None
+        f = next(f for f in self.order if term in self.parts.factors[f].terms)
+        stack = np.moveaxis(found.covariance_of(self.order.index(f), levels), 2, 0)
+        whole = user_blocks(stack, self.parts.columns[f].T, self._lambda(theta, f))
+        own = self._own_columns(term)
+        return np.ascontiguousarray(whole[:, own, own])
 
     def covariances(self, theta: FloatArray, sigma: float) -> LazyCovariances:
         """Return a function that makes Var(b | y) of every term, (n_levels, k_t, k_t)."""
@@ -374,3 +391,9 @@ class LazyCovariances:
                 made = self._objective.conditional_covariances(self._theta)
             self._made = tuple(self._sigma**2 * V for V in made)
         return self._made
+
+    def of_levels(self, term: int, levels: IntArray) -> FloatArray:
+        """Return those of some levels of one term, (m, k_t, k_t): exact with either solver."""
+        with blas_threads(1):
+            found = self._objective.covariance_of_levels(self._theta, term, levels)
+        return self()[term][levels] if found is None else self._sigma**2 * found

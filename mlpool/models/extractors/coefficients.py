@@ -15,6 +15,7 @@ from mlpool.models.argument_checks import (
     check_model,
     group_coefficients,
 )
+from mlpool.models.extractors.asked_levels import AskedLevels
 from mlpool.models.extractors.random_effects import GroupFrames, VarCorr
 from mlpool.models.fitted import FittedModel
 from mlpool.option_spellings import also_spelt
@@ -29,17 +30,37 @@ def fixef(m: FittedModel) -> pd.Series:
     return check_model(m, "fixef()").fixef()
 
 
-def ranef(m: FittedModel) -> GroupFrames | Native:
+def ranef(m: FittedModel, levels: AskedLevels | None = None) -> GroupFrames | Native:
     """Return the conditional modes of the random effects, with `.cond_sd`.
 
     Of more than 1,000,000 levels of scanned rows a lazy frame of the rows' own engine.
+
+    Parameters
+    ----------
+    m : model
+    levels : mapping from group to levels, optional
+        Those alone, in the order given. Their conditional SDs are exact with either solver of
+        crossed factors, at the price of one solution each; those of all levels that the iterative
+        solver gives are means over probes.
 
     Raises
     ------
     NotSupportedError
         For models without random effects.
+    DataError
+        If the model has no such level.
+
+    Examples
+    --------
+    >>> import mlpool
+    >>> m = mlpool.lmer("Reaction ~ Days + (Days | Subject)", mlpool.load_data("sleepstudy"))
+    >>> mlpool.ranef(m, levels={"Subject": ["308", "309"]}).cond_sd["Subject"].round(2)
+             (Intercept)  Days
+    Subject
+    308            12.07   2.3
+    309            12.07   2.3
     """
-    return check_mixed(m, "ranef()").ranef()
+    return check_mixed(m, "ranef()").ranef(levels)
 
 
 @overload

@@ -22,8 +22,10 @@ from mlpool.engine.factorization.block_cholesky import Reduced, sweep, z_product
 from mlpool.engine.factorization.blocks import Blocks, Place
 from mlpool.engine.factorization.scaled_schur import ScaledSchur, Seen, by_level, filled
 from mlpool.engine.factorization.sparse_core import LevelBlocks, SparseCore
-from mlpool.typing import FloatArray
+from mlpool.typing import FloatArray, IntArray
 
+ASKED = 32
+"""Columns of asked levels that are solved together."""
 COVARIANCE_PROBES = 64
 """Probes behind conditional covariances of all levels, at least."""
 
@@ -123,7 +125,51 @@ class IterativePass:
         first = N + np.einsum("acj,cdj,dbj->abj", N, given, N, optimize=True)
         return [first, *core]
 
+    def covariance_of(self, place: int, levels: IntArray) -> FloatArray:
+        """Return some diagonal blocks of Lambda M^-1 Lambda' exactly, each by its own solutions.
+
+        Parameters
+        ----------
+        place : int
+            Of the factor in the order of elimination: 0 is the eliminated one.
+        levels : ndarray of int (m,)
+
+        Returns
+        -------
+        ndarray (q, q, m)
+        """
+        q = len(self.factors[place])
+        out = np.empty((q, q, len(levels)))
+        step = max(1, ASKED // q)
+        for start in range(0, len(levels), step):
+            asked = levels[start : start + step]
+            columns = self._touched(place, asked)
+            solved = self.schur.core_solution(columns)
+            shape = (self.sparse.n2, len(asked), q)
+            blocks = np.einsum("nja,njb->abj", columns.reshape(shape), solved.reshape(shape))
+            if place == 0:
+                blocks += self.schur.N[..., asked]
+            out[..., start : start + step] = blocks
+        return (out + out.swapaxes(0, 1)) / 2
+
     # --- pieces -----------------------------------------------------------------------------
+
+    def _touched(self, place: int, levels: IntArray) -> FloatArray:
+        """Return the core's entries of columns (n2, m q) whose products with S^-1 are asked for.
+
+        Of the core's own levels these are unit columns, of the first factor's C'N.
+        """
+        q, each = len(self.factors[place]), np.arange(len(levels))
+        if place > 0:
+            columns = np.zeros((self.sparse.n2, len(levels) * q))
+            first = self.sparse.places[place - 1].start + q * levels
+            for a in range(q):
+                columns[first + a, each * q + a] = 1.0
+            return columns
+        units = np.zeros((q, self.sparse.level.A.shape[2], len(levels) * q))
+        for a, b in np.ndindex(q, q):
+            units[b, levels, each * q + a] = self.schur.N[b, a, levels]
+        return self.sparse.from_first(units)
 
     def _solved(self, first: FloatArray, core: FloatArray) -> Columns:
         left = core - self.sparse.from_first(by_level(self.schur.N, first))

@@ -127,6 +127,25 @@ def check_covariate(values: FloatArray, term: DispersionTerm) -> FloatArray:
     return values
 
 
+def fitted_covariate(fitted: FloatArray, term: DispersionTerm) -> FloatArray:
+    """Return fitted values as a covariate of variances: of powers their size, as nlme has it.
+
+    Raises
+    ------
+    DataError
+        If all are equal, or a power has one of zero.
+    """
+    size = np.abs(fitted) if term.kind != "linear" else fitted
+    # a share of the largest that is rounding
+    is_one = bool(np.ptp(size) <= 1e-12 * np.abs(size).max())
+    if is_one or (term.kind != "linear" and size.min() == 0.0):
+        raise DataError(
+            "Standard deviations cannot depend on the fitted values: they are "
+            f"{'all the same' if is_one else 'zero in some rows'}."
+        )
+    return size
+
+
 def check_structure(
     design: Design, term: CorrelationTerm | None, rows: CorrelatedRows | None
 ) -> None:

@@ -14,6 +14,7 @@ from mlpool.designs.residual_checks import (
     check_strata,
     check_structure,
     check_times,
+    fitted_covariate,
     refuse_missing,
 )
 from mlpool.engine.residual.correlations import IN_STEPS, parameter_labels
@@ -62,8 +63,17 @@ class _Visits:
     labels: tuple[str, ...]
 
 
-def residual_design(design: Design, structure: ResidualStructure) -> ResidualDesign:
+def residual_design(
+    design: Design, structure: ResidualStructure, fitted: FloatArray | None = None
+) -> ResidualDesign:
     """Return the structure on the rows of a design.
+
+    Parameters
+    ----------
+    design : Design
+    structure : ResidualStructure
+    fitted : ndarray (n,), optional
+        Fitted values, where standard deviations depend on them; without, that part is left out.
 
     Raises
     ------
@@ -76,7 +86,7 @@ def residual_design(design: Design, structure: ResidualStructure) -> ResidualDes
     correlated, visits = None, None
     if term is not None and codes is not None:
         correlated, visits = _correlated(design, term, codes, groups)
-    unequal, names, strata = _unequal(design, structure, visits, codes)
+    unequal, names, strata = _unequal(design, structure, visits, (codes, fitted))
     offset = 0.0 if design.offset is None else design.offset
     check_structure(design, term, correlated)
     return ResidualDesign(
@@ -206,9 +216,10 @@ def _unequal(
     design: Design,
     structure: ResidualStructure,
     visits: _Visits | None,
-    codes: IntArray | None,
+    known: tuple[IntArray | None, FloatArray | None],
 ) -> tuple[UnequalRows | None, tuple[str, ...], tuple[str, ...]]:
-    """Return loadings, names of delta, and the strata."""
+    """Return loadings, names of delta, and the strata; `known` are groups and fitted values."""
+    codes, fitted = known
     made = _Loadings(design.n)
     names: list[str] = []
     strata: tuple[str, ...] = ()
@@ -220,13 +231,17 @@ def _unequal(
         names += visits.labels[1:]
         strata = visits.labels
     for one in structure.dispersion:
+        if one.of_fitted and fitted is None:
+            continue
         if one.kind == "strata" or _is_factor(design, one):
             own, labels = _strata(design, one, codes)
             made.add_strata(own, len(labels))
             names += labels[1:]
             strata = labels if not strata else ()
             continue
-        x = check_covariate(_numbers(design, one.columns[0]), one)
+        x = fitted_covariate(fitted, one) if one.of_fitted and fitted is not None else (
+            check_covariate(_numbers(design, one.columns[0]), one)
+        )  # fmt: skip
         if one.kind == "constpower":
             powers = x
         else:
@@ -282,6 +297,8 @@ class _Loadings:
 
 
 def _is_factor(design: Design, term: DispersionTerm) -> bool:
+    if term.of_fitted:
+        return False
     column = design.frame.column(term.columns[0])
     return term.kind == "linear" and (column.is_factor or column.kind == "boolean")
 

@@ -10,6 +10,7 @@ import numpy as np
 from mlpool.designs.residual_data import ResidualDesign, residual_design
 from mlpool.designs.row_summaries import Remembers, fact
 from mlpool.formula.residual_structure import ResidualStructure
+from mlpool.typing import FloatArray
 
 
 class StructuredModel(Remembers, Protocol):
@@ -46,10 +47,18 @@ class ResidualNames:
     n_points: int
 
 
+def fitted_values(m: StructuredModel) -> FloatArray | None:
+    """Return the fitted values that standard deviations depend on; None where they do not."""
+    if not m.structure.needs_fitted:
+        return None
+    offset = 0.0 if m.design.offset is None else m.design.offset
+    return np.asarray(m.fit.fitted + offset)
+
+
 def residual_design_of(m: StructuredModel) -> ResidualDesign:
     """Return the structure on the model's rows, made once per model."""
     if "residual_design" not in m._cache:
-        m._cache["residual_design"] = residual_design(m.design, m.structure)
+        m._cache["residual_design"] = residual_design(m.design, m.structure, fitted_values(m))
     return cast("ResidualDesign", m._cache["residual_design"])
 
 

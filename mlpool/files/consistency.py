@@ -184,7 +184,13 @@ def _check_residual(m: ResidualModel) -> None:
     fit, facts, term = m.fit, facts_of(m), m.structure.correlation
     what = "the residual structure"
     _is(term is None or term.kind in get_args(CorrelationKind), what)
-    _is(all(one.kind in DISPERSIONS and one.columns for one in m.structure.dispersion), what)
+    _is(
+        all(
+            one.kind in DISPERSIONS and (one.columns or one.of_fitted)
+            for one in m.structure.dispersion
+        ),
+        what,
+    )
     for name in ("correlation", "variance", "parameters"):
         _is(getattr(fit, name).ndim == 1, what)
     names = facts.get("residual_names")

@@ -14,6 +14,7 @@ from mlpool.formula.residual_structure import (
     DispersionTerm,
     ResidualStructure,
     column_name,
+    covariate_term,
     read_call,
     read_dispersion_formula,
     read_plain_correlation,
@@ -162,17 +163,17 @@ def _strata(call: Call) -> tuple[DispersionTerm, ...]:
 
 def _covariate(kind: str, call: Call) -> tuple[DispersionTerm, ...]:
     form = _form(call).removeprefix("~").strip() if call.named or call.arguments else "fitted(.)"
-    if form.startswith(("fitted", "resid")):
+    if form.startswith("resid"):
         raise NotSupportedError(
-            f"{call.name}() of fitted values is no likelihood (the weights change with the fit); "
-            f"name a covariate: {call.name}(form = ~ x)."
+            f"{call.name}() of residuals is not fitted here; of fitted values it is, "
+            f"{call.name}(form = ~ fitted(.)), and of a column: {call.name}(form = ~ x)."
         )
     if "|" in form:
         raise NotSupportedError(
             f"{call.name}() with a parameter per stratum is not fitted here; combine "
             f"varComb(varIdent(form = ~ 1 | g), {call.name}(form = ~ x))."
         )
-    return (DispersionTerm(kind=kind, columns=(column_name(form, "a covariate"),)),)
+    return (covariate_term(kind, form, "a covariate"),)
 
 
 _VARIANCES: dict[str, Callable[[Call], tuple[DispersionTerm, ...]]] = {

@@ -68,10 +68,13 @@ class DispersionTerm:
         A ratio per stratum, exp(x delta), |x|^delta, delta_1 + |x|^delta_2. ``linear`` of a factor
         means strata.
     columns : tuple of str
+    of_fitted : bool
+        The covariate is the model's own fitted values, of which there are no columns.
     """
 
     kind: str
     columns: tuple[str, ...]
+    of_fitted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,11 @@ class ResidualStructure:
     correlation: CorrelationTerm | None = None
     dispersion: tuple[DispersionTerm, ...] = ()
     dispersion_text: str = ""
+
+    @property
+    def needs_fitted(self) -> bool:
+        """Whether standard deviations depend on the model's own fitted values."""
+        return any(term.of_fitted for term in self.dispersion)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -216,6 +224,19 @@ def read_plain_correlation(call: Call, text: str) -> CorrelationTerm:
     )
 
 
+def covariate_term(kind: str, text: str, role: str) -> DispersionTerm:
+    """Return a function of a column, or of ``fitted(.)``.
+
+    Raises
+    ------
+    FormulaError
+        If it is neither.
+    """
+    if text.replace(" ", "") in ("fitted(.)", "fitted()"):
+        return DispersionTerm(kind=kind, columns=(), of_fitted=True)
+    return DispersionTerm(kind=kind, columns=(column_name(text, role),))
+
+
 def read_dispersion_formula(text: str) -> tuple[DispersionTerm, ...]:
     """Return what ``~ sex + power(x)`` says.
 
@@ -231,9 +252,8 @@ def read_dispersion_formula(text: str) -> tuple[DispersionTerm, ...]:
             continue
         call = re.fullmatch(r"(power|exp|constpower)\s*\((.*)\)", term)
         if call is not None:
-            column = column_name(call[2], f"the covariate of {call[1]}()")
             kind = "linear" if call[1] == "exp" else call[1]
-            found.append(DispersionTerm(kind=kind, columns=(column,)))
+            found.append(covariate_term(kind, call[2], f"the covariate of {call[1]}()"))
             continue
         crossed = [c for piece in split_at(term, "*") for c in split_at(piece, ":")]
         names = tuple(column_name(c, "what dispersion depends on") for c in crossed)

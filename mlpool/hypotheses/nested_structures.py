@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpool.designs.residual_data import residual_design
+from mlpool.designs.residual_facts import residual_design_of
 from mlpool.engine.residual.types import UnequalRows
 from mlpool.formula.residual_structure import CorrelationTerm
 
@@ -49,7 +49,7 @@ def _correlation_is_within(small: CorrelationTerm, big: CorrelationTerm | None) 
 def _unequal(m: EstimatedModel) -> UnequalRows | None:
     if m.kind != "gls":
         return None
-    return residual_design(m.design, m.structure).data.unequal
+    return residual_design_of(m).data.unequal
 
 
 def _dispersion_is_within(small: UnequalRows | None, big: UnequalRows | None) -> bool:

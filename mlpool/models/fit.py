@@ -13,10 +13,9 @@ from mlpool.designs.engine_data import as_lmm_data, fit_design
 from mlpool.designs.glmm_data_checks import check_glmm, check_not_glmm, check_quadrature
 from mlpool.designs.group_checks import check_groups, check_structured
 from mlpool.designs.least_squares import least_squares
-from mlpool.designs.residual_data import residual_design
+from mlpool.designs.residual_fit import fit_structure
 from mlpool.engine.glm.fit import fit_glm
 from mlpool.engine.glmm import fit_glmm
-from mlpool.engine.residual.fit import fit_residual
 from mlpool.engine.types import Control
 from mlpool.engine.via_statsmodels import fit_mixedlm
 from mlpool.errors import (
@@ -278,8 +277,7 @@ def _fit_residual(request: _Request, structure: ResidualStructure) -> ResidualMo
     check_not_iterative(request.control, "residual structures are not fitted by it")
     design = _design(request)
     check_groups(design)
-    made = residual_design(design, structure)
-    record = fit_residual(made.data, reml=request.reml, control=request.control)
+    record = fit_structure(design, structure, reml=request.reml, control=request.control)
     return replace(_finish(ResidualModel, request, design, record), said=structure)
 
 

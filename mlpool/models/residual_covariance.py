@@ -11,6 +11,7 @@ import pandas as pd
 
 from mlpool.designs.residual_data import ResidualDesign, residual_design
 from mlpool.designs.residual_facts import residual_design_of, residual_names
+from mlpool.designs.residual_fit import fit_structure
 from mlpool.engine.residual.fit import fit_residual
 from mlpool.engine.residual.types import ResidualData, ResidualFit
 from mlpool.engine.residual.whitening import normalized_residuals
@@ -284,9 +285,10 @@ class ResidualModel(FittedModel):
 
     def fit_record(self, design: Design, reml: bool | None = None) -> ResidualFit:
         """Return the record of another design, or by the other likelihood."""
-        made = self._on(design)
         how = self.reml if reml is None else reml
-        return fit_residual(made, reml=how, control=self.control)
+        if self.structure.needs_fitted:
+            return fit_structure(design, self.structure, reml=how, control=self.control)
+        return fit_residual(self._on(design), reml=how, control=self.control)
 
     def _on(self, design: Design) -> ResidualData:
         """Return the structure on another design; of another response alone, on the same rows."""

@@ -38,7 +38,11 @@ def structure_sentences(m: FittedModel) -> str:
         own = ", and each visit has a variance of its own" if term.by_visit else ""
         out.append(f"{text} ({term.text}){own}.")
     if m.structure.dispersion:
-        columns = dict.fromkeys(c for one in m.structure.dispersion for c in one.columns)
+        columns = dict.fromkeys(
+            c
+            for one in m.structure.dispersion
+            for c in (("the fitted values",) if one.of_fitted else one.columns)
+        )
         out.append(
             f"Their standard deviation depends on {listed(list(columns))} "
             f"({m.structure.dispersion_text})."

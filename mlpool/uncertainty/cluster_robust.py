@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpool.designs.engine_data import as_lmm_data
-from mlpool.designs.residual_data import residual_design
+from mlpool.designs.residual_facts import residual_design_of
 from mlpool.engine.residual.types import ResidualData
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.inference.sandwich.cluster_tests import ClusterPieces
@@ -132,7 +132,7 @@ def _pieces(model: EstimatedModel, codes: IntArray, kind: str) -> ClusterPieces:
 
 def residual_data_of(model: EstimatedModel) -> ResidualData:
     """Return the rows of a model with a residual covariance, as its engine has them."""
-    return residual_design(model.design, model.structure).data
+    return residual_design_of(model).data
 
 
 def residual_group(model: EstimatedModel) -> str | None:

@@ -30,7 +30,7 @@ REL_INTERVAL = 1e-5
 BOUNDARY = {"sleep_ar1_rs_ml", "sleep_ar1_rs_reml"}
 """Random effects with a correlation of one: no intervals and df there."""
 FIXED_POINT = {"bw_rs_powerfit_reml", "bw_rs_powerfit_exp_reml"}
-"""varPower of fitted values: refused, since it is no maximum of a likelihood."""
+"""varPower of fitted values: a fixed point, not the maximum of a likelihood."""
 
 
 def _all_cases():
@@ -46,7 +46,7 @@ CASES = _all_cases()
 FITS = [
     pytest.param(name, marks=[pytest.mark.slow] if name.startswith("heck") else [])
     for name, c in CASES.items()
-    if c["capability"] == "residual_structure" and name not in FIXED_POINT
+    if c["capability"] == "residual_structure"
 ]
 
 
@@ -193,7 +193,8 @@ def test_intervals_on_nlmes_scales(shared, name):
     order, other = np.lexsort(found.T), np.lexsort(expected.T)
     width = (expected[:, 1] - expected[:, 0])[other]
     off = np.abs(found[order] - expected[other]) / width[:, None]
-    assert off.max() < REL_INTERVAL, (name, off)
+    # a fixed point moves with the estimates' own errors
+    assert off.max() < REL_INTERVAL * (10.0 if name in FIXED_POINT else 1.0), (name, off)
     assert is_sigma is None or is_sigma.sum() == 1
 
 

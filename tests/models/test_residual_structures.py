@@ -279,7 +279,7 @@ BAD = {
     "starting value": (D, {"correlation": "corAR1(0.3, form = ~ visit | id)"}, "leave '0.3' out"),
     "fixed": (D, {"correlation": "corAR1(form = ~ visit | id, fixed = TRUE)"}, "leave fixed out"),
     "ARMA": (D, {"correlation": "corARMA(form = ~ visit | id, p = 2, q = 1)"}, "not fitted here"),
-    "power of the fit": (D, {"dispersion": "varPower()"}, "name a covariate"),
+    "power of residuals": (D, {"dispersion": "varPower(form = ~ resid(.))"}, "of residuals"),
     "unknown variance": (D, {"dispersion": "varFixed(~ x)"}, "varIdent"),
     "no formula": (D, {"dispersion": "sex"}, "must read like"),
     "the same twice": (D, {"dispersion": "~ sex + sex"}, "say the same twice"),
@@ -375,3 +375,48 @@ def test_methods_say_one_sentence(method, model, tmp_path):
             assert str(error).rstrip().endswith(".")
         else:
             assert answer is not None
+
+
+FITTED = {
+    # (correlation, dispersion, REML): logLik, delta, sigma, by r/fitted_variances.R (nlme 3.1-162)
+    (None, "varPower()", True): (-241.7331433066, 0.2842442454, 0.9145810683),
+    (None, "~ exp(fitted(.))", True): (-241.7409197839, 0.01070006631, 1.744559974),
+    ("cs(1 | Subject)", "~ power(fitted(.))", False): (-213.3809462524, 1.100329543, 0.0674191825),
+}
+
+
+@pytest.mark.parametrize("how", FITTED)
+def test_variances_by_fitted_values_are_nlmes_fixed_point(how):
+    correlation, dispersion, reml = how
+    loglik, delta, sigma = FITTED[how]
+    growth = mlpool.load_data("Orthodont")
+    m = mlpool.gls("distance ~ age * Sex", growth, correlation, dispersion, reml)
+    # nlme's loop ends where its likelihood changes by 1e-6; ours at a share of 1e-8 of an SD
+    assert m.loglik == pytest.approx(loglik, abs=2e-5)
+    assert m.dispersion_parameters().iloc[0] == pytest.approx(delta, rel=2e-4)
+    assert m.sigma == pytest.approx(sigma, rel=5e-4)
+    own = m.fitted.to_numpy()
+    ratio = own ** m.dispersion_parameters().iloc[0]
+    if "exp" in dispersion:
+        ratio = np.exp(own * m.dispersion_parameters().iloc[0])
+    np.testing.assert_allclose(m.residuals("pearson"), m.residuals() / (m.sigma * ratio), rtol=1e-6)
+
+
+def test_fitted_values_of_a_mean_have_no_power():
+    growth = mlpool.load_data("Orthodont")
+    with pytest.raises(mlpool.DataError, match="all the same"):
+        mlpool.gls("distance ~ 1", growth, dispersion="varPower()")
+    with pytest.raises(mlpool.NotSupportedError, match=r"fitted\(\.\)"):
+        mlpool.gls("distance ~ age", growth, dispersion="varPower(form = ~ resid(.))")
+    with pytest.raises(mlpool.NotSupportedError, match="per stratum"):
+        mlpool.gls("distance ~ age", growth, dispersion="varPower(form = ~ fitted(.) | Sex)")
+
+
+def test_units_change_nothing_where_variances_follow_the_fit():
+    growth = mlpool.load_data("Orthodont")
+    formula = "distance ~ age * Sex + (1 | Subject)"
+    m = mlpool.lmer(formula, growth, dispersion="~ power(fitted(.))")
+    other = growth.assign(distance=25.4 * growth["distance"]).sample(frac=1.0, random_state=1)
+    again = mlpool.lmer(formula, other, dispersion="~ power(fitted(.))")
+    np.testing.assert_allclose(again.fixef(), 25.4 * m.fixef(), rtol=1e-6)
+    np.testing.assert_allclose(again.dispersion_parameters(), m.dispersion_parameters(), rtol=1e-5)

@@ -1,6 +1,6 @@
 """`fit_residual`: a model with correlated or unequal residuals, from arrays to a record.
 
-1. Working columns;  2. blocks and patterns;  3. minimise the profiled deviance from one or two
+1. Working columns;  2. blocks and patterns;  3. minimise the profiled deviance from one or a few
 starts;  4. estimates, random effects and residuals.
 """
 
@@ -73,10 +73,11 @@ def criterion_of(data: ResidualData, *, reml: bool) -> ResidualCriterion:
 
 
 def _starts(criterion: ResidualCriterion) -> list[FloatArray]:
-    """Return one start, or two where correlation and random effects explain the same.
+    """Return one start, or more where correlation and random effects explain the same.
 
     A random intercept and an autocorrelation both say that rows of a cluster resemble each other:
-    one start gives most of it to the first, the other to the second.
+    one start gives most of it to the first, the other to the second. Random slopes that are large
+    beside the residuals are missed by both, and have a third.
     """
     delta, template = criterion.variances.start(), criterion.template
     unit = np.where(template.is_diagonal, 1.0, 0.0)
@@ -86,7 +87,10 @@ def _starts(criterion: ResidualCriterion) -> list[FloatArray]:
     if not template.k:
         middle = 0.5 * (weak + strong)
         return [np.concatenate([middle, delta])]
-    return [np.concatenate([size * unit, phi, delta]) for size, phi in ((1.0, weak), (0.1, strong))]
+    pairs = [(1.0, weak), (0.1, strong)]
+    if max(template.sizes) > 1:
+        pairs.append((3.0, weak))
+    return [np.concatenate([size * unit, phi, delta]) for size, phi in pairs]
 
 
 def _estimates(criterion: ResidualCriterion, optimum: Optimum, control: Control) -> ResidualFit:

@@ -15,6 +15,7 @@ from typing import Any
 
 METHODS = {
     "anova_parameters": "mlpool.comparisons.effect_sizes",
+    "notebook_html": "mlpool.summaries",
     "plot_curves": "mlpool.plots.intervals",
     "plot_pairs": "mlpool.plots.intervals",
     "plot_draws": "mlpool.plots.intervals",

@@ -271,10 +271,23 @@ class ResultFrame(Exports):
         return narwhals.from_native(self.data)._compliant_frame
 
     @property  # type: ignore[misc]
-    def __class__(self) -> type[ResultFrame]:
-        """The class; great_tables, which dispatches on it, learns at its first look what it is."""
+    def __class__(  # type: ignore[override] # pandas alone is told another
+        self,
+    ) -> type[ResultFrame] | type[pd.DataFrame]:
+        """The class; great_tables, which dispatches on it, learns at its first look what it is.
+
+        pandas' constructor knows frames by their class alone, and of anything else with an array
+        keeps numbers without names: to it alone a table is a frame, so that ``pd.DataFrame(table)``
+        has its columns.
+        """
         _teach_great_tables()
-        return type(self)
+        asks = sys._getframe(1).f_code
+        return pd.DataFrame if asks is pd.DataFrame.__init__.__code__ else type(self)
+
+    @property
+    def _mgr(self) -> object:
+        """What pandas' constructor takes of a frame."""
+        return self.data.copy()._mgr
 
     @overload
     def to_csv(self) -> str: ...

@@ -83,6 +83,23 @@ PRINTED = {
         "mixed        4.716022",
         "nopool       1.982253",
     ),
+    # lmerTest's and lme4's values for the bundled data
+    "growth_curves": (
+        " Subject  (Intercept) 2.13433       ",
+        "          age11       0.22643  0.503",
+        "(Intercept)          |       24.97 | 0.49 | [23.97, 25.97] |    51.38 | < .001",
+        "Sex [Female]         |       -2.32 | 0.76 | [-3.89, -0.75] |    -3.05 | 0.005 ",
+        "age11 × Sex [Female] |       -0.30 | 0.13 | [-0.58, -0.03] |    -2.26 | 0.033 ",
+        "Cor (Intercept~age11: Subject) |        0.21",
+    ),
+    "binary_and_counts": (
+        "ses               |       1.93 | 0.10 | [1.75, 2.13] |  13.20 | < .001",
+        "SD (Intercept: school) |        0.56",
+        "    Adjusted ICC: 0.087",
+        "  Conditional R2: 0.161",
+        "period [4]  |       0.21 | 0.09 | [0.09, 0.48] | -3.70 | < .001",
+        "with rows  treated -0.59, SE 0.09",
+    ),
 }
 """Lines of the lectures that each script prints on its own data."""
 
@@ -93,6 +110,8 @@ FIGURES = {
     "gelman_hill_chapter_12": 3,
     "pooling_and_standard_errors": 1,
     "unbalanced_anova": 1,
+    "growth_curves": 3,
+    "binary_and_counts": 2,
 }
 """How many pictures each notebook shows."""
 

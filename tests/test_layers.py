@@ -16,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mlpool"
 
 ROWS = (
-    ("errors", "typing", "floating_point", "registry", "keywords"),
+    ("errors", "typing", "floating_point", "progress", "registry", "keywords"),
     ("argument_values", "option_spellings", "r_spellings"),
     ("families", "frames", "tables", "datasets"),
     ("engine", "formula", "results"),

@@ -18,9 +18,9 @@ import pandas as pd
 from mlpool.argument_values import flag
 from mlpool.checks.influence_table import InfluenceLayout
 from mlpool.errors import ConvergenceWarning, FitError, OptionError, brief, user_level
-from mlpool.inference.replicates import ProgressBar
 from mlpool.models.argument_checks import check_model
 from mlpool.models.extractors.parameter_names import parameter_names, parameter_values
+from mlpool.progress import Progress
 from mlpool.refits.repeated_fits import ModelRefits
 from mlpool.refits.row_resampling import take_rows
 from mlpool.results import ResultFrame
@@ -303,7 +303,7 @@ def _again(m: FittedModel, deleted: _Deleted) -> _Changes:
     refits = ModelRefits(m, _all_values)
     values = np.full((len(deleted.rows), len(_all_values(m))), np.nan)
     failed = []
-    with ProgressBar(len(deleted.rows), "influence") as advance:
+    with Progress("influence", " rows", total=len(deleted.rows)) as advance:
         for j, rows in enumerate(deleted.rows):
             left = np.delete(everyone, rows)
             part = take_rows(m.design, left, np.zeros_like(left), np.zeros_like(everyone))

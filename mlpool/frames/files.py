@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlpool.errors import DataError, brief
+from mlpool.errors import DataError, MlpoolWarning, brief, user_level
 from mlpool.frames.levels import LARGEST_EXACT
 
 _MISSING_WORDS = ("NA", "")
@@ -20,6 +21,9 @@ _SEPARATORS = (",", ";", "\t", "|")
 
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 """Bytes at the start of a file that say its encoding."""
+
+_CHUNK = 1 << 20
+"""Characters that are decoded at once."""
 
 _BY_SUFFIX: dict[str, tuple[str, str]] = {
     ".parquet": ("read_parquet", "pyarrow"),
@@ -92,7 +96,7 @@ def _read_with_pandas(path: Path, shown: str, function: str, needs: str) -> pd.D
 
 def _read_csv(path: Path, shown: str) -> pd.DataFrame:
     try:
-        encoding = _encoding(path)
+        encoding = _encoding(path, shown)
         sep = "\t" if ".tsv" in path.suffixes else _separator(path, encoding)
         table = _parse(path, sep, encoding)
         if sep != ",":
@@ -122,12 +126,44 @@ def _is_packed(path: Path) -> bool:
     return path.suffix.lower() in (".gz", ".bz2", ".zip", ".xz", ".zst", ".tar")
 
 
-def _encoding(path: Path) -> str:
+def _encoding(path: Path, shown: str) -> str:
+    """Return the encoding that a file's first bytes say, or that its bytes are read as.
+
+    Warns
+    -----
+    MlpoolWarning
+        For bytes that are no UTF-8: Windows-1252 is the commonest of the others, and a guess.
+    """
     if _is_packed(path):
         return "utf-8-sig"
     with path.open("rb") as file:
         start = file.read(3)
-    return next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8-sig")
+    marked = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+    if marked is not None:
+        return marked
+    for encoding in ("utf-8-sig", "cp1252"):
+        if not _decodes(path, encoding):
+            continue
+        if encoding == "cp1252":
+            warnings.warn(
+                f"The file {brief(shown)} is not UTF-8 and was read as Windows-1252 (Latin-1); if "
+                "names or labels look wrong, say the encoding and give the frame, as in "
+                f"mlpool.fit(..., pandas.read_csv({brief(shown)}, encoding='mac-roman')).",
+                MlpoolWarning,
+                stacklevel=user_level(),
+            )
+        return encoding
+    return "utf-8-sig"  # pandas says what is wrong
+
+
+def _decodes(path: Path, encoding: str) -> bool:
+    try:
+        with path.open(encoding=encoding, newline="") as file:
+            while file.read(_CHUNK):
+                pass
+    except UnicodeError:
+        return False
+    return True
 
 
 def _separator(path: Path, encoding: str) -> str:

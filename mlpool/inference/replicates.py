@@ -26,6 +26,7 @@ from mlpool.argument_values import seed_sequence
 from mlpool.engine.threads import blas_threads
 from mlpool.errors import FitError, MlpoolError, OptionError, brief
 from mlpool.inference.interrupts import NotedInterrupt, deaf_children
+from mlpool.progress import Progress
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def run_replicates(
     """
     root = seed_sequence(seed)
     outcomes: list[_Outcome] = []
-    with ProgressBar(n) as advance:
+    with Progress("bootstrap", " replicates", total=n) as advance:
         begun = time.perf_counter()
         first = min(n, TRIED if n_jobs is None else 0)
         for outcome in _serially(task, root, 0, first):
@@ -337,22 +338,3 @@ def _gathered(outcomes: list[_Outcome], n: int) -> Replicates:
         n_singular=sum(is_singular for _, is_singular in used),
         failures=tuple(failures),
     )
-
-
-class ProgressBar:
-    """A progress bar on a terminal if tqdm is installed; entering gives the function to move it."""
-
-    def __init__(self, n: int, title: str = "bootstrap") -> None:
-        self._bar: Any = None
-        try:
-            from tqdm import tqdm
-        except ImportError:
-            return
-        self._bar = tqdm(total=n, desc=title, leave=False, disable=None)
-
-    def __enter__(self) -> Callable[[int], object]:
-        return (lambda _: None) if self._bar is None else self._bar.update
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()

@@ -387,4 +387,4 @@ class FittedModel(StatsmodelsNames, MissingNames, ABC):
         return cast("str", verb("print_text")(self))
 
     def _repr_html_(self) -> str:
-        return str(self.parameters().to_html())
+        return cast("str", verb("notebook_html")(self))

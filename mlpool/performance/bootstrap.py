@@ -16,6 +16,7 @@ from mlpool.performance.variance_components import (
     design_moments,
     distribution_variance,
 )
+from mlpool.progress import Progress
 from mlpool.refits.refit import with_record
 from mlpool.refits.simulate import response_model
 from mlpool.typing import FloatArray
@@ -60,10 +61,9 @@ def percentiles(draws: FloatArray, level: float) -> FloatArray:
     return np.asarray(np.quantile(draws, [tail, 1.0 - tail], axis=0))
 
 
-def _progress(count: int) -> Any:
-    """Return 0 .. count - 1, with a progress bar on a terminal if tqdm is installed."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return range(count)
-    return tqdm(range(count), desc="bootstrap", leave=False, disable=None)
+def _progress(count: int) -> Iterator[int]:
+    """Yield 0 .. count - 1, with a progress line on a terminal."""
+    with Progress("bootstrap", " replicates", total=count) as advance:
+        for i in range(count):
+            yield i
+            advance(1)

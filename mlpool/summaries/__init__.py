@@ -5,6 +5,7 @@ May import everything up to models. Start reading in ``mixed.py`` and ``single.p
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Unpack
 
 from mlpool.errors import OptionError, brief, nearest_names
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Summary",
     "display",
+    "notebook_html",
     "print_text",
     "summarise",
     "summary",
@@ -54,6 +56,13 @@ def print_text(m: FittedModel) -> str:
     if isinstance(m, ResidualModel):
         return print_residual(m)
     return print_mixed(m) if isinstance(m, LinearMixedModel) else print_single(m)
+
+
+def notebook_html(m: FittedModel) -> str:
+    """Return what a notebook shows of a model: formula, rows and groups, and its coefficients."""
+    what = [f"{m.kind}: <code>{escape(m.formula.text)}</code>", f"{m.nobs:,} observations"]
+    what += [f"{n:,} groups of {escape(group)}" for group, n in m.ngroups.items()]
+    return f"<p>{'; '.join(what)}</p>{m.parameters().to_html()}"
 
 
 def summarise(m: FittedModel, **options: Unpack[SummaryOptions]) -> Summary:

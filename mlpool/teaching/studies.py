@@ -31,6 +31,7 @@ from mlpool.errors import (
 from mlpool.hypotheses.linear_combinations import contrast_inference
 from mlpool.keywords import SampleOptions, spell_out
 from mlpool.models.fit import fit
+from mlpool.progress import Progress
 from mlpool.results import ResultFrame
 from mlpool.teaching.clusters import simulate_clusters
 from mlpool.teaching.studies_table import StudyLayout
@@ -380,14 +381,7 @@ def _study(
 
 def progress_over(steps: Sequence[Any], show: bool | None) -> Iterator[Any]:
     """Yield the steps, with a bar on a terminal."""
-    import sys
-
-    if not (sys.stderr.isatty() if show is None else show):
-        yield from steps
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        yield from steps
-        return
-    yield from tqdm(steps, desc="simulating", unit=" data sets", leave=False)
+    with Progress("simulating", " data sets", total=len(steps), show=show) as advance:
+        for step in steps:
+            yield step
+            advance(1)

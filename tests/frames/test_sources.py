@@ -117,9 +117,19 @@ def test_a_column_of_its_own_stays_as_it_is(tmp_path: Path) -> None:
     assert read_frame(file).columns == ("y",)
 
 
-def test_other_encodings_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+def test_other_encodings_are_read_as_windows_1252_and_named(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "latin.csv"
-    file.write_bytes("größe,y\n1,2\n".encode("latin-1"))
+    file.write_bytes("größe;y\n1,5;2\n2,5;3\n".encode(encoding))
+    with pytest.warns(mlpool.MlpoolWarning, match="read as Windows-1252"):
+        frame = read_frame(file)
+    assert frame.columns == ("größe", "y")
+    np.testing.assert_array_equal(frame.column("größe").values, [1.5, 2.5])
+
+
+def test_bytes_of_no_known_encoding_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "odd.csv"
+    file.write_bytes(b"a\x81\x8d,y\n1,2\n")  # neither UTF-8 nor a letter of Windows-1252
     with pytest.raises(mlpool.DataError, match="encoding='latin-1'"):
         read_frame(file)
 

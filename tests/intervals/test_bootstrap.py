@@ -244,7 +244,7 @@ def test_ctrl_c_stops_all_processes(monkeypatch: pytest.MonkeyPatch, ctrl_c: Non
     def interrupting(self: Any, *_: Any) -> Any:
         return lambda _: os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(replicates.ProgressBar, "__enter__", interrupting)
+    monkeypatch.setattr(replicates.Progress, "__enter__", interrupting)
     with pytest.raises(KeyboardInterrupt):
         bootstrap(m, 2000, seed=1, n_jobs=2)
     assert not multiprocessing.active_children()

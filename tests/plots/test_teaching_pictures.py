@@ -154,6 +154,23 @@ def test_models_are_dodged_in_the_order_of_the_legend(hsb):
     assert plot.guides.color.reverse
 
 
+def test_levels_are_dodged_in_the_order_of_the_legend():
+    """Levels stand in an order that is not the alphabet's."""
+    m = mlpool.lm("distance ~ age * Sex", mlpool.load_data("Orthodont"))
+    plot = mlpool.plot(mlpool.estimate_relation(m, by=["age", "Sex"]))
+    assert list(plot.data["Sex"].cat.categories) == ["Male", "Female"]
+    dots = _built(plot, "geom_pointrange")
+    left = dots.loc[dots["x"].idxmin()]
+    assert left["color"] == "#D55E00"  # the first colour
+
+
+def test_an_axis_names_the_successes_of_a_pair_of_counts():
+    formula = "cbind(incidence, size - incidence) ~ period"
+    m = mlpool.glm(formula, mlpool.load_data("cbpp"), family="binomial")
+    plot = mlpool.plot(mlpool.estimate_means(m, by="period"))
+    assert plot.labels.y == "Probability of incidence"
+
+
 def test_the_axis_of_vifs_begins_at_one(hsb):
     m = mlpool.lm("math ~ ses + meanses + gender", hsb)
     plot = mlpool.plot(mlpool.check_collinearity(m))

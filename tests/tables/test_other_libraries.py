@@ -26,6 +26,34 @@ def test_frames_of_other_packages_take_the_raw_columns(table):
     assert table.__dataframe__().num_rows() == len(table)
 
 
+def test_pandas_constructor_takes_columns_and_types(table):
+    frame = pd.DataFrame(table)
+    pd.testing.assert_frame_equal(frame, table.to_pandas())
+    frame.iloc[0, frame.columns.get_loc("SE")] = -1.0
+    assert table["SE"].iloc[0] > 0  # the frame is the user's, the table is not
+    assert list(pd.DataFrame(table, columns=["SE", "ses"])) == ["SE", "ses"]
+    assert not isinstance(table, pd.DataFrame)
+
+
+def test_pictures_of_other_packages_take_the_table(table):
+    seaborn = pytest.importorskip("seaborn")
+    import matplotlib.pyplot as plt
+
+    axes = seaborn.lineplot(data=table, x="ses", y="Predicted", hue="sector")
+    line = axes.get_lines()[0]
+    own = table.to_pandas()
+    first = own[own["sector"] == own["sector"].iloc[0]]
+    np.testing.assert_allclose(line.get_ydata(), first["Predicted"])
+    plt.close("all")
+
+
+def test_altair_takes_the_table(table):
+    altair = pytest.importorskip("altair")
+    chart = altair.Chart(table).mark_line().encode(x="ses:Q", y="Predicted:Q", color="sector:N")
+    rows = next(iter(chart.to_dict()["datasets"].values()))
+    assert [row["Predicted"] for row in rows] == table["Predicted"].to_list()
+
+
 def test_polars_takes_the_numbers_unrounded(table):
     polars = pytest.importorskip("polars")
     pytest.importorskip("pyarrow")

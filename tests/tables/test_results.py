@@ -205,4 +205,6 @@ def test_pickles_and_reads_only_metadata(table: ResultFrame) -> None:
 
 def test_models_show_their_table_in_notebooks() -> None:
     m = mlpool.lm("Reaction ~ Days", mlpool.load_data("sleepstudy"))
-    assert m._repr_html_() == model_parameters(m).to_html()
+    html = m._repr_html_()
+    assert html.endswith(model_parameters(m).to_html())
+    assert f"{m.nobs:,} observations" in html and html.startswith("<p>lm: <code>")

@@ -13,10 +13,10 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from mlpool.engine.optimizer.progress import ProgressLine
 from mlpool.engine.theta import FreeTemplate
 from mlpool.engine.types import Control, Optimum
 from mlpool.errors import FitError
+from mlpool.progress import PATIENCE, Progress
 from mlpool.typing import FloatArray
 
 Log = tuple[tuple[tuple[float, ...], float], ...]
@@ -79,7 +79,7 @@ class _Search:
 
     objective: Objective
     control: Control
-    progress: ProgressLine
+    progress: Progress
     scale: FloatArray
     log: list[tuple[tuple[float, ...], float]] = field(default_factory=list)
 
@@ -94,7 +94,7 @@ class _Search:
         except np.linalg.LinAlgError:
             value, gradient, hessian = np.inf, missing.gradient, missing.hessian
         self.log.append((tuple(theta.tolist()), float(value)))
-        self.progress.update(len(self.log), float(value))
+        self.progress.move(len(self.log), float(value))
         if not (np.isfinite(value) and np.all(np.isfinite(gradient))):
             return missing
         return _Point(phi, float(value), gradient * scale, hessian * (scale[:, None] * scale))
@@ -143,7 +143,7 @@ def minimise(objective: Objective, start: FloatArray, control: Control) -> Optim
     KeyboardInterrupt
         Ctrl-C, with a sentence that says how far the search was.
     """
-    progress = ProgressLine(control.progress)
+    progress = Progress("fitting", " evaluations", show=control.progress, patience=PATIENCE)
     start = np.asarray(start, dtype=np.float64)
     search = _Search(objective, control, progress, objective.scale)
     if float(np.abs(start / objective.scale).max()) > GROWN:

@@ -232,7 +232,7 @@ def percent_labels(values: Sequence[float]) -> list[str]:
 
 def _labels(result: ResultFrame, grid: GridPlot) -> Any:
     g = grammar()
-    response = str(result.metadata.get("response", ""))
+    response = _outcome(str(result.metadata.get("response", "")))
     trend = str(result.metadata.get("trend") or "")
     of = response
     what = {"Predicted": "Predicted value", "Slope": "Slope"}.get(grid.kind, "Mean")
@@ -244,6 +244,13 @@ def _labels(result: ResultFrame, grid: GridPlot) -> Any:
     if grid.colour:
         labels |= {"color": grid.colour, "fill": grid.colour}
     return g.labs(**labels)
+
+
+def _outcome(response: str) -> str:
+    """Return what an axis calls a response: of ``cbind(successes, failures)`` the first."""
+    if not response.startswith("cbind("):
+        return response
+    return response.removeprefix("cbind(").partition(",")[0].strip()
 
 
 def _is_mapped(grid: GridPlot, fixed_colour: bool) -> bool:

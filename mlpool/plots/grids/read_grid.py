@@ -150,9 +150,7 @@ def arrange(
         frame[name] = _discrete(frame[name], known, words.get(name, ()))
     others = list(focal[1:])
     extra = own_names(frame.columns, ["Series", *(f"Panel_{i}" for i in range(1, len(focal)))])
-    frame[extra["Series"]] = (
-        frame[others].astype(str).agg("\u241f".join, axis=1) if others else "all"
-    )
+    frame[extra["Series"]] = _series(frame, others)
     panels = tuple(extra[f"Panel_{i}"] for i in range(1, len(focal) - 1))
     for panel, name in zip(panels, focal[2:], strict=True):
         frame[panel] = panel_labels(frame[name], name)
@@ -161,6 +159,17 @@ def arrange(
         low=names.get("CI_low", "CI_low"), high=names.get("CI_high", "CI_high"),
         series=extra["Series"], is_line=is_line, numbers=numbers,
     )  # fmt: skip
+
+
+def _series(frame: pd.DataFrame, others: list[str]) -> pd.Categorical:
+    """Return what tells lines apart, in the order of the legend, by which dots are dodged."""
+    found: pd.Categorical = ordered(["all"] * len(frame))
+    if not others:
+        return found
+    names = frame[others].astype(str).agg("\u241f".join, axis=1)
+    in_order = names.loc[frame.sort_values(others, kind="stable").index]
+    found = ordered(names, list(dict.fromkeys(in_order)))
+    return found
 
 
 def panel_labels(values: pd.Series, name: str) -> pd.Categorical:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeAlias
 
-from mlpool.engine.optimizer.progress import PATIENCE
+from mlpool.progress import PATIENCE, tqdm_bar
 from mlpool.sources.lazy_rows import LazyRows, Native
 
 Share: TypeAlias = Callable[[], float | None]
@@ -66,11 +66,9 @@ class QueryLine:
         wait = 0.0 if self.show else max(self._began + PATIENCE - time.monotonic(), 0.0)
         if over.wait(wait):
             return
-        try:
-            from tqdm import tqdm
-        except ImportError:
-            return  # tqdm is optional; a fit without a line is as good
-        bar: Any = tqdm(desc=text, total=1.0, bar_format=_WITHOUT, leave=False, file=sys.stderr)
+        bar = tqdm_bar(desc=text, total=1.0, bar_format=_WITHOUT)
+        if bar is None:
+            return
         while not over.wait(_INTERVAL):
             done = share()
             if done is not None:

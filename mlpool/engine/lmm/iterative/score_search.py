@@ -14,9 +14,9 @@ import numpy as np
 from mlpool.engine.lmm.identifiability import EXPLAINED
 from mlpool.engine.lmm.several_factors import FreeSeveral, SeveralFactors
 from mlpool.engine.optimizer.newton import MAX_RADIUS, SNAP, trust_step
-from mlpool.engine.optimizer.progress import ProgressLine
 from mlpool.engine.types import Control
 from mlpool.errors import FitError
+from mlpool.progress import PATIENCE, Progress
 from mlpool.typing import FloatArray
 
 ARRIVED = 3e-3
@@ -60,7 +60,9 @@ class _Search:
     def __init__(self, working: FreeSeveral, control: Control) -> None:
         self.working, self.scale = working, working.scale
         self.evaluations = 0
-        self.progress = ProgressLine(control.progress)
+        self.progress = Progress(
+            "fitting", " evaluations", show=control.progress, patience=PATIENCE
+        )
 
     def visit(self, phi: FloatArray) -> _Point | None:
         """Return the scores at phi; None where the criterion does not exist."""
@@ -71,7 +73,7 @@ class _Search:
         except np.linalg.LinAlgError:
             return None
         self.evaluations += 1
-        self.progress.update(self.evaluations, float(np.abs(gradient).max(initial=0.0)))
+        self.progress.move(self.evaluations, float(np.abs(gradient).max(initial=0.0)))
         return _Point(phi, gradient * self.scale, hessian * np.outer(self.scale, self.scale))
 
     def step(self, point: _Point, radius: float) -> FloatArray:

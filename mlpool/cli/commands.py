@@ -16,7 +16,7 @@ from mlpool.datasets import DatasetInfo, dataset_info, dataset_names
 from mlpool.errors import DataError, nearest_names
 from mlpool.frames import read_frame
 from mlpool.results import json_of
-from mlpool.sources import read_rows
+from mlpool.sources import Scan, read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def fit_text(arguments: argparse.Namespace) -> str:
     """Return the table (or summary) of the model that ``mlpool fit`` asks for."""
-    model = mlpool.fit(arguments.formula, read_data(arguments.data), **_model_options(arguments))
+    data = scanned(arguments.data) if arguments.scan else read_data(arguments.data)
+    model = mlpool.fit(arguments.formula, data, **_model_options(arguments))
     if arguments.summary:
         return str(mlpool.summary(model))
     table = mlpool.model_parameters(model, **_table_options(arguments))
@@ -56,6 +57,20 @@ def read_data(name: str) -> Any:
         return mlpool.load_data(name)
     hint = nearest_names(name, [*dataset_names(), *_files_beside(Path(name))])
     raise DataError(f"There is neither a file nor a bundled data set called {name!r}.{hint}")
+
+
+def scanned(name: str) -> Scan:
+    """Return the rows of files, or of a bundled set, where they lie.
+
+    Raises
+    ------
+    DataError
+        For stdin, which can be read once only, and as :func:`read_data`.
+    """
+    if name == "-":
+        raise DataError("--scan asks the rows several times, and standard input is read once.")
+    is_bundled = not Path(name).exists() and name.lower() in map(str.lower, dataset_names())
+    return mlpool.scan(mlpool.load_data(name) if is_bundled else name)
 
 
 def _read_stdin() -> object:

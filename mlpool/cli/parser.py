@@ -76,7 +76,14 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     fit.add_argument("formula", metavar="FORMULA", help="e.g. 'math ~ ses + (1 | school)'")
     fit.add_argument(
-        "data", metavar="DATA", help="a CSV or Parquet file, a bundled data set, or - for stdin"
+        "data",
+        metavar="DATA",
+        help="a CSV or Parquet file, folder or pattern, a bundled data set, or - for stdin",
+    )
+    fit.add_argument(
+        "--scan",
+        action="store_true",
+        help="fit by queries where the rows lie (large files are scanned without it)",
     )
     _add_model_options(fit.add_argument_group("model"))
     _add_table_options(fit.add_argument_group("table"))

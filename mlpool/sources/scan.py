@@ -268,7 +268,25 @@ def _scan_files(path: str | Path) -> Scan:
             relation = connection.read_csv(pattern, na_values=_MISSING_WORDS, quotechar='"')
     except Exception as error:
         raise DataError(f"{shown} cannot be scanned: {first_line(error)}") from None
+    if kind == "csv":
+        _check_columns(list(relation.columns), shown)
     return Scan(path, lazy_frame(relation), connection)
+
+
+def _check_columns(names: list[str], shown: str) -> None:
+    """Refuse a CSV file that DuckDB could not take apart.
+
+    Raises
+    ------
+    DataError
+    """
+    if names == [f"column{i}" for i in range(len(names))]:
+        raise DataError(f"{shown} has no line with the names of columns; is it empty?")
+    if len(names) == 1 and any(mark in names[0] for mark in ",;\t|"):
+        raise DataError(
+            f"{shown} cannot be split into columns at {brief(names[0])}: the number of fields "
+            "differs between lines, or a quote is never closed."
+        )
 
 
 def _pattern(path: str | Path) -> tuple[str, str]:

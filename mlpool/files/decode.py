@@ -95,7 +95,9 @@ class Decoder:
         return self._tags[tag](node[tag])
 
     def _record(self, name: object, tree: object) -> Any:
-        kind = RECORDS.get(name) if isinstance(name, str) else None
+        if not isinstance(name, str):
+            raise damaged("a record in it has no type")
+        kind = RECORDS.get(name)
         if kind is None:
             raise damaged(f"it names the type {name!r}, which model files do not have")
         if not isinstance(tree, dict):
@@ -126,7 +128,9 @@ class Decoder:
         return Kept(value)
 
     def _float(self, node: object) -> float:
-        if not isinstance(node, str) or node not in _FLOATS:
+        if not isinstance(node, str):
+            raise damaged("a number in it is none")
+        if node not in _FLOATS:
             raise damaged(f"{node!r} is no number")
         return _FLOATS[node]
 
@@ -241,14 +245,16 @@ def _check_column(column: Column, n_rows: int) -> None:
 
 
 def _position(node: object, count: int, what: str) -> int:
-    if not isinstance(node, int) or isinstance(node, bool) or not 0 <= node < count:
-        raise damaged(f"it has no {what} {node!r}")
+    if not isinstance(node, int) or isinstance(node, bool):
+        raise damaged(f"the place of its {what} is no whole number")
+    if not 0 <= node < count:
+        raise damaged(f"it has no {what} {node}")
     return node
 
 
 def _count(node: object) -> int:
     if not isinstance(node, int) or isinstance(node, bool) or not 0 <= node < _MOST:
-        raise damaged(f"{node!r} is no number of rows")
+        raise damaged("a place in it is no number of rows")
     return node
 
 

@@ -235,7 +235,7 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda r: r["model"].update(record="os.system"),
         "names the type 'os.system', which model files do not have",
     ),
-    "no name": (lambda r: r["model"].update(record=["LmmFit"]), "names the type"),
+    "no name": (lambda r: r["model"].update(record=["LmmFit"]), "a record in it has no type"),
     "no fields": (lambda r: r["model"].update(fields=3), "has no fields"),
     "missing field": (lambda r: fields(r).pop("fit"), "its part 'fit' is missing"),
     "unknown field": (
@@ -252,6 +252,13 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda r: fields(r).update(fit=fields(r)["control"]), "its part 'fit'"
     ),
     "odd float": (lambda r: fields(r, "fit").update(sigma={"float": "big"}), "'big' is no number"),
+    "record for a float": (
+        lambda r: fields(r, "fit").update(sigma={"float": {"record": "LmmFit"}}), "a number in it"
+    ),
+    "record for a place": (
+        lambda r: fields(r, "fit").update(beta={"array": {"record": "LmmFit"}}),
+        "the place of its array is no whole number",
+    ),
     "odd tuple": (lambda r: fields(r, "fit").update(b={"tuple": 3}), "a list is none"),
     "odd dict": (lambda r: fields(r).update(arguments={"dict": 3}), "a mapping is none"),
     "no such array": (lambda r: fields(r, "fit").update(beta={"array": 9999}), "no array 9999"),

@@ -36,8 +36,6 @@ from mlpool.models.control import as_control, check_not_iterative
 from mlpool.models.fit_messages import (
     fit_messages,
     say_broken_weights,
-    say_not_converged,
-    say_separated,
     say_what_was_found,
     say_what_was_left_out,
 )
@@ -253,8 +251,6 @@ def _fit_generalized(request: _Request) -> GeneralizedLinearModel:
         rows.y, rows.X.dense(), request.family,
         trials=rows.trials, weights=rows.weights, offset=rows.offset,
     )  # fmt: skip
-    if not say_separated(rows, record, request.family):
-        say_not_converged(record, request.family)
     design, record = of_all_rows(design, record, request.family)
     return _finish(GeneralizedLinearModel, request, design, record)
 

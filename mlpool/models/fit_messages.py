@@ -10,6 +10,7 @@ import numpy as np
 
 from mlpool.designs.row_summaries import fact, same_by_counts
 from mlpool.engine.glm.mean_range import is_on_the_edge
+from mlpool.engine.types import OlsFit
 from mlpool.errors import (
     ConvergenceWarning,
     FitError,
@@ -29,7 +30,7 @@ from mlpool.uncertainty.covariance import VcovChoice
 from mlpool.uncertainty.covariance_warnings import say_few_clusters
 
 if TYPE_CHECKING:
-    from mlpool.engine.types import Diagnostic, OlsFit
+    from mlpool.engine.types import Diagnostic
     from mlpool.models.fitted import FittedModel
 
 ORDERED = "ordered"
@@ -38,6 +39,9 @@ ORDERED = "ordered"
 SEPARATION_SE = 50.0
 """Standard error of a typical row's predictor, on a link scale that has no unit (logits, probits,
 logarithms), that no identified direction of the coefficients has."""
+_MOST = 0.5
+"""Share of a coefficient's variance along flat directions from which it runs to infinity; an
+intercept far from the data has a large variance of its own."""
 _SEPARABLE = ("logit", "probit", "cloglog", "cauchit", "log")
 """Links that put a mean of zero (or one) at infinity; others keep coefficients finite."""
 _SEPARATION_ROWS = 1 << 16
@@ -119,35 +123,7 @@ def say_what_was_found(
         say_few_clusters(choice)
 
 
-def say_not_converged(record: OlsFit, family: Family | None) -> None:
-    """Warn when a GLM's iterations did not converge, or ended on the edge of the family's range."""
-    if not record.converged:
-        warnings.warn(
-            "The iterations of the GLM did not converge; a coefficient may be infinite (outcomes "
-            "that a predictor separates completely).",
-            ConvergenceWarning,
-            stacklevel=user_level(),
-        )
-    elif family is not None and is_on_the_edge(family, record.fitted):
-        warnings.warn(
-            f"Some means of the {family} model lie on the edge of the family's range (R's "
-            "'algorithm stopped at boundary value'): the estimate is the best there is, but its "
-            "standard errors are not to be trusted.",
-            ConvergenceWarning,
-            stacklevel=user_level(),
-        )
-
-
-def say_separated(design: Design, record: object, family: Family | None) -> bool:
-    """Warn of the coefficients of a GLM that run to infinity; return whether there are any."""
-    names = separated_columns(design, _with_vcov(record), family)
-    if names:
-        text = _separation_text(design, _with_vcov(record), names)
-        warnings.warn(text, ConvergenceWarning, stacklevel=user_level())
-    return bool(names)
-
-
-def is_separated(design: Design, record: object, family: Family | None) -> bool:
+def is_separated(design: Design, record: OlsFit, family: Family | None) -> bool:
     """Tell whether coefficients of a GLM run to infinity."""
     return bool(separated_columns(design, _with_vcov(record), family))
 
@@ -185,10 +161,13 @@ def fit_messages(
                 RankDeficiencyWarning,
             )
         )
-    separated = separated_columns(design, record, family)
+    with_vcov = _with_vcov(record) if isinstance(record, OlsFit) else record
+    separated = separated_columns(design, with_vcov, family)
     if separated:
-        found.append((_separation_text(design, record, separated), ConvergenceWarning))
+        found.append((_separation_text(design, with_vcov, separated), ConvergenceWarning))
         return found
+    if isinstance(record, OlsFit) and family is not None:
+        found += _iterations_text(record, family)
     diagnostics = getattr(record, "diagnostics", ())
     for d in diagnostics[:1]:
         if d.code == "singular":
@@ -211,6 +190,24 @@ def fit_messages(
     return found
 
 
+def _iterations_text(record: OlsFit, family: Family) -> list[tuple[str, type[Warning]]]:
+    """Say that a GLM's iterations did not converge, or ended on the edge of the family's range."""
+    if not record.converged:
+        text = (
+            "The iterations of the GLM did not converge; a coefficient may be infinite (outcomes "
+            "that a predictor separates completely)."
+        )
+    elif is_on_the_edge(family, record.fitted):
+        text = (
+            f"Some means of the {family} model lie on the edge of the family's range (R's "
+            "'algorithm stopped at boundary value'): the estimate is the best there is, but its "
+            "standard errors are not to be trusted."
+        )
+    else:
+        return []
+    return [(text, ConvergenceWarning)]
+
+
 def separated_columns(design: Design, record: Any, family: Family | None) -> list[str]:
     """Return the coefficients that run to infinity, by their enormous standard errors.
 
@@ -224,14 +221,16 @@ def separated_columns(design: Design, record: Any, family: Family | None) -> lis
         return []
     n = min(design.n, _SEPARATION_ROWS)
     columns = design.X.rows(0, n)[:, record.kept]
-    if not _is_flat(columns, vcov):
+    share = _flat_share(columns, vcov)
+    if share is None:
         return []
     spread = columns.std(axis=0)
     # A column of ones, or one that varies further down, counts with its own size.
     spread = np.where(spread > 0, spread, np.abs(columns).max(axis=0, initial=0.0))
     errors = np.sqrt(np.abs(np.diag(vcov))) * spread
     names = [design.X.names[i] for i in record.kept]
-    return [name for name, e in zip(names, errors, strict=True) if not e < SEPARATION_SE]
+    runs = ~(errors < SEPARATION_SE) & ~(share < _MOST)
+    return [name for name, is_flat in zip(names, runs, strict=True) if is_flat]
 
 
 def _can_separate(family: Family | None) -> bool:
@@ -239,19 +238,26 @@ def _can_separate(family: Family | None) -> bool:
     return family is not None and family.kin in ("binomial", *COUNTS) and family.link in _SEPARABLE
 
 
-def _is_flat(columns: FloatArray, vcov: FloatArray) -> bool:
-    """Tell whether some direction's predictor has a standard error that is beyond all bounds.
+def _flat_share(columns: FloatArray, vcov: FloatArray) -> FloatArray | None:
+    """Return the share (p,) of each coefficient's variance along flat directions, None without any.
 
-    The largest eigenvalue of R V R', with R'R the mean square of the rows, is the largest variance
-    of ``x'beta`` over directions of unit mean square: it knows neither units nor origins.
+    The eigenvalues of R V R', with R'R the mean square of the rows, are the variances of
+    ``x'beta`` along directions of unit mean square: they know neither units nor origins. Of a flat
+    one they are beyond all bounds.
     """
     if not vcov.size:
-        return False
+        return None
     root = np.linalg.qr(columns, mode="r") / np.sqrt(len(columns))
     variances = root @ vcov @ root.T
     if not np.all(np.isfinite(variances)):
-        return True
-    return not float(np.linalg.eigvalsh((variances + variances.T) / 2)[-1]) < SEPARATION_SE**2
+        return np.ones(len(vcov))
+    values, vectors = np.linalg.eigh((variances + variances.T) / 2)
+    flat = ~(values < SEPARATION_SE**2)
+    if not flat.any():
+        return None
+    # kept columns are independent, of any units: NumPy's cut-off is rounding
+    parts = np.linalg.lstsq(root, vectors, rcond=None)[0] ** 2 * np.abs(values)
+    return np.asarray(parts[:, flat].sum(axis=1) / parts.sum(axis=1))
 
 
 @same_by_counts

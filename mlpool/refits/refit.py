@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from mlpool.designs.row_summaries import rows_of
-from mlpool.engine.types import OlsFit
 from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.formula.design import Design
 from mlpool.formula.parse import parse_formula
@@ -19,7 +18,7 @@ from mlpool.frames.level_labels import match_names
 from mlpool.keywords import UpdateOptions, spell_out
 from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.fit import AnyModel, fit
-from mlpool.models.fit_messages import fit_messages, say_not_converged, say_what_was_found
+from mlpool.models.fit_messages import fit_messages, say_what_was_found
 from mlpool.models.fitted import FittedModel
 from mlpool.models.generalized_mixed import fitted_family
 from mlpool.models.verbs import check_arguments
@@ -73,8 +72,6 @@ def refit(m: M, y: ColumnLike | pd.DataFrame) -> M:
     values = read_new_response(m.design, y)
     design = with_response(m, values, _on_every_row(m.design, y))
     made = with_record(m, design, m.fit_record(design))
-    if isinstance(made.fit, OlsFit):
-        say_not_converged(made.fit, m.family)
     say_what_was_found(fit_messages(design, made.fit, m.family), None)
     return made
 

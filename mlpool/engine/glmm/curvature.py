@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.linalg import block_diag
 
@@ -19,13 +21,27 @@ _SHAPE_STEP = 1e-3
 """Step in the logarithm of the dispersion, which has no unit."""
 
 
-def scoring(objective: Laplace, x: FloatArray, state: State) -> FloatArray:
-    """Return the Hessian that Fisher scoring takes, block-diagonal in theta, gamma and log phi."""
+def scoring(
+    objective: Laplace, x: FloatArray, state: State, known: FloatArray | None = None
+) -> FloatArray:
+    """Return the Hessian that Fisher scoring takes, block-diagonal in theta, gamma and log phi.
+
+    Parameters
+    ----------
+    objective : Laplace
+    x : ndarray
+    state : State
+        At x.
+    known : ndarray of shape (p, q), optional
+        Orthonormal directions of gamma that the data know of: along others there is nothing.
+    """
     problem = objective.problem
     parts = [_theta_information(problem, state)]
     if not objective.joint and problem.p:
-        vcov = conditional_vcov(problem, problem.effects, state)
-        parts.append(np.asarray(2.0 * np.linalg.inv(vcov), dtype=np.float64))
+        basis = np.eye(problem.p) if known is None else known
+        own = problem if known is None else replace(problem, XT=basis.T @ problem.XT)
+        vcov = conditional_vcov(own, problem.effects, state)
+        parts.append(np.asarray(2.0 * basis @ np.linalg.inv(vcov) @ basis.T, dtype=np.float64))
     if problem.has_shape:
         parts.append(np.array([[_shape_curvature(objective, x, state)]]))
     return np.asarray(block_diag(*parts))

@@ -165,7 +165,13 @@ class GlmmSide(Side):
         return float(found.gradient @ moved) / (2.0 * h)
 
     def solve(self, target: float) -> float:
-        """Find the bound; NaN where the likelihood cannot be followed so far."""
+        """Find the bound; NaN where the likelihood cannot be followed so far.
+
+        A coefficient that runs to infinity has none on that side: a step changes nothing there.
+        """
+        first = self.guess(target)
+        if self._path.is_flat and not self.zeta(first)[0] > _SHORT:
+            return self.value(np.inf)
         distance = solve_distance(self.watched, target, self.guess(target), ZETA_TOL)
         is_short = self._ended and self._highest < target - _SHORT
         return float("nan") if is_short else self.value(distance)
@@ -183,9 +189,11 @@ class GlmmLine(GlmmSide):
         return float(self.sign * (value - self.estimate))
 
     def guess(self, target: float) -> float:
-        """Return the Wald interval's distance."""
+        """Return the Wald interval's distance; of a coefficient near infinity that to zero."""
         se = self._path.se()
-        return target * (se if np.isfinite(se) and se > 0.0 else 1.0)
+        distance = target * (se if np.isfinite(se) and se > 0.0 else 1.0)
+        is_inwards = self._path.is_flat and self.sign * self.estimate < 0.0
+        return max(distance, abs(self.estimate)) if is_inwards else distance
 
 
 class SdBelow(GlmmLine):

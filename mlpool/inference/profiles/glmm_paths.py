@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import null_space, solve_triangular
 
 from mlpool.engine.glmm.curvature import scoring
 from mlpool.engine.glmm.fit import make_objective, x_of
@@ -26,10 +26,19 @@ from mlpool.engine.glmm.laplace import Laplace, State
 from mlpool.engine.glmm.prepared_data import Problem
 from mlpool.engine.glmm.search import minimise
 from mlpool.engine.glmm.types import GlmmData, GlmmFit
+from mlpool.engine.rank import TOLERANCE
 from mlpool.engine.theta import Template, lower_form
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import ArrayRows, Control
 from mlpool.typing import FloatArray, IntArray
+
+_FLAT, _FAR = 50.0, 10.0
+"""Standard errors, in typical differences on the link scale (log odds, log means), from which the
+likelihood is flat: no link tells means apart there; and a step towards where it is not."""
+
+_NOTHING = 1e-7
+"""Information of a row on a typical difference that is none: its mean is the response's in as many
+digits, as only separated outcomes' are."""
 
 
 class Model:
@@ -54,6 +63,7 @@ class Model:
             for t, lam in enumerate(self.template.matrices(fit.theta))
         ]
         self.factors, self.beta, self.dispersion = factors, fit.beta, fit.dispersion
+        self.flat = np.empty((len(fit.beta), 0))
         self._made: tuple[Laplace, FloatArray, FloatArray, float, FloatArray] | None = None
 
     @property
@@ -81,7 +91,8 @@ class Model:
         x = np.concatenate(parts)
         state = objective.state(x)
         objective.accept(state)
-        covariance = np.linalg.inv(scoring(objective, x, state) / 2.0)
+        self.flat = _flat_directions(problem, state)
+        covariance = np.linalg.inv(self._information(objective, x, state))
         sizes = np.full(len(x), np.inf)
         sizes[: problem.k] = problem.unit
         return objective, x, sizes, state.value, np.asarray(covariance)
@@ -110,18 +121,64 @@ class Model:
         """
         objective, x, sizes, _, _ = self.made
         x0, N = path(value)
+        ways, still = np.eye(N.shape[1]), np.zeros(N.shape[1])
+        if self.flat.shape[1] and not path.is_flat:
+            ways, still = self._ways_that_count(x0, N)
+        z, x0, N = ways.T @ (z - still), x0 + N @ still, N @ ways
         held = _Held(objective, x0, N)
         is_free = np.isinf(sizes)
         limits = np.where(is_free, 0.0, sizes) @ np.abs(N)
         limits[(N[is_free] != 0.0).any(axis=0)] = np.inf
+
+        def curvature(state: State) -> FloatArray:
+            at = x_of(objective, state, x)
+            if path.is_flat:
+                return np.asarray(N.T @ scoring(objective, at, state) @ N)
+            return np.asarray(N.T @ (2.0 * self._information(objective, at, state)) @ N)
+
         with blas_threads(1):
-            found = minimise(
-                held, z, limits,
-                lambda s: N.T @ scoring(objective, x_of(objective, s, x), s) @ N,
-                self._given[2],
-            )  # fmt: skip
+            found = minimise(held, z, limits, curvature, self._given[2])
             gradient = objective.gradient(found.state)
-        return Minimum(found.state.value, found.x, gradient, found.converged)
+        return Minimum(found.state.value, still + ways @ found.x, gradient, found.converged)
+
+    def _information(self, objective: Laplace, x: FloatArray, state: State) -> FloatArray:
+        """Return the information (k, k).
+
+        Flat directions get as much as tells them from others and leaves these their digits, which
+        their own variances (of millions of millions) would not.
+        """
+        if not self.flat.shape[1]:
+            return scoring(objective, x, state) / 2.0
+        problem = objective.problem
+        # the basis is orthonormal: the cut-off is a share of one
+        rest = np.asarray(null_space(self.flat.T))
+        found = scoring(objective, x, state, rest) / 2.0
+        own = slice(problem.k, problem.k + problem.p)
+        found[own, own] += self.flat @ self.flat.T / (2.0 * _FLAT * problem.unit) ** 2
+        return found
+
+    def _ways_that_count(self, x0: FloatArray, N: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return a basis of the z that leave flat directions alone, and a z where these stay.
+
+        Along these the deviance is where it ends at infinity, and a search would only get lost.
+        """
+        problem = self.made[0].problem
+        own = slice(problem.k, problem.k + problem.p)
+        moved = self.flat.T @ N[own]
+        left = self.flat.T @ (self.made[1][own] - x0[own])
+        # both bases are orthonormal: cut-offs are shares of one
+        return np.asarray(null_space(moved)), np.asarray(np.linalg.pinv(moved) @ left)
+
+
+def _flat_directions(problem: Problem, state: State) -> FloatArray:
+    """Return an orthonormal basis (p, f) of how gamma moves separated outcomes, and nothing else.
+
+    Rows of separated outcomes have run to where their means say nothing of the predictor any more;
+    the likelihood is flat along what the other rows do not see.
+    """
+    is_seen = state.values.weight * problem.unit**2 > _NOTHING
+    # columns have a mean square of one: the cut-off is a share without units
+    return np.asarray(null_space(problem.XT[:, is_seen].T, rcond=TOLERANCE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +223,11 @@ class Path(ABC):
     def se(self) -> float:
         """Return the parameter's standard error, roughly; NaN if unknown."""
         return float("nan")
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the likelihood hardly changes on the way: a coefficient that runs to infinity."""
+        return False
 
     def holds(self, value: float, z: FloatArray) -> bool:
         """Tell whether the parameter has its value at z, not another one of the same path."""
@@ -264,6 +326,25 @@ class FixedPath(Path):
         return own, r, pull / float(r @ pull), across
 
     def se(self) -> float:
-        """Return the coefficient's standard error at given theta."""
+        """Return the coefficient's standard error at given theta, no further than links tell.
+
+        A coefficient that runs to infinity has one of millions: a step of that length leaves
+        everything that the data know behind.
+        """
+        return self._wald if not self.is_flat else self._reach * _FAR
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the coefficient runs to infinity."""
+        return not self._wald < self._reach * _FLAT
+
+    @cached_property
+    def _wald(self) -> float:
         own, r, _, _ = self._directions
         return float(np.sqrt(r @ self.model.made[4][own, own] @ r))
+
+    @cached_property
+    def _reach(self) -> float:
+        """Return what moves the predictor by a typical difference; columns have mean square one."""
+        tangent = self._directions[2]
+        return float(self.model.made[0].problem.unit / np.linalg.norm(tangent))

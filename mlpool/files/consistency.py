@@ -252,4 +252,5 @@ def _check_facts(m: FittedModel) -> None:
         _is(_has_shape(found.gradient, k), "the information")
         _is(found.basis is None or _has_shape(found.basis, p, p), "the information")
         sizes = [lam.shape for lam in found.lams]
-        _is(found.slopes is None or [T.shape for T in found.slopes] == sizes, "the information")
+        for maps in (found.slopes, found.turns):
+            _is(maps is None or [T.shape for T in maps] == sizes, "the information")

@@ -47,8 +47,11 @@ def orthonormal(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
                 Q[:, j] -= share * Q[:, i]
                 R[i] += share * R[j]
             length = np.sqrt(Q[:, j] @ Q[:, j])
-            Q[:, j] /= length
-            R[j] *= length
+            if length > 1e-16 * np.abs(X[:, j]).max(initial=0.0):
+                Q[:, j] /= length
+                R[j] *= length
+            else:
+                Q[:, j] = 0.0  # it follows from the others
     return Q, _r_of(Q, X)
 
 
@@ -180,46 +183,88 @@ def modes_at(rows: Rows, found: Dense, data: LmmData, theta: np.ndarray):
 # --- degrees of freedom -------------------------------------------------------------------------
 
 
-def _theta_derivatives(rows: Rows, theta: np.ndarray):
-    """Return dV/dtheta_i and a function giving d2V/dtheta_i dtheta_j (V without sigma^2)."""
-    lams = factors(rows, theta)
+def _standard(rows: Rows, d: Dense) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return Z of every term in columns of which a level knows equally much, and the way there.
+
+    ``sum_j Z_j'V^-1 Z_j`` over a term's levels is the identity for them.
+    """
+    out = []
+    for z, alike in zip(rows.Z, rows.same, strict=True):
+        block = z.T @ (d.Vi * alike) @ z
+        size = np.sqrt(np.diag(block))
+        size = np.where(size > 0, size, LONG(1))
+        # what follows from other columns keeps a length that only its rounding knows
+        lower = size[:, None] * cholesky(
+            block / np.outer(size, size) + LONG(1e-17) * np.eye(len(size), dtype=LONG)
+        )
+        out.append((solve_lower(lower, z.T.copy()).T, lower.T))
+    return out
+
+
+def _theta_derivatives(rows: Rows, d: Dense, theta: np.ndarray):
+    """Return dV/dtheta_i and a function giving d2V/dtheta_i dtheta_j (V without sigma^2).
+
+    Directions of theta are orthonormal among columns that are: elsewhere a column far from zero
+    makes them nearly one.
+    """
+    standard = _standard(rows, d)
+    lams = [T @ lam for (_, T), lam in zip(standard, factors(rows, theta), strict=True)]
     places = []
-    for t, lam in enumerate(lams):
-        k = len(lam)
-        for col in range(k):
-            for row in range(col, k):
-                E = np.zeros((k, k), dtype=LONG)
-                E[row, col] = 1
+    for t, (_, T) in enumerate(standard):
+        for col in range(len(T)):
+            for direction in orthonormal(T[:, col:])[0].T:
+                E = np.zeros(T.shape, dtype=LONG)
+                E[:, col] = direction
                 places.append((t, E))
-    first = []
-    for t, E in places:
-        S = E @ lams[t].T + lams[t] @ E.T
-        first.append((rows.Z[t] @ S @ rows.Z[t].T) * rows.same[t])
+
+    def moved(t: int, S: np.ndarray) -> np.ndarray:
+        Z = standard[t][0]
+        return (Z @ S @ Z.T) * rows.same[t]
+
+    first = [moved(t, E @ lams[t].T + lams[t] @ E.T) for t, E in places]
 
     def second(i: int, j: int):
         (t, E), (u, F) = places[i], places[j]
         if t != u:
             return None
         S = E @ F.T + F @ E.T
-        return (rows.Z[t] @ S @ rows.Z[t].T) * rows.same[t] if S.any() else None
+        return moved(t, S) if S.any() else None
 
     return first, second
+
+
+NOTHING, SOMETHING = 1e-8, 1e-5
+"""Shares of the information with known fixed effects that are none, and that are some."""
+
+
+def _identified(info: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the inverse over what is identified, and the smallest share, 0 if that is a matter
+    of digits."""
+    length = np.sqrt(np.diag(known))
+    inverse = np.where(length > 0, 1 / np.where(length > 0, length, 1), 0)
+    values, vectors = np.linalg.eigh((known * np.outer(inverse, inverse)).astype(float))
+    seen = values > 1e-10
+    U = inverse[:, None] * vectors[:, seen] / np.sqrt(values[seen])
+    share, turns = np.linalg.eigh((U.T @ info @ U).astype(float))
+    kept = share > SOMETHING
+    clear = not ((np.abs(share) > NOTHING) & ~kept).any()
+    D = U @ turns[:, kept]
+    return (D / share[kept]) @ D.T, float(share[kept].min(initial=1.0)) if clear else 0.0
 
 
 def satterthwaite(rows: Rows, theta: np.ndarray, *, reml: bool, contrasts: np.ndarray):
     """Return df of contrasts (r, p) of beta, from the Hessian in (theta, log sigma^2).
 
-    theta is in units of the columns' size here, which changes no df. The second value is the
-    smallest eigenvalue of the Hessian scaled to a unit diagonal.
+    The second value is the smallest share of the information with known fixed effects.
     """
     d = dense_at(rows, theta, reml=reml)
     s2 = LONG(d.sigma) ** 2
-    first, second = _theta_derivatives(rows, theta)
+    first, second = _theta_derivatives(rows, d, theta)
     trace_of = d.P if reml else d.Vi
     k = len(first) + 1
     # with V the covariance without sigma^2: D = log|s V| (+ log|X'V^-1X / s|) + y'Py / s
     yPy = rows.y @ d.Py
-    PV = [None if A is None else trace_of @ A for A in first]
+    PV = [trace_of @ A for A in first]
     APy = [A @ d.Py for A in first]
     H = np.zeros((k, k), dtype=LONG)
     for i in range(k - 1):
@@ -231,21 +276,21 @@ def satterthwaite(rows: Rows, theta: np.ndarray, *, reml: bool, contrasts: np.nd
             H[i, j] = H[j, i] = value
         H[i, -1] = H[-1, i] = d.Py @ APy[i] / s2
     H[-1, -1] = yPy / s2
+    known = _known([*(d.Vi @ A for A in first), np.eye(len(d.Vi), dtype=LONG)])
+    C, regular = _identified(H, known)
     VX = d.Vi @ rows.Q
     dC = [d.C @ (VX.T @ A @ VX) @ d.C for A in first] + [d.C]
-    rows_here = np.asarray(contrasts, dtype=LONG) @ _inverse_r(rows)
-    size = np.sqrt(np.abs(np.diag(H)))
-    inverse = np.where(size > 0, 1 / np.where(size > 0, size, 1), 0)
-    values, vectors = np.linalg.eigh((H * np.outer(inverse, inverse)).astype(float))
-    kept = values > 1e-9
-    W = (vectors[:, kept] * inverse.astype(float)[:, None]) / np.sqrt(values[kept])
     out = []
-    for row in rows_here:
+    for row in np.asarray(contrasts, dtype=LONG) @ _inverse_r(rows):
         variance = row @ d.C @ row
         g = np.array([float((row @ D @ row) / variance) for D in dC])
-        out.append(2.0 / (2.0 * np.sum((W.T @ g) ** 2)))
-    active = values[kept].min() if kept.any() else 1.0
-    return np.array(out), float(active)
+        out.append(1.0 / (g @ C @ g))
+    return np.array(out, dtype=float), regular
+
+
+def _known(moved: list[np.ndarray]) -> np.ndarray:
+    """Return tr(V^-1 V_i V^-1 V_j) of the matrices V^-1 V_i."""
+    return np.array([[np.sum(A * B.T) for B in moved] for A in moved])
 
 
 def _inverse_r(rows: Rows) -> np.ndarray:
@@ -258,7 +303,7 @@ def kenward_roger(rows: Rows, theta: np.ndarray):
     d = dense_at(rows, theta, reml=True)
     s2 = LONG(d.sigma) ** 2
     parts = []
-    for z, alike in zip(rows.Z, rows.same, strict=True):
+    for (z, _), alike in zip(_standard(rows, d), rows.same, strict=True):
         k = z.shape[1]
         for a in range(k):
             for b in range(a + 1):
@@ -271,12 +316,7 @@ def kenward_roger(rows: Rows, theta: np.ndarray):
     PV = [P @ A for A in parts]
     k = len(parts)
     info = np.array([[np.sum(PV[i] * PV[j].T) / 2 for j in range(k)] for i in range(k)])
-    known = np.array([np.sum((Vi @ A) * (Vi @ A).T) / 2 for A in parts])
-    seen = np.diag(info) > 1e-9 * known  # a fixed factor takes up its own random effects
-    size = np.sqrt(np.where(seen, np.diag(info), 1))
-    scaled = np.where(np.outer(seen, seen), info / np.outer(size, size), 0).astype(float)
-    values = np.linalg.eigvalsh(scaled[np.ix_(seen, seen)])
-    W = np.linalg.pinv(scaled, rcond=1e-10, hermitian=True) / np.outer(size, size)
+    W, regular = _identified(info, _known([Vi @ A for A in parts]) / 2)
     Pi = [-(VX.T @ A @ VX) for A in parts]
     total = np.zeros((p, p), dtype=LONG)
     AVX = [A @ VX for A in parts]
@@ -290,7 +330,7 @@ def kenward_roger(rows: Rows, theta: np.ndarray):
         variance = row @ C @ row
         t = np.array([row @ C @ A @ C @ row / variance for A in Pi])
         df.append(float(2 / (t @ W @ t)))
-    return adjusted, np.array(df), float(values[0])
+    return adjusted, np.array(df), regular
 
 
 def _v_of(d: Dense) -> np.ndarray:

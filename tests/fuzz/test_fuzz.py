@@ -41,6 +41,15 @@ def test_many_random_models_hold(kind: str) -> None:
         ("lmer", 1101),  # groups 6000 residual SDs apart: digits of the singular flag
         ("lmer", 1163),  # a factor that is both fixed and random
         ("lmer", 6007),  # one factor's slopes in place of another's intercepts
+        ("lmer", 60006),  # a factor fixed and random: zero was where rounding had put a mean
+        ("lmer", 60010),  # two factors that share one contrast: a ridge
+        ("lmer", 70062),  # a valley where one term takes another's part
+        ("lmer", 70109),  # a variance of zero beside slopes: conditional SDs of 5e-9
+        ("lmer", 70156),  # three groups and three random columns: a ridge
+        ("lmer", 70219),  # three factors thousands of residual SDs apart: df of 0.6 for 6.4
+        ("lmer", 70244),  # 18 rows and four slopes: Kenward-Roger's SE moved with the unit
+        ("glmer", 70229),  # nothing varies: fitted values differ by their rounding
+        ("glm", 70205),  # complete separation of a probit
         ("glm", 5040),  # a square root's other branch beside the profile
     ],
 )

@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from mlpool.engine.lmm.identifiability import Estimable
-from mlpool.engine.optimizer.convergence import Judged
+from mlpool.engine.optimizer.convergence import Judged, Standards
 from mlpool.engine.optimizer.local_minima import Landscape
 from mlpool.engine.optimizer.newton import Log
 from mlpool.engine.small_systems import cholesky, solve_lower
@@ -98,6 +98,13 @@ class Criterion(Judged, Estimable, Protocol):
 
     def covariances(self, theta: FloatArray, sigma: float) -> Callable[[], tuple[FloatArray, ...]]:
         """Return a function that makes Var(b | y) of every term, (n_levels, k_t, k_t)."""
+
+    def search_standards(self) -> Standards:
+        """Return what takes factors in the coordinates of the search to standard columns."""
+        found = list(self.standards)
+        for term, T in self.centred_terms():
+            found[term] = np.asarray(np.linalg.solve(T.T, found[term].T).T)
+        return tuple(found)
 
     # --- the same for every elimination ------------------------------------------------------
 

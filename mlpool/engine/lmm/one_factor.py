@@ -155,6 +155,7 @@ class OneFactor(Criterion):
         other._take_columns(T, FreeTemplate(self.template.sizes))
         other.user = self
         other.scale = _typical(other.T, other.template)
+        other.standards = self.search_standards()
         return other
 
     def standardized(self, theta: FloatArray, at: FloatArray) -> OneFactor:

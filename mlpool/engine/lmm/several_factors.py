@@ -277,6 +277,7 @@ class SeveralFactors(Criterion):
         parts = replace(self.parts, columns=columns)
         free = FreeSeveral(parts, FreeTemplate(self.template.sizes), self.kept, reml=self.reml)
         free._dense, free.user = self.dense, self
+        free.standards = self.search_standards()
         return free
 
     def standardized(self, theta: FloatArray, at: FloatArray) -> SeveralFactors:

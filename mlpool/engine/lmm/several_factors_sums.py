@@ -232,7 +232,8 @@ def _triangle(
 def user_blocks(N: FloatArray, T: FloatArray, Lam: FloatArray) -> FloatArray:
     """Return Lambda M^-1 Lambda' (J, q, q) of the user's columns from the working columns' one."""
     if T.shape[0] == T.shape[1]:
-        back = np.linalg.inv(T)
+        # An effect without variance has none: the way back through other columns only rounds it.
+        back = np.linalg.inv(T) * np.any(Lam != 0.0, axis=1)[:, None]
         return np.asarray(back @ N @ back.T)
     # Working columns are orthonormal: NumPy's cut-off is a share of the largest ratio of SDs.
     # A column that occurs twice: what the working columns do not see keeps its prior variance.

@@ -24,7 +24,7 @@ from mlpool.engine.types import Control, Diagnostic, Optimum
 from mlpool.typing import FloatArray, IntArray
 
 Standards = tuple[FloatArray, ...]
-"""Per term the matrix (k, k) that takes its factor from the user's columns to standard ones."""
+"""Per term the matrix (k, k) that takes its factor from a criterion's columns to standard ones."""
 
 
 class Judged(Protocol):

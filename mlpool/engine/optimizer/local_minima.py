@@ -22,7 +22,8 @@ from typing import Protocol
 
 import numpy as np
 
-from mlpool.engine.optimizer.newton import NOISE, Objective, minimise
+from mlpool.engine.optimizer.newton import NOISE, minimise
+from mlpool.engine.optimizer.simplest import Simplified, simplest
 from mlpool.engine.theta import FreeTemplate
 from mlpool.engine.types import Control, Optimum
 from mlpool.errors import FitError
@@ -57,7 +58,7 @@ FEW = 30_000
 """Numbers that one look works through, up to which it costs next to nothing."""
 
 
-class Landscape(Objective, Protocol):
+class Landscape(Simplified, Protocol):
     """A criterion whose value alone is cheap."""
 
     @property
@@ -67,9 +68,6 @@ class Landscape(Objective, Protocol):
     @property
     def has_means(self) -> bool:
         """Whether the fixed effects hold a mean of every random effect."""
-
-    def values(self, thetas: FloatArray) -> FloatArray:
-        """Return the deviances (B,) at stacked theta (B, k); +inf where they do not exist."""
 
 
 def deepest(objective: Landscape, found: Optimum, control: Control) -> Optimum:
@@ -93,29 +91,7 @@ def deepest(objective: Landscape, found: Optimum, control: Control) -> Optimum:
         if better is None:
             break
         found = better
-    return _without_the_unseen(objective, found)
-
-
-def _without_the_unseen(objective: Landscape, found: Optimum) -> Optimum:
-    """Set to zero what the deviance says nothing about.
-
-    The variance between a few groups that differ in nothing but what the fixed effects hold, say:
-    anything would do, and where the search left it depends on rounding.
-    """
-    term, row, _ = objective.template.index
-    slack = WORTH / 100 + NOISE * objective.n
-    end = found.end
-    for t, k in enumerate(objective.template.sizes):
-        own = term == t
-        for part in (own, *(own & (row == r) for r in range(k if k > 1 else 0))):
-            less = np.where(part, 0.0, end)
-            moved = bool(np.any(less != end))
-            if moved and objective.values(less[None])[0] <= found.criterion + slack:
-                end = less
-    if end is found.end:
-        return found
-    value, gradient = objective.evaluate(end)
-    return replace(found, end=end, criterion=value, gradient=gradient)
+    return simplest(objective, found, control, searches=is_small)
 
 
 def _is_singular(template: FreeTemplate, phi: FloatArray) -> bool:
@@ -295,9 +271,12 @@ def _rays(
         for r in range(k):
             yield rest + sizes * np.where(own & (row == r) & is_diagonal, 1.0, 0.0)
         yield from _axes(phi, template.term_slice(t), sizes)
-        for sign in (1.0, -1.0):
-            # Perfect correlations, of the first column with all others.
-            yield rest + sizes * np.where(own & (col == 0), np.where(row == 0, 1.0, sign), 0.0)
+        # Perfect correlations, of the first column with all others; also without other terms,
+        # whose part a column that differs between groups may take.
+        for others in (rest, 0.0 * rest) if rest.any() else (rest,):
+            for sign in (1.0, -1.0):
+                line = np.where(own & (col == 0), np.where(row == 0, 1.0, sign), 0.0)
+                yield others + sizes * line
     if len(template.sizes) > 1:
         # A factor at zero stays there: the deviance may say nothing about it at all.
         held = is_diagonal & np.isin(term, term[phi != 0.0])

@@ -24,6 +24,9 @@ Log = tuple[tuple[tuple[float, ...], float], ...]
 STEP_TOL = 1e-7
 """Newton step that no longer matters, in units of the scaled theta or as a share of a theta above
 one (theta is wanted to 1e-6)."""
+UNSEEN_STEP = 1e-4
+"""The same where the deviance cannot show what a step gains: the gradient may still say so in a
+shorter one, along a valley that bends (a tenth of a per mille of theta moves no df)."""
 NOISE = 64 * float(np.finfo(float).eps)
 """Rounding error of a deviance, relative to itself or to the number of rows: the unit of the
 response may bring a sum of n logarithms close to zero, but not its rounding."""
@@ -193,11 +196,9 @@ def _descend(search: _Search, point: _Point) -> tuple[_Point, str]:
         if accepted:
             point = search.in_own_units(trial)
             radius = _next_radius(radius, length, gain, visible) if point is trial else 1.0
-        elif not visible:
-            # Neither the deviance nor the gradient can be improved: rounding, not the model.
-            return point, "converged to rounding error"
-        elif length <= STEP_TOL * _size(point):
-            # The deviance only shows its rounding: large where little is left of the response.
+        elif length <= (STEP_TOL if visible else UNSEEN_STEP) * _size(point):
+            # The deviance only shows its rounding: large where little is left of the response;
+            # or neither it nor the gradient can be improved: rounding, not the model.
             return point, "converged to rounding error"
         else:
             radius = length / 4

@@ -65,10 +65,13 @@ class Coordinates:
         beta = basis @ (beta here).
     slopes : tuple of ndarray of shape (k_t, k_t), upper triangular
         (b_t here) = slopes[t] @ b_t / sigma.
+    turns : tuple of ndarray of shape (k_t, k_t), optional
+        What of `slopes` was put before the triangular factor of the columns.
     """
 
     basis: FloatArray
     slopes: tuple[FloatArray, ...]
+    turns: tuple[FloatArray, ...] | None = None
 
 
 def coordinates(data: LmmData, fit: LmmFit) -> Coordinates:

@@ -18,7 +18,12 @@ import numpy as np
 
 from mlpool.engine.types import LmmData, LmmFit
 from mlpool.inference.small_sample.combined_columns import several_factors_elsewhere
-from mlpool.inference.small_sample.coordinates import Coordinates, coordinates, in_coordinates
+from mlpool.inference.small_sample.coordinates import (
+    Coordinates,
+    coordinates,
+    covariance_root,
+    in_coordinates,
+)
 from mlpool.inference.small_sample.kernels import inner, multiply, trace
 from mlpool.inference.small_sample.types import VarianceSums
 from mlpool.inference.small_sample.variance_sums import (
@@ -27,12 +32,14 @@ from mlpool.inference.small_sample.variance_sums import (
     relative_factors,
     variance_sums,
 )
-from mlpool.typing import BoolArray, FloatArray
+from mlpool.typing import FloatArray
 
 _MOST_AMPLIFIED = 1e6
 """Growth of rounding (of 1e-16) up to which sums of the model's own columns serve."""
-_NOTHING_LEFT = 1e-9
-"""Share of the information with known fixed effects that is rounding."""
+_UNEQUAL = 1e-4
+"""Ratio of what is known of two random effects of a term, of which the square is lost in digits."""
+_NONE = 1e-13
+"""Share of the largest pivot that is rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +74,8 @@ class VarianceInformation:
     slopes : tuple of ndarray of shape (k_t, k_t), or None
         ``Sigma_t`` here is ``slopes[t] @ S_t @ slopes[t].T / sigma^2`` of the model's S_t, and
         sigma^2 here is 1.
+    turns : tuple of ndarray of shape (k_t, k_t), or None
+        ``slopes[t] = turns[t] @ columns[t]``; the identity where None.
     """
 
     beta: FloatArray
@@ -82,6 +91,7 @@ class VarianceInformation:
     reml: bool
     basis: FloatArray | None = None
     slopes: tuple[FloatArray, ...] | None = None
+    turns: tuple[FloatArray, ...] | None = None
 
     @property
     def n_parameters(self) -> int:
@@ -96,17 +106,17 @@ class VarianceInformation:
         return tuple(T @ lam for T, lam in zip(self.slopes, self.lams, strict=True))
 
     @property
+    def columns(self) -> tuple[FloatArray, ...] | None:
+        """Triangular factor (k_t, k_t) of every term's columns, on average over rows."""
+        if self.slopes is None or self.turns is None:
+            return self.slopes
+        pairs = zip(self.turns, self.slopes, strict=True)
+        return tuple(np.asarray(np.linalg.solve(turn, T)) for turn, T in pairs)
+
+    @property
     def sigma2(self) -> float:
         """Residual variance, here."""
         return self.sigma**2 if self.slopes is None else 1.0
-
-    @property
-    def seen_by_reml(self) -> BoolArray:
-        """Which phi (k,) the data say something about beside the fixed effects.
-
-        What a factor's levels differ by is taken up by the same factor among the fixed effects.
-        """
-        return np.diag(self.expected_reml) > _NOTHING_LEFT * np.diag(self.expected_ml)
 
     @property
     def vcov(self) -> FloatArray:
@@ -158,7 +168,7 @@ def standard_information(data: LmmData, fit: LmmFit) -> VarianceInformation:
     sums, chosen = _sums_without_units(data, fit, lams)
     beta = np.asarray(np.linalg.solve(chosen.basis, fit.beta), dtype=np.float64)
     found = _information(sums, lams, fit, beta, _inverse(sums.S1[:-1, :-1]))
-    return replace(found, basis=chosen.basis, slopes=chosen.slopes)
+    return replace(found, basis=chosen.basis, slopes=chosen.slopes, turns=chosen.turns)
 
 
 def variance_information(data: LmmData, fit: LmmFit) -> VarianceInformation:
@@ -193,22 +203,74 @@ def _sums_without_units(
 ) -> tuple[VarianceSums, Coordinates]:
     """Return the sums in coordinates without units, and these.
 
+    Where some random effects lie far above the residuals, and others of their term do not, what is
+    known of their variances differs by as many digits: there the coordinates are turned, too.
+    """
+    sums, chosen = _first_sums(data, fit, lams)
+    turns = tuple(_turn(block) for block in _blocks(sums, [lam.shape[0] for lam in lams]))
+    if all(turn is None for turn in turns):
+        return sums, chosen
+    known = tuple(
+        np.eye(len(T)) if turn is None else turn
+        for turn, T in zip(turns, chosen.slopes, strict=True)
+    )
+    slopes = tuple(turn @ T for turn, T in zip(known, chosen.slopes, strict=True))
+    turned = replace(chosen, slopes=slopes, turns=known)
+    return _sums_in(turned, data, fit, lams), turned
+
+
+def _blocks(sums: VarianceSums, sizes: list[int]) -> list[FloatArray]:
+    """Return the mean of a level's Z'V^-1 Z (k, k) of every term, but for its size."""
+    ends = np.cumsum(sizes)
+    return [
+        np.array([[trace(sums.K[a][b]) for b in range(end - k, end)] for a in range(end - k, end)])
+        for end, k in zip(ends, sizes, strict=True)
+    ]
+
+
+def _turn(block: FloatArray) -> FloatArray | None:
+    """Return the upper triangular matrix that makes a term's columns equally known, if needed."""
+    values = np.linalg.eigvalsh(block)
+    if len(block) == 1 or values[0] > _UNEQUAL * values[-1]:
+        return None
+    half = np.asarray(np.linalg.qr(covariance_root(block).T, mode="r"))
+    pivots, largest = np.abs(np.diag(half)), float(np.abs(half).max())
+    if pivots.min() <= _NONE * largest:
+        return None
+    return half * np.sign(np.diag(half))[:, None] / largest
+
+
+def _first_sums(
+    data: LmmData, fit: LmmFit, lams: tuple[FloatArray, ...]
+) -> tuple[VarianceSums, Coordinates]:
+    """Return the sums in columns that are orthonormal on average over rows, and these."""
+    sizes = [lam.shape[0] for lam in lams]
+    if has_one_factor(data):
+        read = read_one_factor(data, fit)
+        chosen = read.coordinates(fit.sigma, sizes)
+    elif data.factor_sums is not None:
+        chosen = several_factors_elsewhere(data, fit).coordinates(fit.sigma, sizes)
+    else:
+        chosen = coordinates(data, fit)
+    return _sums_in(chosen, data, fit, lams), chosen
+
+
+def _sums_in(
+    chosen: Coordinates, data: LmmData, fit: LmmFit, lams: tuple[FloatArray, ...]
+) -> VarianceSums:
+    """Return the sums in chosen coordinates.
+
     Sums of one grouping factor are mapped after they are made, unless their columns determine each
     other so nearly that rounding would show; then, and with several factors, the rows are mapped.
     """
     if has_one_factor(data):
-        read = read_one_factor(data, fit)
-        chosen = read.coordinates(fit.sigma, [lam.shape[0] for lam in lams])
-        mapped = read.mapped(chosen, fit.sigma)
+        mapped = read_one_factor(data, fit).mapped(chosen, fit.sigma)
         if data.sums is not None or mapped.amplification <= _MOST_AMPLIFIED:
-            return mapped.variance_sums(_mapped(chosen, lams), 1.0), chosen
+            return mapped.variance_sums(_mapped(chosen, lams), 1.0)
     if data.factor_sums is not None:
         elsewhere = several_factors_elsewhere(data, fit)
-        chosen = elsewhere.coordinates(fit.sigma, [lam.shape[0] for lam in lams])
-        mapped_there = elsewhere.mapped(chosen, fit.sigma)
-        return mapped_there.variance_sums(_mapped(chosen, lams), 1.0), chosen
-    chosen = coordinates(data, fit)
-    return variance_sums(*in_coordinates(data, fit, chosen), _mapped(chosen, lams)), chosen
+        return elsewhere.mapped(chosen, fit.sigma).variance_sums(_mapped(chosen, lams), 1.0)
+    return variance_sums(*in_coordinates(data, fit, chosen), _mapped(chosen, lams))
 
 
 def _mapped(chosen: Coordinates, lams: tuple[FloatArray, ...]) -> tuple[FloatArray, ...]:

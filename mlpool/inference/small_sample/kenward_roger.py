@@ -1,6 +1,6 @@
 """Kenward and Roger's small-sample covariance and degrees of freedom of the fixed effects.
 
-    W    = (expected information of phi)^-1
+    W    = (expected information of phi)^-1, over what is identified
     PhiA = Phi + 2 Phi [ sum_ij W_ij (Q_ij - P_i Phi P_j) ] Phi
 
 (the second derivatives R_ij are zero because V is linear in phi), and for a contrast L of rank r,
@@ -24,16 +24,14 @@ import numpy as np
 
 from mlpool.engine.types import LmmData, LmmFit
 from mlpool.errors import NotSupportedError
+from mlpool.inference.identified import identified_inverse
 from mlpool.inference.small_sample.coordinates import covariance_root
 from mlpool.inference.small_sample.independent_hypotheses import principal_axes, rank_of
 from mlpool.inference.small_sample.information import VarianceInformation, standard_information
 from mlpool.inference.small_sample.satterthwaite import FTest
 from mlpool.inference.wald import f_upper_p
-from mlpool.typing import BoolArray, FloatArray
+from mlpool.typing import FloatArray
 
-_CONDITION_TOL = 1e-10
-"""Eigenvalues of the information, scaled to a unit diagonal, below which it is inverted as
-Moore-Penrose (pbkrtest's ratio, there of the eigenvalues in the response's units)."""
 _EXACT_TOL = 1e-6
 """Relative distance of A1 from r A2 within which F is taken as exact: rounding, which the formulas
 for m and lambda blow up near two denominator df, where both are 0 / 0."""
@@ -137,7 +135,7 @@ def kenward_roger_of(info: VarianceInformation) -> KenwardRoger:
         raise NotSupportedError(
             "Kenward-Roger degrees of freedom rest on a REML fit; refit with REML=True."
         )
-    W = _inverse(info.expected_reml, info.seen_by_reml)
+    W = identified_inverse(info.expected_reml, info.expected_ml)
     adjusted = adjusted_covariance(info.Phi, info.P, info.Q, W)
     vcov = adjusted if info.basis is None else info.basis @ adjusted @ info.basis.T
     result = KenwardRoger(vcov=vcov, adjusted=adjusted, df=np.empty(0), vcov_varpar=W, info=info)
@@ -201,16 +199,3 @@ def _pieces(result: KenwardRoger, L: FloatArray) -> tuple[int, float, float]:
 def _unit_rows(rows: FloatArray) -> FloatArray:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(lengths > 0, lengths, 1.0))
-
-
-def _inverse(information: FloatArray, seen: BoolArray) -> FloatArray:
-    """Inverse of the expected information; Moore-Penrose where it is singular, as pbkrtest.
-
-    Parameters that are not `seen` have no variance: the data say nothing about them.
-    """
-    scale = np.zeros(len(information))
-    scale[seen] = 1.0 / np.sqrt(np.diag(information)[seen])
-    values, vectors = np.linalg.eigh(information * np.outer(scale, scale))
-    kept = np.abs(values) > _CONDITION_TOL * np.abs(values).max()
-    inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-    return np.asarray(inverse * np.outer(scale, scale))

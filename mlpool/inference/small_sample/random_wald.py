@@ -165,16 +165,18 @@ def _metric(
 
 def _column_sizes(info: VarianceInformation, t: int) -> FloatArray:
     """Return the root mean squares (k_t,) of a term's columns; ones if they are not known."""
-    if info.slopes is None:
+    columns = info.columns
+    if columns is None:
         return np.ones(info.lams[t].shape[0])
-    return np.asarray(np.linalg.norm(info.slopes[t], axis=0))
+    return np.asarray(np.linalg.norm(columns[t], axis=0))
 
 
 def _columns_left(info: VarianceInformation) -> FloatArray:
     """Return, for every phi (k,), 1 less the squared correlation of its two columns (about 0)."""
     left: list[float] = []
+    columns = info.columns
     for t, lam in enumerate(info.lams):
-        T = np.eye(lam.shape[0]) if info.slopes is None else info.slopes[t]
+        T = np.eye(lam.shape[0]) if columns is None else columns[t]
         # the smallest number keeps a column of zeros from a division by zero only
         unit = T / np.maximum(np.linalg.norm(T, axis=0), np.finfo(float).tiny)
         for row, col in vech_positions(lam.shape[0]):

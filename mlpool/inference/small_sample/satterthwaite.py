@@ -22,6 +22,7 @@ import numpy as np
 
 from mlpool.engine.types import LmmData, LmmFit
 from mlpool.errors import OptionError
+from mlpool.inference.identified import identified_inverse
 from mlpool.inference.small_sample.covariance_information import CovarianceInformation
 from mlpool.inference.small_sample.independent_hypotheses import independent_contrasts
 from mlpool.inference.small_sample.information import (
@@ -32,10 +33,6 @@ from mlpool.inference.small_sample.information import (
 from mlpool.inference.wald import f_upper_p
 from mlpool.typing import FloatArray
 
-_HESSIAN_TOL = 1e-9
-"""Eigenvalues of the Hessian, scaled to a unit diagonal, that rounding cannot tell from zero; and
-curvatures, beside the information with known fixed effects, that these take up (a factor that is
-both fixed and random)."""
 _SAME_DF = 1e-10
 """Relative differences between df that are rounding."""
 
@@ -160,21 +157,13 @@ def _theta_covariance(info: VarianceInformation) -> tuple[FloatArray, FloatArray
         d2D/dpsi2 = J'(2 observed) J + sum_m dD/dphi_m d2phi_m/dpsi2,   J = dphi/dpsi
         dPhi/dpsi_i = sum_m J_mi (-Phi P_m Phi)
 
-    The second term vanishes inside the parameter space, where dD/dphi = 0. What the Hessian, scaled
-    to a unit diagonal, cannot tell from zero has no covariance.
+    The second term vanishes inside the parameter space, where dD/dphi = 0. Directions of which the
+    data say nothing have no covariance (:mod:`mlpool.inference.identified`).
     """
     J, curvature = _phi_by_psi(info)
     hessian = J.T @ (2.0 * info.observed) @ J + curvature
-    known = np.einsum("mi,mn,ni->i", J, 2.0 * info.expected_ml, J)
-    bend = np.abs(np.diag(hessian))
-    size = np.sqrt(np.where(bend > _HESSIAN_TOL * known, bend, 0.0))
-    inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
-    hessian = 0.5 * (hessian + hessian.T) * np.outer(inverse, inverse)
-    values, vectors = np.linalg.eigh(hessian)
-    kept = values > _HESSIAN_TOL
-    vectors = vectors[:, kept] * inverse[:, None]
     # the deviance is twice the negative log-likelihood: the covariance is twice its inverse
-    C = 2.0 * (vectors / values[kept]) @ vectors.T
+    C = 2.0 * identified_inverse(0.5 * (hessian + hessian.T), J.T @ (2.0 * info.expected_ml) @ J)
     dPhi = -np.einsum("mi,ab,mbc,cd->iad", J, info.Phi, info.P, info.Phi)
     return C, dPhi
 

@@ -24,14 +24,15 @@ _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf
 
 _CHUNK = 1 << 20
 """Characters that are decoded at once."""
+_SPSS = "read_spss"
 
 _BY_SUFFIX: dict[str, tuple[str, str]] = {
     ".parquet": ("read_parquet", "pyarrow"),
     ".feather": ("read_feather", "pyarrow"),
     ".arrow": ("read_feather", "pyarrow"),
     ".dta": ("read_stata", ""),
-    ".sav": ("read_spss", "pyreadstat"),
-    ".zsav": ("read_spss", "pyreadstat"),
+    ".sav": (_SPSS, "pyreadstat"),
+    ".zsav": (_SPSS, "pyreadstat"),
     ".sas7bdat": ("read_sas", ""),
     ".xpt": ("read_sas", ""),
     ".xlsx": ("read_excel", "openpyxl"),
@@ -80,7 +81,8 @@ def _read_with_pandas(path: Path, shown: str, function: str, needs: str) -> pd.D
     # labels of Stata's values come in an order that says nothing: they are plain factors
     options = {"order_categoricals": False} if function == "read_stata" else {}
     try:
-        return pd.DataFrame(read(path, **options))
+        table = pd.DataFrame(read(path, **options))
+        return _by_codes(table, path) if function == _SPSS else table
     except ImportError:
         raise DataError(
             f"Reading {brief(shown)} needs {needs}: pip install {needs}; or read it first "
@@ -92,6 +94,21 @@ def _read_with_pandas(path: Path, shown: str, function: str, needs: str) -> pd.D
         raise DataError(
             f"The file {brief(shown)} cannot be read as a table by pandas.{function}: {first}"
         ) from None
+
+
+def _by_codes(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return SPSS's value labels in the order of their codes (haven's), not the alphabet's."""
+    import pyreadstat
+
+    codes, said = pyreadstat.read_sav(str(path), apply_value_formats=False)
+    for name, labels in said.variable_value_labels.items():
+        if not isinstance(table[name].dtype, pd.CategoricalDtype):
+            continue
+        values = sorted({*labels, *codes[name].dropna()})
+        # values without a label keep their number; two values with one label are one category
+        order = list(dict.fromkeys(labels.get(v, v) for v in values))
+        table[name] = table[name].cat.set_categories(order)
+    return table
 
 
 def _read_csv(path: Path, shown: str) -> pd.DataFrame:

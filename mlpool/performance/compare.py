@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _CRITERIA = ("AIC", "AICc", "BIC")
 _SMALLER_IS_BETTER = ("AIC", "AICc", "BIC", "RMSE", "Sigma", "Log_loss")
-_R_NAMES = {"lm": "lm", "glm": "glm", "lmer": "lmerMod", "glmer": "glmerMod", "gls": "gls"}
+_R_NAMES = {"lm": "lm", "glm": "glm", "lmer": "lmerMod", "glmer": "glmerMod"}
 _SCORE = GridColumn(name="Performance_Score", header="Performance-Score", style="percent")
 
 
@@ -97,7 +97,7 @@ def compare_performance(
     rows = []
     for name, m in chosen.items():
         row = choose_metrics(indices(m, "ML"), metrics)
-        rows.append({"Name": name, "Model": _R_NAMES[m.kind], **row})
+        rows.append({"Name": name, "Model": _r_name(m), **row})
     data = _with_weights(pd.DataFrame(rows))
     layout = Grid(
         columns=_columns(data),
@@ -151,6 +151,13 @@ def _warn_different_nodes(models: Mapping[str, FittedModel]) -> None:
             MlpoolWarning,
             stacklevel=user_level(),
         )
+
+
+def _r_name(m: FittedModel) -> str:
+    """Return the class that R's model has: nlme's for residual structures."""
+    if m.kind == "gls":
+        return "lme" if m.is_mixed else "gls"
+    return _R_NAMES[m.kind]
 
 
 def _with_weights(data: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pytest
 
 import mlpool
 from mlpool.frames import read_frame
+from mlpool.frames.files import read_path
 
 FORMULA = "math ~ ses + sector + (1 | school)"
 
@@ -145,3 +146,33 @@ def test_stata_files_and_what_reads_others(tmp_path: Path, schools: pd.DataFrame
         (tmp_path / name).write_bytes(b"no table")
         with pytest.raises(mlpool.DataError, match=call):
             read_frame(tmp_path / name)
+
+
+def test_labels_of_spss_come_in_the_order_of_their_codes(tmp_path: Path) -> None:
+    """Levels of R's ``haven::as_factor(haven::read_sav(file))``."""
+    pyreadstat = pytest.importorskip("pyreadstat")
+    n = np.arange(60)
+    d = pd.DataFrame({
+        "y": np.sin(n), "e": np.tile([3.0, 1.0, 2.0], 20), "s": np.tile(["m", "f"], 30),
+        "h": np.tile([1.0, 2.0, 7.0, np.nan], 15), "x": np.cos(n),
+    })  # fmt: skip
+    labels = {
+        "e": {1: "primary", 2: "lower secondary", 3: "higher", 9: "other"},
+        "s": {"m": "Man", "f": "A woman"},
+        "h": {7: "never", 1: "often"},
+    }
+    file = tmp_path / "d.sav"
+    pyreadstat.write_sav(d, str(file), variable_value_labels=labels)
+    found = read_path(file)
+    assert [*found["e"].cat.categories] == ["primary", "lower secondary", "higher", "other"]
+    assert [*found["s"].cat.categories] == ["A woman", "Man"]
+    assert [*found["h"].cat.categories] == ["often", 2.0, "never"]
+    assert (
+        found["e"]
+        .astype(str)
+        .map({v: k for k, v in labels["e"].items()})
+        .equals(d["e"].astype(int))
+    )
+    assert found["h"].isna().sum() == 15
+    m = mlpool.lm("y ~ e + x", file)
+    assert [*m.names] == ["(Intercept)", "elower secondary", "ehigher", "x"]

@@ -236,3 +236,14 @@ def test_reliability_of_slopes_knows_no_unit_and_no_origin(unit: float, origin: 
     np.testing.assert_allclose(
         moved["Reliability"][is_slope], plain["Reliability"][is_slope], rtol=1e-5
     )
+
+
+def test_models_have_the_class_of_their_r_function() -> None:
+    d = _data(1)
+    order = "corAR1(form = ~ 1 | g)"
+    table = mlpool.compare_performance(
+        lme=mlpool.lme("y ~ x", d, random="~ 1 | g", correlation=order, method="ML"),
+        gls=mlpool.gls("y ~ x", d, correlation=order, method="ML"),
+        lm=mlpool.lm("y ~ x", d),
+    ).to_pandas()
+    assert [*table["Model"]] == ["lme", "gls", "lm"]

@@ -15,6 +15,7 @@ import pandas as pd
 
 from mlpool.errors import DataError, NotSupportedError, OptionError, brief
 from mlpool.frames import Frame, read_frame
+from mlpool.frames.parquet_levels import enumerations, replaced
 from mlpool.sources.lazy_rows import LazyRows, Native
 from mlpool.sources.running.cancelling import ctrl_c_cancels
 from mlpool.sources.running.embedded import (
@@ -263,6 +264,8 @@ def _scan_files(path: str | Path) -> Scan:
             relation = connection.read_parquet(
                 pattern, union_by_name=True, hive_partitioning=is_hive
             )
+            levels = enumerations(pattern)
+            relation = relation.project(replaced(levels)) if levels else relation
         else:
             # said, since a quote that is never closed would else be taken for text
             relation = connection.read_csv(pattern, na_values=_MISSING_WORDS, quotechar='"')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,3 +70,34 @@ def test_means_of_long_ids_tell_neighbours_apart(form: str) -> None:
     )
     assert [str(v) for v in there["id"]] == [str(FIRST + i) for i in range(5)]
     np.testing.assert_allclose(there["Mean"], here["Mean"], rtol=1e-7)
+
+
+ODD = ("it's; 12", 'a "b"', "Größe", "10", "9", "unused")
+
+
+def _files(folder: Path, *orders: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(4)
+    for i, levels in enumerate(orders):
+        frame = pl.DataFrame({"x": rng.normal(size=200), 'e "1"': rng.choice(ODD[:-1], 200)})
+        frame = frame.with_columns(pl.col('e "1"').cast(pl.Enum(levels)), y=pl.col("x") + 1.0)
+        frame = frame.with_columns(y=pl.col("y") + rng.normal(size=200))
+        frame.write_parquet(folder / f"{i}.parquet")
+
+
+@pytest.mark.parametrize("n_files", [1, 3])
+def test_enumerations_in_parquet_files_keep_their_order(tmp_path: Path, n_files: int) -> None:
+    pytest.importorskip("pyarrow")
+    _files(tmp_path, *[ODD] * n_files)
+    formula = 'y ~ x + `e "1"`'
+    here = mlpool.lm(formula, pl.read_parquet(tmp_path / "*.parquet"))
+    there = mlpool.lm(formula, mlpool.scan(str(tmp_path)))
+    assert [*there.names] == [*here.names]
+    assert "it's; 12" not in " ".join(there.names)
+    np.testing.assert_allclose(there.fixef(), here.fixef(), rtol=1e-9)
+
+
+def test_files_that_enumerate_differently_are_text(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    _files(tmp_path, ODD, ODD[::-1])
+    there = mlpool.lm('y ~ x + `e "1"`', mlpool.scan(str(tmp_path)))
+    assert len(there.names) == 6

@@ -29,19 +29,25 @@ import numpy as np
 import pandas as pd
 
 PROGRAMS = ("mlpool iterative", "mlpool cholesky", "gpboost iterative", "gpboost cholesky")
+REGIONS = 40
 FORMULA = "y ~ x + (1 | u) + (1 | i)"
 
 
 def made(rows: int, users: int, items: int, shape: str, seed: int = 0) -> pd.DataFrame:
-    """Return ratings of items by users; ``movielens``: both as unequal as there.
+    """Return ratings of items by users, ``even``: at random.
 
-    Activity falls off as a power of rank, so that the busiest user and the best-known item hold
+    ``regions``: in forty regions, each of users and items that meet no others. ``movielens``:
+    activity falls off as a power of rank, so that the busiest user and the best-known item hold
     about a thousandth and a three hundredth of all rows, as in MovieLens-25M.
     """
     rng = np.random.default_rng(seed)
     if shape == "movielens":
         u = rng.choice(users, rows, p=_shares(users, 0.6))
         i = rng.choice(items, rows, p=_shares(items, 0.9))
+    elif shape == "regions":
+        region = rng.integers(0, REGIONS, rows)
+        u = region * (users // REGIONS) + rng.integers(0, users // REGIONS, rows)
+        i = region * (items // REGIONS) + rng.integers(0, items // REGIONS, rows)
     else:
         u, i = rng.integers(0, users, rows), rng.integers(0, items, rows)
     x = rng.normal(size=rows)
@@ -170,7 +176,7 @@ def main() -> None:
     parser.add_argument("--peers", default=None, help="Python that has gpboost installed")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--levels", type=int, nargs=2, default=(50_000, 10_000))
-    parser.add_argument("--shape", choices=("even", "movielens"), default="even")
+    parser.add_argument("--shape", choices=("even", "movielens", "regions"), default="even")
     parser.add_argument("--programs", nargs="*", default=PROGRAMS)
     parser.add_argument("--timeout", type=float, default=1200)
     parser.add_argument("--scaling", action="store_true")

@@ -204,7 +204,7 @@ def lay_out(
     layout = _Layout(structure, sums, pairs, columns, R)
     levels = [layout.level(i) for i in range(len(structure.chain))]
     core = layout.core() if structure.core else None
-    return Blocks(levels=_lifted(levels), core=core, total=R.T @ sums[0].total @ R)
+    return Blocks(levels=lifted(levels), core=core, total=R.T @ sums[0].total @ R)
 
 
 class _Layout:
@@ -308,7 +308,7 @@ class _Layout:
         )
 
 
-def _lifted(levels: list[ChainLevel]) -> tuple[ChainLevel, ...]:
+def lifted(levels: list[ChainLevel]) -> tuple[ChainLevel, ...]:
     """Tell every level's entries of C which entry of each coarser level they lie in."""
     out = []
     for i, level in enumerate(levels):

@@ -48,7 +48,7 @@ class CoreRows:
     cols: IntArray
     values: FloatArray
     lift: tuple[IntArray, ...] = ()
-    _products: list[list[csc_array]] | None = field(default=None, repr=False)
+    _products: tuple[IntArray, list[list[csc_array]]] | None = field(default=None, repr=False)
 
     @property
     def J(self) -> int:
@@ -110,9 +110,10 @@ class CoreRows:
         """
         if values is None and self.can_lay_out:
             flat = np.zeros(self.n2 * self.n2)
-            for a, products in enumerate(self._laid_out()):
+            order, laid_out = self._laid_out()
+            for a, products in enumerate(laid_out):
                 for b, P in enumerate(products):
-                    flat += P @ N[a, b]
+                    flat += P @ N[a, b][order]
             return flat.reshape((self.n2, self.n2), order="F")
         values = self.values if values is None else values
         NC = self.left_multiply(N, values)
@@ -152,9 +153,10 @@ class CoreRows:
         # A pair of different entries stands for two products, an entry with itself for one.
         diagonal *= 0.5
         flat = X.ravel(order="F")
-        for a, products in enumerate(self._laid_out()):
+        order, laid_out = self._laid_out()
+        for a, products in enumerate(laid_out):
             for b, P in enumerate(products):
-                H[a, b] = (P.T @ flat) * (2.0 if a == b else 1.0)
+                H[a, b, order] = (P.T @ flat) * (2.0 if a == b else 1.0)
                 H[b, a] = H[a, b]
         diagonal[:] = kept
         return H
@@ -198,39 +200,46 @@ class CoreRows:
         out[self.rows[part] - first, self.cols[part]] = values[part]
         return out
 
-    def _laid_out(self) -> list[list[csc_array]]:
-        """Products of entries per pair (a, b <= a): sparse (n2 n2, J), made once."""
+    def _laid_out(self) -> tuple[IntArray, list[list[csc_array]]]:
+        """Products of entries per pair (a, b <= a): sparse (n2 n2, J), made once.
+
+        Rows of one length are laid out together: the first array says which row each column is.
+        """
         if self._products is None:
-            one, two, ends = self._pairs()
-            place = self.cols[two].astype(np.int64) * self.n2 + self.cols[one]
-            if self.n2 < 46_340:
-                place = place.astype(np.int32)
-            shape = (self.n2 * self.n2, self.J)
-            self._products = [
-                [
-                    csc_array((self._pair_values(a, b, one, two), place, ends), shape=shape)
-                    for b in range(a + 1)
-                ]
-                for a in range(self.q)
-            ]
+            counts = np.diff(self.indptr).astype(np.int64)
+            order = np.argsort(counts, kind="stable")
+            ends = np.concatenate([[0], np.cumsum((counts * (counts + 1) // 2)[order])])
+            # products of places in a core of 46,340 effects fit into 32 bits
+            place = np.empty(ends[-1], dtype=np.int32 if self.n2 < 46_340 else np.int64)
+            values = [[np.empty(ends[-1]) for _ in range(a + 1)] for a in range(self.q)]
+            for length, first in zip(*np.unique(counts[order], return_index=True), strict=True):
+                rows = order[first : np.searchsorted(counts[order], length, side="right")]
+                part = slice(int(ends[first]), int(ends[first + len(rows)]))
+                self._lay_out(
+                    rows, int(length), place[part], [[v[part] for v in w] for w in values]
+                )
+            shape, ends = (self.n2 * self.n2, self.J), ends.astype(np.int32)
+            products = [[csc_array((v, place, ends), shape=shape) for v in w] for w in values]
+            self._products = order, products
         return self._products
 
-    def _pair_values(self, a: int, b: int, one: IntArray, two: IntArray) -> FloatArray:
-        u, v = self.values[a], self.values[b]
-        product: FloatArray = u[one] * v[two]
-        return product if a == b else product + v[one] * u[two]
-
-    def _pairs(self) -> tuple[IntArray, IntArray, IntArray]:
-        """Entries (one, two) with column of one >= column of two, row by row; ends per row."""
-        counts = np.diff(self.indptr).astype(np.int64)
-        within = np.arange(self.cols.size) - np.repeat(self.indptr[:-1], counts)
-        one = np.repeat(np.arange(self.cols.size), within + 1)
-        starts = np.cumsum(within + 1) - (within + 1)
-        two = np.arange(one.size) - np.repeat(
-            starts - (np.arange(within.size) - within), within + 1
-        )
-        ends = np.concatenate([[0], np.cumsum(counts * (counts + 1) // 2)])
-        return one, two, ends.astype(np.int32)
+    def _lay_out(
+        self, rows: IntArray, length: int, place: IntArray, values: list[list[FloatArray]]
+    ) -> None:
+        """Fill in the products of rows with `length` entries each: column one >= column two."""
+        one, two = np.tril_indices(length)
+        entries = self.indptr[rows][:, None] + np.arange(length)
+        cols = self.cols[entries].astype(place.dtype)
+        into = place.reshape(len(rows), one.size)
+        np.multiply(cols[:, two], place.dtype.type(self.n2), out=into)
+        into += cols[:, one]
+        columns = [v[entries] for v in self.values]
+        for a, u in enumerate(columns):
+            for b, v in enumerate(columns[: a + 1]):
+                product = values[a][b].reshape(len(rows), one.size)
+                np.multiply(u[:, one], v[:, two], out=product)
+                if a != b:
+                    product += v[:, one] * u[:, two]
 
 
 def mirrored(X: FloatArray) -> FloatArray:

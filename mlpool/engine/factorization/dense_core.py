@@ -109,6 +109,8 @@ def congruence(
     S: FloatArray, places: tuple[Place, ...], factors: tuple[FloatArray, ...]
 ) -> FloatArray:
     """Return F'S F for a block-diagonal F, in Fortran order; lower triangles only."""
+    if len(places) == 1 and places[0].q == 1:
+        return np.asarray(S * factors[0][0, 0] ** 2)
     if all(place.q == 1 for place in places):
         d = np.concatenate(
             [np.full(p.n_levels, f[0, 0]) for p, f in zip(places, factors, strict=True)]

@@ -8,8 +8,6 @@ import numpy as np
 
 from mlpool.engine.factorization.block_cholesky import Elimination, Reduced, z_products
 from mlpool.engine.factorization.blocks import Blocks
-from mlpool.engine.factorization.orthogonal import OrthogonalElimination
-from mlpool.engine.lmm.iterative.elimination import IterativePass
 from mlpool.typing import FloatArray
 
 
@@ -65,11 +63,6 @@ class ForwardPass:
         inner = self.factor.inner
         S = _inner(steps, products) - inner(reduced, reduced)
         return S, W - inner(reduced, self.reduced)
-
-
-Eliminated = ForwardPass | OrthogonalElimination | IterativePass
-"""The elimination by blocks, or by orthogonal triangles where groups lie far apart,
-or by conjugate gradients."""
 
 
 def _inner(t: Reduced, x: Reduced) -> FloatArray:

@@ -27,7 +27,7 @@ from mlpool.engine.lmm.criterion import Solution
 from mlpool.typing import FloatArray
 
 if TYPE_CHECKING:
-    from mlpool.engine.lmm.forward_pass import Eliminated
+    from mlpool.engine.lmm.disconnected import Eliminated
     from mlpool.engine.lmm.several_factors import SeveralFactors
 
 SAFE = 1e-8

@@ -25,7 +25,7 @@ from mlpool.engine.factorization.block_cholesky import Reduced
 from mlpool.engine.factorization.exact_traces import DenseEffects, effect_shapes, values_of_effects
 from mlpool.engine.factorization.orthogonal import OrthogonalElimination
 from mlpool.engine.lmm.criterion import Criterion, Solution
-from mlpool.engine.lmm.forward_pass import Eliminated
+from mlpool.engine.lmm.disconnected import Eliminated
 from mlpool.engine.lmm.information import Secant, curvature
 from mlpool.engine.lmm.iterative.elimination import IterativePass
 from mlpool.engine.lmm.several_factors_start import moment_deviations

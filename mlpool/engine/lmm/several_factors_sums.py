@@ -17,7 +17,8 @@ from mlpool.engine.factorization.blocks import (
 )
 from mlpool.engine.factorization.exact_traces import DenseEffects, effect_shapes
 from mlpool.engine.factorization.orthogonal import OrthogonalElimination, Triangle
-from mlpool.engine.lmm.forward_pass import Eliminated, ForwardPass
+from mlpool.engine.lmm.disconnected import Apart, ApartPass, Eliminated
+from mlpool.engine.lmm.forward_pass import ForwardPass
 from mlpool.engine.optimizer.convergence import Standards, standard_columns, standard_inverse
 from mlpool.engine.sums.cluster_sums import CrossProducts, distinct_rows
 from mlpool.engine.sums.columns import Rows
@@ -48,6 +49,7 @@ class SeveralParts:
     standards: Standards
     has_means: bool
     triangle: Triangle | None = None
+    apart: Apart | None = None
 
     @classmethod
     def from_data(
@@ -58,7 +60,8 @@ class SeveralParts:
         structure = find_structure(factors, nested_pairs(data, factors, control.batch_rows))
         check_core_size(factors, structure.core, control.max_dense_bytes)
         parts, sums = cls.of_structure(data, factors, structure, control, kept)
-        return replace(parts, triangle=_triangle(data, parts, sums)), parts.kept
+        triangle = _triangle(data, parts, sums)
+        return replace(parts, triangle=triangle, apart=Apart.of(parts.blocks)), parts.kept
 
     @classmethod
     def of_structure(
@@ -103,6 +106,8 @@ class SeveralParts:
         """Eliminate at Lambda of every factor, in the order of elimination."""
         if self.triangle is not None and self.triangle.is_better(lambdas):
             return OrthogonalElimination(self.triangle, lambdas)
+        if self.apart is not None and self.apart.whole is self.blocks:
+            return ApartPass(self.apart, lambdas)
         return ForwardPass.of(self.blocks, lambdas)
 
     @property

@@ -2,6 +2,7 @@
 
     python benchmarks/crossed.py --peers PYTHON [--rows 1_000_000] [--levels 50_000 10_000]
     python benchmarks/crossed.py --scaling
+    python benchmarks/crossed.py --seeds 20 --rows 200_000 --levels 20_000 2_000
     python benchmarks/crossed.py --shape movielens --rows 2_500_000 --levels 51_000 19_000
 
 Each program fits ``y ~ x + (1 | u) + (1 | i)`` in a process of its own on the same data in one run,
@@ -170,6 +171,29 @@ def scaling(arguments: argparse.Namespace) -> None:
                 print(f"| {rows:,} | {users:,} | {items:,} | {' | '.join(cells)} |", flush=True)
 
 
+def seeds(arguments: argparse.Namespace) -> None:
+    """Print how far fits of many seeds lie from the exact one, in units of their stated errors."""
+    import mlpool
+
+    warnings.simplefilter("ignore")
+    users, items = arguments.levels
+    d = made(arguments.rows, users, items, arguments.shape)
+    exact = mlpool.lmer(FORMULA, d, reml=False, control={"solver": "cholesky"})
+    found = []
+    for seed in range(arguments.seeds):
+        m = mlpool.lmer(FORMULA, d, reml=False, control={"solver": "iterative", "seed": seed})
+        record = m.fit.monte_carlo
+        assert record is not None
+        theta = (m.theta - exact.theta) / record.theta_error
+        found.append([*theta, (m.criterion - exact.criterion) / record.deviance_error])
+    z = np.abs(found)
+    print("| of | largest | root mean square | within one error | within two |")
+    print("|---|---|---|---|---|")
+    for name, one in zip(("theta of u", "theta of i", "-2 logLik"), z.T, strict=True):
+        shares = f"{(one < 1).mean():.0%} | {(one < 2).mean():.0%}"
+        print(f"| {name} | {one.max():.2f} | {np.sqrt((one**2).mean()):.2f} | {shares} |")
+
+
 def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -180,11 +204,14 @@ def main() -> None:
     parser.add_argument("--programs", nargs="*", default=PROGRAMS)
     parser.add_argument("--timeout", type=float, default=1200)
     parser.add_argument("--scaling", action="store_true")
+    parser.add_argument("--seeds", type=int, default=0, help="fits beside the exact one")
     parser.add_argument("--work", default=None, help=argparse.SUPPRESS)
     parser.add_argument("--data", default=None, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
         work(arguments.work, arguments.data)
+    elif arguments.seeds:
+        seeds(arguments)
     elif arguments.scaling:
         scaling(arguments)
     else:

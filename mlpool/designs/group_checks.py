@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from mlpool.errors import DataError, NotSupportedError, brief
 from mlpool.formula.design import Design
+from mlpool.frames import Frame
 
 
 def check_structured(design: Design, engine: str, solver: str | None) -> None:
-    """Refuse other engines where terms have a covariance of few parameters.
+    """Refuse other engines, and times that are text, where terms have few parameters.
 
     Raises
     ------
-    NotSupportedError
+    DataError, NotSupportedError
     """
+    _check_text(design)
     labels = [r.bar.label for r in design.random if r.structure is not None]
     if labels and (engine == "statsmodels" or solver == "iterative"):
         who, what = "The iterative solver fits", "control={'solver': ...}"
@@ -21,6 +23,20 @@ def check_structured(design: Design, engine: str, solver: str | None) -> None:
         raise NotSupportedError(
             f"{who} no covariance structures such as {labels[0]}; leave {what} out."
         )
+
+
+def _check_text(design: Design) -> None:
+    """Refuse an autoregression over text, whose levels stand in the alphabet's order."""
+    for random in design.random:
+        if random.structure is None or random.structure.kind != "ar1":
+            continue
+        (time,) = random.bar.terms.terms[0]
+        name = time.columns[0]
+        if isinstance(design.frame, Frame) and design.frame.column(name).is_text:
+            raise DataError(
+                f"{brief(name)} is text, whose order {random.bar.label} cannot know; make it a "
+                "category with its levels in order (mlpool.factor)."
+            )
 
 
 def check_groups(design: Design) -> None:

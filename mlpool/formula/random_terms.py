@@ -144,7 +144,7 @@ def _check_times(bar: BarTerm, z: DesignMatrix) -> None:
     kinds = [part.kind for column in z.columns for part in column.parts]
     if bar.terms.terms and not all(kind in _LABELS for kind in kinds):
         raise DataError(
-            f"{bar.label} needs a factor of times, and {brief(name)} is a number; write ar1(0 + "
+            f"{bar.label} needs a factor of times, which {brief(name)} is not; write ar1(0 + "
             f"factor({name}) | {bar.group_name})."
         )
     if bar.terms.intercept:

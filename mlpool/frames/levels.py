@@ -200,7 +200,7 @@ def _code_small_range(values: ValueArray) -> tuple[IntArray, Names] | None:
     for block in blocks:
         seen[places(block)] = True
     present = np.flatnonzero(seen)
-    names = Names(labels=tuple(str(i + low) for i in present.tolist()), kinds=("number",))
+    names = Names(labels=tuple(map(str, (present + low).tolist())), kinds=("number",))
     if len(present) == span and low == 0 and values.dtype == np.int32:
         return values, names
     table = np.cumsum(seen, dtype=np.int32) - np.int32(1)

@@ -290,6 +290,7 @@ def _fit_generalized_mixed(request: _Request) -> GeneralizedLinearMixedModel:
             "statsmodels has no maximum likelihood for generalised mixed models; leave engine= out."
         )
     design = _design(request, binomial=request.family.name == "binomial")
+    check_structured(design, request.engine, request.control.solver)
     rows = rows_fitted(design)
     check_glmm(rows, request.family)
     say_broken_weights(rows, request.family)

@@ -125,7 +125,7 @@ POISSON = {
 def test_poisson_against_glmmtmb(term: str, shared: Path) -> None:
     loglik, df, sd, rho, errors = POISSON[term]
     epilepsy = read_shared_csv(shared, "epilepsy.csv")
-    epilepsy["f"] = epilepsy["visit"].rank(method="dense").astype(str)
+    epilepsy["f"] = epilepsy["visit"].astype("category")
     formula = f"seizures ~ log_baseline * treat + log_age + {term}"
     m = mlpool.glmer(formula, epilepsy, family="poisson")
     assert m.loglik == pytest.approx(loglik, abs=LOGLIK)
@@ -374,8 +374,10 @@ def test_robust_errors_of_glmer_use_the_scores_of_the_structure() -> None:
 REFUSED = {
     "ar1(1 | Subject)": "is no point in time",
     "ar1(f | Subject)": r"write ar1\(0 \+ f \| Subject\)",
-    "ar1(Days | Subject)": r"'Days' is a number; write ar1\(0 \+ factor\(Days\) \| Subject\)",
-    "ar1(0 + Days | Subject)": "'Days' is a number",
+    "ar1(Days | Subject)": r"which 'Days' is not; write ar1\(0 \+ factor\(Days\) \| Subject\)",
+    "ar1(0 + Days | Subject)": "needs a factor of times",
+    "ar1(0 + text | Subject)": "'text' is text, whose order",
+    "ar1(0 + date | Subject)": "needs a factor of times",
     "ar1(0 + f:late | Subject)": "needs one factor",
     "ar1(0 + f + late | Subject)": "needs one factor",
     "ar1(0 + one | Subject)": "nothing to correlate",
@@ -393,6 +395,8 @@ REFUSED = {
 @pytest.mark.parametrize("term", REFUSED)
 def test_mistakes_are_said(term: str) -> None:
     data = _data("sleep").assign(late=lambda d: d["Days"] > 4, one="a")
+    data["text"] = data["Days"].astype(str)
+    data["date"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(data["Days"], unit="D")
     with pytest.raises((mlpool.DataError, mlpool.FormulaError), match=REFUSED[term]):
         mlpool.lmer(f"Reaction ~ Days + {term}", data)
 
@@ -408,6 +412,13 @@ def test_mistakes_are_said(term: str) -> None:
 def test_other_engines_refuse(options: dict[str, Any]) -> None:
     with pytest.raises(mlpool.NotSupportedError, match=r"ar1\(0 \+ f \| Subject\)"):
         mlpool.lmer("Reaction ~ Days + ar1(0 + f | Subject)", _data("sleep"), **options)
+
+
+def test_text_is_refused_by_glmer_too() -> None:
+    cbpp = _data("cbpp").assign(period=lambda d: "p" + d["period"].astype(str))
+    formula = "cbind(incidence, size - incidence) ~ ar1(0 + period | herd)"
+    with pytest.raises(mlpool.DataError, match="'period' is text, whose order"):
+        mlpool.glmer(formula, cbpp, family="binomial")
 
 
 def test_methods_that_are_not_there_are_said() -> None:

@@ -420,3 +420,16 @@ def test_units_change_nothing_where_variances_follow_the_fit():
     again = mlpool.lmer(formula, other, dispersion="~ power(fitted(.))")
     np.testing.assert_allclose(again.fixef(), 25.4 * m.fixef(), rtol=1e-6)
     np.testing.assert_allclose(again.dispersion_parameters(), m.dispersion_parameters(), rtol=1e-5)
+
+
+def test_a_time_twice_is_found_wherever_it_stands():
+    """Whole times are counted, others sorted: both see one row too many."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"id": np.repeat(np.arange(50), 4), "t": np.tile(np.arange(4.0), 50)})
+    data["y"] = rng.normal(size=200)
+    for unit in (1.0, 0.5):
+        own = data.assign(t=unit * data["t"] - 2.0)
+        mlpool.gls("y ~ 1", own, correlation="car1(t | id)")
+        own.loc[137, "t"] = own.loc[136, "t"]
+        with pytest.raises(mlpool.DataError, match="the group '34' of id has two rows"):
+            mlpool.gls("y ~ 1", own.sample(frac=1.0, random_state=3), correlation="car1(t | id)")

@@ -24,6 +24,8 @@ from mlpool.typing import FloatArray, IntArray
 LARGEST_BATCH = 2_000_000
 """Entries of the covariance matrices that are made at a time (16 MB)."""
 
+_GATHERED = 1 << 16
+"""Numbers of blocks that are gathered at a time (512 kB)."""
 _COUNTED = 4
 """Codes per row up to which they are counted, which is faster than sorting."""
 
@@ -176,7 +178,7 @@ def _batch(
         stack = W[rows[order[starts[0] : ends[-1]]]]
         held = counts
     else:
-        parts = [_condensed(W[rows[order[a:b]]]) for a, b in zip(starts, ends, strict=True)]
+        parts = [_condensed(W, rows[order[a:b]]) for a, b in zip(starts, ends, strict=True)]
         stack, held = np.concatenate(parts), np.array([len(part) for part in parts])
     return Batch(
         rows=rows[order[starts]],
@@ -187,13 +189,20 @@ def _batch(
     )
 
 
-def _condensed(stack: FloatArray) -> FloatArray:
-    """Return at most m k blocks with the second moments of `stack` (J, m, k)."""
-    J, m, k = stack.shape
+def _condensed(W: FloatArray, rows: IntArray) -> FloatArray:
+    """Return at most m k blocks with the second moments of the blocks of `rows` (J, m).
+
+    They are gathered some at a time, so that what is multiplied is still in the cache.
+    """
+    (J, m), k = rows.shape, W.shape[1]
     if m * k >= J:
-        return stack
-    flat = stack.reshape(J, m * k)
-    values, vectors = np.linalg.eigh(flat.T @ flat)
+        return W[rows]
+    moments = np.zeros((m * k, m * k))
+    step = max(1, _GATHERED // (m * k))
+    for start in range(0, J, step):
+        flat = W.take(rows[start : start + step].ravel(), axis=0).reshape(-1, m * k)
+        moments += flat.T @ flat
+    values, vectors = np.linalg.eigh(moments)
     kept = values > 0.0
     root = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
     return np.asarray(root.reshape(-1, m, k))

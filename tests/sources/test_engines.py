@@ -50,9 +50,11 @@ SINGLE: dict[str, tuple[str, dict[str, Any]]] = {
     "lm without intercept": ("y ~ 0 + s + x", {}),
     "lm with an aliased column": ("y ~ x + I(2 * x - 3) + s", {}),
 }
-FEW = ("slopes", "weights, offset, uncorrelated", "learned", "crossed")
+FEW = ("slopes", "weights, offset, uncorrelated", "learned", "crossed", "dates as keys")
 """What every engine is asked: numbers and text, labels of numbers and logicals, what learns, pairs
-of levels."""
+of levels, dates."""
+KEYS = ("text keys, interaction", "long ids", "subset", "nested", "lm with weights and offset")
+"""What engines of one process are asked beside: keys of every type, and rows left out by labels."""
 EVERY_CASE = "polars_lazy"
 """The engine that is asked everything; the program is the same for all."""
 
@@ -103,7 +105,7 @@ def engine_cases() -> list[Any]:
     for name in ENGINES:
         marks = [pytest.mark.slow] if name in SLOW else []
         for case in (*CASES, *SINGLE):
-            if name == EVERY_CASE or case in FEW:
+            if name == EVERY_CASE or case in FEW or (case in KEYS and name not in SLOW):
                 found.append(pytest.param(name, case, marks=marks, id=f"{name}: {case}"))
     return found
 

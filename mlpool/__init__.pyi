@@ -123,6 +123,8 @@ from mlpool.checks import check_normality as check_normality
 from mlpool.checks import check_outliers as check_outliers
 from mlpool.checks import check_collinearity as check_collinearity
 from mlpool.checks import check_autocorrelation as check_autocorrelation
+from mlpool.checks import ACF as ACF
+from mlpool.checks import Variogram as Variogram
 from mlpool.checks import check_overdispersion as check_overdispersion
 from mlpool.checks import check_zeroinflation as check_zeroinflation
 from mlpool.checks import check_heterogeneity_bias as check_heterogeneity_bias

@@ -28,7 +28,7 @@ NAMES = {
     "anova test_likelihoodratio ranova drop1 linear_hypothesis p_adjust",
     "check_singularity check_convergence check_heteroscedasticity check_normality check_outliers",
     "check_collinearity check_autocorrelation check_overdispersion check_zeroinflation",
-    "check_heterogeneity_bias report",
+    "check_heterogeneity_bias report ACF Variogram",
     "estimate_means estimate_contrasts estimate_slopes estimate_relation estimate_expectation",
     "estimate_link estimate_prediction estimate_grouplevel emmeans pairs emtrends joint_tests",
     "contrast regrid eta_squared omega_squared epsilon_squared",

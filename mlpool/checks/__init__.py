@@ -19,8 +19,10 @@ from mlpool.checks.influence import Influence, cooks_distance, dfbeta, dfbetas, 
 from mlpool.checks.normality import Normality, check_normality
 from mlpool.checks.outliers import Outliers, check_outliers
 from mlpool.checks.result import Check
+from mlpool.checks.serial import ACF, Serial, Variogram
 
 __all__ = [
+    "ACF",
     "AllFit",
     "Check",
     "CollinearityTable",
@@ -30,7 +32,9 @@ __all__ = [
     "Influence",
     "Normality",
     "Outliers",
+    "Serial",
     "Singularity",
+    "Variogram",
     "all_fit",
     "check_autocorrelation",
     "check_collinearity",

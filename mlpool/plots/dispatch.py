@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
+from mlpool.checks.serial import Serial
 from mlpool.errors import NotSupportedError, OptionError, brief
 from mlpool.keywords import PlotOptions, spell_out
 from mlpool.models.extractors.random_effects import GroupFrames, VarCorr
@@ -19,6 +20,7 @@ from mlpool.plots.model_checks.check_model import ModelChecks, check_model
 from mlpool.plots.performance import plot_performance, plot_reliability
 from mlpool.plots.plain_labels import as_written
 from mlpool.plots.pooling import plot_pooling
+from mlpool.plots.serial import plot_serial
 from mlpool.plots.studies import (
     plot_coverage,
     plot_design_effect,
@@ -130,16 +132,13 @@ _BY_KIND: dict[str, Callable[..., ggplot]] = {
 
 
 def _find(x: object) -> Callable[..., ggplot]:
-    if isinstance(x, PoolingComparison):
-        return plot_pooling
-    if isinstance(x, ModelChecks):
-        return _plot_checks
-    if isinstance(x, FittedModel):
-        return _plot_model
-    if isinstance(x, GroupFrames):
-        return plot_ranef
-    if isinstance(x, VarCorr):
-        return plot_varcorr
+    pictures: tuple[tuple[type, Callable[..., ggplot]], ...] = (
+        (PoolingComparison, plot_pooling), (ModelChecks, _plot_checks), (FittedModel, _plot_model),
+        (GroupFrames, plot_ranef), (VarCorr, plot_varcorr), (Serial, plot_serial),
+    )  # fmt: skip
+    for kind, draw in pictures:
+        if isinstance(x, kind):
+            return draw
     if is_intervals(x):
         return plot_intervals
     own = getattr(x, "_ggplot", None)
@@ -153,8 +152,8 @@ def _find(x: object) -> Callable[..., ggplot]:
         f"There is no picture of {_what(x)}; plot() draws model_parameters, compare_parameters, "
         "estimate_relation, estimate_means, estimate_slopes, estimate_contrasts, "
         "estimate_grouplevel, ranef, VarCorr, confint, profile, bootstrap, compare_pooling, "
-        "compare_performance, reliability, icc(m, by_group=True), check_model, the check_* and "
-        "studies; help(mlpool.plot) lists the options of each."
+        "compare_performance, reliability, icc(m, by_group=True), check_model, the check_*, "
+        "ACF and studies; help(mlpool.plot) lists the options of each."
     )
 
 

@@ -382,6 +382,10 @@ VERBS: dict[str, list[Row]] = {
     "check_autocorrelation": [
         Row(kinds=("lm",), ask=lambda m, s: mlpool.check_autocorrelation(m), draws=True)
     ],
+    "ACF": [Row(kinds=("nested", "lmer"), ask=lambda m, s: mlpool.ACF(m, 3), draws=True)],
+    "Variogram": [
+        Row(kinds=("nested", "lmer"), ask=lambda m, s: mlpool.Variogram(m), draws=True)
+    ],
     "check_overdispersion": [
         Row(kinds=("count",), ask=lambda m, s: mlpool.check_overdispersion(m))
     ],

@@ -190,6 +190,7 @@ def test_verbs_that_take_a_model_are_all_in_the_table() -> None:
         "compare_pooling test_likelihoodratio wald_test standard_error p_value get_parameters",
         "lm_list",
         "check_singularity check_collinearity check_autocorrelation check_heterogeneity_bias",
+        "ACF Variogram",
         "pairs emtrends p_adjust VarCorr theme_mlpool",
         "load_data load_model datasets factor model_matrix demean degroup center",
         "describe_distribution data_codebook table_one shrinkage pooling_estimate",

@@ -426,7 +426,7 @@ def test_a_time_twice_is_found_wherever_it_stands():
     """Whole times are counted, others sorted: both see one row too many."""
     rng = np.random.default_rng(5)
     data = pd.DataFrame({"id": np.repeat(np.arange(50), 4), "t": np.tile(np.arange(4.0), 50)})
-    data["y"] = rng.normal(size=200)
+    data["y"] = np.repeat(rng.normal(size=50), 4) + rng.normal(size=200)
     for unit in (1.0, 0.5):
         own = data.assign(t=unit * data["t"] - 2.0)
         mlpool.gls("y ~ 1", own, correlation="car1(t | id)")

@@ -1,10 +1,14 @@
 """Rows that stay where they are: time and peak memory of whole processes, beside own sums.
 
     python benchmarks/scale.py 10_000_000 100_000            # Parquet through DuckDB
-    python benchmarks/scale.py 1_000_000 10_000 polars dask spark
+    python benchmarks/scale.py 1_000_000 10_000 polars own:dask dask own:spark spark memory
+    python benchmarks/scale.py --intercepts 40_000_000 100_000 1_000_000 10_000_000
 
-Each line is a process of its own that fits ``y ~ x + s + (x | g)``; "own" is the engine's own GROUP
-BY of the same sums, written by hand and run directly on the same file.
+Each line is a process of its own that fits ``y ~ x + s + (x | g)``; "own" is an engine's own GROUP
+BY of the same sums, written by hand and run directly on the same file, "memory" the fit of the rows
+as a pandas frame, and "lazy" that of this frame scanned. With ``--intercepts`` it is
+``y ~ x + (1 | g)`` for several numbers of clusters, DuckDB holding 3 GB at most; "driver" is what
+Python itself holds at its peak.
 """
 
 from __future__ import annotations
@@ -14,11 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 import warnings
 from pathlib import Path
 from typing import Any
 
-FORMULA = "y ~ x + s + (x | g)"
+FORMULA, INTERCEPTS = "y ~ x + s + (x | g)", "y ~ x + (1 | g)"
+LIMIT = "3GB"
 PIECE = 5_000_000
 SUMS = (
     "count(*), sum(x), sum(b), sum(c), sum(y), sum(x*x), sum(x*b), sum(x*c), sum(x*y)"
@@ -55,6 +61,10 @@ def write_rows(path: Path, n: int, clusters: int) -> None:
 
 def rows_of(engine: str, path: str) -> Any:
     """Return the file as an engine has it."""
+    if engine in ("memory", "lazy"):
+        import pandas
+
+        return pandas.read_parquet(path)
     if engine == "polars":
         import polars
 
@@ -77,27 +87,79 @@ def rows_of(engine: str, path: str) -> Any:
     return path
 
 
+def own(engine: str, handle: Any, path: str) -> int:
+    """Ask an engine for the same sums without mlpool; return the number of groups."""
+    if engine == "dask":
+        made = handle.assign(x=handle.x - 0.01, y=handle.y - 0.5)
+        made = made.assign(b=(made.s == "b").astype(float), c=(made.s == "c").astype(float))
+        for name in "xbcy":
+            made[f"x{name}"] = made.x * made[name]
+        names = ["x", "b", "c", "y", "xx", "xb", "xc", "xy"]
+        asked = made.groupby("g").agg({"s": "count"} | dict.fromkeys(names, "sum"))
+        return len(asked.compute())
+    if engine == "spark":
+        handle.createOrReplaceTempView("own_rows")
+        text = OWN.replace("read_parquet('{path}')", "own_rows")
+        return len(handle.sparkSession.sql(text).toPandas())
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("set preserve_insertion_order = false")
+    return int(connection.sql(OWN.format(path=path)).to_arrow_table().num_rows)
+
+
 def one(engine: str, path: str) -> None:
     """Fit, or ask for the engine's own sums, and print seconds and peak memory."""
     warnings.simplefilter("ignore")
-    if engine == "own":
-        import duckdb
+    _, is_own, name = engine.rpartition("own")
+    import mlpool
 
-        start = time.perf_counter()
-        connection = duckdb.connect()
-        connection.execute("set preserve_insertion_order = false")
-        found = connection.sql(OWN.format(path=path)).to_arrow_table()
-        note = f"{found.num_rows} groups"
+    handle = rows_of(name.lstrip(":") if is_own else engine, path)
+    start, used = time.perf_counter(), time.process_time()
+    if is_own:
+        note = f"{own(name.lstrip(':'), handle, path)} groups"
     else:
-        import mlpool
-
-        handle = rows_of(engine, path)
-        start = time.perf_counter()
-        m = mlpool.lmer(FORMULA, mlpool.scan(handle))
+        m = mlpool.lmer(FORMULA, handle if engine == "memory" else mlpool.scan(handle))
         note = f"sigma {m.sigma:.6f}"
-    seconds = time.perf_counter() - start
+    print(f"| {engine} | {_spent(start, used)} | {note} |", flush=True)
+
+
+def intercepts(path: str) -> None:
+    """Fit random intercepts and print what it took, Python's own memory beside the process's."""
+    import mlpool
+
+    mlpool.lmer(
+        "y ~ x + (1 | g)", mlpool.scan({"y": [0.0, 1, 3, 5], "x": [1, 2, 3, 1], "g": [1, 1, 2, 2]})
+    )
+    tracemalloc.start()
+    start, used = time.perf_counter(), time.process_time()
+    m = mlpool.lmer(INTERCEPTS, mlpool.scan(path, memory_limit=LIMIT))
+    spent, driver = _spent(start, used), tracemalloc.get_traced_memory()[1] / 1e6
+    sizes = len(m.design.sums.by_size.size)
+    print(
+        f"| {m.ngroups['g']:,} | {spent} | {driver:.1f} MB | {sizes} | {m.theta[0]:.6f} |",
+        flush=True,
+    )
+
+
+def _spent(start: float, used: float) -> str:
+    """Return seconds by the clock, of the processor, and the peak memory of the process."""
+    seconds, processor = time.perf_counter() - start, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"| {engine} | {seconds:.1f} s | {peak:.2f} GB | {note} |", flush=True)
+    return f"{seconds:.1f} s | {processor:.1f} s | {peak:.2f} GB"
+
+
+def all_intercepts(n: int, sizes: list[int]) -> None:
+    """Make rows of every number of clusters, one set after another, and fit them."""
+    print(f"{n:,} rows, DuckDB holds {LIMIT} at most")
+    print("| clusters | time | processor | peak memory | driver | sizes | theta |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for clusters in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "rows.parquet"
+            write_rows(path, n, clusters)
+            command = [sys.executable, __file__, "--one-intercept", str(path)]
+            subprocess.run(command, check=True)
 
 
 def main() -> None:
@@ -105,13 +167,19 @@ def main() -> None:
     if sys.argv[1] == "--one":
         one(sys.argv[2], sys.argv[3])
         return
+    if sys.argv[1] == "--one-intercept":
+        intercepts(sys.argv[2])
+        return
+    if sys.argv[1] == "--intercepts":
+        all_intercepts(int(sys.argv[2]), [int(a) for a in sys.argv[3:]])
+        return
     n, clusters = int(sys.argv[1]), int(sys.argv[2])
     engines = sys.argv[3:] or ["own", "duckdb"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.parquet"
         write_rows(path, n, clusters)
         print(f"{n:,} rows, {clusters:,} clusters, {path.stat().st_size / 1e9:.2f} GB of Parquet")
-        print("| engine | time | peak memory | |\n|---|---|---|---|", flush=True)
+        print("| engine | time | processor | peak memory | |\n|---|---|---|---|---|", flush=True)
         for engine in engines:
             subprocess.run([sys.executable, __file__, "--one", engine, str(path)], check=True)
 

@@ -182,6 +182,14 @@ def test_few_levels_travel(rows: pd.DataFrame, tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(other.ranef().sd["name"], m.ranef().sd["name"])
 
 
+def test_effects_of_some_levels(rows: pd.DataFrame) -> None:
+    m = mlpool.lmer("y ~ x + (1 | name)", mlpool.scan(pl.from_pandas(rows).lazy()))
+    levels = ["school 07", "school 01"]
+    found, whole = m.ranef(levels={"name": levels}), m.ranef()
+    pd.testing.assert_frame_equal(found["name"], whole["name"].loc[levels])
+    pd.testing.assert_frame_equal(found.sd["name"], whole.sd["name"].loc[levels])
+
+
 def test_clusters_come_one_by_one_where_sizes_are_not_enough(rows: pd.DataFrame) -> None:
     data = mlpool.scan(pl.from_pandas(rows.assign(half=rows["g"] / 2)).lazy())
     for formula, options in (

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from mlpool.sources.absent_rows import AbsentRows
 from mlpool.sources.clusters.effects import ScannedClusters, many_levels, refuse_many
 from mlpool.sources.lazy_rows import LazyRows, Native
-from mlpool.typing import FloatArray
+from mlpool.typing import FloatArray, IntArray
 
 
 class AskedLevels(Sequence[str]):
@@ -120,6 +120,9 @@ class AskedModes:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def __getitem__(self, place: int | slice | IntArray) -> FloatArray:
+        return np.asarray(self.effects.modes()[place])
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> FloatArray:
         return np.asarray(self.effects.modes(), dtype=dtype)

@@ -99,8 +99,11 @@ def laplace_deviance(data, theta, beta, shape=1.0):
         eta = fixed + Z @ u
         w = np.maximum(-second_difference(rows, eta), 1e-3)
         gradient = Z.T @ first_difference(rows, eta) - u
-        # weights may differ by more than all digits where the means do
-        step = np.linalg.lstsq(Z.T @ (w[:, None] * Z) + np.eye(len(u)), gradient, rcond=None)[0]
+        curvature = Z.T @ (w[:, None] * Z) + np.eye(len(u))
+        try:
+            step = np.linalg.solve(curvature, gradient)
+        except np.linalg.LinAlgError:  # weights that differ by more than all digits
+            step = np.linalg.lstsq(curvature, gradient, rcond=None)[0]
         here = rows(eta).sum() - u @ u / 2
         share = 1.0
         while share > 1e-8:

@@ -15,7 +15,8 @@ from mlpool.checks.counts import (
 )
 from mlpool.checks.heterogeneity_bias import HeterogeneityBias, check_heterogeneity_bias
 from mlpool.checks.heteroscedasticity import check_heteroscedasticity
-from mlpool.checks.influence import Influence, cooks_distance, dfbeta, dfbetas, influence
+from mlpool.checks.influence import Influence, influence
+from mlpool.checks.influence_measures import cooks_distance, dfbeta, dfbetas
 from mlpool.checks.normality import Normality, check_normality
 from mlpool.checks.outliers import Outliers, check_outliers
 from mlpool.checks.result import Check

@@ -19,6 +19,7 @@ from mlpool.argument_values import flag
 from mlpool.checks.influence_table import InfluenceLayout
 from mlpool.errors import ConvergenceWarning, FitError, OptionError, brief, user_level
 from mlpool.models.argument_checks import check_model
+from mlpool.models.extractors.coefficients import require_kind
 from mlpool.models.extractors.parameter_names import parameter_names, parameter_values
 from mlpool.progress import Progress
 from mlpool.refits.repeated_fits import ModelRefits
@@ -136,6 +137,7 @@ def influence(
     {'309': 0.149, '335': 0.129}
     """
     model = check_model(m, "influence()")
+    require_kind(model, ("lm", "glm", "lmer", "glmer"), "influence()")
     wanted = None if refit is None else flag(refit, "refit")
     deleted = _deleted(model, group)
     if model.kind == "lm":
@@ -146,90 +148,6 @@ def influence(
     else:
         found = _again(model, deleted) if wanted is not False else _fixed_theta(model, deleted)
     return _made(model, deleted, found, single=group is None and not found.is_refit)
-
-
-def dfbeta(
-    m: FittedModel, group: ClusterLike | None = None, *, refit: bool | None = None
-) -> pd.DataFrame:
-    """Return what each row, or group, changes of every coefficient (R's ``dfbeta``).
-
-    Parameters
-    ----------
-    m : FittedModel
-    group : str, Series or array, optional
-    refit : bool, optional
-        As :func:`influence` takes them.
-
-    Raises
-    ------
-    OptionError, NotSupportedError
-        As :func:`influence`.
-
-    See Also
-    --------
-    dfbetas : the same in standard errors.
-    """
-    return influence(m, group, refit=refit).dfbeta
-
-
-def dfbetas(
-    m: FittedModel, group: ClusterLike | None = None, *, refit: bool | None = None
-) -> pd.DataFrame:
-    """Return what each row, or group, changes of every coefficient, in standard errors.
-
-    Parameters
-    ----------
-    m : FittedModel
-    group : str, Series or array, optional
-    refit : bool, optional
-        As :func:`influence` takes them.
-
-    Raises
-    ------
-    OptionError, NotSupportedError
-        As :func:`influence`.
-
-    See Also
-    --------
-    influence : with Cook's distance and the estimates without each.
-    """
-    return influence(m, group, refit=refit).dfbetas
-
-
-def cooks_distance(
-    m: FittedModel, group: ClusterLike | None = None, *, refit: bool | None = None
-) -> pd.Series:
-    """Return Cook's distance of each row (R's ``cooks.distance``), or of each group.
-
-    Parameters
-    ----------
-    m : FittedModel
-    group : str, Series or array, optional
-        As :func:`influence` takes it. Single rows of mixed models keep theta, as in lme4.
-    refit : bool, optional
-        As :func:`influence` takes it; of single rows by default False.
-
-    Returns
-    -------
-    Series
-        By the data's row labels, or by group; infinite for a leverage of one.
-
-    Raises
-    ------
-    OptionError
-        For something that is no model.
-    NotSupportedError
-        As :func:`hatvalues`.
-
-    See Also
-    --------
-    check_outliers : which of them are large.
-    """
-    model = check_model(m, "cooks_distance()")
-    if group is not None or refit:
-        return influence(model, group, refit=refit).cooks_distance
-    values = at_fixed_theta.cooks_distance(model)
-    return pd.Series(values, index=model.design.index, name="cooksd")
 
 
 # --- what is left out ---------------------------------------------------------------------------

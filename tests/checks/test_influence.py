@@ -82,6 +82,15 @@ def test_groups_of_mixed_models_equal_lme4s(name: str, slopes: Any) -> None:
     np.testing.assert_allclose(sd**2, _r(r["varcov"])[:, column], rtol=2e-3, atol=1e-6)
 
 
+def test_r_asks_what_influence_returned(slopes: Any) -> None:
+    found = mlpool.influence(slopes, "Subject", refit=False)
+    assert mlpool.cooks_distance(found) is found.cooks_distance
+    assert mlpool.dfbeta(found) is found.dfbeta
+    assert mlpool.dfbetas(found) is found.dfbetas
+    with pytest.raises(OptionError, match="belong to influence"):
+        mlpool.dfbetas(found, "Subject")
+
+
 def test_single_rows_of_mixed_models_keep_theta(slopes: Any) -> None:
     np.testing.assert_allclose(mlpool.cooks_distance(slopes), R["sleep"]["case_cook"], rtol=1e-4)
     np.testing.assert_allclose(mlpool.hatvalues(slopes), R["sleep"]["hat"], rtol=1e-5)

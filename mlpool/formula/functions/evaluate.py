@@ -22,7 +22,7 @@ from mlpool.formula.functions.values import (
     shown,
     value_of,
 )
-from mlpool.formula.language.safety import CONSTANTS, is_allowed_function
+from mlpool.formula.language.safety import CODINGS, CONSTANTS, is_allowed_function
 from mlpool.formula.types import Chain, Expression
 from mlpool.frames import Frame
 from mlpool.frames.levels import code_values
@@ -113,6 +113,11 @@ class Evaluator:
             return self._given(self.context[name], name)
         if name in CONSTANTS:
             return CONSTANTS[name]
+        if name in CODINGS and name not in self.frame:
+            raise FormulaError(
+                f"There is no column {brief(name)}; contrasts are named as in R: "
+                f"C(f, {CODINGS[name]})."
+            )
         self.frame.column(name)
         raise ColumnNotFoundError(f"There is no column {brief(name)} in the data.")
 

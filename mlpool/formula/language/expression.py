@@ -30,6 +30,7 @@ from mlpool.formula.language.safety import (
     MAX_DEPTH,
     MAX_LENGTH,
     NOT_NAMES,
+    SPELT_OTHERWISE,
     documented_functions,
     is_allowed_function,
 )
@@ -281,6 +282,10 @@ class _ExpressionParser:
                 "us(x | g), diag(x | g), cs(x | g) and ar1(0 + time | g), and correlation= is for "
                 "correlated residuals.",
                 piece,
+            )
+        if name in SPELT_OTHERWISE:
+            self._fail(
+                f"{name}() is not a function that formulas know: {SPELT_OTHERWISE[name]}.", piece
             )
         hint = nearest_names(name, (*documented_functions(), *self.context))
         self._fail(

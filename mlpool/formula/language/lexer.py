@@ -52,7 +52,19 @@ def lex(source: str, *, formula: str, offset: int = 0) -> list[Piece]:
         start = offset + position
         pieces.append(Piece(match.lastgroup, match.group(), start, start + len(match.group()) - 1))
         position = _after_blanks(source, match.end())
-    return pieces
+    return _without_packages(pieces)
+
+
+def _without_packages(pieces: list[Piece]) -> list[Piece]:
+    """Return the pieces without R's ``package::`` before a function: its name says enough."""
+    out: list[Piece] = []
+    for i, piece in enumerate(pieces):
+        out.append(piece)
+        before = out[-4:-1]
+        is_call = piece.kind == "name" and i + 1 < len(pieces) and pieces[i + 1].text == "("
+        if is_call and [p.text for p in before[1:]] == [":", ":"] and before[0].kind == "name":
+            del out[-4:-1]
+    return out
 
 
 def quote_name(name: str) -> str:

@@ -129,3 +129,39 @@ def is_allowed_function(name: str) -> bool:
 def documented_functions() -> tuple[str, ...]:
     """Return all names that may be called, ``np.`` ones included."""
     return (*FUNCTIONS, *(f"np.{name}" for name in NUMPY_FUNCTIONS))
+
+
+SPELT_OTHERWISE = MappingProxyType(
+    {
+        "diag": "around a bar it stands with one |: diag(x | g); (x || g) is lme4's spelling",
+        "us": "around a bar it stands with one |: us(x | g)",
+        "Treatment": 'C(f, contr.treatment(base = 2)) or relevel(f, ref = "b") name a reference',
+        "Sum": "contrasts that sum to zero are C(f, contr.sum)",
+        "interaction": "combinations of factors are f:g, also after a bar: (1 | f:g)",
+        "Q": "names with blanks stand in backticks: `my column`",
+        "standardize": "z-scores are scale(x)",
+        "standardise": "z-scores are scale(x)",
+        "zscore": "z-scores are scale(x)",
+        "quantile": "cut() takes the limits as numbers: cut(x, c(0, 5, 10))",
+        "s": "smooth terms are splines of a fixed basis here: ns(x, df = 3), bs(x, df = 4)",
+        "te": "smooth terms are splines of a fixed basis here: ns(x, df = 3), bs(x, df = 4)",
+        "cr": "natural splines are ns(x, df = 3)",
+        "cc": "natural splines are ns(x, df = 3); none here is cyclic",
+        "rcs": "ns(x, df = 3) is a restricted (natural) cubic spline",
+        "lag": "make the column before the fit: df.groupby('id')['x'].shift()",
+        "lead": "make the column before the fit: df.groupby('id')['x'].shift(-1)",
+        "diff": "make the column before the fit: df.groupby('id')['x'].diff()",
+        "numeric": "as.numeric(x) makes a number",
+        "where": "choices are ifelse(x > 0, 1, 0)",
+    }
+)
+"""Functions of R's and Python's other formulas, and what is written here."""
+
+CODINGS = MappingProxyType(
+    {
+        "Treatment": "contr.treatment", "Sum": "contr.sum", "Helmert": "contr.helmert",
+        "Poly": "contr.poly", "Diff": "contr.sdif", "treatment": "contr.treatment",
+        "helmert": "contr.helmert", "sdif": "contr.sdif",
+    }
+)  # fmt: skip
+"""patsy's and short names of contrasts, and R's, which are read."""

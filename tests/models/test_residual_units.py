@@ -112,7 +112,9 @@ def test_predictions_of_the_population():
     serial = mlpool.lmer(
         "Reaction ~ Days + (1 | Subject)", SLEEP, correlation="ar1(Days | Subject)"
     )
-    assert "Population level" in str(mlpool.estimate_expectation(serial))
+    own = mlpool.estimate_expectation(serial)
+    assert "Random effects included: Subject" in str(own)
+    assert own.data["Predicted"].to_numpy() == pytest.approx(serial.fitted.to_numpy(), rel=1e-12)
     with pytest.raises(mlpool.NotSupportedError, match="estimate_expectation"):
         mlpool.estimate_prediction(serial)
     with pytest.raises(mlpool.NotSupportedError, match="include_random=False"):

@@ -59,6 +59,11 @@ def rows_fitted(design: Design) -> Design:
     return design.cells if isinstance(design, CombinedDesign) else design
 
 
+def record_of_rows_fitted(design: Design, record: object) -> object:
+    """Return the record of what the engine fitted, whose means are those of `rows_fitted`."""
+    return design.record if isinstance(design, CombinedDesign) else record
+
+
 def said_of_counts(design: Design) -> tuple[str, ...]:
     """Return a sentence of how far the rows compress, none where they were not counted."""
     return (design.said,) if isinstance(design, CombinedDesign) else ()

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack
 
 import numpy as np
 
-from mlpool.designs.combined_records import of_all_rows, rows_fitted, said_of_counts
+from mlpool.designs.combined_records import (
+    of_all_rows,
+    record_of_rows_fitted,
+    rows_fitted,
+    said_of_counts,
+)
 from mlpool.designs.engine_data import as_lmm_data, fit_design
 from mlpool.designs.glmm_data_checks import check_glmm, check_not_glmm, check_quadrature
 from mlpool.designs.group_checks import check_groups, check_structured
@@ -338,7 +343,9 @@ def _finish(kind: type[M], request: _Request, design: Design, record: Any) -> M:
     choice = choose_vcov(design, request.vcov, clusters, names)
     if choice is not None and design.cluster:
         choice = replace(choice, cluster_names=tuple(name for _, _, name in design.cluster))
-    messages = fit_messages(rows_fitted(design), record, request.family)
+    messages = fit_messages(
+        rows_fitted(design), record_of_rows_fitted(design, record), request.family
+    )
     model = kind(
         design=design,
         fit=record,

@@ -162,7 +162,8 @@ def test_single_rows_are_refused(rows: pd.DataFrame) -> None:
     mixed = quietly(*_with(CASES["mixed"], scanned(rows)))
     for ask in (
         lambda: m.fitted, lambda: m.resid, lambda: m.vcov("HC1"), lambda: mixed.fitted,
-        lambda: mlpool.simulate(m, 1), lambda: m.predict(), lambda: mixed.vcov("CR1", cluster="g"),
+        lambda: mlpool.simulate(m, 1), lambda: m.residuals("pearson"),
+        lambda: mixed.vcov("CR1", cluster="g"),
         lambda: mlpool.check_zeroinflation(quietly(*_with(CASES["quasi"], scanned(rows)))),
     ):  # fmt: skip
         with pytest.raises(mlpool.NotSupportedError) as caught:

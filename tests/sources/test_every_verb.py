@@ -166,10 +166,15 @@ def test_what_no_query_predicts(scanned: Models) -> None:
         probit.predict(data, type="response")
 
 
-@pytest.mark.parametrize("link", ["logit", "cloglog", "log", "identity", "sqrt"])
-def test_means_of_every_link_are_those_of_the_family(link: str) -> None:
+@pytest.mark.parametrize(
+    "family",
+    [
+        "binomial(logit)", "binomial(cloglog)", "binomial(log)", "binomial(identity)",
+        "poisson(log)", "poisson(identity)", "poisson(sqrt)",
+    ],
+)  # fmt: skip
+def test_means_of_every_link_are_those_of_the_family(family: str) -> None:
     rows = make_study().data
-    family = f"{'binomial' if 'log' in link and link != 'log' else 'poisson'}({link})"
     response = "b" if family.startswith("b") else "c"
     rows = rows.assign(c=rows["c"] + 1)
     lazy = mlpool.scan(pl.from_pandas(rows).lazy())
@@ -177,6 +182,20 @@ def test_means_of_every_link_are_those_of_the_family(link: str) -> None:
     want = mlpool.glm(f"{response} ~ f", rows, family=family).predict(rows, type="response")
     found = m.predict(type="response").collect()["predicted"]
     np.testing.assert_allclose(found, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "family", ["binomial(log)", "binomial(identity)", "poisson(identity)", "poisson(sqrt)"]
+)
+def test_means_of_counted_rows_on_the_edge_are_said(family: str) -> None:
+    y = np.array([1, 1, 1, 1, 0, 1, 0, 1] if family == "binomial(log)" else [0] * 4 + [0, 1, 1, 1])
+    rows = pd.DataFrame({"y": np.tile(y, 20), "s": np.tile(np.repeat(["a", "b"], 4), 20)})
+    found = []
+    for data in (rows, mlpool.scan(pl.from_pandas(rows).lazy())):
+        with pytest.warns(mlpool.MlpoolWarning, match="on the edge of the family's range"):
+            m = mlpool.glm("y ~ s", data, family=family)
+        found.append(m.messages[-1])
+    assert found[0] == found[1]
 
 
 def test_predictions_of_counted_rows_are_of_the_rows_used() -> None:

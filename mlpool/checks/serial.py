@@ -14,6 +14,8 @@ from mlpool.designs.residual_facts import residual_design_of
 from mlpool.errors import DataError, NotSupportedError, check_option
 from mlpool.models import ResidualModel
 from mlpool.registry import verb
+from mlpool.sources.absent_rows import SCANNED, refuse_rows
+from mlpool.sources.design import PushedDesign
 from mlpool.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def ACF(m: FittedModel, max_lag: int | None = None, *, type: str = "pearson") ->
     Raises
     ------
     NotSupportedError
-        For generalised models, and models without groups.
+        For generalised models, models without groups, and models of scanned rows.
 
     References
     ----------
@@ -190,6 +192,8 @@ def _in_groups(
             f"{what} follows residuals within groups, which this model has none of; fit "
             "lmer(... + (1 | id)), or gls() with a correlation."
         )
+    if isinstance(m.design, PushedDesign):
+        refuse_rows(SCANNED)
     groups = m.design.random[0].codes if correlated is None else correlated.codes
     residuals = _residuals(m, kind)
     place = np.arange(len(groups), dtype=np.float64)

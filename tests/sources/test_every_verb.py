@@ -26,6 +26,7 @@ NEED_ROWS = {
     # of residuals in some order, or of each cluster by itself
     "check_heteroscedasticity", "check_normality", "check_outliers", "check_autocorrelation",
     "check_zeroinflation", "check_heterogeneity_bias", "compare_pooling", "lm_list", "reliability",
+    "ACF", "Variogram",
     # of data before there is a model
     "model_matrix", "demean", "degroup", "center", "describe_distribution", "data_codebook",
     "table_one", "plot_shrinkage",

@@ -10,8 +10,8 @@ import pytest
 from mlpool.engine.residual import columns
 from mlpool.engine.residual.correlations import parameter_labels
 from mlpool.engine.residual.fit import criterion_of, fit_residual
-from mlpool.engine.residual.rows import normalized_residuals
 from mlpool.engine.residual.types import CorrelatedRows, ResidualData, UnequalRows
+from mlpool.engine.residual.whitening import normalized_residuals
 from mlpool.engine.types import ArrayRows, ReTerm
 from mlpool.errors import FitError, NotSupportedError
 from tests.twins.dense_residual import correlation, deviance

@@ -111,7 +111,7 @@ def _simulated(m: Any, s: Study) -> Any:
 
 def _refitted(m: Any, s: Study) -> Any:
     """Refit to responses half as far from the fit (the same 0/1 and counts for other kinds)."""
-    share = 0.5 if m.kind in ("lm", "lmer") else 1.0
+    share = 0.5 if m.kind in ("lm", "lmer", "gls") else 1.0
     return mlpool.model_parameters(mlpool.refit(m, m.fitted + share * m.resid))
 
 

@@ -117,8 +117,9 @@ def test_predictions_of_the_population():
     assert own.data["Predicted"].to_numpy() == pytest.approx(serial.fitted.to_numpy(), rel=1e-12)
     with pytest.raises(mlpool.NotSupportedError, match="estimate_expectation"):
         mlpool.estimate_prediction(serial)
-    with pytest.raises(mlpool.NotSupportedError, match="include_random=False"):
-        mlpool.estimate_expectation(serial, include_random=True)
+    population = mlpool.estimate_expectation(serial, include_random=False)
+    assert "Population level" in str(population)
+    assert np.ptp(population.data["Predicted"]) < np.ptp(own.data["Predicted"])
 
 
 def test_terms_are_tested_by_f():

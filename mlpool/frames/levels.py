@@ -200,7 +200,7 @@ def _code_small_range(values: ValueArray) -> tuple[IntArray, Names] | None:
     for block in blocks:
         seen[places(block)] = True
     present = np.flatnonzero(seen)
-    names = Names(labels=tuple(map(str, (present + low).tolist())), kinds=("number",))
+    names = Names(labels=tuple(str(low + i) for i in present.tolist()), kinds=("number",))
     if len(present) == span and low == 0 and values.dtype == np.int32:
         return values, names
     table = np.cumsum(seen, dtype=np.int32) - np.int32(1)
@@ -257,7 +257,9 @@ def factor(
     """
     for argument, given in (("levels", levels), ("labels", labels)):
         if given is not None and (
-            isinstance(given, (str, bytes)) or not isinstance(given, Iterable)
+            isinstance(given, (str, bytes))
+            or not isinstance(given, Iterable)
+            or (isinstance(given, np.ndarray) and given.ndim == 0)
         ):
             raise OptionError(f"{argument} must be a list of values; got {brief(given)}.")
     if not isinstance(ordered, (bool, np.bool_)):

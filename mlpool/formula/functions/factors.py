@@ -106,7 +106,8 @@ def factor(state: State, x: object, levels: object, labels: object, ordered: obj
     elif levels is None:
         _check_new_levels(given, state["levels"])
     names = tuple(dict.fromkeys(state["labels"]))  # levels of one label are one level, as in R
-    place = np.array([names.index(label) for label in state["labels"]] + [-1], dtype=np.int32)
+    position = {name: i for i, name in enumerate(names)}
+    place = np.array([*map(position.__getitem__, state["labels"]), -1], dtype=np.int32)
     table = place[match_names(names_of(given), state["levels"])]
     return FactorValue(codes=table[codes], levels=names, is_ordered=is_ordered)
 

@@ -30,6 +30,7 @@ from mlpool.engine.rank import TOLERANCE
 from mlpool.engine.theta import Template, lower_form
 from mlpool.engine.threads import blas_threads
 from mlpool.engine.types import ArrayRows, Control
+from mlpool.errors import FitError
 from mlpool.typing import FloatArray, IntArray
 
 _FLAT, _FAR = 50.0, 10.0
@@ -123,6 +124,8 @@ class Model:
         x0, N = path(value)
         ways, still = np.eye(N.shape[1]), np.zeros(N.shape[1])
         if self.flat.shape[1] and not path.is_flat:
+            if self.flat.shape[1] == objective.problem.p:
+                raise FitError("Complete separation leaves nothing to tell a variance by.")
             ways, still = self._ways_that_count(x0, N)
         z, x0, N = ways.T @ (z - still), x0 + N @ still, N @ ways
         held = _Held(objective, x0, N)

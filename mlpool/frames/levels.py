@@ -259,7 +259,7 @@ def factor(
         if given is not None and (
             isinstance(given, (str, bytes))
             or not isinstance(given, Iterable)
-            or (isinstance(given, np.ndarray) and given.ndim == 0)
+            or getattr(given, "ndim", 1) == 0  # an array of no length
         ):
             raise OptionError(f"{argument} must be a list of values; got {brief(given)}.")
     if not isinstance(ordered, (bool, np.bool_)):

@@ -121,8 +121,8 @@ class ResidualModel(FittedModel):
 
     @property
     def df_residual(self) -> int:
-        """Rows minus all parameters, as lme4 counts."""
-        return self.nobs - self.loglik_df
+        """Rows minus coefficients, as nlme's ``gls``; with random effects minus all parameters."""
+        return self.nobs - (self.loglik_df if self.is_mixed else len(self.fit.beta))
 
     @property
     def deviance(self) -> float:

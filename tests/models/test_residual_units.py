@@ -122,6 +122,17 @@ def test_predictions_of_the_population():
     assert np.ptp(population.data["Predicted"]) < np.ptp(own.data["Predicted"])
 
 
+def test_residual_df_are_rows_less_coefficients():
+    """nlme prints 180 total, 178 residual; easystats takes them with ``ci_method="wald"``, too."""
+    serial = mlpool.gls("Reaction ~ Days", SLEEP, correlation="corAR1(form = ~ Days | Subject)")
+    assert serial.df_residual == 178
+    for method in ("wald", "residual"):
+        table = mlpool.model_parameters(serial, ci_method=method).data
+        assert set(table["df_error"].dropna()) == {178.0}
+    mixed = mlpool.lmer("Reaction ~ Days + (1 | Subject)", SLEEP, correlation="ar1(Days | Subject)")
+    assert mixed.df_residual == 180 - mixed.loglik_df
+
+
 def test_terms_are_tested_by_f():
     cs = mlpool.gls("Reaction ~ Days", SLEEP, correlation="cs(1 | Subject)")
     ri = mlpool.lmer("Reaction ~ Days + (1 | Subject)", SLEEP)

@@ -148,6 +148,7 @@ def test_stata_files_and_what_reads_others(tmp_path: Path, schools: pd.DataFrame
             read_frame(tmp_path / name)
 
 
+@pytest.mark.filterwarnings("ignore:ChainedAssignmentError:FutureWarning")  # pyreadstat's own
 def test_labels_of_spss_come_in_the_order_of_their_codes(tmp_path: Path) -> None:
     """Levels of R's ``haven::as_factor(haven::read_sav(file))``."""
     pyreadstat = pytest.importorskip("pyreadstat")
